@@ -1,0 +1,123 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Rooms, top to bottom; a target may depend only on those below it. See docs/architecture.md.
+// System libraries with a static archive are linked statically (`-l:libNAME.a`), so that the products need
+// nothing but glibc at run time.
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+    // CLinux declares what glibc hides without it; both views of glibc must agree within one compilation.
+    .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], linker: [LinkerSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linker)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, resources: resources,
+        swiftSettings: [
+            .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
+        ])
+}
+
+let package = Package(
+    name: "gantry",
+    products: [
+        .executable(name: "gantry", targets: ["gantry"]),
+        .executable(name: "gantry-supervisor", targets: ["gantry-supervisor"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        // Programs
+        .executableTarget(
+            name: "gantry",
+            dependencies: [
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "StackFile", "StackModel", "LinuxSystem", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "gantry-supervisor",
+            dependencies: ["SupervisorPlan", "LinuxSystem", "CLinux"],
+            swiftSettings: swiftSettings + [.unsafeFlags(["-static-executable"])],
+            linkerSettings: [.unsafeFlags(["-static-executable"])]),
+
+        // Engine and its interface
+        room("EngineWire", ["StackModel"]),
+        room(
+            "EngineClient",
+            [
+                "EngineWire", "StackModel",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        room(
+            "EngineAPI",
+            [
+                "Engine", "EngineWire", "StackModel", "LinuxSystem",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
+            "Engine",
+            [
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime",
+                "LinuxSystem", "CLinux", "CSQLite", .product(name: "Logging", package: "swift-log"),
+            ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
+
+        // What decides: pure rooms
+        room("Reconciler", ["StackModel"]),
+        room("StackFile", ["StackModel", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        room("StackModel"),
+
+        // What acts
+        room(
+            "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto"],
+            linker: [
+                .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
+                .linkedLibrary(":libcrypto.a"),
+            ]),
+        room("ContainerNetwork", ["Netlink", "LinuxSystem", "CLinux"]),
+        room(
+            "ContainerRuntime", ["SupervisorPlan", "LinuxSystem", "CLinux", "CLibCap", "CLibSeccomp"],
+            linker: [.linkedLibrary(":libseccomp.a"), .linkedLibrary(":libcap.a")]),
+        room("SupervisorPlan"),
+        room("Netlink", ["LinuxSystem", "CLinux"]),
+        room("LinuxSystem", ["CLinux"]),
+
+        // C: headers, module maps and what Swift cannot call itself
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CLibYAML", pkgConfig: nil, providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CLibCap", pkgConfig: nil, providers: [.apt(["libcap-dev"])]),
+        .systemLibrary(name: "CLibSeccomp", pkgConfig: nil, providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CLibArchive", pkgConfig: nil, providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: nil, providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
+
+        // Tests
+        tests("StackModelTests", ["StackModel"]),
+        tests("StackFileTests", ["StackFile", "StackModel"]),
+        tests("ReconcilerTests", ["Reconciler", "StackModel"]),
+        tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
+        tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),
+        tests("ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"]),
+        tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
+        tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
+        tests("EngineTests", ["Engine", "EngineWire", "Reconciler", "StackModel", "LinuxSystem"]),
+        tests("CommandTests", ["gantry", "EngineWire", "StackModel"]),
+        tests("TidyTests", []),
+    ]
+)
