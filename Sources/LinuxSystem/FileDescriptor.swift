@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// An owned file descriptor, closed when it goes out of scope.
 public struct FileDescriptor: ~Copyable, Sendable {
@@ -64,4 +65,30 @@ public final class SharedDescriptor: Sendable {
     private let descriptor: FileDescriptor
     public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
     public var raw: Int32 { descriptor.raw }
+}
+
+/// A descriptor that one thread may close while others use it: uses after the close do nothing.
+public final class ClosableDescriptor: Sendable {
+    private let state: Mutex<SharedDescriptor?>
+
+    public init(_ descriptor: consuming FileDescriptor) { state = Mutex(SharedDescriptor(descriptor)) }
+
+    /// Closes it as soon as no use is under way.
+    public func close() { state.withLock { $0 = nil } }
+
+    /// Writes every byte; `false` when it is closed or nobody reads. A broken pipe raises no signal where SIGPIPE is
+    /// ignored, as in the engine.
+    public func writeAll(_ bytes: [UInt8]) -> Bool {
+        guard let descriptor = state.withLock({ $0 }) else { return false }
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                write(descriptor.raw, $0.baseAddress.map { $0 + offset }, $0.count - offset)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            offset += count
+        }
+        return true
+    }
 }

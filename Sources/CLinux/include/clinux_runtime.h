@@ -1,5 +1,192 @@
 // Mounts, namespaces, cgroups, process attributes: used by ContainerRuntime and gantry-supervisor.
 #pragma once
 #include <grp.h>
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 #include <termios.h>
+
+// No glibc wrapper: clone3(2), always fork-like (no CLONE_VM, no own stack), so it returns twice like fork and needs
+// no trampoline. Only for the single-threaded supervisor: the child keeps using malloc and Swift.
+static inline pid_t gantry_clone3(uint64_t flags, int *pidfd, int cgroup) {
+  struct clone_args arguments;
+  memset(&arguments, 0, sizeof arguments);
+  arguments.flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0);
+  arguments.pidfd = (uint64_t)(uintptr_t)pidfd;
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0;
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+// No glibc wrapper: pivot_root(2).
+static inline int gantry_pivot_root(const char *new_root, const char *put_old) {
+  return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+// The command is a C enum, which Swift imports as a type of its own.
+static inline int gantry_fsconfig_flag(int fs, const char *key) {
+  return fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
+}
+static inline int gantry_fsconfig_string(int fs, const char *key, const char *value) {
+  return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
+}
+static inline int gantry_fsconfig_create(int fs) { return fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0); }
+
+// struct mount_attr by value, and flags that import as different integer types.
+static inline int gantry_mount_setattr(int fd, int recursive, uint64_t set, uint64_t clear, uint64_t propagation) {
+  struct mount_attr attributes = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+  return mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes, sizeof attributes);
+}
+// Clones the mount at a path, or (empty path) at a descriptor: a detached mount. open_tree(2).
+static inline int gantry_open_tree_clone(int dir, const char *path, int recursive) {
+  return open_tree(
+      dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0));
+}
+// Attaches a detached mount on the object that `target` refers to. move_mount(2).
+static inline int gantry_move_mount(int mount, int target) {
+  return move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+// Variadic in glibc.
+static inline int gantry_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+  return prctl(option, a, b, c, d);
+}
+
+// No glibc wrapper: capset(2), version 3, of the calling thread.
+static inline int gantry_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {
+      {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
+      {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)}};
+  return (int)syscall(SYS_capset, &header, data);
+}
+
+// No glibc wrapper: seccomp(2), SECCOMP_SET_MODE_FILTER. `bytes` holds `count` struct sock_filter.
+static inline int gantry_seccomp_filter(unsigned flags, const void *bytes, unsigned short count) {
+  struct sock_fprog program = {.len = count, .filter = (struct sock_filter *)bytes};
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+// No glibc wrapper: bpf(2). Loads a device filter (`count` struct bpf_insn) and attaches it to a v2 cgroup.
+static inline int gantry_bpf_load_device(const void *instructions, uint32_t count) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  attributes.insns = (uint64_t)(uintptr_t)instructions;
+  attributes.insn_cnt = count;
+  attributes.license = (uint64_t)(uintptr_t) "Apache";
+  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+static inline int gantry_bpf_attach_device(int cgroup, int program) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.target_fd = (uint32_t)cgroup;
+  attributes.attach_bpf_fd = (uint32_t)program;
+  attributes.attach_type = BPF_CGROUP_DEVICE;
+  attributes.attach_flags = BPF_F_ALLOW_MULTI;
+  return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
+}
+
+// _IO macros with arguments do not import.
+static inline int gantry_pty_peer(int ptmx) { return ioctl(ptmx, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
+static inline int gantry_pty_unlock(int ptmx) {
+  int unlock = 0;
+  return ioctl(ptmx, TIOCSPTLCK, &unlock);
+}
+static inline int gantry_pty_resize(int terminal, unsigned short rows, unsigned short columns) {
+  struct winsize size = {.ws_row = rows, .ws_col = columns};
+  return ioctl(terminal, TIOCSWINSZ, &size);
+}
+static inline int gantry_pty_control(int terminal) { return ioctl(terminal, TIOCSCTTY, 0); }
+
+// CMSG_* do not import: one descriptor with one byte over a Unix socket.
+static inline ssize_t gantry_send_descriptor(int socket, int descriptor) {
+  char byte = 0;
+  struct iovec data = {.iov_base = &byte, .iov_len = 1};
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+// Returns the descriptor (close-on-exec), or -1; errno ENODATA when the peer closed or sent none.
+static inline int gantry_receive_descriptor(int socket) {
+  char byte;
+  struct iovec data = {.iov_base = &byte, .iov_len = 1};
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control;
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (count < 0) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (count == 0 || !header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+      header->cmsg_len != CMSG_LEN(sizeof(int))) {
+    errno = ENODATA;
+    return -1;
+  }
+  int descriptor;
+  memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+  return descriptor;
+}
+
+// struct ifreq is a union inside: brings the loopback interface of the caller's network namespace up.
+static inline int gantry_loopback_up(void) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  memcpy(request.ifr_name, "lo", 3);
+  request.ifr_flags = IFF_UP;
+  int result = ioctl(fd, SIOCSIFFLAGS, &request);
+  int code = errno;
+  close(fd);
+  errno = code;
+  return result;
+}
+
+// sockaddr_un's path is a tuple in Swift. Returns -1 with ENAMETOOLONG when `path` does not fit.
+static inline int gantry_unix_address(struct sockaddr_un *address, const char *path) {
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  if (strlen(path) >= sizeof address->sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address->sun_path, path, strlen(path) + 1);
+  return 0;
+}
+static inline int gantry_unix_bind(int fd, const char *path) {
+  struct sockaddr_un address;
+  return gantry_unix_address(&address, path) ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
+}
+static inline int gantry_unix_connect(int fd, const char *path) {
+  struct sockaddr_un address;
+  return gantry_unix_address(&address, path) ? -1 : connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+
+// The resource's enum type and the constants import differently; RLIM_INFINITY is a cast.
+static inline int gantry_prlimit(pid_t pid, int resource, uint64_t soft, uint64_t hard) {
+  struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+  return prlimit(pid, (enum __rlimit_resource)resource, &limit, NULL);
+}
+
+// Function-like macro.
+static inline int gantry_is_character_device(mode_t mode) { return S_ISCHR(mode); }

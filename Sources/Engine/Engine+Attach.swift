@@ -1,0 +1,162 @@
+import CLinux
+import ContainerRuntime
+import EngineWire
+import Glibc
+import LinuxSystem
+
+/// A command run in a container by `exec`.
+struct ExecInstance: Sendable {
+    var containerID: String
+    var request: ExecCreateRequest
+    var session: AttachSession?
+    var pid: Int = 0
+    var exitCode: Int?
+    var startedAt: Nanoseconds?
+}
+
+extension Engine {
+    /// Ended instances are kept for inspection; the oldest are forgotten beyond this number.
+    private static let execsMax = 1000
+
+    /// A session on the container's streams: live ones, or for one that has not been started yet those it will have.
+    public func attach(_ reference: String) async throws(EngineError) -> AttachSession {
+        let container = try container(reference)
+        let isTerminal = container.stored.definition.service.tty
+        if container.process == nil {
+            return try attachBeforeStart(container.stored.id, isTerminal: isTerminal)
+        }
+        let path = "\(options.containerRun(container.stored.id))/attach.sock"
+        let socket = try await onPool { () throws(SystemError) in try connectUnix(path) }
+        return AttachSession(socket: socket, isTerminal: isTerminal, pool: streams)
+    }
+
+    private func attachBeforeStart(_ id: String, isTerminal: Bool) throws(EngineError) -> AttachSession {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+            throw .system(SystemError("socketpair", code: errno))
+        }
+        pendingAttach[id] = SharedDescriptor(FileDescriptor(owning: ends[1]))
+        return AttachSession(
+            socket: SharedDescriptor(FileDescriptor(owning: ends[0])), isTerminal: isTerminal, pool: streams)
+    }
+
+    public func createExec(_ reference: String, _ request: ExecCreateRequest) throws(EngineError) -> String {
+        let container = try container(reference)
+        guard container.process != nil else { throw .containerNotRunning(container.stored.name) }
+        guard !request.Cmd.isEmpty else { throw .badRequest("no command to execute") }
+        forgetOldExecs()
+        let id = randomID()
+        execs[id] = ExecInstance(containerID: container.stored.id, request: request)
+        return id
+    }
+
+    private func forgetOldExecs() {
+        let ended = execs.filter { $0.value.exitCode != nil || $0.value.session == nil }
+        guard ended.count >= Self.execsMax else { return }
+        for (id, _) in ended.sorted(by: { ($0.value.startedAt ?? 0) < ($1.value.startedAt ?? 0) })
+            .prefix(ended.count - Self.execsMax + 1)
+        {
+            execs[id] = nil
+        }
+    }
+
+    /// Runs the command; whoever reads the session calls `execEnded` with the exit frame.
+    public func startExec(_ id: String) async throws(EngineError) -> AttachSession {
+        guard let instance = execs[id] else { throw .execNotFound(id) }
+        guard instance.startedAt == nil else { throw .conflict("exec \(id.prefix(12)) has been started already") }
+        guard let container = containers[instance.containerID], container.process != nil else {
+            throw .containerNotRunning(instance.containerID)
+        }
+        execs[id]?.startedAt = Clock.now()
+        let request = execRequest(container.stored, instance.request)
+        do throws(EngineError) {
+            let session = try await onRuntime(of: container.stored.name) { runtime throws(RuntimeError) in
+                try runtime.execute(request)
+            }
+            let attached = AttachSession(
+                socket: session.socket, isTerminal: instance.request.Tty ?? false, pool: streams)
+            execs[id]?.session = attached
+            execs[id]?.pid = Int(session.pid)
+            return attached
+        } catch {
+            if case .runtime(let failure, _) = error { execs[id]?.exitCode = failure.exitCode }
+            throw error
+        }
+    }
+
+    public func execEnded(_ id: String, exitCode: Int) {
+        execs[id]?.exitCode = exitCode
+        execs[id]?.session = nil
+    }
+
+    public func resizeExec(_ id: String, rows: UInt16, columns: UInt16) async throws(EngineError) {
+        guard let instance = execs[id] else { throw .execNotFound(id) }
+        await instance.session?.resize(rows: rows, columns: columns)
+    }
+
+    public func inspectExec(_ id: String) throws(EngineError) -> ExecInspect {
+        guard let instance = execs[id] else { throw .execNotFound(id) }
+        return ExecInspect(
+            ID: id, Running: instance.startedAt != nil && instance.exitCode == nil, ExitCode: instance.exitCode,
+            Pid: instance.pid)
+    }
+
+    public func resizeContainer(_ reference: String, rows: UInt16, columns: UInt16) async throws(EngineError) {
+        let session = try await attach(reference)
+        await session.resize(rows: rows, columns: columns)
+        session.close()
+    }
+
+    public func startByClient(_ reference: String) async throws(EngineError) {
+        let container = try container(reference)
+        try await startContainer(container.stored.id)
+    }
+
+    /// Suspends until the container is not running, and returns its exit code.
+    public func waitForEnd(_ reference: String) async throws(EngineError) -> Int {
+        let id = try container(reference).stored.id
+        let generation = containers[id]?.generation
+        while containers[id]?.process != nil, containers[id]?.generation == generation { await waitForExit(id) }
+        return containers[id]?.stored.exit?.code ?? lastExitCodes[id] ?? 0
+    }
+
+    public func signal(_ reference: String, _ name: String) async throws(EngineError) {
+        try await send(try signalNumber(name), to: try container(reference).stored.id)
+    }
+
+    public func stop(_ reference: String, grace: Nanoseconds?) async throws(EngineError) {
+        try await stopContainer(try container(reference).stored.id, grace: grace)
+    }
+
+    public func remove(_ reference: String, force: Bool, volumes: Bool) async throws(EngineError) {
+        let id = try container(reference).stored.id
+        if force, containers[id]?.process != nil {
+            try await killContainer(id)
+            _ = await waitForExit(id, atMost: 10_000_000_000)
+        }
+        try await removeContainer(id, anonymousVolumes: volumes)
+    }
+}
+
+/// A stream connection to a supervisor's socket.
+private func connectUnix(_ path: String) throws(SystemError) -> SharedDescriptor {
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    let descriptor = FileDescriptor(owning: try check("socket") { socket(AF_UNIX, type, 0) })
+    let raw = descriptor.raw
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    // A folder deep in the tree would not fit into sun_path; the descriptor's name always does.
+    let folder = try FileDescriptor.open(FileSystem.parent(of: path), O_PATH | O_DIRECTORY)
+    let short = "/proc/self/fd/\(folder.raw)/\(FileSystem.lastComponent(of: path))"
+    withUnsafeMutableBytes(of: &address.sun_path) { buffer in
+        buffer.copyBytes(from: Array(short.utf8).prefix(buffer.count - 1))
+    }
+    let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+    try check("connect", path: path) {
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(raw, $0, size) }
+        }
+    }
+    return SharedDescriptor(descriptor)
+}

@@ -1,0 +1,49 @@
+import ContainerNetwork
+import ContainerRuntime
+import Images
+import LinuxSystem
+
+/// Calls into the rooms that block, made on the pool's threads; their errors become the engine's.
+extension Engine {
+    nonisolated func onPool<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(SystemError) -> Value
+    ) async throws(EngineError) -> Value {
+        do throws(SystemError) { return try await pool.run(body) } catch { throw .system(error) }
+    }
+
+    nonisolated func onRuntime<Value: Sendable>(
+        of container: String, _ body: @escaping @Sendable (Runtime) throws(RuntimeError) -> Value
+    ) async throws(EngineError) -> Value {
+        let runtime = runtime
+        do throws(RuntimeError) {
+            return try await pool.run { () throws(RuntimeError) in try body(runtime) }
+        } catch {
+            throw .runtime(error, container: container)
+        }
+    }
+
+    nonisolated func onNetwork<Value: Sendable>(
+        _ body: @escaping @Sendable (NetworkManager) throws(NetworkError) -> Value
+    ) async throws(EngineError) -> Value {
+        let network = network
+        do throws(NetworkError) {
+            return try await pool.run { () throws(NetworkError) in try body(network) }
+        } catch {
+            throw .network(error)
+        }
+    }
+
+    nonisolated func onImages<Value: Sendable>(
+        _ body: @escaping @Sendable (ImageStore) throws(ImageError) -> Value
+    ) async throws(EngineError) -> Value {
+        let images = images
+        do throws(ImageError) {
+            return try await pool.run { () throws(ImageError) in try body(images) }
+        } catch {
+            throw .image(error)
+        }
+    }
+
+    /// Work that outlives the request that asked for it; ends with the engine at the latest.
+    public nonisolated func inBackground(_ job: @escaping @Sendable () async -> Void) { background.start(job) }
+}

@@ -1,0 +1,198 @@
+import CLinux
+import ContainerNetwork
+import EngineWire
+import Images
+import LinuxSystem
+import Reconciler
+import StackModel
+
+/// Making a container's record, and what of the disk belongs to it. Nothing runs yet.
+extension Engine {
+    struct CreateOptions {
+        var oneOff = false
+        var removeOnExit = false
+        var name: String?
+        var labels: [String: String] = [:]
+        var publishPorts = true
+    }
+
+    /// Writes the record first and makes the folders after it, so that a crash in between leaves something that is
+    /// known and can be removed.
+    func createContainer(
+        stack: Stack, service name: String, number: Int, options create: CreateOptions = CreateOptions(),
+        override: ((inout Service) -> Void)? = nil
+    ) async throws(EngineError) -> StoredContainer {
+        var stack = stack
+        if let override, var service = stack.services[name] {
+            override(&service)
+            stack.services[name] = service
+        }
+        guard let service = stack.services[name] else { throw .badRequest("no such service: \(name)") }
+        let image = try image(service.image)
+        let id = randomID()
+        let containerName =
+            create.name ?? (create.oneOff ? "\(stack.name)-\(name)-run-\(id.prefix(12))" : nil)
+            ?? stack.containerName(service: name, number: number)
+        if let holder = containerIDs[containerName] {
+            throw .conflict("container name '\(containerName)' is already used by container \(holder.prefix(12))")
+        }
+        guard let definition = ContainerDefinition(stack: stack, service: name, imageID: image.id.description) else {
+            throw .badRequest("no such service: \(name)")
+        }
+        let ports = create.publishPorts ? try choosePorts(service, stack: stack.name) : []
+        var stored = StoredContainer(
+            id: id, name: containerName, stackName: stack.name, service: name, number: number, oneOff: create.oneOff,
+            removeOnExit: create.removeOnExit, definition: definition, labels: [:],
+            attachments: try attachments(id: id, stack: stack, service: service, name: name, oneOff: create.oneOff),
+            chosenPorts: ports, volumes: [:], createdAt: Clock.now(), stoppedByUser: false, restarts: 0)
+        stored.labels = labels(stored, stack: stack, image: image, more: create.labels)
+        let made = anonymousVolumes(&stored, stack: stack, image: image)
+        do throws(EngineError) {
+            try saveAll([stored] + made)
+        } catch {
+            releaseAddresses(of: stored)
+            throw error
+        }
+        for volume in made { volumes[volume.name] = volume }
+        register(Container(stored: stored))
+        announce(stored, "create")
+        try await makeContainerFolders(stored)
+        return stored
+    }
+
+    private func saveAll(_ records: [any StoredRecord]) throws(EngineError) {
+        do throws(DatabaseError) { try store.save(records) } catch { throw .database(error) }
+    }
+
+    func image(_ name: String) throws(EngineError) -> Image {
+        do throws(ImageError) { return try images.image(name) } catch { throw .image(error) }
+    }
+
+    private func makeContainerFolders(_ stored: StoredContainer) async throws(EngineError) {
+        let folder = options.containerData(stored.id)
+        let volumeFolders = stored.volumes.values.map { options.volumeData($0) }
+        try await onPool { () throws(SystemError) in
+            try FileSystem.makeDirectories("\(folder)/files")
+            try FileSystem.makeDirectories("\(folder)/upper", mode: 0o755)
+            try FileSystem.makeDirectories("\(folder)/work")
+            for volume in volumeFolders { try FileSystem.makeDirectories(volume, mode: 0o755) }
+        }
+    }
+
+    private func choosePorts(_ service: Service, stack: String) throws(EngineError) -> [StoredContainer.ChosenPort] {
+        var chosen: [StoredContainer.ChosenPort] = []
+        for port in service.ports where port.published == nil && service.networkMode != "host" {
+            do throws(NetworkError) {
+                let number = try ports.reserveEphemeral(hostIP: port.hostIP, transport: port.transport, stack: stack)
+                chosen.append(StoredContainer.ChosenPort(port: port, published: number))
+            } catch {
+                throw .network(error)
+            }
+        }
+        return chosen
+    }
+
+    /// `VOLUME`s of the image that the service does not mount, and mounts without a source, get volumes of their own.
+    private func anonymousVolumes(_ stored: inout StoredContainer, stack: Stack, image: Image) -> [StoredVolume] {
+        var made: [StoredVolume] = []
+        var targets = Set(image.config.config.volumes)
+        for mount in stored.definition.service.mounts {
+            targets.remove(mount.target)
+            guard mount.kind == .volume else { continue }
+            if let key = mount.source {
+                stored.volumes[mount.target] = stack.volumeName(key)
+            } else {
+                targets.insert(mount.target)
+            }
+        }
+        for target in targets.sorted() {
+            let slot = "\(stored.name):\(target)"
+            if !stored.oneOff, let kept = volumes.values.first(where: { $0.slot == slot && $0.stackName == stack.name })
+            {
+                stored.volumes[target] = kept.name
+                continue
+            }
+            let volume = StoredVolume(
+                name: randomID(), stackName: stack.name, key: "", definition: Volume(), anonymous: true, slot: slot,
+                populated: false, createdAt: Clock.now())
+            stored.volumes[target] = volume.name
+            made.append(volume)
+        }
+        return made
+    }
+
+    private func labels(
+        _ stored: StoredContainer, stack: Stack, image: Image, more: [String: String]
+    ) -> [String: String] {
+        var labels = image.config.config.labels
+        labels.merge(stored.definition.service.labels) { _, new in new }
+        labels.merge(more) { _, new in new }
+        labels[ComposeLabel.project] = stack.name
+        labels[ComposeLabel.service] = stored.service
+        labels[ComposeLabel.containerNumber] = "\(stored.number)"
+        labels[ComposeLabel.oneOff] = stored.oneOff ? "True" : "False"
+        labels[ComposeLabel.workingDirectory] = stack.workingDirectory
+        labels[ComposeLabel.configFiles] = stack.configFiles.joined(separator: ",")
+        labels[ComposeLabel.image] = image.id.description
+        labels[ComposeLabel.dependsOn] = stored.definition.service.dependsOn.sorted { $0.key < $1.key }
+            .map { "\($0.key):\($0.value.condition.rawValue):\($0.value.restart)" }.joined(separator: ",")
+        return labels
+    }
+
+    /// Removes a container that does not run, with its layer, log and namespace.
+    ///
+    /// - Parameter anonymousVolumes: `false` keeps them for the container that takes its place.
+    func removeContainer(_ id: String, anonymousVolumes: Bool) async throws(EngineError) {
+        guard let container = containers[id] else { return }
+        guard container.process == nil else { throw .conflict("container \(container.stored.name) is running") }
+        let stored = container.stored
+        for key in execs.filter({ $0.value.containerID == id }).keys { execs[key] = nil }
+        dns.remove(scope: id)
+        let runFolder = options.containerRun(id)
+        let dataFolder = options.containerData(id)
+        let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
+        let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
+        try await onNetwork { network throws(NetworkError) in try network.removeNamespace(id: id) }
+        try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+            try runtime.delete(directory: runFolder)
+        }
+        try await onPool { () throws(SystemError) in
+            for folder in [runFolder, dataFolder] + volumeFolders { try FileSystem.removeTree(folder) }
+        }
+        do throws(DatabaseError) {
+            try store.save([], deleting: [stored] + anonymous.compactMap { volumes[$0] })
+        } catch {
+            throw .database(error)
+        }
+        for name in anonymous { volumes[name] = nil }
+        for port in stored.chosenPorts { releasePort(port) }
+        releaseAddresses(of: stored)
+        forget(id)
+        announce(stored, "destroy")
+    }
+
+    private func releasePort(_ chosen: StoredContainer.ChosenPort) {
+        // The address was parsed when the port was reserved.
+        if let key = try? PortRegistry.Key(
+            hostIP: chosen.port.hostIP, port: chosen.published, transport: chosen.port.transport)
+        {
+            ports.release(key)
+        }
+    }
+}
+
+/// 64 hex digits of the kernel's randomness, the form of Docker's ids.
+func randomID() -> String {
+    var bytes = [UInt8](repeating: 0, count: 32)
+    var filled = 0
+    while filled < bytes.count {
+        let count = bytes.withUnsafeMutableBytes { buffer in
+            getrandom(buffer.baseAddress.map { $0 + filled }, buffer.count - filled, 0)
+        }
+        filled += max(0, count)
+    }
+    return bytes.map { byte in
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+    }.joined()
+}

@@ -1,0 +1,148 @@
+import ContainerNetwork
+import EngineWire
+import Images
+import Reconciler
+import StackModel
+
+/// From a request and the stored record to the desired state: everything that can be refused is refused here, before
+/// anything is made.
+extension Engine {
+    func validateStackName(_ name: String) throws(EngineError) {
+        let allowed = Set("abcdefghijklmnopqrstuvwxyz0123456789_-")
+        guard let first = name.first, first != "_", first != "-", name.allSatisfy(allowed.contains), name.count <= 128
+        else {
+            throw .badRequest(
+                "invalid stack name '\(name)': use lower-case letters, digits, '-' and '_', starting with a letter or digit"
+            )
+        }
+    }
+
+    /// The record as it will be when `request` is accepted.
+    func requestedRecord(_ name: String, _ request: ApplyRequest) throws(EngineError) -> StackRecord {
+        let old = stacks[name].flatMap { $0.record.active ? $0.record : nil }
+        guard var stack = request.stack ?? stacks[name]?.record.stack else { throw .stackNotFound(name) }
+        stack.name = name
+        for service in request.services + request.scale.keys.sorted() where stack.services[service] == nil {
+            throw .badRequest("no such service: \(service)")
+        }
+        stack = stack.keeping(
+            old?.stack, selection: request.services, noDependencies: request.noDependencies)
+        let keepsScale = request.stack == nil || !request.services.isEmpty
+        var scale = keepsScale ? (old?.scale ?? [:]) : [:]
+        scale.merge(request.scale) { _, new in new }
+        var selection = request.services
+        if let old, !selection.isEmpty {
+            selection = old.selection.isEmpty ? [] : Set(old.selection).union(selection).sorted()
+        }
+        var stopped = request.services.isEmpty ? [] : (old?.stopped ?? []).subtracting(request.services)
+        if request.noStart { stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services) }
+        return StackRecord(
+            stack: stack, scale: scale, stopped: stopped, selection: selection, active: true, updatedAt: Clock.now())
+    }
+
+    func desiredState(
+        _ record: StackRecord, mode: DesiredState.Mode, request: ApplyRequest? = nil, imageIDs: [String: String]? = nil
+    ) -> DesiredState {
+        var desired = DesiredState(stack: record.stack, imageIDs: imageIDs ?? knownImageIDs(record.stack), mode: mode)
+        desired.scale = record.scale
+        desired.selection = request?.services ?? record.selection
+        desired.stopped = record.stopped
+        guard let request else { return desired }
+        desired.forceRecreate = request.forceRecreate
+        desired.noRecreate = request.noRecreate
+        desired.removeOrphans = request.removeOrphans
+        desired.noStart = request.noStart
+        desired.noDependencies = request.noDependencies
+        return desired
+    }
+
+    /// Image ids by service; all services whose image is missing are reported at once, each at its line.
+    func resolveImages(_ record: StackRecord) throws(EngineError) -> [String: String] {
+        var ids: [String: String] = [:]
+        var problems: [Diagnostic] = []
+        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) {
+            do throws(ImageError) {
+                ids[name] = try images.image(service.image).id.description
+            } catch {
+                guard var diagnostic = EngineError.image(error).diagnostics.first else { continue }
+                diagnostic.message = "service '\(name)': \(diagnostic.message)"
+                diagnostic.source = record.stack.source(of: "services.\(name).image")
+                problems.append(diagnostic)
+            }
+        }
+        guard problems.isEmpty else { throw .diagnostics(problems) }
+        return ids
+    }
+
+    /// For the background loop: an image that has been removed meanwhile is no reason to touch its containers.
+    private func knownImageIDs(_ stack: Stack) -> [String: String] {
+        // A missing entry means "the image its containers have".
+        stack.services.compactMapValues { try? images.image($0.image).id.description }
+    }
+
+    /// Takes hold of every fixed host port before anything is made, so that a conflict leaves nothing behind.
+    func reservePorts(_ record: StackRecord) throws(EngineError) {
+        var problems: [Diagnostic] = []
+        var wanted: Set<PortRegistry.Key> = []
+        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where service.networkMode != "host" {
+            for (index, port) in service.ports.enumerated() {
+                guard let published = port.published else { continue }
+                let key: PortRegistry.Key
+                do throws(NetworkError) {
+                    key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
+                    try ports.reserve(key, stack: record.stackName)
+                    wanted.insert(key)
+                } catch {
+                    problems.append(
+                        Diagnostic(
+                            code: "port.in-use",
+                            "service '\(name)' cannot publish \(port.hostIP ?? "0.0.0.0"):\(published)/"
+                                + "\(port.transport.rawValue): \(error)",
+                            source: record.stack.source(of: "services.\(name).ports[\(index)]"),
+                            hint: "stop the program that listens there (`ss -lntup`) or publish another port"))
+                }
+            }
+        }
+        guard problems.isEmpty else {
+            ports.keep(usedPorts(record.stackName), stack: record.stackName)
+            throw .diagnostics(problems)
+        }
+        ports.keep(wanted.union(usedPorts(record.stackName)), stack: record.stackName)
+    }
+
+    /// Fixed host ports of containers that exist.
+    private func usedPorts(_ stack: String) -> Set<PortRegistry.Key> {
+        var keys: Set<PortRegistry.Key> = []
+        for container in containers.values where container.stored.stackName == stack {
+            for port in container.stored.definition.service.ports {
+                guard let published = port.published else { continue }
+                // An address that did not parse was refused when the container was made.
+                if let key = try? PortRegistry.Key(
+                    hostIP: port.hostIP, port: published, transport: port.transport)
+                {
+                    keys.insert(key)
+                }
+            }
+        }
+        return keys
+    }
+
+    /// Whether anything of the stack exists.
+    func ownsObjects(_ name: String) -> Bool {
+        containers.values.contains { $0.stored.stackName == name }
+            || networks.values.contains { $0.stackName == name } || volumes.values.contains { $0.stackName == name }
+    }
+
+    /// Forgets a stack that was taken down, or whose first `apply` was refused. A volume that was kept does not keep it.
+    func dropIfEmpty(_ name: String) {
+        guard let entry = stacks[name], !entry.record.active else { return }
+        let hasContainers = containers.values.contains { $0.stored.stackName == name }
+        let hasNetworks = networks.values.contains { $0.stackName == name }
+        guard !hasContainers, !hasNetworks else { return }
+        do throws(DatabaseError) { try store.delete(entry.record) } catch {
+            log.error("stack record not deleted", metadata: ["stack": "\(name)", "error": "\(error)"])
+        }
+        noteChange(in: name)
+        stacks[name] = nil
+    }
+}

@@ -1,0 +1,116 @@
+import EngineWire
+import Reconciler
+import StackModel
+
+/// Performs the steps of a plan. Each is idempotent: after a crash the same step finds what is done and does the rest.
+extension Engine {
+    /// Runs one step and tells the progress what Compose would print. `nil` is success.
+    func perform(_ step: Step, stack: String, byPolicy: Bool, progress: ProgressSink) async -> EngineError? {
+        let wording = step.action.wording
+        progress(.object(kind: wording.kind, name: step.name, state: .working, status: wording.present))
+        do throws(EngineError) {
+            try await perform(step.action, named: step.name, stack: stack, byPolicy: byPolicy)
+            progress(.object(kind: wording.kind, name: step.name, state: .done, status: wording.past))
+            return nil
+        } catch {
+            progress(.object(kind: wording.kind, name: step.name, state: .failed, status: "Error"))
+            return withSource(error, step)
+        }
+    }
+
+    /// A failed step is shown with the line that asked for it.
+    private func withSource(_ error: EngineError, _ step: Step) -> EngineError {
+        .diagnostics(
+            error.diagnostics.map { diagnostic in
+                var diagnostic = diagnostic
+                diagnostic.source = diagnostic.source ?? step.source
+                return diagnostic
+            })
+    }
+
+    private func perform(
+        _ action: Action, named name: String, stack: String, byPolicy: Bool
+    ) async throws(EngineError) {
+        guard let record = stacks[stack]?.record else { throw .stackNotFound(stack) }
+        switch action {
+        case .createNetwork(let key): try await createNetwork(key, stack: record.stack)
+        case .removeNetwork(let name): try await removeNetwork(name)
+        case .repairNetwork(let name): try await repairNetwork(name)
+        case .createVolume(let key): try await createVolume(key, stack: record.stack)
+        case .removeVolume(let name): try await removeVolume(name)
+        case .createContainer(let service, let number):
+            // The very container may stand already: a crash came between making and noting it.
+            guard containerIDs[name] == nil else { return }
+            _ = try await createContainer(stack: record.stack, service: service, number: number)
+        case .startContainer(let reference):
+            try await startContainer(try containerID(reference, named: name), byPolicy: byPolicy)
+        case .stopContainer(let id, let timeout):
+            try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record))
+        case .removeContainer(let id, let anonymousVolumes):
+            try await removeContainer(id, anonymousVolumes: anonymousVolumes)
+        case .restartContainer(let id, let timeout):
+            try await stopContainer(id, grace: timeout, byUser: false)
+            try await startContainer(id)
+        case .updateContainer(let id): try updateDefinition(id, record.stack)
+        case .repairAttachment(let id, _): try await prepareNetwork(try container(id).stored)
+        case .repairFirewall: await refreshEndpoints(force: true)
+        case .signalContainer(let id, let signal): try await send(try signalNumber(signal), to: id)
+        }
+    }
+
+    private func containerID(_ reference: ContainerReference, named name: String) throws(EngineError) -> String {
+        switch reference {
+        case .id(let id): try container(id).stored.id
+        case .planned: try container(name).stored.id
+        }
+    }
+
+    /// Fields that only the engine reads (restart policy, dependencies, …) change without touching the container.
+    private func updateDefinition(_ id: String, _ stack: Stack) throws(EngineError) {
+        guard var container = containers[id] else { return }
+        let stored = container.stored
+        guard
+            let definition = ContainerDefinition(
+                stack: stack, service: stored.service, imageID: stored.definition.imageID)
+        else { return }
+        container.stored.definition = definition
+        try save(container.stored)
+        containers[id] = container
+    }
+
+    /// A service that was stopped by name stays stopped; one stopped to be replaced does not.
+    private func stopIsUsers(_ id: String, _ record: StackRecord) -> Bool {
+        guard let service = containers[id]?.stored.service else { return false }
+        return record.stopped.contains(service)
+    }
+}
+
+extension Action {
+    /// Whether it keeps a processor busy: such steps run a few at a time, the others (which wait) all at once.
+    var isHeavy: Bool {
+        switch self {
+        case .stopContainer, .signalContainer: false
+        default: true
+        }
+    }
+
+    /// How Compose words it.
+    var wording: (kind: PlanReply.Change.Kind, present: String, past: String) {
+        switch self {
+        case .createNetwork: (.network, "Creating", "Created")
+        case .removeNetwork: (.network, "Removing", "Removed")
+        case .repairNetwork: (.network, "Repairing", "Repaired")
+        case .createVolume: (.volume, "Creating", "Created")
+        case .removeVolume: (.volume, "Removing", "Removed")
+        case .createContainer: (.container, "Creating", "Created")
+        case .startContainer: (.container, "Starting", "Started")
+        case .stopContainer: (.container, "Stopping", "Stopped")
+        case .removeContainer: (.container, "Removing", "Removed")
+        case .restartContainer: (.container, "Restarting", "Restarted")
+        case .updateContainer: (.container, "Updating", "Updated")
+        case .repairAttachment: (.container, "Repairing", "Repaired")
+        case .repairFirewall: (.firewall, "Repairing", "Repaired")
+        case .signalContainer: (.container, "Killing", "Killed")
+        }
+    }
+}

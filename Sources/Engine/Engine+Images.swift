@@ -1,0 +1,78 @@
+import CLinux
+import EngineWire
+import Glibc
+import Images
+import LinuxSystem
+
+/// One line of the answer to `POST /images/load`.
+public struct LoadMessage: Encodable, Sendable {
+    public struct Detail: Encodable, Sendable {
+        public var message: String
+    }
+    public var stream: String?
+    public var error: String?
+    public var errorDetail: Detail?
+}
+
+/// An archive on its way into the store: the client's bytes go through a pipe to a thread that unpacks them.
+public final class ImageLoading: Sendable {
+    /// Ends when the load has ended.
+    public let messages: AsyncStream<LoadMessage>
+    private let input: ClosableDescriptor
+    private let pool: BlockingPool
+
+    fileprivate init(input: ClosableDescriptor, messages: AsyncStream<LoadMessage>, pool: BlockingPool) {
+        self.input = input
+        self.messages = messages
+        self.pool = pool
+    }
+
+    /// `false` when nobody reads any more: the load has failed and says so in `messages`.
+    public func write(_ bytes: [UInt8]) async -> Bool {
+        let input = input
+        return await pool.run { input.writeAll(bytes) }
+    }
+
+    /// The archive is complete (or cut off, which the reader will notice).
+    public func finishWriting() async { input.close() }
+}
+
+extension Engine {
+    public func imageSummaries() throws(EngineError) -> [ImageSummary] {
+        do throws(ImageError) {
+            return try images.images().map { image in
+                ImageSummary(
+                    Id: image.id.description, RepoTags: image.references.map(\.familiar).sorted(),
+                    Created: image.createdSeconds, Size: Int64(clamping: image.byteCount))
+            }
+        } catch {
+            throw .image(error)
+        }
+    }
+
+    public func startLoading() throws(EngineError) -> ImageLoading {
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }
+        let reader = SharedDescriptor(FileDescriptor(owning: ends[0]))
+        let (messages, continuation) = AsyncStream.makeStream(of: LoadMessage.self)
+        background.start { [self] in await load(reader, continuation) }
+        return ImageLoading(
+            input: ClosableDescriptor(FileDescriptor(owning: ends[1])), messages: messages, pool: streams)
+    }
+
+    private func load(_ reader: SharedDescriptor, _ messages: AsyncStream<LoadMessage>.Continuation) async {
+        defer { messages.finish() }
+        do throws(EngineError) {
+            let loaded = try await onImages { images throws(ImageError) in
+                try images.load(from: reader.raw) { _ in }
+            }
+            for image in loaded {
+                let line = image.reference.map { "Loaded image: \($0.familiar)" } ?? "Loaded image ID: \(image.id)"
+                messages.yield(LoadMessage(stream: line + "\n"))
+            }
+        } catch {
+            let text = error.diagnostics.map(\.message).joined(separator: "; ")
+            messages.yield(LoadMessage(error: text, errorDetail: LoadMessage.Detail(message: text)))
+        }
+    }
+}

@@ -1,0 +1,192 @@
+import CLinux
+import ContainerNetwork
+import ContainerRuntime
+import EngineWire
+import LinuxSystem
+import Reconciler
+import StackModel
+
+/// Starting, stopping, and the news that a container has ended.
+extension Engine {
+    private static let defaultGrace: Nanoseconds = 10 * 1_000_000_000
+    /// How long a kill may take to show before it is reported.
+    private static let killPatience: Nanoseconds = 10 * 1_000_000_000
+
+    /// Starts a container that does not run: its namespace and addresses first, then the process.
+    ///
+    /// When it cannot be started the record says why and what exit code Docker would give.
+    ///
+    /// - Parameter byPolicy: the restart policy wants it, not a command: such starts are counted.
+    func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) {
+        guard var container = containers[id] else { throw .containerNotFound(id) }
+        guard container.process == nil else { return }
+        container.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0
+        containers[id] = container
+        let stored = container.stored
+        let attachment = pendingAttach.removeValue(forKey: id)
+        let launched: LaunchedContainer
+        do throws(EngineError) {
+            try await prepareNetwork(stored)
+            try await populateVolumes(of: stored)
+            let request = try launchRequest(stored, attach: attachment)
+            launched = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+                try runtime.launch(request)
+            }
+        } catch {
+            startFailed(id, error)
+            throw error
+        }
+        guard containers[id] != nil else { return }
+        container = containers[id] ?? container
+        container.process = launched
+        container.stopping = false
+        container.generation += 1
+        container.stored.startedAt = launched.startedAt
+        container.stored.exit = nil
+        container.stored.stoppedByUser = false
+        containers[id] = container
+        try watchProcess(id, generation: container.generation)
+        saveOrLog(container.stored)
+        announce(container.stored, "start")
+        startHealthChecks(id)
+        await refreshEndpoints()
+    }
+
+    private func startFailed(_ id: String, _ error: EngineError) {
+        guard var container = containers[id] else { return }
+        var code = 128
+        if case .runtime(let failure, _) = error { code = failure.exitCode }
+        container.stored.exit = StoredContainer.Exit(
+            code: code, finishedAt: Clock.now(), outOfMemory: false,
+            note: error.diagnostics.map(\.message).joined(separator: "; "))
+        containers[id] = container
+        saveOrLog(container.stored)
+        announce(container.stored, "die", ["exitCode": "\(code)"])
+    }
+
+    /// Calls `containerEnded` when the supervisor, which outlives its container and writes the exit status, is gone.
+    func watchProcess(_ id: String, generation: Int) throws(EngineError) {
+        do {
+            let supervisor = try runtime.openSupervisorPIDFD(directory: options.containerRun(id))
+            try poller.watch(supervisor, once: true) { [self] in
+                background.start { await self.containerEnded(id, generation: generation) }
+            }
+        } catch {
+            // Gone already: the news is there to be read.
+            background.start { [self] in await containerEnded(id, generation: generation) }
+        }
+    }
+
+    func containerEnded(_ id: String, generation: Int) async {
+        guard let container = containers[id], container.generation == generation, container.process != nil else {
+            return
+        }
+        let exit = await readExit(id, container.stored)
+        guard var container = containers[id], container.generation == generation, container.process != nil else {
+            return
+        }
+        container.process = nil
+        container.stopping = false
+        container.health = nil
+        container.stored.exit = exit
+        if exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt) >= RestartBackoff.steadyAfter {
+            container.stored.restarts = 0
+        }
+        let waiters = container.exitWaiters
+        container.exitWaiters = []
+        containers[id] = container
+        // The balancer and DNS first: every moment counts for requests on their way.
+        await refreshEndpoints()
+        saveOrLog(container.stored)
+        for waiter in waiters { waiter.resume() }
+        announce(container.stored, "die", ["exitCode": "\(exit.code)"])
+        if container.stored.removeOnExit { await removeAfterExit(id) }
+    }
+
+    private func removeAfterExit(_ id: String) async {
+        do throws(EngineError) { try await removeContainer(id, anonymousVolumes: true) } catch {
+            log.error("container not removed", metadata: ["id": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    func readExit(_ id: String, _ stored: StoredContainer) async -> StoredContainer.Exit {
+        let folder = options.containerRun(id)
+        do throws(EngineError) {
+            let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+                try runtime.inspect(directory: folder)
+            }
+            if case .exited(let exit) = record {
+                return StoredContainer.Exit(
+                    code: exit.exitCode, finishedAt: exit.finishedAt, outOfMemory: exit.outOfMemory, note: exit.note)
+            }
+        } catch {
+            log.error("exit status not readable", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+        }
+        return StoredContainer.Exit(
+            code: 137, finishedAt: Clock.now(), outOfMemory: false, note: "its supervisor was lost")
+    }
+
+    /// Takes the container out of the balancer and DNS, then signals, waits and kills.
+    ///
+    /// - Parameter grace: nanoseconds; `nil` takes the service's, else ten seconds.
+    func stopContainer(_ id: String, grace: Nanoseconds? = nil, byUser: Bool = true) async throws(EngineError) {
+        guard containers[id]?.process != nil, let stored = containers[id]?.stored else { return }
+        containers[id]?.stopping = true
+        if byUser { containers[id]?.stored.stoppedByUser = true }
+        await refreshEndpoints()
+        let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
+        let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
+        try await send(try signalNumber(name), to: id)
+        let patience = grace ?? stored.definition.service.stopGracePeriod ?? Self.defaultGrace
+        if await waitForExit(id, atMost: patience) { return announceStop(id, stored) }
+        try await killContainer(id)
+        guard await waitForExit(id, atMost: Self.killPatience) else {
+            throw .conflict("container \(stored.name) does not end, not even after SIGKILL")
+        }
+        announceStop(id, stored)
+    }
+
+    private func announceStop(_ id: String, _ stored: StoredContainer) {
+        announce(containers[id]?.stored ?? stored, "stop")
+    }
+
+    func send(_ signal: Int32, to id: String) async throws(EngineError) {
+        guard let container = containers[id] else { throw .containerNotFound(id) }
+        guard container.process != nil else { throw .containerNotRunning(container.stored.name) }
+        let folder = options.containerRun(id)
+        try await onRuntime(of: container.stored.name) { runtime throws(RuntimeError) in
+            try runtime.signal(directory: folder, signal)
+        }
+    }
+
+    func killContainer(_ id: String) async throws(EngineError) {
+        guard let container = containers[id], container.process != nil else { return }
+        let folder = options.containerRun(id)
+        try await onRuntime(of: container.stored.name) { runtime throws(RuntimeError) in
+            try runtime.killAll(directory: folder)
+        }
+    }
+
+    /// Whether the container's process has ended within `patience` nanoseconds.
+    func waitForExit(_ id: String, atMost patience: Nanoseconds) async -> Bool {
+        guard let generation = containers[id]?.generation, containers[id]?.process != nil else { return true }
+        background.start { [self] in
+            do { try await Task.sleep(for: .nanoseconds(clamping: patience)) } catch { return }
+            await releaseExitWaiters(id, generation: generation)
+        }
+        await waitForExit(id)
+        return containers[id]?.process == nil || containers[id]?.generation != generation
+    }
+
+    /// Suspends until the container's present run has ended, or until its waiters are released.
+    func waitForExit(_ id: String) async {
+        guard containers[id]?.process != nil else { return }
+        await withCheckedContinuation { continuation in containers[id]?.exitWaiters.append(continuation) }
+    }
+
+    private func releaseExitWaiters(_ id: String, generation: Int) {
+        guard let container = containers[id], container.generation == generation else { return }
+        containers[id]?.exitWaiters = []
+        for waiter in container.exitWaiters { waiter.resume() }
+    }
+}

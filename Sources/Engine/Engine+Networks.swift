@@ -1,0 +1,231 @@
+import CLinux
+import ContainerNetwork
+import LinuxSystem
+import StackModel
+
+/// Bridges, subnets and addresses. What the kernel has is made to fit the records, never the other way round.
+extension Engine {
+    func createNetwork(_ key: String, stack: Stack) async throws(EngineError) {
+        let name = stack.networkName(key)
+        guard let definition = stack.networks[key], !definition.external else { return }
+        if let existing = networks[name] {
+            guard existing.stackName == stack.name else {
+                throw .conflict("network \(name) belongs to stack '\(existing.stackName)'")
+            }
+            return try await repairNetwork(name)
+        }
+        let bridge = try await bridgeSpec(name, definition)
+        let record = StoredNetwork(
+            name: name, stackName: stack.name, key: key, definition: definition, bridge: bridge,
+            createdAt: Clock.now())
+        // Another stack may have taken the subnet or the name while the kernel was asked for its routes.
+        guard networks[name] == nil, !networks.values.contains(where: { $0.bridge.overlaps(bridge) }) else {
+            return try await createNetwork(key, stack: stack)
+        }
+        networks[name] = record
+        do throws(EngineError) {
+            try save(record)
+            try await onNetwork { network throws(NetworkError) in try network.ensureBridge(bridge) }
+        } catch {
+            await discardNetwork(record)
+            throw error
+        }
+        announce(type: "network", "create", name: name, stack: stack.name)
+        await refreshEndpoints()
+    }
+
+    private func discardNetwork(_ record: StoredNetwork) async {
+        networks[record.name] = nil
+        do {
+            try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
+            try store.delete(record)
+        } catch {
+            log.error("half-made network not removed", metadata: ["network": "\(record.name)", "error": "\(error)"])
+        }
+    }
+
+    private func bridgeSpec(_ name: String, _ definition: Network) async throws(EngineError) -> BridgeSpec {
+        if let driver = definition.driver, driver != "bridge", driver != "default" {
+            throw .badRequest("network \(name): driver '\(driver)' is not supported; use 'bridge'")
+        }
+        let (routes, mtu) = try await onNetwork { network throws(NetworkError) in
+            (try network.hostRoutes(), try network.uplinkMTU())
+        }
+        let taken = routes + networks.values.map(\.bridge.subnet4)
+        do throws(NetworkError) {
+            let wanted = try definition.subnets.compactMap(\.subnet).filter { !$0.contains(":") }
+                .map { text throws(NetworkError) in try CIDR4.parse(text) }
+            let subnet = try wanted.first ?? AddressPool.chooseSubnet(avoiding: taken)
+            if let overlapped = wanted.first.flatMap({ subnet in taken.first { $0.overlaps(subnet) } }) {
+                throw NetworkError.invalid("subnet \(subnet) overlaps \(overlapped), which the host already routes")
+            }
+            let gateway = try definition.subnets.compactMap(\.gateway).first { !$0.contains(":") }
+                .map { text throws(NetworkError) in try IPv4Address.parse(text) }
+            return BridgeSpec(
+                name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", subnet4: subnet,
+                gateway4: gateway ?? subnet.firstHost, isInternal: definition.isInternal,
+                mtu: definition.driverOptions["com.docker.network.driver.mtu"].flatMap { Int($0) } ?? mtu,
+                interContainer: definition.driverOptions["com.docker.network.bridge.enable_icc"] != "false")
+        } catch {
+            throw .network(error)
+        }
+    }
+
+    func repairNetwork(_ name: String) async throws(EngineError) {
+        guard let record = networks[name] else { return }
+        try await onNetwork { network throws(NetworkError) in try network.ensureBridge(record.bridge) }
+        // A bridge that was deleted has lost its ports: put every attachment back.
+        for container in containers.values where container.process != nil {
+            guard container.stored.attachments.contains(where: { $0.network == name }) else { continue }
+            try await prepareNetwork(container.stored)
+        }
+        await refreshEndpoints(force: true)
+    }
+
+    func removeNetwork(_ name: String) async throws(EngineError) {
+        guard let record = networks[name] else { return }
+        let users = containers.values.filter { $0.stored.attachments.contains { $0.network == name } }
+        guard users.isEmpty else {
+            throw .conflict("network \(name) is used by \(users.map(\.stored.name).sorted().joined(separator: ", "))")
+        }
+        try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
+        do throws(DatabaseError) { try store.delete(record) } catch { throw .database(error) }
+        networks[name] = nil
+        announce(type: "network", "destroy", name: name, stack: record.stackName)
+        await refreshEndpoints()
+    }
+
+    /// Addresses for a new container on each of its networks, in the order that gives interface names.
+    func attachments(
+        id: String, stack: Stack, service: Service, name: String, oneOff: Bool
+    ) throws(EngineError) -> [StoredContainer.Attachment] {
+        guard service.networkMode == nil else { return [] }
+        let ordered = service.networks.sorted {
+            ($1.value.gatewayPriority, $0.key) < ($0.value.gatewayPriority, $1.key)
+        }
+        let gatewayKey = ordered.first { stack.networks[$0.key]?.isInternal != true }?.key
+        var made: [StoredContainer.Attachment] = []
+        do throws(EngineError) {
+            for (index, (key, attachment)) in ordered.enumerated() {
+                let networkName = stack.networkName(key)
+                guard let network = networks[networkName] else {
+                    throw .conflict("network \(networkName) does not exist")
+                }
+                let address = try takeAddress(on: network, requested: attachment.ipv4Address)
+                let bridge = network.bridge
+                let interface = InterfaceSpec(
+                    bridge: bridge.bridge, hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
+                    containerInterface: "eth\(index)", address4: address, prefixLength4: bridge.subnet4.prefixLength,
+                    mac: macAddress(for: address, requested: attachment.macAddress),
+                    gateway4: key == gatewayKey ? bridge.gateway4 : nil)
+                made.append(
+                    StoredContainer.Attachment(
+                        network: networkName, interface: interface,
+                        aliases: oneOff ? [] : ([name] + attachment.aliases)))
+            }
+        } catch {
+            for attachment in made { freeAddress(attachment.interface.address4, network: attachment.network) }
+            throw error
+        }
+        return made
+    }
+
+    /// 02:42 and the address, as Docker derives it: stable over restarts, unique on the bridge.
+    private func macAddress(for address: IPv4Address, requested: String?) -> String {
+        if let requested { return requested }
+        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: address.value >> (24 - 8 * $0)) }
+        return "02:42:"
+            + bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: ":")
+    }
+
+    private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPv4Address {
+        do throws(NetworkError) {
+            var pool = try addressPools[network.name] ?? addressPool(for: network)
+            let address: IPv4Address
+            if let requested {
+                address = try IPv4Address.parse(requested)
+                try pool.take(address)
+            } else {
+                address = try pool.allocate()
+            }
+            addressPools[network.name] = pool
+            return address
+        } catch {
+            throw .network(error)
+        }
+    }
+
+    /// The pool with all that the records hold taken out.
+    private func addressPool(for network: StoredNetwork) throws(NetworkError) -> AddressPool {
+        let ipam = network.definition.subnets.first
+        let range = try ipam?.ipRange.map { text throws(NetworkError) in try CIDR4.parse(text) }
+        var reserved: [IPv4Address] = [network.bridge.gateway4]
+        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] { reserved.append(try IPv4Address.parse(text)) }
+        var pool = AddressPool(subnet: network.bridge.subnet4, range: range, reserved: reserved)
+        for container in containers.values {
+            for attachment in container.stored.attachments where attachment.network == network.name {
+                try pool.take(attachment.interface.address4)
+            }
+        }
+        return pool
+    }
+
+    func releaseAddresses(of stored: StoredContainer) {
+        for attachment in stored.attachments {
+            freeAddress(attachment.interface.address4, network: attachment.network)
+        }
+    }
+
+    private func freeAddress(_ address: IPv4Address, network: String) {
+        addressPools[network]?.release(address)
+    }
+
+    /// Makes (or repairs) the container's network namespace, its interfaces and its DNS sockets.
+    func prepareNetwork(_ stored: StoredContainer) async throws(EngineError) {
+        guard usesOwnNamespace(stored) else { return }
+        let id = stored.id
+        let interfaces = stored.attachments.map(\.interface)
+        let needsDNS = !dns.scopes().contains(id) && !interfaces.isEmpty
+        let sockets = try await onNetwork { network throws(NetworkError) -> DNSSockets? in
+            let path = try network.makeNamespace(id: id)
+            try network.attach(namespaceID: id, interfaces)
+            return needsDNS ? try DNSSockets.open(network, namespace: path) : nil
+        }
+        guard let sockets else { return }
+        dns.update(scope: id, zone: zone(for: stored))
+        sockets.hand(to: dns, scope: id)
+    }
+
+    func usesOwnNamespace(_ stored: StoredContainer) -> Bool {
+        guard let mode = stored.networkMode else { return true }
+        return mode == "none" || mode == "bridge" || mode == "default"
+    }
+}
+
+extension BridgeSpec {
+    func overlaps(_ other: BridgeSpec) -> Bool { subnet4.overlaps(other.subnet4) }
+}
+
+/// The two sockets on 127.0.0.11:53 of a container's namespace.
+struct DNSSockets: Sendable {
+    private let udp: SharedDescriptor
+    private let tcp: SharedDescriptor
+
+    static func open(_ network: NetworkManager, namespace path: String) throws(NetworkError) -> DNSSockets {
+        let address = IPv4Address(127, 0, 0, 11)
+        return DNSSockets(
+            udp: SharedDescriptor(
+                try network.openSocket(inNamespace: path, type: SOCK_DGRAM, address: address, port: 53)),
+            tcp: SharedDescriptor(
+                try network.openSocket(inNamespace: path, type: SOCK_STREAM, address: address, port: 53)))
+    }
+
+    func hand(to server: DNSServer, scope: String) {
+        do {
+            server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
+        } catch {
+            // Out of descriptors: the container runs, names do not resolve until the next repair.
+            return
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import ContainerNetwork
+import ContainerRuntime
+import Reconciler
+import StackModel
+
+/// One consistent look at what exists: records for what was made, the kernel for what is there.
+extension Engine {
+    func observe(_ name: String) async -> ObservedState {
+        let kernel = await observeKernel()
+        var state = observeRecords(name)
+        guard let kernel else { return state }
+        for index in state.containers.indices {
+            state.containers[index].problems = problems(of: state.containers[index].id, kernel)
+        }
+        for index in state.networks.indices {
+            guard let record = networks[state.networks[index].name] else { continue }
+            state.networks[index].problems = problems(of: record, kernel)
+        }
+        if networks.values.contains(where: { $0.stackName == name }) {
+            state.firewallProblems = kernel.firewallProblems
+        }
+        return state
+    }
+
+    /// What the records and this process know, without asking the kernel anything.
+    func observeRecords(_ name: String) -> ObservedState {
+        let stack = stacks[name]?.record.stack
+        let externalNetworks = Set((stack?.networks ?? [:]).filter(\.value.external).map { $0.value.name ?? $0.key })
+        let externalVolumes = Set((stack?.volumes ?? [:]).filter(\.value.external).map { $0.value.name ?? $0.key })
+        return ObservedState(
+            containers: observedContainers(name),
+            networks: networks.values.filter { $0.stackName == name || externalNetworks.contains($0.name) }.map {
+                ObservedNetwork(name: $0.name, definition: $0.definition, external: $0.stackName != name)
+            },
+            volumes: volumes.values.filter {
+                !$0.anonymous && ($0.stackName == name || externalVolumes.contains($0.name))
+            }.map { ObservedVolume(name: $0.name, definition: $0.definition, external: $0.stackName != name) })
+    }
+
+    /// `nil` when the kernel could not be asked: nothing is then called broken.
+    private func observeKernel() async -> NetworkObservation? {
+        do throws(EngineError) {
+            return try await onNetwork { network throws(NetworkError) in try network.observe() }
+        } catch {
+            log.warning("network not observed", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    private func problems(of record: StoredNetwork, _ kernel: NetworkObservation) -> [ObservedNetwork.Problem] {
+        guard let bridge = kernel.bridges[record.bridge.bridge] else { return [.bridgeMissing] }
+        guard bridge.isUp else { return [.bridgeDown] }
+        return bridge.addresses.contains(record.bridge.gateway4) ? [] : [.addressMissing]
+    }
+
+    private func problems(of id: String, _ kernel: NetworkObservation) -> [ObservedContainer.Problem] {
+        guard let container = containers[id], container.process != nil, usesOwnNamespace(container.stored) else {
+            return []
+        }
+        return container.stored.attachments.compactMap { attachment in
+            let interface = attachment.interface
+            guard let host = kernel.hostInterfaces[interface.hostInterface], host.isUp,
+                host.bridge == interface.bridge
+            else { return .vethMissing(network: attachment.network) }
+            return nil
+        }
+    }
+
+    /// The containers of a stack as the reconciler sees them, without asking the kernel anything.
+    func observedContainers(_ stack: String) -> [ObservedContainer] {
+        containers.values.filter { $0.stored.stackName == stack }.map(observed)
+            .sorted { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) }
+    }
+
+    private func observed(_ container: Container) -> ObservedContainer {
+        let stored = container.stored
+        // A start that failed leaves it `created`, with the time of the attempt.
+        let idle: ObservedContainer.State = stored.startedAt == nil ? .created : .exited
+        var observed = ObservedContainer(
+            id: stored.id, name: stored.name, service: stored.service, number: stored.number,
+            definition: stored.definition, state: container.process == nil ? idle : .running, oneOff: stored.oneOff)
+        observed.stopping = container.stopping
+        observed.health = container.health?.status ?? .none
+        observed.healthcheckDefined = healthcheck(of: stored) != nil
+        observed.exitCode = stored.exit?.code
+        observed.createdAt = stored.createdAt
+        observed.startedAt = stored.startedAt
+        observed.finishedAt = stored.exit?.finishedAt
+        observed.restarts = stored.restarts
+        observed.stoppedByUser = stored.stoppedByUser
+        observed.addresses = Dictionary(
+            stored.attachments.map { ($0.network, $0.interface.address4.description) },
+            uniquingKeysWith: { first, _ in first })
+        observed.chosenPorts = Dictionary(
+            stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
+        return observed
+    }
+
+    /// Network news arrives in bursts; look once they have settled, so that a firewall reload is repaired once.
+    func networkChanged(_ change: NetworkChange) async {
+        log.debug("network changed", metadata: ["change": "\(change)"])
+        guard !networkChangePending else { return }
+        networkChangePending = true
+        do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
+        networkChangePending = false
+        for name in stacks.keys { noteChange(in: name) }
+    }
+
+    private static let networkSettleTime = Duration.milliseconds(1000)
+}

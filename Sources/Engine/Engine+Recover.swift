@@ -1,0 +1,108 @@
+import ContainerNetwork
+import ContainerRuntime
+import LinuxSystem
+import StackModel
+
+/// Taking over from an engine that was killed, upgraded, or lost with the power.
+extension Engine {
+    /// Asks every container's supervisor folder how things stand.
+    func adoptContainers() async {
+        for id in containers.keys.sorted() {
+            guard let stored = containers[id]?.stored else { continue }
+            await adopt(stored)
+        }
+    }
+
+    private func adopt(_ stored: StoredContainer) async {
+        let folder = options.containerRun(stored.id)
+        do throws(EngineError) {
+            let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+                try runtime.inspect(directory: folder)
+            }
+            switch record {
+            case .running(let process): try await adoptRunning(stored, process)
+            case .exited, .lost: await adoptEnded(stored)
+            case .neverStarted: await adoptNeverStarted(stored)
+            }
+        } catch {
+            log.error("container not adopted", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+        }
+    }
+
+    private func adoptRunning(_ stored: StoredContainer, _ process: LaunchedContainer) async throws(EngineError) {
+        guard var container = containers[stored.id] else { return }
+        container.process = process
+        container.generation += 1
+        if container.stored.startedAt != process.startedAt {
+            // Started in the moment in which the old engine died: its record had not been written.
+            container.stored.startedAt = process.startedAt
+            container.stored.exit = nil
+            saveOrLog(container.stored)
+        }
+        containers[stored.id] = container
+        try await prepareNetwork(stored)
+        try watchProcess(stored.id, generation: container.generation)
+        startHealthChecks(stored.id)
+    }
+
+    private func adoptEnded(_ stored: StoredContainer) async {
+        let exit = await readExit(stored.id, stored)
+        guard stored.exit == nil || stored.exit?.finishedAt != exit.finishedAt else { return }
+        containers[stored.id]?.stored.exit = exit
+        if let updated = containers[stored.id]?.stored { saveOrLog(updated) }
+        await removeLeftOneOff(stored)
+    }
+
+    /// No trace of a supervisor: never started, or the machine was rebooted under it.
+    private func adoptNeverStarted(_ stored: StoredContainer) async {
+        if let startedAt = stored.startedAt, stored.exit == nil {
+            containers[stored.id]?.stored.exit = StoredContainer.Exit(
+                code: 255, finishedAt: startedAt, outOfMemory: false, note: "the machine went down while it ran")
+            if let updated = containers[stored.id]?.stored { saveOrLog(updated) }
+        }
+        await removeLeftOneOff(stored)
+    }
+
+    /// `run --rm` whose engine died before it could clean up.
+    private func removeLeftOneOff(_ stored: StoredContainer) async {
+        guard stored.removeOnExit else { return }
+        do throws(EngineError) { try await removeContainer(stored.id, anonymousVolumes: true) } catch {
+            log.error("container not removed", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+        }
+    }
+
+    /// Kernel objects and folders under our roots that no record knows: made by an engine that died before it wrote,
+    /// or left by one that died while it removed.
+    func sweepOrphans() async {
+        let network = network
+        let known = Set(containers.keys)
+        let (runRoot, dataRoot) = ("\(options.execRoot)/containers", "\(options.dataRoot)/containers")
+        let runtime = runtime
+        let log = log
+        await pool.run {
+            func attempt(_ what: String, _ body: () throws -> Void) {
+                do { try body() } catch {
+                    log.warning("orphan not swept", metadata: ["what": "\(what)", "error": "\(error)"])
+                }
+            }
+            attempt("namespaces") {
+                for id in try network.namespaces() where !known.contains(id) {
+                    attempt(id) { try network.removeNamespace(id: id) }
+                }
+            }
+            attempt(runRoot) {
+                for id in try FileSystem.list(runRoot) where !known.contains(id) {
+                    attempt(id) {
+                        try runtime.killAll(directory: "\(runRoot)/\(id)")
+                        try runtime.delete(directory: "\(runRoot)/\(id)")
+                    }
+                }
+            }
+            attempt(dataRoot) {
+                for id in try FileSystem.list(dataRoot) where !known.contains(id) {
+                    attempt(id) { try FileSystem.removeTree("\(dataRoot)/\(id)") }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import EngineWire
+import Images
+import Reconciler
+import StackModel
+
+/// `gantry start|stop|restart|kill`.
+public enum ServiceVerb: String, Sendable, CaseIterable {
+    case start, stop, restart, kill
+}
+
+extension Engine {
+    /// What `apply` with the same request would do, without doing any of it.
+    public func plan(_ name: String, _ request: ApplyRequest) async throws(EngineError) -> PlanReply {
+        let record = try requestedRecord(name, request)
+        let imageIDs = try resolveImages(record)
+        let desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
+        let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
+        return PlanReply(
+            stack: name, changes: plan.displayChanges.map(PlanReply.Change.init),
+            repaired: stacks[name]?.recentRepairs(now: Clock.now()) ?? [], warnings: plan.warnings)
+    }
+
+    /// Makes the request the desired state and converges to it. Ends the progress with `.done` or `.failed`.
+    public func apply(_ name: String, _ request: ApplyRequest, progress: @escaping ProgressSink) async {
+        await reporting(progress) { () async throws(EngineError) in
+            try self.validateStackName(name)
+            if self.stacks[name] == nil {
+                guard let stack = request.stack else { throw .stackNotFound(name) }
+                self.stacks[name] = StackEntry(
+                    record: StackRecord(
+                        stack: stack, scale: [:], stopped: [], selection: [], active: false, updatedAt: Clock.now()))
+            }
+            return try await self.withLock(name) { () async throws(EngineError) in
+                try await self.applyLocked(name, request, progress: progress)
+            }
+        }
+    }
+
+    private func applyLocked(
+        _ name: String, _ request: ApplyRequest, progress: @escaping ProgressSink
+    ) async throws(EngineError) -> Int {
+        let isNew = stacks[name]?.record.active == false
+        let record: StackRecord
+        let imageIDs: [String: String]
+        do throws(EngineError) {
+            record = try requestedRecord(name, request)
+            imageIDs = try resolveImages(record)
+            try reservePorts(record)
+            try save(record)
+        } catch {
+            dropIfEmpty(name)
+            throw error
+        }
+        stacks[name]?.record = record
+        if isNew { startMaintaining(name) }
+        let deadline = request.waitTimeout.map { Clock.now() + $0 }
+        var desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
+        // What this command has made is not made again when it plans once more.
+        desired.since = Clock.now()
+        let target = desired
+        let changes = try await converge(name, deadline: deadline, progress: progress) { observed, now in
+            Reconciler.plan(desired: target, observed: observed, now: now)
+        }
+        if request.wait { try await waitUntilReady(name, record, deadline: deadline, progress: progress) }
+        return changes
+    }
+
+    /// Takes a stack down, with its file or without one.
+    public func down(_ name: String, _ request: DownRequest, progress: @escaping ProgressSink) async {
+        await reporting(progress) { () async throws(EngineError) in
+            guard self.stacks[name] != nil || self.ownsObjects(name) else { return 0 }
+            if self.stacks[name] == nil {
+                self.stacks[name] = StackEntry(
+                    record: StackRecord(
+                        stack: Stack(name: name), scale: [:], stopped: [], selection: [], active: false,
+                        updatedAt: Clock.now()))
+            }
+            return try await self.withLock(name) { () async throws(EngineError) in
+                try await self.downLocked(name, request, progress: progress)
+            }
+        }
+    }
+
+    private func downLocked(
+        _ name: String, _ request: DownRequest, progress: @escaping ProgressSink
+    ) async throws(EngineError) -> Int {
+        guard var record = stacks[name]?.record else { return 0 }
+        record.active = false
+        stacks[name]?.record = record
+        try save(record)
+        let stack = record.stack
+        let changes = try await converge(name, progress: progress) { observed, _ in
+            Reconciler.planDown(
+                stack: stack, observed: observed, volumes: request.volumes, removeOrphans: request.removeOrphans)
+        }
+        ports.release(stack: name)
+        dropIfEmpty(name)
+        return changes
+    }
+
+    public func operate(
+        _ verb: ServiceVerb, _ name: String, _ request: ServicesRequest, progress: @escaping ProgressSink
+    ) async {
+        await reporting(progress) { () async throws(EngineError) in
+            guard self.stacks[name] != nil else { throw .stackNotFound(name) }
+            return try await self.withLock(name) { () async throws(EngineError) in
+                try await self.operateLocked(verb, name, request, progress: progress)
+            }
+        }
+    }
+
+    private func operateLocked(
+        _ verb: ServiceVerb, _ name: String, _ request: ServicesRequest, progress: @escaping ProgressSink
+    ) async throws(EngineError) -> Int {
+        guard var record = stacks[name]?.record else { throw .stackNotFound(name) }
+        for service in request.services where record.stack.services[service] == nil {
+            throw .badRequest("no such service: \(service)")
+        }
+        let named = Set(request.services.isEmpty ? Array(record.stack.services.keys) : request.services)
+        switch verb {
+        case .stop: record.stopped.formUnion(named)
+        case .start, .restart: record.stopped.subtract(named)
+        case .kill: break
+        }
+        stacks[name]?.record = record
+        try save(record)
+        let plan = try servicePlan(verb, record.stack, named.sorted(), request, observed: await observe(name))
+        let changes = plan.steps.count
+        // One pass where gates allow, then as `apply` does: a start waits for the health of what it depends on.
+        if verb == .start {
+            return try await converge(name, progress: progress) { observed, _ in
+                Reconciler.planStart(stack: record.stack, observed: observed, services: named.sorted())
+            }
+        }
+        let outcome = await execute(plan, stack: name, progress: progress)
+        guard outcome.failures.isEmpty else { throw .diagnostics(outcome.failures) }
+        return changes
+    }
+
+    private func servicePlan(
+        _ verb: ServiceVerb, _ stack: Stack, _ services: [String], _ request: ServicesRequest, observed: ObservedState
+    ) throws(EngineError) -> Plan {
+        switch verb {
+        case .start: return Reconciler.planStart(stack: stack, observed: observed, services: services)
+        case .stop: return Reconciler.planStop(stack: stack, observed: observed, services: services)
+        case .restart: return Reconciler.planRestart(stack: stack, observed: observed, services: services)
+        case .kill:
+            let signal = try signalNumber(request.signal ?? "SIGKILL")
+            return Reconciler.planKill(stack: stack, observed: observed, services: services, signal: signal)
+        }
+    }
+
+    func withLock<Value: Sendable>(
+        _ name: String, _ body: () async throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value {
+        guard let lock = stacks[name]?.lock else { throw .stackNotFound(name) }
+        await lock.acquire()
+        defer { lock.release() }
+        return try await body()
+    }
+
+    private func reporting(_ progress: ProgressSink, _ body: () async throws(EngineError) -> Int) async {
+        do throws(EngineError) {
+            progress(.done(changes: try await body()))
+        } catch {
+            progress(.failed(error.diagnostics))
+        }
+    }
+}

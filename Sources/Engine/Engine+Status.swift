@@ -1,0 +1,142 @@
+import EngineWire
+import StackModel
+
+/// What `ps`, `ls` and `up --wait` look at.
+extension Engine {
+    public func stackSummaries() -> [StackSummary] {
+        stacks.sorted { $0.key < $1.key }.map { name, entry in
+            var states: [String: Int] = [:]
+            for container in containers.values where container.stored.stackName == name && !container.stored.oneOff {
+                states[state(of: container).rawValue, default: 0] += 1
+            }
+            return StackSummary(name: name, configFiles: entry.record.stack.configFiles, states: states)
+        }
+    }
+
+    /// One-off containers last.
+    public func containerStatuses(stack name: String) -> [ContainerStatus] {
+        containers.values.filter { $0.stored.stackName == name }.map(status)
+            .sorted {
+                ($0.oneOff ? 1 : 0, $0.service, $0.number, $0.id) < ($1.oneOff ? 1 : 0, $1.service, $1.number, $1.id)
+            }
+    }
+
+    public func status(of reference: String) throws(EngineError) -> ContainerStatus {
+        status(try container(reference))
+    }
+
+    private func state(of container: Container) -> ContainerStatus.State {
+        if container.process != nil { return .running }
+        return container.stored.startedAt == nil ? .created : .exited
+    }
+
+    private func status(_ container: Container) -> ContainerStatus {
+        let stored = container.stored
+        var status = ContainerStatus(
+            id: stored.id, name: stored.name, stack: stored.stackName, service: stored.service, number: stored.number,
+            oneOff: stored.oneOff, image: stored.definition.service.image, command: commandLine(of: stored),
+            state: state(of: container), createdAt: rfc3339(stored.createdAt))
+        status.health = container.health.flatMap { ContainerStatus.Health(rawValue: $0.status.rawValue) }
+        if container.process == nil, let exit = stored.exit {
+            status.exitCode = exit.code
+            status.finishedAt = rfc3339(exit.finishedAt)
+            status.note = exit.note ?? (exit.outOfMemory ? "out of memory" : nil)
+        }
+        status.pid = container.process.map { Int($0.pid) }
+        status.startedAt = stored.startedAt.map(rfc3339)
+        status.restarts = stored.restarts
+        status.ports = publishedPorts(of: container)
+        status.addresses = Dictionary(
+            stored.attachments.map { ($0.network, $0.interface.address4.description) },
+            uniquingKeysWith: { first, _ in first })
+        status.tty = stored.definition.service.tty
+        status.labels = stored.labels
+        return status
+    }
+
+    private func publishedPorts(of container: Container) -> [ContainerStatus.PublishedPort] {
+        guard container.process != nil else { return [] }
+        let stored = container.stored
+        return stored.definition.service.ports.compactMap { port in
+            let number = port.published ?? stored.chosenPorts.first { $0.port == port }?.published
+            return number.map {
+                ContainerStatus.PublishedPort(
+                    hostIP: port.hostIP ?? "0.0.0.0", published: $0, target: port.target, transport: port.transport)
+            }
+        }
+    }
+
+    private func commandLine(of stored: StoredContainer) -> String {
+        // An image that is gone only costs its part of the line.
+        let defaults = (try? images.image(stored.definition.imageID))?.config.config
+        let words = processArguments(stored.definition.service, defaults: defaults)
+        return words.map { word in
+            word.contains(" ") || word.isEmpty ? "'\(word)'" : word
+        }.joined(separator: " ")
+    }
+
+    /// For `--wait`: every service runs and, with a healthcheck, is healthy; one-shot services have completed.
+    func waitUntilReady(
+        _ name: String, _ record: StackRecord, deadline: Nanoseconds?, progress: ProgressSink
+    ) async throws(EngineError) {
+        var reported: Set<String> = []
+        while true {
+            let seen = stacks[name]?.changes ?? 0
+            let mine = containers.values.filter { $0.stored.stackName == name && !$0.stored.oneOff }
+            var waiting: [String] = []
+            for container in mine.sorted(by: { $0.stored.name < $1.stored.name }) {
+                switch try readiness(of: container) {
+                case .ready(let word):
+                    guard reported.insert(container.stored.name).inserted else { continue }
+                    progress(.object(kind: .container, name: container.stored.name, state: .done, status: word))
+                case .waiting:
+                    waiting.append(container.stored.name)
+                }
+            }
+            if waiting.isEmpty { return }
+            if let deadline {
+                guard Clock.now() < deadline else {
+                    throw .diagnostics([
+                        Diagnostic(
+                            code: "stack.timeout", "timed out waiting for \(waiting.joined(separator: ", "))",
+                            hint: "see `gantry ps` and `gantry logs`")
+                    ])
+                }
+                wake(name, at: deadline)
+            }
+            await waitForChange(in: name, since: seen)
+        }
+    }
+
+    private enum Readiness {
+        case ready(String)
+        case waiting
+    }
+
+    private func readiness(of container: Container) throws(EngineError) -> Readiness {
+        let stored = container.stored
+        guard container.process != nil else {
+            guard let exit = stored.exit else { return .waiting }
+            if exit.code == 0, stored.definition.service.restart.mode != .always { return .ready("Exited") }
+            if stored.definition.service.restart.mode != .no { return .waiting }
+            throw .diagnostics([
+                Diagnostic(
+                    code: "container.exited", "container \(stored.name) exited (\(exit.code))",
+                    hint: "see `gantry logs \(stored.service)`")
+            ])
+        }
+        guard let health = container.health else {
+            return healthcheck(of: stored) == nil ? .ready("Running") : .waiting
+        }
+        switch health.status {
+        case .healthy: return .ready("Healthy")
+        case .unhealthy:
+            throw .diagnostics([
+                Diagnostic(
+                    code: "container.unhealthy", "container \(stored.name) is unhealthy",
+                    hint: "see `gantry logs \(stored.service)`")
+            ])
+        case .none, .starting: return .waiting
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import CLinux
+import LinuxSystem
+import StackModel
+
+/// Named and anonymous volumes: folders under the data root.
+extension Engine {
+    func createVolume(_ key: String, stack: Stack) async throws(EngineError) {
+        let name = stack.volumeName(key)
+        guard let definition = stack.volumes[key], !definition.external else { return }
+        if let existing = volumes[name] {
+            // A volume outlives its stack; the next stack of the same name takes it up again.
+            guard existing.stackName == stack.name else {
+                throw .conflict("volume \(name) belongs to stack '\(existing.stackName)'")
+            }
+            return
+        }
+        if let driver = definition.driver, driver != "local" {
+            throw .badRequest("volume \(name): driver '\(driver)' is not supported; use 'local'")
+        }
+        let record = StoredVolume(
+            name: name, stackName: stack.name, key: key, definition: definition, anonymous: false, slot: "",
+            populated: false, createdAt: Clock.now())
+        volumes[name] = record
+        do throws(EngineError) {
+            try save(record)
+            let folder = options.volumeData(name)
+            try await onPool { () throws(SystemError) in try FileSystem.makeDirectories(folder, mode: 0o755) }
+        } catch {
+            volumes[name] = nil
+            throw error
+        }
+        announce(type: "volume", "create", name: name, stack: stack.name)
+    }
+
+    func removeVolume(_ name: String) async throws(EngineError) {
+        guard let record = volumes[name] else { return }
+        let users = containers.values.filter { $0.stored.volumes.values.contains(name) }
+        guard users.isEmpty else {
+            throw .conflict("volume \(name) is used by \(users.map(\.stored.name).sorted().joined(separator: ", "))")
+        }
+        let folder = FileSystem.parent(of: options.volumeData(name))
+        try await onPool { () throws(SystemError) in try FileSystem.removeTree(folder) }
+        do throws(DatabaseError) { try store.delete(record) } catch { throw .database(error) }
+        volumes[name] = nil
+        announce(type: "volume", "destroy", name: name, stack: record.stackName)
+    }
+
+    /// A new volume starts with what the image has at its target, as Docker's do.
+    func populateVolumes(of stored: StoredContainer) async throws(EngineError) {
+        let pending = stored.volumes.filter { volumes[$0.value]?.populated == false }.sorted { $0.key < $1.key }
+        guard !pending.isEmpty else { return }
+        let image = try image(stored.definition.imageID)
+        let noCopy = Set(stored.definition.service.mounts.filter(\.noCopy).map(\.target))
+        for (target, name) in pending {
+            if !noCopy.contains(target) {
+                let folder = options.volumeData(name)
+                let layers = image.layers
+                try await onPool { () throws(SystemError) in
+                    try VolumePopulation(layers: layers.reversed(), target: target, volume: folder).run()
+                }
+            }
+            guard var record = volumes[name] else { continue }
+            record.populated = true
+            volumes[name] = record
+            saveOrLog(record)
+        }
+    }
+}

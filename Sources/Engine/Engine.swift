@@ -1,0 +1,203 @@
+import ContainerNetwork
+import ContainerRuntime
+import Images
+import LinuxSystem
+import Logging
+import Reconciler
+import StackModel
+
+/// The one writer of all state. Decisions happen on this actor, on values; what blocks runs on `pool`.
+///
+/// Changes of one stack are serialised by that stack's `AsyncLock`; see `Engine+Converge.swift`.
+public actor Engine {
+    /// A container and what this process knows about it beyond its record.
+    struct Container {
+        var stored: StoredContainer
+        /// Set while its init process lives.
+        var process: LaunchedContainer?
+        /// On its way down: no longer offered to the balancer and DNS.
+        var stopping = false
+        var health: HealthState?
+        /// Counts starts, so that late news of an earlier run is told from news of this one.
+        var generation = 0
+        var exitWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    struct StackEntry {
+        var record: StackRecord
+        let lock = AsyncLock()
+        var changeWaiters: [CheckedContinuation<Void, Never>] = []
+        /// Counts news about the stack, so that none between two looks is missed.
+        var changes = 0
+        var repaired: [(at: Nanoseconds, text: String)] = []
+    }
+
+    static let parallelOperationsMax = 6
+    static let blockingThreadsMax = 64
+
+    public nonisolated let options: EngineOptions
+    nonisolated let log: Logger
+    nonisolated let store: StateStore
+    nonisolated let images: ImageStore
+    nonisolated let network: NetworkManager
+    nonisolated let dns: DNSServer
+    nonisolated let runtime: Runtime
+    nonisolated let poller: Poller
+    nonisolated let pool: BlockingPool
+    nonisolated let background = BackgroundTasks()
+    nonisolated let ports = PortRegistry()
+    private let lock: SharedDescriptor
+    private var networkWatch: NetworkWatch?
+
+    var containers: [String: Container] = [:]
+    var containerIDs: [String: String] = [:]
+    var networks: [String: StoredNetwork] = [:]
+    var volumes: [String: StoredVolume] = [:]
+    var stacks: [String: StackEntry] = [:]
+    var execs: [String: ExecInstance] = [:]
+    var pendingAttach: [String: SharedDescriptor] = [:]
+    var endpoints = EndpointState()
+    var events = EventHub()
+    var networkChangePending = false
+
+    /// Opens the state under the roots.
+    ///
+    /// - Throws: `EngineError` with code `engine.already-running` when another engine holds the data root.
+    public init(options: EngineOptions, log: Logger) throws(EngineError) {
+        self.options = options
+        self.log = log
+        do {
+            for folder in [options.dataRoot, options.execRoot] {
+                try FileSystem.makeDirectories(folder, mode: 0o711)
+            }
+            for folder in ["\(options.dataRoot)/containers", "\(options.dataRoot)/volumes", options.cacheDirectory] {
+                try FileSystem.makeDirectories(folder, mode: 0o711)
+            }
+            try FileSystem.makeDirectories("\(options.execRoot)/containers", mode: 0o700)
+            lock = try Self.lockDataRoot(options)
+            poller = try Poller(name: "gantry-poll")
+            pool = try BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
+        } catch let error as EngineError {
+            throw error
+        } catch let error as SystemError {
+            throw Self.startError(error)
+        } catch {
+            throw .badRequest("\(error)")
+        }
+        do throws(DatabaseError) { store = try StateStore(path: options.databasePath) } catch {
+            throw .database(error)
+        }
+        do throws(ImageError) { images = try ImageStore(root: options.imageRoot) } catch { throw .image(error) }
+        do throws(NetworkError) {
+            network = try NetworkManager(
+                tableName: options.tableName, namespaceDirectory: options.namespaceDirectory)
+        } catch {
+            throw .network(error)
+        }
+        do throws(RuntimeError) {
+            runtime = try Runtime(
+                supervisorPath: options.supervisorPath, cgroupParent: options.cgroupParent,
+                cacheDirectory: options.cacheDirectory)
+        } catch {
+            throw .runtime(error, container: "")
+        }
+        dns = DNSServer()
+    }
+
+    private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
+        let file = try FileDescriptor.open(options.lockPath, O_RDWR | O_CREAT, mode: 0o600)
+        let raw = file.raw
+        guard flock(raw, LOCK_EX | LOCK_NB) == 0 else {
+            throw EngineError.diagnostics([
+                Diagnostic(
+                    code: "engine.already-running", "another engine already uses \(options.dataRoot)",
+                    hint: "stop it with `gantry engine stop`, or give this one its own --data-root and --exec-root")
+            ])
+        }
+        return SharedDescriptor(file)
+    }
+
+    private static func startError(_ error: SystemError) -> EngineError {
+        guard error.code == EACCES || error.code == EPERM else { return .system(error) }
+        return .diagnostics([
+            Diagnostic(
+                code: "engine.permission", "the engine may not do this: \(error)",
+                hint: "run it as root, for example with sudo")
+        ])
+    }
+
+    /// Takes up what an earlier engine left running, then works until `shutDown`. The API may be served as soon as
+    /// `recover` has returned.
+    public func run() async {
+        background.start { [self] in await maintainAll() }
+        await background.run()
+    }
+
+    /// Reads the records, adopts running containers, removes what belongs to nobody.
+    public func recover() async throws(EngineError) {
+        try loadRecords()
+        do throws(NetworkError) {
+            try dns.start()
+            networkWatch = try network.watch { [self] change in
+                background.start { await self.networkChanged(change) }
+            }
+        } catch {
+            throw .network(error)
+        }
+        await adoptContainers()
+        await sweepOrphans()
+        await refreshEndpoints()
+        log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
+    }
+
+    /// Ends the engine's own work. Containers and their supervisors go on; the next engine adopts them.
+    public func shutDown() {
+        background.stop()
+        dns.stop()
+        networkWatch = nil
+    }
+
+    private func loadRecords() throws(EngineError) {
+        do throws(DatabaseError) {
+            for record in try store.all(StackRecord.self) { stacks[record.stackName] = StackEntry(record: record) }
+            for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
+            for record in try store.all(StoredVolume.self) { volumes[record.name] = record }
+            for record in try store.all(StoredContainer.self) { register(Container(stored: record)) }
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    func register(_ container: Container) {
+        containers[container.stored.id] = container
+        containerIDs[container.stored.name] = container.stored.id
+    }
+
+    func forget(_ id: String) {
+        guard let container = containers.removeValue(forKey: id) else { return }
+        if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
+        for waiter in container.exitWaiters { waiter.resume() }
+    }
+
+    /// Writes a record; a full disk must not lose what is in memory, so the caller decides what to do about it.
+    func save(_ records: any StoredRecord...) throws(EngineError) {
+        do throws(DatabaseError) { try store.save(records) } catch { throw .database(error) }
+    }
+
+    /// For news that cannot be refused (a container ended): memory is right, the record follows when it can.
+    func saveOrLog(_ record: some StoredRecord) {
+        do throws(DatabaseError) { try store.save(record) } catch {
+            log.error("record not saved", metadata: ["record": "\(record.recordID)", "error": "\(error)"])
+        }
+    }
+
+    /// The container with this id, name or unique id prefix.
+    func container(_ reference: String) throws(EngineError) -> Container {
+        if let container = containers[reference] { return container }
+        if let id = containerIDs[reference], let container = containers[id] { return container }
+        let matches = reference.count >= 2 ? containers.values.filter { $0.stored.id.hasPrefix(reference) } : []
+        guard let match = matches.first else { throw .containerNotFound(reference) }
+        guard matches.count == 1 else { throw .badRequest("id prefix '\(reference)' is not unique") }
+        return match
+    }
+}

@@ -1,0 +1,83 @@
+import ContainerNetwork
+import ContainerRuntime
+import Images
+import LinuxSystem
+import StackModel
+
+/// Why the engine could not do what was asked. Every case becomes diagnostics that a user can act on.
+public enum EngineError: Error, Sendable {
+    case diagnostics([Diagnostic])
+    case stackNotFound(String)
+    case containerNotFound(String)
+    case execNotFound(String)
+    case containerNotRunning(String)
+    case conflict(String)
+    case badRequest(String)
+    case image(ImageError)
+    case network(NetworkError)
+    case runtime(RuntimeError, container: String)
+    case database(DatabaseError)
+    case system(SystemError)
+    case cancelled
+
+    public var diagnostics: [Diagnostic] {
+        switch self {
+        case .diagnostics(let diagnostics): diagnostics
+        case .stackNotFound(let name):
+            [Diagnostic(code: "stack.not-found", "no stack named '\(name)'", hint: "`gantry ls -a` shows the stacks")]
+        case .containerNotFound(let name):
+            [Diagnostic(code: "container.not-found", "no such container: \(name)")]
+        case .execNotFound(let id): [Diagnostic(code: "exec.not-found", "no such exec instance: \(id)")]
+        case .containerNotRunning(let name):
+            [Diagnostic(code: "container.not-running", "container \(name) is not running")]
+        case .conflict(let message): [Diagnostic(code: "engine.conflict", message)]
+        case .badRequest(let message): [Diagnostic(code: "engine.bad-request", message)]
+        case .image(let error): [imageDiagnostic(error)]
+        case .network(let error): [Diagnostic(code: "network.failed", "\(error)")]
+        case .runtime(let error, let container):
+            [Diagnostic(code: "container.start-failed", "container \(container): \(error)")]
+        case .database(let error): [databaseDiagnostic(error)]
+        case .system(let error): [systemDiagnostic(error)]
+        case .cancelled: [Diagnostic(code: "engine.cancelled", "the engine is shutting down")]
+        }
+    }
+
+    /// HTTP status, as Docker's API answers the same failure.
+    public var status: Int {
+        switch self {
+        case .stackNotFound, .containerNotFound, .execNotFound: 404
+        case .conflict, .containerNotRunning: 409
+        case .badRequest, .diagnostics: 400
+        case .image(.notFound): 404
+        case .cancelled: 503
+        case .image, .network, .runtime, .database, .system: 500
+        }
+    }
+
+    private func imageDiagnostic(_ error: ImageError) -> Diagnostic {
+        switch error {
+        case .notFound:
+            Diagnostic(
+                code: "image.not-found", "\(error)",
+                hint: "load it with `gantry load -i FILE`; `gantry images` shows what is there")
+        default: Diagnostic(code: "image.failed", "\(error)")
+        }
+    }
+
+    private func databaseDiagnostic(_ error: DatabaseError) -> Diagnostic {
+        error.isDiskFull
+            ? Diagnostic(code: "disk.full", "\(error)", hint: "free some space under the data root and try again")
+            : Diagnostic(code: "state.failed", "\(error)")
+    }
+
+    private func systemDiagnostic(_ error: SystemError) -> Diagnostic {
+        error.isNoSpace
+            ? Diagnostic(code: "disk.full", "\(error)", hint: "free some space under the data root and try again")
+            : Diagnostic(code: "system.failed", "\(error)")
+    }
+}
+
+extension SystemError {
+    /// The disk or the quota is full.
+    public var isNoSpace: Bool { code == 28 /* ENOSPC */ || code == 122 /* EDQUOT */ }
+}

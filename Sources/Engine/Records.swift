@@ -1,0 +1,107 @@
+import ContainerNetwork
+import Reconciler
+import StackModel
+
+/// A stack as it was last applied: what the engine keeps true.
+struct StackRecord: StoredRecord {
+    static let kind = "stack"
+
+    var stack: Stack
+    /// `--scale`, kept until the next `apply` says otherwise.
+    var scale: [String: Int]
+    /// Services that a user stopped: the background loop leaves them alone.
+    var stopped: Set<String>
+    /// The services last brought up; empty: all.
+    var selection: [String]
+    /// `false` from the beginning of a `down` on: nothing is started any more.
+    var active: Bool
+    var updatedAt: Nanoseconds
+
+    var recordID: String { stack.name }
+    var stackName: String { stack.name }
+}
+
+/// A container: what it was made from and how it fared. Whether it runs is asked of the runtime.
+struct StoredContainer: StoredRecord {
+    static let kind = "container"
+
+    /// One attachment to a network, fixed for the container's life.
+    struct Attachment: Codable, Equatable, Sendable {
+        /// Engine name of the network.
+        var network: String
+        var interface: InterfaceSpec
+        var aliases: [String]
+    }
+
+    struct Exit: Codable, Equatable, Sendable {
+        var code: Int
+        var finishedAt: Nanoseconds
+        var outOfMemory: Bool
+        /// Why it never started, or what else is known.
+        var note: String?
+    }
+
+    struct ChosenPort: Codable, Equatable, Sendable {
+        var port: Port
+        var published: UInt16
+    }
+
+    /// 64 hex digits.
+    var id: String
+    var name: String
+    var stackName: String
+    var service: String
+    var number: Int
+    var oneOff: Bool
+    var removeOnExit: Bool
+    var definition: ContainerDefinition
+    var labels: [String: String]
+    var attachments: [Attachment]
+    /// Host ports the engine chose, for this container alone.
+    var chosenPorts: [ChosenPort]
+    /// Mount target to the engine volume behind it (anonymous ones included).
+    var volumes: [String: String]
+    var createdAt: Nanoseconds
+    var startedAt: Nanoseconds?
+    var exit: Exit?
+    var stoppedByUser: Bool
+    /// Restarts by policy in a row; see `RestartBackoff`.
+    var restarts: Int
+
+    var recordID: String { id }
+    var shortID: String { String(id.prefix(12)) }
+    var networkMode: String? { definition.service.networkMode }
+}
+
+struct StoredNetwork: StoredRecord {
+    static let kind = "network"
+
+    /// Engine name, e.g. `shop_front`.
+    var name: String
+    var stackName: String
+    var key: String
+    var definition: Network
+    var bridge: BridgeSpec
+    var createdAt: Nanoseconds
+
+    var recordID: String { name }
+}
+
+struct StoredVolume: StoredRecord {
+    static let kind = "volume"
+
+    /// Engine name, e.g. `shop_data`.
+    var name: String
+    var stackName: String
+    var key: String
+    var definition: Volume
+    /// Made for a mount without a name or an image's `VOLUME`.
+    var anonymous: Bool
+    /// Whose anonymous volume it is: the next container of the slot takes it over. Empty for named ones.
+    var slot: String
+    /// The image's content has been copied in (or was not to be).
+    var populated: Bool
+    var createdAt: Nanoseconds
+
+    var recordID: String { name }
+}

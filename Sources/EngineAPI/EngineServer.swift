@@ -1,0 +1,29 @@
+import Engine
+import EngineWire
+import Logging
+
+extension EngineError: HTTPFailure {
+    public var reply: ErrorReply {
+        ErrorReply(message: diagnostics.map(\.message).joined(separator: "; "), diagnostics: diagnostics)
+    }
+}
+
+/// The engine behind its socket.
+public struct EngineServer: Sendable {
+    private let server: HTTPServer
+
+    /// - Parameter shutDown: called when a client asks the engine to stop.
+    public init(
+        engine: Engine, version: String, socketPath: String, log: Logger, shutDown: @escaping @Sendable () -> Void
+    ) {
+        var router = Router()
+        SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
+        StackRoutes(engine: engine).add(to: &router)
+        ContainerRoutes(engine: engine).add(to: &router)
+        server = HTTPServer(router: router, socketPath: socketPath, logger: log)
+    }
+
+    public func start() async throws { try await server.start() }
+
+    public func stop() async { await server.stop() }
+}

@@ -1,0 +1,60 @@
+import Engine
+import EngineWire
+import StackModel
+
+/// `/stacks`: Gantry's own verbs.
+struct StackRoutes {
+    /// A stack file's configs and secrets travel in the request, so this is generous.
+    private static let bodyBytesMax = 64 << 20
+
+    let engine: Engine
+
+    func add(to router: inout Router) {
+        router.on("GET", "/stacks") { _, _ in .json(await engine.stackSummaries()) }
+        router.on("GET", "/stacks/{name}/containers") { _, parameters in
+            .json(try await engine.containerStatuses(stack: parameters["name"]))
+        }
+        router.on("POST", "/stacks/{name}/plan") { request, parameters in
+            let body: ApplyRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            return .json(try await engine.plan(parameters["name"], body))
+        }
+        router.on("POST", "/stacks/{name}/apply") { request, parameters in
+            let body: ApplyRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            let name = parameters["name"]
+            return progressReply(engine) { await engine.apply(name, body, progress: $0) }
+        }
+        router.on("POST", "/stacks/{name}/down") { request, parameters in
+            let body: DownRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            let name = parameters["name"]
+            return progressReply(engine) { await engine.down(name, body, progress: $0) }
+        }
+        for verb in ServiceVerb.allCases {
+            router.on("POST", "/stacks/{name}/\(verb.rawValue)") { request, parameters in
+                let body: ServicesRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+                let name = parameters["name"]
+                return progressReply(engine) { await engine.operate(verb, name, body, progress: $0) }
+            }
+        }
+        router.on("POST", "/stacks/{name}/run") { request, parameters in
+            let body: RunRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            return .json(try await engine.createOneOff(parameters["name"], body))
+        }
+    }
+}
+
+/// Streams progress as NDJSON while `work` runs. The work goes on when the client leaves: a stack is never left half
+/// way because somebody closed a terminal.
+private func progressReply(
+    _ engine: Engine, _ work: @escaping @Sendable (@escaping Engine.ProgressSink) async -> Void
+) -> HTTPReply {
+    .stream(status: 200, headers: [("Content-Type", "application/x-ndjson")]) { writer in
+        let (events, continuation) = AsyncStream.makeStream(of: ProgressEvent.self)
+        engine.inBackground {
+            await work { continuation.yield($0) }
+            continuation.finish()
+        }
+        for await event in events {
+            try await writer.write(try jsonLine(event))
+        }
+    }
+}

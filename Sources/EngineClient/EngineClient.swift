@@ -1,0 +1,81 @@
+import CLinux
+import EngineWire
+import FoundationEssentials
+import Glibc
+import LinuxSystem
+
+/// The engine's API over its Unix socket, one connection a request, synchronously.
+public struct EngineClient: Sendable {
+    /// Of an answer that is one JSON document.
+    static let replyByteCountMax = 64 << 20
+
+    public let host: EngineHost
+
+    public init(host: EngineHost) { self.host = host }
+
+    /// Sends a request; the answer is read by the caller.
+    public func open(_ request: HTTPRequest) throws(EngineClientError) -> EngineStream {
+        let decoder = ResponseDecoder(headRequest: request.method == "HEAD", takenOver: request.takesOver)
+        let stream = EngineStream(try connectSocket(), decoder: decoder)
+        do throws(EngineClientError) {
+            try stream.send(request.bytes)
+        } catch .system(let error) where error.code == EPIPE {
+            // The engine answered and closed before it had read everything: the answer says why.
+            return stream
+        }
+        return stream
+    }
+
+    /// Whether something listens.
+    public func probe() throws(EngineClientError) { _ = try connectSocket() }
+
+    func connectSocket() throws(EngineClientError) -> FileDescriptor {
+        do throws(SystemError) {
+            return try connectUnix(host.socketPath)
+        } catch {
+            switch error.code {
+            case ENOENT, ECONNREFUSED: throw .notRunning(socket: host.socketPath)
+            case EACCES, EPERM: throw .denied(socket: host.socketPath)
+            default: throw .system(error)
+            }
+        }
+    }
+
+    func reply<Value: Decodable>(
+        _ type: Value.Type, _ request: HTTPRequest, _ what: String
+    ) throws(EngineClientError) -> Value {
+        try decodeJSON(type, open(request).readAll(byteCountMax: Self.replyByteCountMax), what)
+    }
+
+    func send(_ request: HTTPRequest) throws(EngineClientError) {
+        _ = try open(request).readAll(byteCountMax: Self.replyByteCountMax)
+    }
+
+    func json(_ value: some Encodable) throws(EngineClientError) -> HTTPRequest.Body {
+        do {
+            return .json(Array(try JSONEncoder().encode(value)))
+        } catch {
+            throw .unexpectedAnswer("this request as JSON")
+        }
+    }
+}
+
+/// A connected stream socket, unix(7).
+private func connectUnix(_ path: String) throws(SystemError) -> FileDescriptor {
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let socket = FileDescriptor(owning: try check("socket") { Glibc.socket(AF_UNIX, kind, 0) })
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard bytes.count <= EngineHost.pathByteCountMax else { throw SystemError("connect", path: path, code: ENAMETOOLONG) }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+    let raw = socket.raw
+    try check("connect", path: path) {
+        withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+    return socket
+}

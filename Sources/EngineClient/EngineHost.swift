@@ -1,0 +1,49 @@
+/// Where the engine listens.
+public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
+    /// Absolute path of the Unix socket.
+    public let socketPath: String
+
+    /// Where the engine listens when nobody says otherwise.
+    public static let standard = EngineHost(socketPath: "/run/gantry.sock")
+
+    /// The longest path a `sockaddr_un` holds, without its terminating zero (unix(7)).
+    public static let pathByteCountMax = 107
+
+    public init(socketPath: String) { self.socketPath = socketPath }
+
+    /// Reads `unix:///path`. Other schemes are refused by name, so that a TCP host in DOCKER_HOST is not mistaken for a
+    /// path.
+    public init(parsing text: String) throws(EngineHostError) {
+        guard let separator = Self.schemeEnd(text) else { throw .noScheme(text) }
+        let scheme = text[..<separator]
+        guard scheme == "unix" else { throw .unsupportedScheme(String(scheme)) }
+        let path = String(text[text.index(separator, offsetBy: 3)...])
+        guard path.hasPrefix("/") else { throw .relativePath(text) }
+        guard path.utf8.count <= Self.pathByteCountMax else { throw .pathTooLong(path) }
+        guard !path.utf8.contains(0) else { throw .relativePath(text) }
+        socketPath = path
+    }
+
+    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the default. Empty is unset.
+    public static func choose(option: String?, environment: [String: String]) throws(EngineHostError) -> EngineHost {
+        for candidate in [option, environment["GANTRY_HOST"], environment["DOCKER_HOST"]] {
+            if let candidate, !candidate.isEmpty { return try EngineHost(parsing: candidate) }
+        }
+        return standard
+    }
+
+    public var description: String { "unix://\(socketPath)" }
+
+    private static func schemeEnd(_ text: String) -> String.Index? {
+        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else { return nil }
+        return colon
+    }
+}
+
+/// Why a host is not one Gantry can talk to.
+public enum EngineHostError: Error, Equatable, Sendable {
+    case noScheme(String)
+    case unsupportedScheme(String)
+    case relativePath(String)
+    case pathTooLong(String)
+}

@@ -1,0 +1,96 @@
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// Bytes in pieces. A piece is valid until the next call; an empty one is the end.
+protocol ByteSource: AnyObject {
+    func next() throws(ImageError) -> UnsafeRawBufferPointer
+}
+
+/// Reads a descriptor from where it stands, without seeking: pipes and sockets will do.
+final class DescriptorSource: ByteSource {
+    private static let bufferByteCount = 256 << 10
+    private let descriptor: Int32
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferByteCount, alignment: 64)
+    private let onRead: (UInt64) -> Void
+    private var byteCount: UInt64 = 0
+
+    /// `descriptor` must stay open as long as this object; `onRead` is told the bytes read so far.
+    init(descriptor: Int32, onRead: @escaping (UInt64) -> Void = { _ in }) {
+        self.descriptor = descriptor
+        self.onRead = onRead
+    }
+
+    deinit { buffer.deallocate() }
+
+    func next() throws(ImageError) -> UnsafeRawBufferPointer {
+        let count: Int
+        do {
+            count = try check("read") { read(descriptor, buffer.baseAddress, buffer.count) }
+        } catch {
+            throw ImageError(error)
+        }
+        byteCount += UInt64(count)
+        onRead(byteCount)
+        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    }
+}
+
+/// Counts, and hashes when asked to, what passes through; fails beyond a limit.
+final class MeasuringSource: ByteSource {
+    private let source: any ByteSource
+    private let hasher: Hasher256?
+    private let byteCountMax: UInt64
+    private let what: String
+    private(set) var byteCount: UInt64 = 0
+
+    init(_ source: any ByteSource, hashing: Bool, byteCountMax: UInt64, what: String) {
+        self.source = source
+        self.byteCountMax = byteCountMax
+        self.what = what
+        hasher = hashing ? Hasher256() : nil
+    }
+
+    func next() throws(ImageError) -> UnsafeRawBufferPointer {
+        let piece = try source.next()
+        byteCount += UInt64(piece.count)
+        guard byteCount <= byteCountMax else {
+            throw .archive(why: "\(what) unpacks to more than \(byteCountMax) bytes")
+        }
+        if !piece.isEmpty { hasher?.update(piece) }
+        return piece
+    }
+
+    /// Reads what is left, then gives the digest of everything; nil without hashing.
+    func finish() throws(ImageError) -> Digest? {
+        while try !next().isEmpty {}
+        return hasher?.finish()
+    }
+}
+
+/// How a stream is packed, by its first bytes.
+enum Compression: Equatable {
+    case none, gzip, zstd
+
+    /// Enough to tell all the kinds apart.
+    static let magicByteCount = 6
+
+    init(magic bytes: [UInt8]) throws(ImageError) {
+        func starts(_ magic: [UInt8]) -> Bool { bytes.starts(with: magic) }
+        // A zstd stream may open with a skippable frame, magic 0x184D2A50 to 5F (RFC 8878 section 3.1.2).
+        let isSkippable = bytes.count >= 4 && bytes[0] & 0xf0 == 0x50 && bytes[1...3].elementsEqual([0x2a, 0x4d, 0x18])
+        if starts([0x1f, 0x8b]) {
+            self = .gzip
+        } else if starts([0x28, 0xb5, 0x2f, 0xfd]) || isSkippable {
+            self = .zstd
+        } else if starts([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) {
+            throw .unsupported("xz compression")
+        } else if starts(Array("BZh".utf8)) {
+            throw .unsupported("bzip2 compression")
+        } else if starts([0x04, 0x22, 0x4d, 0x18]) {
+            throw .unsupported("lz4 compression")
+        } else {
+            self = .none
+        }
+    }
+}

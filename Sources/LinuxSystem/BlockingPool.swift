@@ -1,0 +1,81 @@
+import CLinux
+import Synchronization
+
+/// Threads for work that blocks (mounts, namespaces, unpacking, waiting for a health check), so that Swift's two
+/// cooperative threads never do. Threads are made on demand up to a limit and stay.
+public final class BlockingPool: Sendable {
+    private typealias Job = @Sendable () -> Void
+
+    private struct State: Sendable {
+        var queue: [Job] = []
+        var threads = 0
+        var idle = 0
+    }
+
+    private let name: String
+    private let threadsMax: Int
+    private let state = Mutex(State())
+    private let wakeUps: SharedDescriptor
+
+    public init(name: String, threadsMax: Int) throws(SystemError) {
+        self.name = name
+        self.threadsMax = threadsMax
+        wakeUps = SharedDescriptor(
+            FileDescriptor(
+                owning: try check("eventfd") {
+                    eventfd(0, Int32(EFD_CLOEXEC | EFD_SEMAPHORE))
+                }))
+    }
+
+    /// Runs `body` on a thread of the pool and waits for it without blocking the caller's thread.
+    public func run<Value: Sendable, Failure: Error>(
+        _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
+            submit {
+                do throws(Failure) {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+
+    private func submit(_ job: @escaping Job) {
+        let needsThread = state.withLock { state in
+            state.queue.append(job)
+            guard state.idle < state.queue.count, state.threads < threadsMax else { return false }
+            state.threads += 1
+            return true
+        }
+        if needsThread {
+            do {
+                try NamedThread.start(name) { self.work() }
+            } catch {
+                // No thread to be had: the ones that exist take the job, or, when none does, this one runs it.
+                let orphan = state.withLock { state -> Job? in
+                    state.threads -= 1
+                    return state.threads == 0 ? state.queue.popLast() : nil
+                }
+                orphan?()
+                return
+            }
+        }
+        eventfd_write(wakeUps.raw, 1)
+    }
+
+    private func work() {
+        while true {
+            state.withLock { $0.idle += 1 }
+            var count: eventfd_t = 0
+            while eventfd_read(wakeUps.raw, &count) != 0 {}
+            let job = state.withLock { state -> Job? in
+                state.idle -= 1
+                return state.queue.isEmpty ? nil : state.queue.removeFirst()
+            }
+            job?()
+        }
+    }
+}

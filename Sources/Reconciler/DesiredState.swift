@@ -1,0 +1,76 @@
+import StackModel
+
+/// What there should be, and how far a plan may go to get there.
+public struct DesiredState: Equatable, Sendable {
+    public enum Mode: String, Codable, Sendable {
+        /// An explicit command (`up`): whatever is not running is started.
+        case apply
+        /// The background loop: what stopped is started again by its restart policy only.
+        case maintain
+    }
+
+    public var stack: Stack
+    /// Service to image id (`sha256:…`). A service without an entry keeps the image its containers have.
+    public var imageIDs: [String: String]
+    /// Service to number of replicas, in place of the stack's.
+    public var scale: [String: Int]
+    /// Only these services and what they depend on; empty: all.
+    public var selection: [String]
+    public var mode: Mode
+    /// Nanoseconds since 1970: when the command began. What was made or started since then is not made or started
+    /// again because of the command, so planning once more in the middle of it (or after a crash) goes on with it.
+    /// `nil`: nothing has been done for this command yet.
+    public var since: Int64?
+    /// `.apply` only.
+    public var forceRecreate: Bool
+    /// Containers and networks stay as they are. Holds in both modes, so the engine keeps it with the stack.
+    public var noRecreate: Bool
+    public var removeOrphans: Bool
+    /// Make, but do not start.
+    public var noStart: Bool
+    /// Leave the services that the selected ones depend on alone, and do not wait for them.
+    public var noDependencies: Bool
+    /// Services stopped by a command (or made with `noStart`): not touched in `.maintain`.
+    public var stopped: Set<String>
+
+    public init(stack: Stack, imageIDs: [String: String] = [:], mode: Mode) {
+        self.stack = stack
+        self.imageIDs = imageIDs
+        self.mode = mode
+        scale = [:]
+        selection = []
+        forceRecreate = false
+        noRecreate = false
+        removeOrphans = false
+        noStart = false
+        noDependencies = false
+        stopped = []
+    }
+
+    /// More replicas of one service than this are refused.
+    public static let replicasMax = 10_000
+
+    func replicas(of service: String) -> Int {
+        max(0, scale[service] ?? stack.services[service]?.replicas ?? 0)
+    }
+}
+
+extension Stack {
+    /// The stack that the engine keeps after a command that named only some services: those (and, unless
+    /// `noDependencies`, what they depend on) as in `self`, the others as they were in `previous`.
+    public func keeping(_ previous: Stack?, selection: [String], noDependencies: Bool = false) -> Stack {
+        guard let previous, !selection.isEmpty else { return self }
+        let graph = DependencyGraph(services: services)
+        let applied = noDependencies ? Set(selection) : graph.closure(of: selection)
+        var result = self
+        for (name, service) in previous.services where !applied.contains(name) { result.services[name] = service }
+        for name in services.keys where !applied.contains(name) && previous.services[name] == nil {
+            result.services[name] = nil
+        }
+        result.networks.merge(previous.networks) { new, _ in new }
+        result.volumes.merge(previous.volumes) { new, _ in new }
+        result.configs.merge(previous.configs) { new, _ in new }
+        result.secrets.merge(previous.secrets) { new, _ in new }
+        return result
+    }
+}

@@ -1,0 +1,139 @@
+import StackModel
+
+/// How one property of `Service` is compared, and what a difference asks for. `all` holds every property but `image`,
+/// which is compared by its id.
+struct FieldRule: Sendable {
+    /// The Swift property.
+    var property: String
+    var effect: ChangeClass
+    /// Paths, as Compose spells them, at which two services differ (new, old).
+    var differences: @Sendable (Service, Service) -> [String]
+
+    /// Compared as one value, after `value` has brought it into normal form.
+    static func whole<Value: Equatable & SendableMetatype>(
+        _ key: String, _ property: String, _ effect: ChangeClass = .replace,
+        _ value: @escaping @Sendable (Service) -> Value
+    ) -> FieldRule {
+        FieldRule(property: property, effect: effect) { value($0) == value($1) ? [] : [key] }
+    }
+
+    /// Compared entry by entry; each entry that differs is named.
+    static func entries<Value: Equatable & SendableMetatype>(
+        _ key: String, _ property: String, _ effect: ChangeClass = .replace,
+        _ value: @escaping @Sendable (Service) -> [String: Value]
+    ) -> FieldRule {
+        FieldRule(property: property, effect: effect) { new, old in
+            let (new, old) = (value(new), value(old))
+            return Set(new.keys).union(old.keys).sorted().filter { new[$0] != old[$0] }.map { "\(key).\($0)" }
+        }
+    }
+
+    static let all: [FieldRule] = process + placement + files + network + limits + control
+
+    private static let process: [FieldRule] = [
+        whole("command", "command") { $0.command },
+        whole("entrypoint", "entrypoint") { $0.entrypoint },
+        entries("environment", "environment") { $0.environment },
+        whole("user", "user") { $0.user },
+        whole("working_dir", "workingDirectory") { $0.workingDirectory },
+        whole("init", "initProcess") { $0.initProcess ?? false },
+        whole("tty", "tty") { $0.tty },
+        whole("stdin_open", "stdinOpen") { $0.stdinOpen },
+        whole("healthcheck", "healthcheck") { $0.healthcheck },
+        entries("labels", "labels") { $0.labels },
+    ]
+
+    private static let placement: [FieldRule] = [
+        whole("container_name", "containerName") { $0.containerName },
+        whole("hostname", "hostname") { $0.hostname },
+        whole("domainname", "domainname") { $0.domainname },
+        whole("privileged", "privileged") { $0.privileged },
+        whole("cap_add", "capAdd") { capabilities($0.capAdd) },
+        whole("cap_drop", "capDrop") { capabilities($0.capDrop) },
+        whole("security_opt", "securityOptions") { Set($0.securityOptions) },
+        whole("group_add", "groupAdd") { Set($0.groupAdd) },
+        whole("pid", "pidMode") { $0.pidMode },
+        whole("ipc", "ipcMode") { $0.ipcMode },
+    ]
+
+    private static let files: [FieldRule] = [
+        entries("volumes", "mounts") { mountsByTarget($0.mounts) },
+        whole("configs", "configs") { fileMounts($0.configs) },
+        whole("secrets", "secrets") { fileMounts($0.secrets) },
+        whole("devices", "devices") { Set($0.devices) },
+        whole("read_only", "readOnly") { $0.readOnly },
+        whole("shm_size", "shmSize") { $0.shmSize },
+    ]
+
+    private static let network: [FieldRule] = [
+        entries("networks", "networks") { $0.networks.mapValues(normalAttachment) },
+        whole("network_mode", "networkMode") { $0.networkMode },
+        whole("ports", "ports") { Set($0.ports) },
+        whole("extra_hosts", "extraHosts") { $0.extraHosts },
+        whole("dns", "dns") { $0.dns },
+        whole("dns_search", "dnsSearch") { $0.dnsSearch },
+        whole("dns_opt", "dnsOptions") { Set($0.dnsOptions) },
+    ]
+
+    private static let limits: [FieldRule] = [
+        whole("deploy.resources", "resources") { $0.resources },
+        entries("ulimits", "ulimits") { $0.ulimits },
+        entries("sysctls", "sysctls") { $0.sysctls },
+        whole("oom_score_adj", "oomScoreAdjust") { $0.oomScoreAdjust },
+    ]
+
+    /// What the engine acts on and the container never sees.
+    private static let control: [FieldRule] = [
+        whole("restart", "restart", .control) { $0.restart },
+        whole("stop_signal", "stopSignal", .control) { signalName($0.stopSignal) },
+        whole("stop_grace_period", "stopGracePeriod", .control) { $0.stopGracePeriod },
+        whole("depends_on", "dependsOn", .control) { $0.dependsOn },
+        whole("scale", "replicas", .none) { $0.replicas },
+        whole("profiles", "profiles", .none) { Set($0.profiles) },
+    ]
+
+    // MARK: Normal forms
+
+    /// `cap_net_admin`, `NET_ADMIN` and `CAP_NET_ADMIN` are one.
+    private static func capabilities(_ names: [String]) -> Set<String> {
+        Set(
+            names.map { name in
+                let upper = name.uppercased()
+                return upper.hasPrefix("CAP_") ? String(upper.dropFirst(4)) : upper
+            })
+    }
+
+    private static func signalName(_ name: String?) -> String {
+        let upper = (name ?? "TERM").uppercased()
+        return upper.hasPrefix("SIG") ? String(upper.dropFirst(3)) : upper
+    }
+
+    /// A later mount of the same target hides an earlier one.
+    private static func mountsByTarget(_ mounts: [Mount]) -> [String: Mount] {
+        Dictionary(mounts.map { ($0.target, $0) }) { _, later in later }
+    }
+
+    private static func fileMounts(_ mounts: [FileMount]) -> [String: FileMount] {
+        Dictionary(mounts.map { ($0.target, $0) }) { _, later in later }
+    }
+
+    private static func normalAttachment(_ attachment: NetworkAttachment) -> NetworkAttachment {
+        var normal = attachment
+        normal.aliases = Set(attachment.aliases).sorted()
+        return normal
+    }
+}
+
+extension Network {
+    /// Driver, addresses and options decide; labels do not, being no reason to take a network from under its users.
+    func isSame(as other: Network) -> Bool {
+        (driver ?? "bridge") == (other.driver ?? "bridge") && driverOptions == other.driverOptions
+            && isInternal == other.isInternal && enableIPv6 == other.enableIPv6 && subnets == other.subnets
+    }
+}
+
+extension Volume {
+    func isSame(as other: Volume) -> Bool {
+        (driver ?? "local") == (other.driver ?? "local") && driverOptions == other.driverOptions
+    }
+}

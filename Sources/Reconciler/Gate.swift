@@ -1,0 +1,133 @@
+import StackModel
+
+/// What must be true of the observed state before a step may run.
+public enum Gate: Equatable, Hashable, Sendable {
+    /// `service_started`: every replica has been started.
+    case started(service: String)
+    /// `service_healthy`: every replica is healthy.
+    case healthy(service: String)
+    /// `service_completed_successfully`: every replica has exited with 0.
+    case completed(service: String)
+    /// The container (engine name) serves, or has done its work.
+    case replicaReady(name: String)
+    /// An external network (engine name) is there.
+    case networkPresent(name: String)
+    /// A volume (engine name) is there.
+    case volumePresent(name: String)
+}
+
+public enum GateStatus: Equatable, Sendable {
+    case holds
+    /// It may come to hold by itself.
+    case pending
+    /// It cannot, unless somebody acts.
+    case failed(Diagnostic)
+}
+
+extension Gate {
+    public func status(in observed: ObservedState) -> GateStatus { status(in: observed, except: []) }
+
+    /// - Parameter except: Ids of containers that a plan replaces, starts or removes: their present state says nothing.
+    func status(in observed: ObservedState, except: Set<String>) -> GateStatus {
+        switch self {
+        case .started(let service):
+            return Self.all(of: service, in: observed, except: except) { $0.startedAt == nil ? .pending : .holds }
+        case .healthy(let service):
+            return Self.all(of: service, in: observed, except: except, Self.health)
+        case .completed(let service):
+            return Self.all(of: service, in: observed, except: except, Self.completion)
+        case .replicaReady(let name):
+            let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
+            return replicas.isEmpty ? .pending : Self.worst(replicas.map(Self.readiness))
+        case .networkPresent(let name):
+            let isThere = observed.networks.contains { $0.name == name }
+            let message = "network \(name) declared as external, but could not be found"
+            return isThere ? .holds : .failed(Diagnostic(code: "network.not-found", message))
+        case .volumePresent(let name):
+            let isThere = observed.volumes.contains { $0.name == name }
+            return isThere ? .holds : .failed(Diagnostic(code: "volume.not-found", "volume \(name) could not be found"))
+        }
+    }
+
+    private static func all(
+        of service: String, in observed: ObservedState, except: Set<String>,
+        _ status: (ObservedContainer) -> GateStatus
+    ) -> GateStatus {
+        let replicas = observed.containers.filter { $0.service == service && !$0.oneOff }
+        guard !replicas.isEmpty else { return .pending }
+        return worst(replicas.map { except.contains($0.id) ? .pending : status($0) })
+    }
+
+    private static func worst(_ all: [GateStatus]) -> GateStatus {
+        for case .failed(let diagnostic) in all { return .failed(diagnostic) }
+        return all.contains(.pending) ? .pending : .holds
+    }
+
+    private static func failure(_ container: ObservedContainer, _ what: String) -> GateStatus {
+        .failed(
+            Diagnostic(
+                code: "dependency.failed", "dependency failed to start: container \(container.name) \(what)",
+                hint: "see `gantry logs \(container.service)`"))
+    }
+
+    private static func health(_ container: ObservedContainer) -> GateStatus {
+        switch container.state {
+        case .running, .paused:
+            guard container.healthcheckDefined || container.health != .none else {
+                return failure(container, "has no healthcheck configured")
+            }
+            switch container.health {
+            case .healthy: return container.stopping ? .pending : .holds
+            case .unhealthy: return container.stopping ? .pending : failure(container, "is unhealthy")
+            case .none, .starting: return .pending
+            }
+        case .created where container.finishedAt == nil: return .pending
+        case .created, .exited, .restarting, .dead:
+            return container.comesBack ? .pending : failure(container, container.exitText)
+        }
+    }
+
+    private static func completion(_ container: ObservedContainer) -> GateStatus {
+        switch container.state {
+        case .running, .paused: return .pending
+        case .created where container.finishedAt == nil: return .pending
+        case .created, .exited, .restarting, .dead:
+            if container.hasCompleted { return .holds }
+            if container.comesBack { return .pending }
+            let code = container.exitCode.map { "exit \($0)" } ?? "exit code unknown"
+            return .failed(
+                Diagnostic(
+                    code: "dependency.failed", "service \"\(container.service)\" didn't complete successfully: \(code)",
+                    hint: "see `gantry logs \(container.service)`"))
+        }
+    }
+
+    private static func readiness(_ container: ObservedContainer) -> GateStatus {
+        if container.isServing || container.hasCompleted { return .holds }
+        switch container.state {
+        case .running, .paused:
+            guard container.health == .unhealthy, !container.stopping else { return .pending }
+            return .failed(Diagnostic(code: "replica.unhealthy", "container \(container.name) is unhealthy"))
+        case .created where container.finishedAt == nil: return .pending
+        case .created, .exited, .restarting, .dead:
+            if container.comesBack { return .pending }
+            return .failed(
+                Diagnostic(code: "replica.failed", "container \(container.name) \(container.exitText)"))
+        }
+    }
+}
+
+extension ObservedContainer {
+    /// It ran to its end, successfully.
+    var hasCompleted: Bool { state == .exited && exitCode == 0 }
+
+    /// Its restart policy starts it again, sooner or later.
+    var comesBack: Bool {
+        state != .dead && RestartBackoff.decision(for: self, now: Int64.max) != .stay
+    }
+
+    var exitText: String {
+        if state == .created { return "could not be started" }
+        return exitCode.map { "exited (\($0))" } ?? "exited"
+    }
+}

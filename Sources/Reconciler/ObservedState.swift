@@ -1,0 +1,186 @@
+import StackModel
+
+/// What is on the machine for one stack, as one consistent snapshot. Built by the engine from its store and the kernel;
+/// the planner only reads it. Order of the arrays does not matter.
+public struct ObservedState: Equatable, Sendable {
+    public var containers: [ObservedContainer]
+    /// The stack's own networks, and the external ones that were found.
+    public var networks: [ObservedNetwork]
+    /// The stack's own volumes, and the external ones that were found.
+    public var volumes: [ObservedVolume]
+    /// What is missing or changed in the firewall table, one phrase each: `chain forward is missing`.
+    public var firewallProblems: [String]
+
+    public init(
+        containers: [ObservedContainer] = [], networks: [ObservedNetwork] = [], volumes: [ObservedVolume] = [],
+        firewallProblems: [String] = []
+    ) {
+        self.containers = containers
+        self.networks = networks
+        self.volumes = volumes
+        self.firewallProblems = firewallProblems
+    }
+
+    /// The same state in the one order that the planner works in.
+    func sorted() -> ObservedState {
+        ObservedState(
+            containers: containers.sorted { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) },
+            networks: networks.sorted { $0.name < $1.name }, volumes: volumes.sorted { $0.name < $1.name },
+            firewallProblems: firewallProblems.sorted())
+    }
+}
+
+/// One container of the stack, running or not.
+public struct ObservedContainer: Equatable, Sendable, Identifiable {
+    /// As in the Docker Engine API.
+    public enum State: String, Codable, Sendable {
+        /// Made, and not started yet. With `finishedAt` set: the start was tried and failed then.
+        case created
+        case running, paused
+        /// Exited, and the restart policy is waiting for its time.
+        case restarting
+        case exited
+        /// Half removed: only good for being removed.
+        case dead
+    }
+
+    public enum Problem: Equatable, Sendable {
+        /// The interface on this network (engine name) is gone, down or not plugged into the bridge.
+        case vethMissing(network: String)
+        /// The address on this network (engine name) is gone.
+        case addressMissing(network: String)
+        /// The network namespace, its own or the one it shares with another service, is not the one that is in use.
+        case namespaceLost
+
+        /// The network to plug in again; `nil` when only a restart helps.
+        var network: String? {
+            switch self {
+            case .vethMissing(let network), .addressMissing(let network): network
+            case .namespaceLost: nil
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .vethMissing(let network): "interface on \(network) is missing"
+            case .addressMissing(let network): "address on \(network) is missing"
+            case .namespaceLost: "network namespace is lost"
+            }
+        }
+    }
+
+    /// 64 hex digits.
+    public var id: String
+    public var name: String
+    public var service: String
+    /// Replica number, from 1. One-off containers have numbers of their own that mean nothing.
+    public var number: Int
+    /// Made by `run`.
+    public var oneOff: Bool
+    /// As it was applied when the container was made (or last updated in place).
+    public var definition: ContainerDefinition
+    public var state: State
+    /// It has been told to stop and still runs.
+    public var stopping: Bool
+    public var health: ContainerHealth
+    /// The service or its image defines a healthcheck that is not disabled.
+    public var healthcheckDefined: Bool
+    /// Of the last run; `nil` when it never ran or the engine could not learn it.
+    public var exitCode: Int?
+    /// Nanoseconds since 1970.
+    public var createdAt: Int64
+    /// Nanoseconds since 1970; of the last run.
+    public var startedAt: Int64?
+    /// Nanoseconds since 1970; of the last run.
+    public var finishedAt: Int64?
+    /// Consecutive restarts by policy; see `RestartBackoff`.
+    public var restarts: Int
+    /// A command stopped it, so the restart policy leaves it.
+    public var stoppedByUser: Bool
+    /// Engine network name to IPv4 address.
+    public var addresses: [String: String]
+    /// The host ports the engine chose for ports that do not name one.
+    public var chosenPorts: [Port: UInt16]
+    public var problems: [Problem]
+
+    public init(
+        id: String, name: String, service: String, number: Int, definition: ContainerDefinition, state: State,
+        oneOff: Bool = false
+    ) {
+        self.id = id
+        self.name = name
+        self.service = service
+        self.number = number
+        self.oneOff = oneOff
+        self.definition = definition
+        self.state = state
+        stopping = false
+        health = .none
+        healthcheckDefined = false
+        createdAt = 0
+        restarts = 0
+        stoppedByUser = false
+        addresses = [:]
+        chosenPorts = [:]
+        problems = []
+    }
+
+    /// It has a process: it must be stopped before it is removed.
+    public var isAlive: Bool { state == .running || state == .paused }
+
+    /// It takes requests: running, not on its way out, healthy or without a healthcheck.
+    public var isServing: Bool {
+        guard state == .running, !stopping, !problems.contains(.namespaceLost) else { return false }
+        switch health {
+        case .healthy: return true
+        case .none: return !healthcheckDefined
+        case .starting, .unhealthy: return false
+        }
+    }
+}
+
+/// As in the Docker Engine API; `none` is a container without a healthcheck.
+public enum ContainerHealth: String, Codable, Sendable { case none, starting, healthy, unhealthy }
+
+public struct ObservedNetwork: Equatable, Sendable {
+    public enum Problem: String, Codable, Sendable {
+        case bridgeMissing, bridgeDown, addressMissing
+
+        var text: String {
+            switch self {
+            case .bridgeMissing: "bridge is missing"
+            case .bridgeDown: "bridge is down"
+            case .addressMissing: "bridge has lost its address"
+            }
+        }
+    }
+    /// Engine name.
+    public var name: String
+    /// As it was applied.
+    public var definition: Network
+    public var problems: [Problem]
+    /// Not the stack's own.
+    public var external: Bool
+
+    public init(name: String, definition: Network, problems: [Problem] = [], external: Bool = false) {
+        self.name = name
+        self.definition = definition
+        self.problems = problems
+        self.external = external
+    }
+}
+
+public struct ObservedVolume: Equatable, Sendable {
+    /// Engine name.
+    public var name: String
+    /// As it was applied.
+    public var definition: Volume
+    /// Not the stack's own.
+    public var external: Bool
+
+    public init(name: String, definition: Volume, external: Bool = false) {
+        self.name = name
+        self.definition = definition
+        self.external = external
+    }
+}

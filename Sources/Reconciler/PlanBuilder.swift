@@ -1,0 +1,96 @@
+import StackModel
+
+/// Collects steps and changes and hands out step ids.
+struct PlanBuilder {
+    private(set) var plan = Plan()
+    /// Containers whose present state will not last: replaced, started, restarted or removed by the plan.
+    private(set) var touched: Set<String> = []
+    /// Engine name of a container to the step that frees the name.
+    private(set) var removals: [String: Int] = [:]
+
+    /// What all steps of one change have in common.
+    struct Subject {
+        var name: String
+        var service: String?
+        var reason: String
+        var source: SourceMark?
+    }
+
+    mutating func step(_ action: Action, _ subject: Subject, after: [Int] = [], gates: [Gate] = []) -> Int {
+        let id = plan.steps.count + 1
+        plan.steps.append(
+            Step(
+                id: id, action: action, name: subject.name, service: subject.service, reason: subject.reason,
+                source: subject.source, after: Set(after).sorted(), gates: gates))
+        return id
+    }
+
+    mutating func change(
+        _ action: PlanChange.Action, _ kind: PlanChange.Kind, _ subject: Subject, steps: [Int]
+    ) {
+        plan.displayChanges.append(
+            PlanChange(
+                action: action, kind: kind, name: subject.name, reason: subject.reason, source: subject.source,
+                steps: steps))
+    }
+
+    /// One step that is one change.
+    @discardableResult
+    mutating func single(
+        _ changeAction: PlanChange.Action, _ kind: PlanChange.Kind, _ action: Action, _ subject: Subject,
+        after: [Int] = [], gates: [Gate] = []
+    ) -> Int {
+        let id = step(action, subject, after: after, gates: gates)
+        change(changeAction, kind, subject, steps: [id])
+        return id
+    }
+
+    /// Stops (when it runs) and removes. Answers the steps, the removal last.
+    mutating func retire(
+        _ container: ObservedContainer, _ subject: Subject, after: [Int] = [], gates: [Gate] = [],
+        timeout: Int64? = nil, anonymousVolumes: Bool = false
+    ) -> [Int] {
+        touched.insert(container.id)
+        var (steps, after, gates) = ([Int](), after, gates)
+        if container.isAlive {
+            steps.append(
+                step(.stopContainer(id: container.id, timeout: timeout), subject, after: after, gates: gates))
+            (after, gates) = (steps, [])
+        }
+        let removal = Action.removeContainer(id: container.id, anonymousVolumes: anonymousVolumes)
+        steps.append(step(removal, subject, after: after, gates: gates))
+        removals[container.name] = steps.last
+        return steps
+    }
+
+    mutating func touch(_ id: String) { touched.insert(id) }
+
+    mutating func block(_ diagnostic: Diagnostic) {
+        if !plan.blocked.contains(diagnostic) { plan.blocked.append(diagnostic) }
+    }
+
+    mutating func warn(code: String, _ message: String, source: SourceMark? = nil, hint: String? = nil) {
+        let diagnostic = Diagnostic(.warning, code: code, message, source: source, hint: hint)
+        if !plan.warnings.contains(diagnostic) { plan.warnings.append(diagnostic) }
+    }
+
+    mutating func wait(for container: ObservedContainer, until time: Int64) {
+        plan.waiting.append(WaitingContainer(name: container.name, until: time))
+        plan.wakeAt = min(time, plan.wakeAt ?? time)
+    }
+
+    /// The plan, with what its gates say of the present state.
+    func finished(observed: ObservedState) -> Plan {
+        var result = self
+        for step in plan.steps {
+            for gate in step.gates where gate.status(in: observed) != .holds {
+                result.plan.pendingGates.append(PendingGate(step: step.id, gate: gate))
+                if case .failed(var diagnostic) = gate.status(in: observed, except: touched) {
+                    diagnostic.source = diagnostic.source ?? step.source
+                    result.block(diagnostic)
+                }
+            }
+        }
+        return result.plan
+    }
+}

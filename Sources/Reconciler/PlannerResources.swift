@@ -1,0 +1,231 @@
+import StackModel
+
+// Networks, volumes, the firewall and what does not belong to a service.
+extension Planner {
+    private typealias Subject = PlanBuilder.Subject
+
+    /// Services that will have containers.
+    private var present: [Service] {
+        services.filter { !isLeftAlone($0) && desired.replicas(of: $0) > 0 }.compactMap { stack.services[$0] }
+    }
+
+    private var usedNetworks: [String] { Set(present.flatMap { $0.networks.keys }).sorted() }
+
+    private var usedVolumes: [String] {
+        Set(present.flatMap { $0.mounts.filter { $0.kind == .volume }.compactMap(\.source) }).sorted()
+    }
+
+    private func observedNetwork(_ key: String) -> ObservedNetwork? {
+        let name = stack.networkName(key)
+        return observed.networks.first { $0.name == name }
+    }
+
+    /// Keys of networks that exist with another definition and may be replaced.
+    func changedNetworks() -> [String] {
+        guard !desired.noRecreate else { return [] }
+        return usedNetworks.filter { key in
+            guard let wanted = stack.networks[key], !wanted.external, let found = observedNetwork(key) else {
+                return false
+            }
+            return !found.external && !wanted.isSame(as: found.definition)
+        }
+    }
+
+    mutating func emitNetworks(changed: [String]) {
+        retireUsers(of: changed)
+        for key in usedNetworks {
+            let name = stack.networkName(key)
+            let source = stack.source(of: "networks.\(key)")
+            let found = observedNetwork(key)
+            if let found, changed.contains(key) {
+                replace(found, key: key, source: source)
+            } else if let found {
+                check(found, key: key, source: source)
+            } else if stack.networks[key]?.external == true {
+                resourceGates["networks.\(key)"] = .networkPresent(name: name)
+            } else {
+                let subject = Subject(name: name, reason: "does not exist", source: source)
+                networkSteps[key] = builder.single(.create, .network, .createNetwork(key: key), subject)
+            }
+        }
+        repairAttachments(changed: changed)
+    }
+
+    /// A network can only be taken away when nobody is on it, so its users go first, dependents before what they
+    /// depend on; they are made again in the other order.
+    private mutating func retireUsers(of changed: [String]) {
+        guard !changed.isEmpty else { return }
+        let names = Set(changed.map { stack.networkName($0) })
+        var all: [Int] = []
+        for service in services.reversed() {
+            for replica in surveys[service]?.kept ?? [] {
+                let container = replica.container
+                guard !names.isDisjoint(with: container.definition.networkNames.values),
+                    case .replace(let reason, let source) = replica.verdict
+                else { continue }
+                let subject = Subject(name: container.name, service: service, reason: reason, source: source)
+                let steps = builder.retire(container, subject, after: container.isAlive ? all : [])
+                retired[container.id] = steps
+            }
+            for container in surveys[service]?.excess ?? [] {
+                guard !names.isDisjoint(with: container.definition.networkNames.values) else { continue }
+                retired[container.id] = removeExcess(container, service: service, after: [], gates: [])
+            }
+            all = services.flatMap { name in
+                (surveys[name].map { $0.kept.map(\.container) + $0.excess } ?? []).flatMap { retired[$0.id] ?? [] }
+            }
+        }
+    }
+
+    private mutating func replace(_ found: ObservedNetwork, key: String, source: SourceMark?) {
+        let subject = Subject(name: found.name, reason: "definition changed", source: source)
+        let users = observed.containers.filter { $0.definition.networkNames.values.contains(found.name) }
+        let removal = builder.step(
+            .removeNetwork(name: found.name), subject, after: users.flatMap { retired[$0.id] ?? [] })
+        let creation = builder.step(.createNetwork(key: key), subject, after: [removal])
+        builder.change(.recreate, .network, subject, steps: [removal, creation])
+        networkSteps[key] = creation
+    }
+
+    private mutating func check(_ found: ObservedNetwork, key: String, source: SourceMark?) {
+        guard let wanted = stack.networks[key], !wanted.external else { return }
+        guard !found.external else {
+            builder.warn(
+                code: "network.foreign", "network \(found.name) exists but was not made for this stack", source: source,
+                hint: "set external: true to use it, or another name")
+            return
+        }
+        if !wanted.isSame(as: found.definition) {
+            builder.warn(
+                code: "network.changed", "network \(found.name) differs from the stack file and is left as it is",
+                source: source)
+        }
+        guard !found.problems.isEmpty else { return }
+        let reason = found.problems.map(\.text).sorted().joined(separator: ", ")
+        let subject = Subject(name: found.name, reason: reason, source: source)
+        networkSteps[key] = builder.single(.repair, .network, .repairNetwork(name: found.name), subject)
+    }
+
+    /// Running containers are plugged in again, never restarted: those that lost their interface, and those that are
+    /// not ours to replace on a network that is made anew.
+    private mutating func repairAttachments(changed: [String]) {
+        let names = Dictionary(
+            usedNetworks.map { (stack.networkName($0), $0) }, uniquingKeysWith: { first, _ in first })
+        let handled = Set(services)
+        for container in observed.containers where container.isAlive && !container.stopping {
+            let isOurs = handled.contains(container.service) && !isLeftAlone(container.service)
+            guard isOurs || desired.selection.isEmpty || !changed.isEmpty else { continue }
+            guard !isTouchedOrRetired(container) else { continue }
+            var networks: [String: String] = [:]
+            if isOurs || desired.selection.isEmpty {
+                for problem in container.problems {
+                    if let network = problem.network { networks[network] = problem.text }
+                }
+            }
+            for key in changed {
+                let name = stack.networkName(key)
+                guard container.definition.networkNames.values.contains(name) else { continue }
+                networks[name] = "network \(key) was replaced"
+            }
+            for (network, reason) in networks.sorted(by: { $0.key < $1.key }) {
+                let subject = Subject(name: container.name, service: container.service, reason: reason)
+                let action = Action.repairAttachment(id: container.id, network: network)
+                let after = names[network].flatMap { networkSteps[$0] }.map { [$0] } ?? []
+                builder.single(.repair, .container, action, subject, after: after)
+            }
+        }
+    }
+
+    private func isTouchedOrRetired(_ container: ObservedContainer) -> Bool {
+        if builder.touched.contains(container.id) { return true }
+        guard let survey = surveys[container.service], !container.oneOff else { return false }
+        if survey.excess.contains(where: { $0.id == container.id }) { return true }
+        return survey.kept.contains { $0.container.id == container.id && $0.isTouched }
+    }
+
+    mutating func emitVolumes() {
+        for key in usedVolumes {
+            let name = stack.volumeName(key)
+            let source = stack.source(of: "volumes.\(key)")
+            guard let wanted = stack.volumes[key] else { continue }
+            if let found = observed.volumes.first(where: { $0.name == name }) {
+                guard !wanted.external, !wanted.isSame(as: found.definition) else { continue }
+                builder.warn(
+                    code: "volume.changed",
+                    "volume \(name) differs from the stack file and is left as it is, because its data would be lost",
+                    source: source, hint: "save the data, remove the volume and run `gantry up` again")
+            } else if wanted.external {
+                resourceGates["volumes.\(key)"] = .volumePresent(name: name)
+            } else if let user = observed.containers.first(where: { hasUsed($0, volume: name) }) {
+                resourceGates["volumes.\(key)"] = .volumePresent(name: name)
+                builder.warn(
+                    code: "volume.lost", "volume \(name) is gone, and container \(user.name) has used it",
+                    source: source, hint: "restore it, or run `gantry down` to begin with an empty one")
+            } else {
+                let subject = Subject(name: name, reason: "does not exist", source: source)
+                volumeSteps[key] = builder.single(.create, .volume, .createVolume(key: key), subject)
+            }
+        }
+    }
+
+    /// An empty volume must not take the place of one with data.
+    private func hasUsed(_ container: ObservedContainer, volume: String) -> Bool {
+        container.startedAt != nil && container.definition.volumeNames.values.contains(volume)
+    }
+
+    mutating func emitFirewall() {
+        guard !observed.firewallProblems.isEmpty else { return }
+        let reason = observed.firewallProblems.joined(separator: ", ")
+        builder.single(.repair, .firewall, .repairFirewall, Subject(name: stack.name, reason: reason))
+    }
+
+    /// Containers of services that the stack does not have, and networks that nobody needs.
+    mutating func emitOrphans() {
+        let orphans = observed.containers.filter { !$0.oneOff && stack.services[$0.service] == nil }
+        guard desired.removeOrphans else {
+            guard !orphans.isEmpty else { return }
+            let list = orphans.map(\.name).joined(separator: ", ")
+            builder.warn(
+                code: "stack.orphans", "found orphan containers of services that are not in the stack file: \(list)",
+                hint: "run with --remove-orphans to remove them")
+            return
+        }
+        let removals = builder.tearDown(orphans, reason: "service is not in the stack file")
+        let removed = Set(orphans.map(\.id))
+        let needed = Set(stack.networks.keys.map { stack.networkName($0) }).union(
+            observed.containers.filter { !removed.contains($0.id) }.flatMap { $0.definition.networkNames.values })
+        for network in observed.networks where !network.external && !needed.contains(network.name) {
+            let subject = Subject(name: network.name, reason: "network is not in the stack file")
+            builder.single(.remove, .network, .removeNetwork(name: network.name), subject, after: removals)
+        }
+    }
+}
+
+extension PlanBuilder {
+    /// Stops in reverse dependency order, as the containers' own definitions have it, and removes. Answers the removals.
+    mutating func tearDown(
+        _ containers: [ObservedContainer], reason: String, timeout: Int64? = nil, anonymousVolumes: Bool = false
+    ) -> [Int] {
+        let graph = DependencyGraph(containers: containers)
+        let byService = Dictionary(grouping: containers, by: \.service)
+        let names = Set(byService.keys)
+        let (order, cyclic) = graph.order(of: names)
+        var stops: [String: [Int]] = [:]
+        var removals: [Int] = []
+        for service in (order + cyclic).reversed() {
+            let after = graph.dependents(of: service, among: names).flatMap { stops[$0] ?? [] }
+            // A service without a live container passes on what it would have waited for.
+            stops[service] = after
+            for container in byService[service] ?? [] {
+                let subject = Subject(name: container.name, service: service, reason: reason)
+                let steps = retire(
+                    container, subject, after: container.isAlive ? after : [], timeout: timeout,
+                    anonymousVolumes: anonymousVolumes)
+                change(.remove, .container, subject, steps: steps)
+                if container.isAlive { stops[service, default: []] += steps.prefix(1) }
+                removals += steps.suffix(1)
+            }
+        }
+        return removals
+    }
+}

@@ -1,0 +1,209 @@
+import StackModel
+
+/// What is to happen to one replica that stays.
+struct Replica {
+    enum Verdict: Equatable {
+        case keep
+        case replace(reason: String, source: SourceMark?)
+        case start(reason: String)
+        case restart(reason: String)
+        /// Its restart policy starts it at that time (nanoseconds since 1970).
+        case wait(until: Int64)
+    }
+    var container: ObservedContainer
+    var verdict: Verdict
+    /// Fields to write into its record.
+    var control: [FieldChange]
+
+    var isReplaced: Bool {
+        if case .replace = verdict { return true }
+        return false
+    }
+
+    /// Its present state will not last.
+    var isTouched: Bool {
+        switch verdict {
+        case .replace, .start, .restart: true
+        case .keep, .wait: false
+        }
+    }
+}
+
+/// What is to happen to one service.
+struct ServiceSurvey {
+    var name: String
+    /// By number.
+    var kept: [Replica] = []
+    /// To be removed.
+    var excess: [ObservedContainer] = []
+    /// Numbers to be made.
+    var missing: [Int] = []
+    /// How many there should be.
+    var replicas: Int = 0
+
+    /// After the plan, no replica is one that `container` can have been started with.
+    func isRenewed(since container: ObservedContainer, now: Int64) -> Bool {
+        guard replicas > 0, let startedAt = container.startedAt else { return false }
+        return kept.allSatisfy { replica in
+            let createdAt = replica.container.createdAt
+            // A creation in the future is a clock that was set back: it would restart dependents for ever.
+            return replica.isReplaced || (createdAt > startedAt && createdAt <= now)
+        }
+    }
+
+    /// The namespaces of the first replica, which others may share, will be new ones.
+    var hasNewNamespaces: Bool { kept.first?.isTouched ?? !missing.isEmpty }
+}
+
+/// Looks at each service and decides; emits nothing.
+struct Surveyor {
+    let desired: DesiredState
+    let observed: ObservedState
+    let now: Int64
+    let graph: DependencyGraph
+    /// Keys of networks that are replaced, so that their users must be.
+    let changedNetworks: Set<String>
+    /// Services that somebody waits for to complete.
+    let awaited: Set<String>
+
+    init(
+        desired: DesiredState, observed: ObservedState, now: Int64, graph: DependencyGraph,
+        changedNetworks: Set<String>
+    ) {
+        self.desired = desired
+        self.observed = observed
+        self.now = now
+        self.graph = graph
+        self.changedNetworks = changedNetworks
+        awaited = Surveyor.awaited(in: graph)
+    }
+
+    static func awaited(in graph: DependencyGraph) -> Set<String> {
+        Set(graph.edges.values.flatMap { $0.filter { $0.value.condition == .completed }.keys })
+    }
+
+    /// - Parameter earlier: The surveys of the services that come before `service` in dependency order.
+    func survey(
+        _ service: String, containers: [ObservedContainer], earlier: [String: ServiceSurvey]
+    ) -> ServiceSurvey {
+        var result = ServiceSurvey(name: service)
+        result.replicas = desired.replicas(of: service)
+        let changes = Dictionary(
+            containers.map { ($0.id, changes(of: $0, service: service)) }, uniquingKeysWith: { first, _ in first })
+        func isObsolete(_ container: ObservedContainer) -> Bool {
+            container.state == .dead || (changes[container.id] ?? []).contains { $0.effect == .replace }
+        }
+        // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
+        let byWorth = containers.sorted { left, right in
+            (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.id)
+                < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.id)
+        }
+        var numbers: Set<Int> = []
+        var kept: [ObservedContainer] = []
+        for container in byWorth {
+            if kept.count < result.replicas, numbers.insert(container.number).inserted {
+                kept.append(container)
+            } else {
+                result.excess.append(container)
+            }
+        }
+        kept.sort { $0.number < $1.number }
+        for container in kept {
+            let replica = judge(container, changes: changes[container.id] ?? [], earlier: earlier)
+            result.kept.append(replica)
+        }
+        if kept.count < result.replicas {
+            result.missing = Array(
+                (1...result.replicas).lazy.filter { !numbers.contains($0) }.prefix(result.replicas - kept.count))
+        }
+        return result
+    }
+
+    private func changes(of container: ObservedContainer, service: String) -> [FieldChange] {
+        let imageID = desired.imageIDs[service] ?? container.definition.imageID
+        let wanted = ContainerDefinition(stack: desired.stack, service: service, imageID: imageID)
+        return wanted?.changes(from: container.definition) ?? []
+    }
+
+    private func judge(
+        _ container: ObservedContainer, changes: [FieldChange], earlier: [String: ServiceSurvey]
+    ) -> Replica {
+        let replacing = changes.filter { $0.effect == .replace }
+        var control = changes.filter { $0.effect == .control }
+        // A record that says more than was applied would hide the rest.
+        if desired.noRecreate, !replacing.isEmpty { control = [] }
+        if let verdict = replacement(of: container, changes: replacing) {
+            return Replica(container: container, verdict: verdict, control: [])
+        }
+        let verdict =
+            container.isAlive ? verdictAlive(container, earlier: earlier) : verdictStopped(container)
+        return Replica(container: container, verdict: verdict, control: control)
+    }
+
+    private func replacement(of container: ObservedContainer, changes: [FieldChange]) -> Replica.Verdict? {
+        let stack = desired.stack
+        if container.state == .dead {
+            return .replace(reason: "dead", source: stack.source(of: "services.\(container.service)"))
+        }
+        guard !desired.noRecreate else { return nil }
+        if let first = changes.first {
+            let source = first.source(in: stack, service: container.service)
+            return .replace(reason: FieldChange.summary(changes), source: source)
+        }
+        let networks = stack.services[container.service]?.networks.keys.sorted() ?? []
+        if let key = networks.first(where: changedNetworks.contains) {
+            return .replace(reason: "network \(key) changed", source: stack.source(of: "networks.\(key)"))
+        }
+        if desired.mode == .apply, desired.forceRecreate, container.createdAt < (desired.since ?? Int64.max) {
+            return .replace(
+                reason: "recreation forced", source: stack.source(of: "services.\(container.service)"))
+        }
+        return nil
+    }
+
+    private func verdictAlive(
+        _ container: ObservedContainer, earlier: [String: ServiceSurvey]
+    ) -> Replica.Verdict {
+        guard !desired.noStart, container.state == .running, !container.stopping else { return .keep }
+        if container.problems.contains(.namespaceLost) {
+            return .restart(reason: ObservedContainer.Problem.namespaceLost.text)
+        }
+        let service = desired.stack.services[container.service] ?? container.definition.service
+        let parents = DependencyGraph.namespaceParents(of: service)
+        for (name, dependency) in graph.dependencies(of: container.service) {
+            guard let survey = earlier[name] else { continue }
+            if parents.contains(name), survey.hasNewNamespaces {
+                return .restart(reason: "shares a namespace with \(name)")
+            }
+            if dependency.restart, !parents.contains(name), survey.isRenewed(since: container, now: now) {
+                return .restart(reason: "\(name) was replaced")
+            }
+        }
+        return .keep
+    }
+
+    private func verdictStopped(_ container: ObservedContainer) -> Replica.Verdict {
+        guard !desired.noStart else { return .keep }
+        if container.state == .created, container.finishedAt == nil { return .start(reason: "not running") }
+        if desired.mode == .apply, !wasStartedByThisCommand(container) {
+            let isDone = container.hasCompleted && awaited.contains(container.service)
+            return isDone ? .keep : .start(reason: container.exitText)
+        }
+        var current = container
+        if let policy = desired.stack.services[container.service]?.restart {
+            current.definition.service.restart = policy
+        }
+        switch RestartBackoff.decision(for: current, now: now) {
+        case .stay: return .keep
+        case .restart(let time) where time > now: return .wait(until: time)
+        case .restart:
+            let mode = current.definition.service.restart.mode.rawValue
+            return .start(reason: "\(container.exitText), restart is \(mode)")
+        }
+    }
+
+    private func wasStartedByThisCommand(_ container: ObservedContainer) -> Bool {
+        guard let since = desired.since else { return false }
+        return (container.startedAt ?? container.finishedAt ?? Int64.min) >= since
+    }
+}

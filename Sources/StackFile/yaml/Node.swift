@@ -1,0 +1,168 @@
+import StackModel
+
+/// One value of a stack file with the place it was written at. Trees are values: every pipeline stage takes a tree and
+/// gives back another one, and the marks travel along.
+struct Node: Equatable, Sendable {
+    enum Content: Equatable, Sendable {
+        case scalar(Scalar)
+        case sequence([Node])
+        case mapping(Mapping)
+    }
+
+    /// Tags of the Compose Specification's merge chapter.
+    enum MergeTag: Equatable, Sendable {
+        /// `!reset`: remove what lower files gave.
+        case reset
+        /// `!override`: replace what lower files gave instead of merging with it.
+        case override
+    }
+
+    var content: Content
+    var mark: SourceMark
+    var mergeTag: MergeTag?
+
+    init(_ content: Content, at mark: SourceMark, mergeTag: MergeTag? = nil) {
+        self.content = content
+        self.mark = mark
+        self.mergeTag = mergeTag
+    }
+
+    static func string(_ text: String, at mark: SourceMark) -> Node { Node(.scalar(Scalar(string: text)), at: mark) }
+
+    static func integer(_ value: Int64, at mark: SourceMark) -> Node {
+        Node(.scalar(Scalar(text: String(value), value: .integer(value))), at: mark)
+    }
+
+    static func number(_ value: Double, at mark: SourceMark) -> Node {
+        Node(.scalar(Scalar(text: goNumberText(value), value: .float(value))), at: mark)
+    }
+
+    static func boolean(_ value: Bool, at mark: SourceMark) -> Node {
+        Node(.scalar(Scalar(text: value ? "true" : "false", value: .boolean(value))), at: mark)
+    }
+
+    static func null(at mark: SourceMark) -> Node { Node(.scalar(Scalar(text: "", value: .null)), at: mark) }
+
+    static func list(_ items: [Node], at mark: SourceMark) -> Node { Node(.sequence(items), at: mark) }
+
+    static func map(_ pairs: KeyValuePairs<String, Node?>, at mark: SourceMark) -> Node {
+        var mapping = Mapping()
+        for (key, value) in pairs {
+            if let value { mapping.set(key, at: mark, to: value) }
+        }
+        return Node(.mapping(mapping), at: mark)
+    }
+
+    var scalar: Scalar? { if case .scalar(let scalar) = content { scalar } else { nil } }
+    var items: [Node]? { if case .sequence(let items) = content { items } else { nil } }
+    var mapping: Mapping? { if case .mapping(let mapping) = content { mapping } else { nil } }
+
+    /// The scalar's text in canonical form (`0x1F` is `31`); `nil` for lists, mappings and null.
+    var text: String? {
+        guard let scalar, scalar.value != .null else { return nil }
+        return scalar.canonicalText
+    }
+
+    var isNull: Bool { scalar?.value == .null }
+
+    /// The value under `key`, `nil` when this is no mapping or has no such key.
+    subscript(key: String) -> Node? { mapping?[key] }
+
+    /// What a person calls this kind of value.
+    var kindName: String {
+        switch content {
+        case .sequence: "a list"
+        case .mapping: "a mapping"
+        case .scalar(let scalar):
+            switch scalar.value {
+            case .null: "nothing"
+            case .boolean: "a boolean"
+            case .integer: "an integer"
+            case .float: "a number"
+            case .string: "a string"
+            }
+        }
+    }
+}
+
+/// A scalar: its text as written and what the YAML 1.2 core schema makes of it.
+struct Scalar: Equatable, Sendable {
+    enum Value: Equatable, Sendable {
+        case null
+        case boolean(Bool)
+        case integer(Int64)
+        case float(Double)
+        case string
+    }
+
+    var text: String
+    var value: Value
+    /// The text came out of a `${VAR}`, so that it may stand for a number or a boolean.
+    var isInterpolated = false
+
+    init(text: String, value: Value) {
+        self.text = text
+        self.value = value
+    }
+
+    init(string: String) { self.init(text: string, value: .string) }
+
+    /// What Compose turns the value into where a string is wanted.
+    var canonicalText: String {
+        switch value {
+        case .null: ""
+        case .boolean(let flag): flag ? "true" : "false"
+        case .integer(let number): String(number)
+        case .float(let number): goNumberText(number)
+        case .string: text
+        }
+    }
+}
+
+/// An ordered mapping from text to nodes, with the marks of the keys.
+struct Mapping: Equatable, Sendable {
+    struct Entry: Equatable, Sendable {
+        var key: String
+        var keyMark: SourceMark
+        var value: Node
+    }
+
+    private(set) var entries: [Entry] = []
+    private var positions: [String: Int] = [:]
+
+    var isEmpty: Bool { entries.isEmpty }
+    var keys: [String] { entries.map(\.key) }
+
+    subscript(key: String) -> Node? { positions[key].map { entries[$0].value } }
+
+    func keyMark(_ key: String) -> SourceMark? { positions[key].map { entries[$0].keyMark } }
+
+    /// Replaces the value of `key` in place or appends it.
+    mutating func set(_ key: String, at keyMark: SourceMark, to value: Node) {
+        if let position = positions[key] {
+            entries[position] = Entry(key: key, keyMark: keyMark, value: value)
+        } else {
+            positions[key] = entries.count
+            entries.append(Entry(key: key, keyMark: keyMark, value: value))
+        }
+    }
+
+    /// Sets the value, keeping the mark the key had; a new key gets the value's mark.
+    mutating func set(_ key: String, to value: Node) { set(key, at: keyMark(key) ?? value.mark, to: value) }
+
+    mutating func remove(_ key: String) {
+        guard positions[key] != nil else { return }
+        entries.removeAll { $0.key == key }
+        positions = [:]
+        for (position, entry) in entries.enumerated() { positions[entry.key] = position }
+    }
+
+    /// The same keys with other values; `nil` drops the entry.
+    func mapValues(_ transform: (Entry) -> Node?) -> Mapping {
+        var result = Mapping()
+        for entry in entries {
+            if let value = transform(entry) { result.set(entry.key, at: entry.keyMark, to: value) }
+        }
+        return result
+    }
+}

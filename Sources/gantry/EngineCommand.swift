@@ -1,0 +1,105 @@
+import ArgumentParser
+import CLinux
+import Dispatch
+import Engine
+import EngineAPI
+import Glibc
+import LinuxSystem
+import Logging
+import StackModel
+import StackFile
+
+/// `gantry engine`: the daemon in the foreground.
+struct EngineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "engine", abstract: "Run the engine in the foreground, or stop a running one",
+        subcommands: [EngineRun.self, EngineStop.self], defaultSubcommand: EngineRun.self)
+}
+
+struct EngineRun: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run the engine in the foreground (default)")
+
+    @Option(help: "Folder for images, volumes and state.")
+    var dataRoot = EngineOptions.defaultDataRoot
+
+    @Option(help: "Folder for sockets and what ends with a reboot.")
+    var execRoot = EngineOptions.defaultExecRoot
+
+    @Option(name: [.customShort("H"), .long], help: "Socket to listen on: unix://PATH.")
+    var host = "unix://\(EngineOptions.defaultSocketPath)"
+
+    @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
+    var logLevel = "info"
+
+    func run() throws {
+        guard host.hasPrefix("unix://"), host.count > "unix://".count else {
+            throw ValidationError("--host must be unix://PATH, not '\(host)'")
+        }
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError("no such log level: \(logLevel)")
+        }
+        let options = EngineOptions(
+            dataRoot: absolute(dataRoot), execRoot: absolute(execRoot),
+            supervisorPath: "\(FileSystem.parent(of: try ownPath()))/gantry-supervisor")
+        let log = makeLogger(options, level: level)
+        signal(SIGPIPE, SIG_IGN)
+        let stop = StopSignal()
+        let outcome = ExitBox()
+        // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
+        let done = DispatchSemaphore(value: 0)
+        let socketPath = String(host.dropFirst("unix://".count))
+        Task {  // The one root task; the process ends with it.
+            outcome.set(await serve(options, socketPath: socketPath, log: log, stop: stop))
+            done.signal()
+        }
+        done.wait()
+        guard let failure = outcome.diagnostics else { return }
+        for diagnostic in failure {
+            log.error("\(diagnostic.message)")
+            writeError(renderDiagnostic(diagnostic, color: false))
+        }
+        // 2 tells a watcher that trying again is of no use.
+        throw ExitCode(2)
+    }
+
+    private func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : "\(currentFolder())/\(path)"
+    }
+}
+
+/// Runs until told to stop. `nil` when all went well.
+private func serve(
+    _ options: EngineOptions, socketPath: String, log: Logger, stop: StopSignal
+) async -> [Diagnostic]? {
+    do {
+        let engine = try Engine(options: options, log: log)
+        let server = EngineServer(
+            engine: engine, version: gantryVersion, socketPath: socketPath, log: log, shutDown: { stop.raise() })
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await engine.run() }
+            try await engine.recover()
+            try await server.start()
+            log.info("listening", metadata: ["socket": "\(socketPath)"])
+            await stop.wait()
+            log.info("stopping")
+            await server.stop()
+            await engine.shutDown()
+            try await group.waitForAll()
+            return nil
+        }
+    } catch let error as EngineError {
+        return error.diagnostics
+    } catch {
+        return [Diagnostic(code: "engine.failed", "the engine cannot run: \(error)")]
+    }
+}
+
+struct EngineStop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "Stop the engine; containers run on")
+
+    @OptionGroup var options: GlobalOptions
+
+    func run() throws { try stopEngine(options) }
+}

@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct Gantry: ParsableCommand { func run() {} }

@@ -1,0 +1,75 @@
+import EngineWire
+
+/// How lines of several containers are told apart.
+struct LogStyle: Equatable {
+    var prefix = true
+    var color = false
+    /// The output is a terminal: what could do harm there is made visible.
+    var terminal = false
+}
+
+/// Name of a container before its lines: `web-1` for `shop-web-1`.
+func logLabel(_ container: ContainerStatus) -> String {
+    let regular = "\(container.stack)-\(container.service)-\(container.number)"
+    return container.name == regular ? "\(container.service)-\(container.number)" : container.name
+}
+
+/// One line of a log with its prefix, as bytes: what a container writes need not be text.
+func renderLogLine(_ line: [UInt8], label: String, width: Int, colour: Colour, style: LogStyle) -> [UInt8] {
+    var bytes: [UInt8] = []
+    if style.prefix {
+        bytes += Array(coloured("\(harmless(label).padded(to: width))  | ", colour, style.color).utf8)
+    }
+    guard style.terminal else { return bytes + line + [0x0a] }
+    let text = harmless(String(decoding: line, as: UTF8.self), .logLine)
+    bytes += Array(text.utf8)
+    // A colour that the container left on ends with its line.
+    if text.contains("\u{1b}[") { bytes += Array("\u{1b}[0m".utf8) }
+    return bytes + [0x0a]
+}
+
+/// Puts the pieces of a container's output together to lines; output and error do not mix within one.
+struct LogLines {
+    /// A longer line is cut into several.
+    static let lineByteCountMax = 1 << 20
+
+    private var pending: [StreamChannel: [UInt8]] = [:]
+
+    enum StreamChannel: Int { case output, error }
+
+    mutating func feed(_ bytes: [UInt8], _ channel: StreamChannel) -> [[UInt8]] {
+        var lines: [[UInt8]] = []
+        var line = pending[channel] ?? []
+        for byte in bytes {
+            if byte == 0x0a {
+                if line.last == 0x0d { line.removeLast() }
+                lines.append(line)
+                line = []
+            } else {
+                line.append(byte)
+                if line.count >= Self.lineByteCountMax {
+                    lines.append(line)
+                    line = []
+                }
+            }
+        }
+        pending[channel] = line
+        return lines
+    }
+
+    /// Last lines without a newline.
+    mutating func finish() -> [[UInt8]] {
+        defer { pending = [:] }
+        return [StreamChannel.output, .error].compactMap { pending[$0] }.filter { !$0.isEmpty }
+    }
+}
+
+/// Splits a line that begins with an RFC 3339 time and a blank, as the engine sends it with `timestamps`.
+func splitTimestamp(_ line: [UInt8]) -> (time: Moment?, stamp: [UInt8], text: [UInt8]) {
+    guard let blank = line.prefix(40).firstIndex(of: 0x20) else {
+        return (Moment(rfc3339: String(decoding: line.prefix(40), as: UTF8.self)), line, [])
+    }
+    let stamp = Array(line[..<blank])
+    guard let time = Moment(rfc3339: String(decoding: stamp, as: UTF8.self)) else { return (nil, [], line) }
+    return (time, stamp, Array(line[(blank + 1)...]))
+}

@@ -1,0 +1,3 @@
+import Reconciler
+import StackModel
+import Testing
