@@ -65,7 +65,7 @@ let package = Package(
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "StackModel", "LinuxSystem",
+                "Engine", "EngineWire", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

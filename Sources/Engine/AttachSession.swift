@@ -21,6 +21,11 @@ public struct StreamFrame: Sendable, Equatable {
     public var kind: Kind
     public var payload: [UInt8]
 
+    public init(kind: Kind, payload: [UInt8]) {
+        self.kind = kind
+        self.payload = payload
+    }
+
     /// As on the wire.
     public var bytes: [UInt8] {
         let count = UInt32(payload.count)
@@ -104,4 +109,4 @@ public final class AttachSession: Sendable {
     }
 }
 
-private let noSignal = Int32(MSG_NOSIGNAL.rawValue)
+private let noSignal = Int32(MSG_NOSIGNAL)

@@ -1,3 +1,4 @@
+
 /// Where the engine's long-lived and late work runs: one task group owned by `Engine.run`, fed through a stream, so that
 /// every task has an owner and ends with the engine.
 final class BackgroundTasks: Sendable {

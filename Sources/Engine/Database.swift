@@ -70,7 +70,7 @@ final class Database: Sendable {
     func transaction(_ statements: [(sql: String, parameters: [DatabaseValue])]) throws(DatabaseError) {
         try connection.withLock { connection throws(DatabaseError) in
             try Self.run("BEGIN IMMEDIATE", [], &connection)
-            do {
+            do throws(DatabaseError) {
                 for statement in statements { try Self.run(statement.sql, statement.parameters, &connection) }
                 try Self.run("COMMIT", [], &connection)
             } catch {

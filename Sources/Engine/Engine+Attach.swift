@@ -3,6 +3,8 @@ import ContainerRuntime
 import EngineWire
 import Glibc
 import LinuxSystem
+import Reconciler
+import StackModel
 
 /// A command run in a container by `exec`.
 struct ExecInstance: Sendable {
@@ -32,7 +34,7 @@ extension Engine {
 
     private func attachBeforeStart(_ id: String, isTerminal: Bool) throws(EngineError) -> AttachSession {
         var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
             throw .system(SystemError("socketpair", code: errno))
         }
@@ -141,7 +143,7 @@ extension Engine {
 
 /// A stream connection to a supervisor's socket.
 private func connectUnix(_ path: String) throws(SystemError) -> SharedDescriptor {
-    let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = FileDescriptor(owning: try check("socket") { socket(AF_UNIX, type, 0) })
     let raw = descriptor.raw
     var address = sockaddr_un()
@@ -155,7 +157,7 @@ private func connectUnix(_ path: String) throws(SystemError) -> SharedDescriptor
     let size = socklen_t(MemoryLayout<sockaddr_un>.size)
     try check("connect", path: path) {
         withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(raw, $0, size) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { gantry_connect(raw, $0, size) }
         }
     }
     return SharedDescriptor(descriptor)

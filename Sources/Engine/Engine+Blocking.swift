@@ -11,12 +11,14 @@ extension Engine {
         do throws(SystemError) { return try await pool.run(body) } catch { throw .system(error) }
     }
 
+    /// - Parameter threads: another pool for what takes long; `nil`: the common one.
     nonisolated func onRuntime<Value: Sendable>(
-        of container: String, _ body: @escaping @Sendable (Runtime) throws(RuntimeError) -> Value
+        of container: String, on threads: BlockingPool? = nil,
+        _ body: @escaping @Sendable (Runtime) throws(RuntimeError) -> Value
     ) async throws(EngineError) -> Value {
         let runtime = runtime
         do throws(RuntimeError) {
-            return try await pool.run { () throws(RuntimeError) in try body(runtime) }
+            return try await (threads ?? pool).run { () throws(RuntimeError) in try body(runtime) }
         } catch {
             throw .runtime(error, container: container)
         }

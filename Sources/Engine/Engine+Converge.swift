@@ -1,4 +1,5 @@
 import EngineWire
+import Logging
 import Reconciler
 import StackModel
 

@@ -1,5 +1,6 @@
 import CLinux
 import ContainerNetwork
+import ContainerRuntime
 import EngineWire
 import Images
 import LinuxSystem
@@ -43,7 +44,7 @@ extension Engine {
         var stored = StoredContainer(
             id: id, name: containerName, stackName: stack.name, service: name, number: number, oneOff: create.oneOff,
             removeOnExit: create.removeOnExit, definition: definition, labels: [:],
-            attachments: try attachments(id: id, stack: stack, service: service, name: name, oneOff: create.oneOff),
+            attachments: try attachments(id: id, stack: stack, service: service, name: name),
             chosenPorts: ports, volumes: [:], createdAt: Clock.now(), stoppedByUser: false, restarts: 0)
         stored.labels = labels(stored, stack: stack, image: image, more: create.labels)
         let made = anonymousVolumes(&stored, stack: stack, image: image)

@@ -1,6 +1,7 @@
 import ContainerNetwork
 import EngineWire
 import Images
+import Logging
 import Reconciler
 import StackModel
 

@@ -1,6 +1,8 @@
 import ContainerNetwork
+import ContainerRuntime
 import EngineWire
 import LinuxSystem
+import Logging
 import Reconciler
 import StackModel
 
@@ -44,13 +46,19 @@ extension Engine {
     }
 
     private func applyEndpoints(forced: Bool) async {
-        for container in containers.values where container.process != nil {
-            dns.update(scope: container.stored.id, zone: zone(for: container.stored))
+        var ports: [ContainerNetwork.PublishedPort] = []
+        for name in Set(containers.values.map(\.stored.stackName)).sorted() {
+            let answer = Reconciler.endpoints(of: observeRecords(name))
+            for container in containers.values
+            where container.stored.stackName == name && container.process != nil {
+                dns.update(scope: container.stored.id, zone: zone(for: container.stored, answer))
+            }
+            ports += answer.ports.compactMap(published)
         }
-        let state = firewallState()
+        let state = FirewallState(
+            bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports.sorted(by: isBefore))
         do throws(EngineError) {
             try await onNetwork { network throws(NetworkError) in
-                if forced { try network.forgetAppliedFirewall() }
                 if state.bridges.isEmpty {
                     try network.removeFirewall()
                 } else {
@@ -65,58 +73,36 @@ extension Engine {
         }
     }
 
-    func firewallState() -> FirewallState {
-        var ports: [PublishedPort] = []
-        for (name, entry) in stacks.sorted(by: { $0.key < $1.key }) {
-            let answer = Reconciler.endpoints(stack: entry.record.stack, containers: observedContainers(name))
-            for port in answer.ports { ports.append(contentsOf: published(port)) }
-        }
-        for container in containers.values.sorted(by: { $0.stored.id < $1.stored.id }) where container.process != nil {
-            guard !container.stopping else { continue }
-            ports += ownPorts(of: container)
-        }
-        return FirewallState(bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports)
-    }
-
-    private func published(_ port: Endpoints.Published) -> [PublishedPort] {
+    private func published(
+        _ port: Reconciler.PublishedPort, _ backends: [Reconciler.Backend]
+    ) -> ContainerNetwork.PublishedPort? {
         // An address that does not parse was refused when the port was reserved.
         guard let key = try? PortRegistry.Key(hostIP: port.hostIP, port: port.port, transport: port.transport) else {
-            return []
+            return nil
         }
-        let backends = port.backends.compactMap { backend in
-            IPv4Address(backend.address).map { Backend(address: $0, port: backend.port) }
+        let reachable = backends.compactMap { backend in
+            IPv4Address(backend.address).map { ContainerNetwork.Backend(address: $0, port: backend.port) }
         }
-        guard !backends.isEmpty else { return [] }
-        return [
-            PublishedPort(
-                hostIP: key.hostIP, port: key.port, transport: Transport(port.transport), backends: backends.sorted())
-        ]
-    }
-
-    /// Ports that a container has for itself: chosen by the engine, or of a one-off container.
-    private func ownPorts(of container: Container) -> [PublishedPort] {
-        let address = container.stored.attachments.first { $0.interface.gateway4 != nil }?.interface.address4
-        guard let address else { return [] }
-        return container.stored.ephemeralPorts.map { port in
-            PublishedPort(
-                hostIP: port.hostIP == "0.0.0.0" ? nil : IPv4Address(port.hostIP), port: port.published,
-                transport: Transport(port.transport), backends: [Backend(address: address, port: port.target)])
-        }
+        guard !reachable.isEmpty else { return nil }
+        return ContainerNetwork.PublishedPort(
+            hostIP: key.hostIP, port: key.port, transport: Transport(port.transport), backends: reachable)
     }
 
     /// The names a container can look up: those of every network it is on.
-    func zone(for stored: StoredContainer) -> DNSZone {
+    func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
+        let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
         var names: [String: [UInt32]] = [:]
-        let stack = stacks[stored.stackName]?.record.stack ?? Stack(name: stored.stackName)
-        let answer = Reconciler.endpoints(stack: stack, containers: observedContainers(stored.stackName))
-        let attached = Set(stored.attachments.map(\.network))
-        for (network, entries) in answer.names where attached.contains(network) {
-            for (name, addresses) in entries {
-                let values = addresses.compactMap { IPv4Address($0)?.value }
-                names[name.lowercased(), default: []] += values
+        for attachment in stored.attachments {
+            for (name, addresses) in answer.names[attachment.network] ?? [:] {
+                names[name, default: []] += addresses.compactMap { IPv4Address($0)?.value }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
-        return DNSZone(names: names.mapValues { Array(Set($0)).sorted() }, external: forwards)
+        return DNSZone(names: names, external: forwards)
     }
+}
+
+private func isBefore(_ left: ContainerNetwork.PublishedPort, _ right: ContainerNetwork.PublishedPort) -> Bool {
+    (left.port, left.transport.rawValue, left.hostIP?.value ?? 0)
+        < (right.port, right.transport.rawValue, right.hostIP?.value ?? 0)
 }

@@ -2,7 +2,9 @@ import CLinux
 import ContainerNetwork
 import ContainerRuntime
 import EngineWire
+import Images
 import LinuxSystem
+import Logging
 import Reconciler
 import StackModel
 

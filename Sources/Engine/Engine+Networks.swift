@@ -1,6 +1,9 @@
 import CLinux
 import ContainerNetwork
+import ContainerRuntime
 import LinuxSystem
+import Logging
+import Reconciler
 import StackModel
 
 /// Bridges, subnets and addresses. What the kernel has is made to fit the records, never the other way round.
@@ -53,17 +56,22 @@ extension Engine {
         }
         let taken = routes + networks.values.map(\.bridge.subnet4)
         do throws(NetworkError) {
-            let wanted = try definition.subnets.compactMap(\.subnet).filter { !$0.contains(":") }
-                .map { text throws(NetworkError) in try CIDR4.parse(text) }
-            let subnet = try wanted.first ?? AddressPool.chooseSubnet(avoiding: taken)
-            if let overlapped = wanted.first.flatMap({ subnet in taken.first { $0.overlaps(subnet) } }) {
-                throw NetworkError.invalid("subnet \(subnet) overlaps \(overlapped), which the host already routes")
+            let subnet: CIDR4
+            if let text = definition.subnets.compactMap(\.subnet).first(where: { !$0.contains(":") }) {
+                subnet = try CIDR4.parse(text)
+                if let other = taken.first(where: { $0.overlaps(subnet) }) {
+                    throw NetworkError.invalid("subnet \(subnet) overlaps \(other), which the host already routes")
+                }
+            } else {
+                subnet = try AddressPool.chooseSubnet(avoiding: taken)
             }
-            let gateway = try definition.subnets.compactMap(\.gateway).first { !$0.contains(":") }
-                .map { text throws(NetworkError) in try IPv4Address.parse(text) }
+            var gateway = subnet.firstHost
+            if let text = definition.subnets.compactMap(\.gateway).first(where: { !$0.contains(":") }) {
+                gateway = try IPv4Address.parse(text)
+            }
             return BridgeSpec(
                 name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", subnet4: subnet,
-                gateway4: gateway ?? subnet.firstHost, isInternal: definition.isInternal,
+                gateway4: gateway, isInternal: definition.isInternal,
                 mtu: definition.driverOptions["com.docker.network.driver.mtu"].flatMap { Int($0) } ?? mtu,
                 interContainer: definition.driverOptions["com.docker.network.bridge.enable_icc"] != "false")
         } catch {
@@ -97,13 +105,14 @@ extension Engine {
 
     /// Addresses for a new container on each of its networks, in the order that gives interface names.
     func attachments(
-        id: String, stack: Stack, service: Service, name: String, oneOff: Bool
+        id: String, stack: Stack, service: Service, name: String
     ) throws(EngineError) -> [StoredContainer.Attachment] {
         guard service.networkMode == nil else { return [] }
-        let ordered = service.networks.sorted {
-            ($1.value.gatewayPriority, $0.key) < ($0.value.gatewayPriority, $1.key)
-        }
-        let gatewayKey = ordered.first { stack.networks[$0.key]?.isInternal != true }?.key
+        let ordered = service.networks.sorted { $0.key < $1.key }
+        guard let definition = ContainerDefinition(stack: stack, service: name, imageID: "") else { return [] }
+        let definitions = Dictionary(
+            networks.values.map { ($0.name, $0.definition) }, uniquingKeysWith: { first, _ in first })
+        let gateway = gatewayNetwork(of: definition, networks: definitions)
         var made: [StoredContainer.Attachment] = []
         do throws(EngineError) {
             for (index, (key, attachment)) in ordered.enumerated() {
@@ -117,11 +126,8 @@ extension Engine {
                     bridge: bridge.bridge, hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
                     containerInterface: "eth\(index)", address4: address, prefixLength4: bridge.subnet4.prefixLength,
                     mac: macAddress(for: address, requested: attachment.macAddress),
-                    gateway4: key == gatewayKey ? bridge.gateway4 : nil)
-                made.append(
-                    StoredContainer.Attachment(
-                        network: networkName, interface: interface,
-                        aliases: oneOff ? [] : ([name] + attachment.aliases)))
+                    gateway4: networkName == gateway ? bridge.gateway4 : nil)
+                made.append(StoredContainer.Attachment(network: networkName, interface: interface))
             }
         } catch {
             for attachment in made { freeAddress(attachment.interface.address4, network: attachment.network) }
@@ -140,7 +146,8 @@ extension Engine {
 
     private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPv4Address {
         do throws(NetworkError) {
-            var pool = try addressPools[network.name] ?? addressPool(for: network)
+            var pool: AddressPool
+            if let known = addressPools[network.name] { pool = known } else { pool = try addressPool(for: network) }
             let address: IPv4Address
             if let requested {
                 address = try IPv4Address.parse(requested)
@@ -158,9 +165,13 @@ extension Engine {
     /// The pool with all that the records hold taken out.
     private func addressPool(for network: StoredNetwork) throws(NetworkError) -> AddressPool {
         let ipam = network.definition.subnets.first
-        let range = try ipam?.ipRange.map { text throws(NetworkError) in try CIDR4.parse(text) }
+        var range: CIDR4?
+        if let text = ipam?.ipRange { range = try CIDR4.parse(text) }
         var reserved: [IPv4Address] = [network.bridge.gateway4]
-        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] { reserved.append(try IPv4Address.parse(text)) }
+        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
+            let address: IPv4Address = try IPv4Address.parse(text)
+            reserved.append(address)
+        }
         var pool = AddressPool(subnet: network.bridge.subnet4, range: range, reserved: reserved)
         for container in containers.values {
             for attachment in container.stored.attachments where attachment.network == network.name {
@@ -193,7 +204,7 @@ extension Engine {
         }
         guard let sockets else { return }
         dns.update(scope: id, zone: zone(for: stored))
-        sockets.hand(to: dns, scope: id)
+        do throws(SystemError) { try sockets.hand(to: dns, scope: id) } catch { throw .system(error) }
     }
 
     func usesOwnNamespace(_ stored: StoredContainer) -> Bool {
@@ -207,25 +218,21 @@ extension BridgeSpec {
 }
 
 /// The two sockets on 127.0.0.11:53 of a container's namespace.
-struct DNSSockets: Sendable {
-    private let udp: SharedDescriptor
-    private let tcp: SharedDescriptor
+private struct DNSSockets: Sendable {
+    let udp: SharedDescriptor
+    let tcp: SharedDescriptor
 
     static func open(_ network: NetworkManager, namespace path: String) throws(NetworkError) -> DNSSockets {
         let address = IPv4Address(127, 0, 0, 11)
-        return DNSSockets(
-            udp: SharedDescriptor(
-                try network.openSocket(inNamespace: path, type: SOCK_DGRAM, address: address, port: 53)),
-            tcp: SharedDescriptor(
-                try network.openSocket(inNamespace: path, type: SOCK_STREAM, address: address, port: 53)))
+        func socket(_ type: __socket_type) throws(NetworkError) -> SharedDescriptor {
+            SharedDescriptor(
+                try network.openSocket(
+                    inNamespace: path, type: Int32(type.rawValue), address: address, port: DNSServer.port))
+        }
+        return DNSSockets(udp: try socket(SOCK_DGRAM), tcp: try socket(SOCK_STREAM))
     }
 
-    func hand(to server: DNSServer, scope: String) {
-        do {
-            server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
-        } catch {
-            // Out of descriptors: the container runs, names do not resolve until the next repair.
-            return
-        }
+    func hand(to server: DNSServer, scope: String) throws(SystemError) {
+        server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
     }
 }

@@ -1,5 +1,6 @@
 import ContainerNetwork
 import ContainerRuntime
+import Logging
 import Reconciler
 import StackModel
 
@@ -80,8 +81,8 @@ extension Engine {
             id: stored.id, name: stored.name, service: stored.service, number: stored.number,
             definition: stored.definition, state: container.process == nil ? idle : .running, oneOff: stored.oneOff)
         observed.stopping = container.stopping
-        observed.health = container.health?.status ?? .none
-        observed.healthcheckDefined = healthcheck(of: stored) != nil
+        observed.health = container.health?.health ?? .none
+        observed.healthcheckDefined = healthCommand(of: stored) != nil
         observed.exitCode = stored.exit?.code
         observed.createdAt = stored.createdAt
         observed.startedAt = stored.startedAt

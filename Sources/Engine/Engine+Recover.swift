@@ -1,6 +1,7 @@
 import ContainerNetwork
 import ContainerRuntime
 import LinuxSystem
+import Logging
 import StackModel
 
 /// Taking over from an engine that was killed, upgraded, or lost with the power.

@@ -16,7 +16,7 @@ extension Engine {
         let desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
         let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
         return PlanReply(
-            stack: name, changes: plan.displayChanges.map(PlanReply.Change.init),
+            stack: name, changes: plan.displayChanges.map { PlanReply.Change($0) },
             repaired: stacks[name]?.recentRepairs(now: Clock.now()) ?? [], warnings: plan.warnings)
     }
 
@@ -91,7 +91,8 @@ extension Engine {
         let stack = record.stack
         let changes = try await converge(name, progress: progress) { observed, _ in
             Reconciler.planDown(
-                stack: stack, observed: observed, volumes: request.volumes, removeOrphans: request.removeOrphans)
+                observed: observed, stack: stack, removeVolumes: request.volumes,
+                removeOrphans: request.removeOrphans, timeout: request.timeout)
         }
         ports.release(stack: name)
         dropIfEmpty(name)
@@ -124,12 +125,12 @@ extension Engine {
         }
         stacks[name]?.record = record
         try save(record)
-        let plan = try servicePlan(verb, record.stack, named.sorted(), request, observed: await observe(name))
+        let plan = try servicePlan(verb, named.sorted(), request, observed: await observe(name))
         let changes = plan.steps.count
         // One pass where gates allow, then as `apply` does: a start waits for the health of what it depends on.
         if verb == .start {
             return try await converge(name, progress: progress) { observed, _ in
-                Reconciler.planStart(stack: record.stack, observed: observed, services: named.sorted())
+                Reconciler.planStart(observed: observed, services: named.sorted())
             }
         }
         let outcome = await execute(plan, stack: name, progress: progress)
@@ -138,15 +139,16 @@ extension Engine {
     }
 
     private func servicePlan(
-        _ verb: ServiceVerb, _ stack: Stack, _ services: [String], _ request: ServicesRequest, observed: ObservedState
+        _ verb: ServiceVerb, _ services: [String], _ request: ServicesRequest, observed: ObservedState
     ) throws(EngineError) -> Plan {
         switch verb {
-        case .start: return Reconciler.planStart(stack: stack, observed: observed, services: services)
-        case .stop: return Reconciler.planStop(stack: stack, observed: observed, services: services)
-        case .restart: return Reconciler.planRestart(stack: stack, observed: observed, services: services)
+        case .start: return Reconciler.planStart(observed: observed, services: services)
+        case .stop: return Reconciler.planStop(observed: observed, services: services, timeout: request.timeout)
+        case .restart: return Reconciler.planRestart(observed: observed, services: services, timeout: request.timeout)
         case .kill:
-            let signal = try signalNumber(request.signal ?? "SIGKILL")
-            return Reconciler.planKill(stack: stack, observed: observed, services: services, signal: signal)
+            let signal = request.signal ?? "SIGKILL"
+            _ = try signalNumber(signal)
+            return Reconciler.planKill(observed: observed, services: services, signal: signal)
         }
     }
 
@@ -165,5 +167,29 @@ extension Engine {
         } catch {
             progress(.failed(error.diagnostics))
         }
+    }
+}
+
+extension PlanReply.Change {
+    init(_ change: PlanChange) {
+        let action: Action =
+            switch change.action {
+            case .create: .create
+            case .recreate: .recreate
+            case .start: .start
+            case .stop: .stop
+            case .restart: .restart
+            case .remove: .remove
+            case .repair: .repair
+            case .update, .signal: .update
+            }
+        let kind: Kind =
+            switch change.kind {
+            case .container: .container
+            case .network: .network
+            case .volume: .volume
+            case .firewall: .firewall
+            }
+        self.init(action: action, kind: kind, name: change.name, reason: change.reason, source: change.source)
     }
 }

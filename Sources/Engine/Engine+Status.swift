@@ -1,4 +1,8 @@
+import ContainerNetwork
+import ContainerRuntime
 import EngineWire
+import Images
+import Reconciler
 import StackModel
 
 /// What `ps`, `ls` and `up --wait` look at.
@@ -36,7 +40,7 @@ extension Engine {
             id: stored.id, name: stored.name, stack: stored.stackName, service: stored.service, number: stored.number,
             oneOff: stored.oneOff, image: stored.definition.service.image, command: commandLine(of: stored),
             state: state(of: container), createdAt: rfc3339(stored.createdAt))
-        status.health = container.health.flatMap { ContainerStatus.Health(rawValue: $0.status.rawValue) }
+        status.health = container.health.flatMap { ContainerStatus.Health(rawValue: $0.health.rawValue) }
         if container.process == nil, let exit = stored.exit {
             status.exitCode = exit.code
             status.finishedAt = rfc3339(exit.finishedAt)
@@ -126,9 +130,9 @@ extension Engine {
             ])
         }
         guard let health = container.health else {
-            return healthcheck(of: stored) == nil ? .ready("Running") : .waiting
+            return healthCommand(of: stored) == nil ? .ready("Running") : .waiting
         }
-        switch health.status {
+        switch health.health {
         case .healthy: return .ready("Healthy")
         case .unhealthy:
             throw .diagnostics([

@@ -1,5 +1,7 @@
 import CLinux
+import Images
 import LinuxSystem
+import Reconciler
 import StackModel
 
 /// Named and anonymous volumes: folders under the data root.
@@ -54,9 +56,9 @@ extension Engine {
         for (target, name) in pending {
             if !noCopy.contains(target) {
                 let folder = options.volumeData(name)
-                let layers = image.layers
+                let layers = image.lowerDirectories
                 try await onPool { () throws(SystemError) in
-                    try VolumePopulation(layers: layers.reversed(), target: target, volume: folder).run()
+                    try VolumePopulation(layers: layers, target: target, volume: folder).run()
                 }
             }
             guard var record = volumes[name] else { continue }

@@ -1,5 +1,7 @@
+import CLinux
 import ContainerNetwork
 import ContainerRuntime
+import Glibc
 import Images
 import LinuxSystem
 import Logging
@@ -34,6 +36,7 @@ public actor Engine {
 
     static let parallelOperationsMax = 6
     static let blockingThreadsMax = 64
+    static let streamThreadsMax = 2048
 
     public nonisolated let options: EngineOptions
     nonisolated let log: Logger
@@ -44,6 +47,8 @@ public actor Engine {
     nonisolated let runtime: Runtime
     nonisolated let poller: Poller
     nonisolated let pool: BlockingPool
+    /// Threads for sessions that may block for as long as a user looks on.
+    nonisolated let streams: BlockingPool
     nonisolated let background = BackgroundTasks()
     nonisolated let ports = PortRegistry()
     private let lock: SharedDescriptor
@@ -56,6 +61,9 @@ public actor Engine {
     var stacks: [String: StackEntry] = [:]
     var execs: [String: ExecInstance] = [:]
     var pendingAttach: [String: SharedDescriptor] = [:]
+    /// Exit codes of containers that were removed as they ended, for clients that still wait for them.
+    var lastExitCodes: [String: Int] = [:]
+    var addressPools: [String: AddressPool] = [:]
     var endpoints = EndpointState()
     var events = EventHub()
     var networkChangePending = false
@@ -77,6 +85,7 @@ public actor Engine {
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
             pool = try BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
+            streams = try BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
         } catch let error as EngineError {
             throw error
         } catch let error as SystemError {

@@ -23,6 +23,8 @@ final class PortRegistry: Sendable {
     private struct Holding: Sendable {
         var stack: String
         var reservation: PortReservation
+        /// The engine chose it, for one container.
+        var isChosen: Bool
     }
 
     private let holdings = Mutex<[Key: Holding]>([:])
@@ -36,7 +38,7 @@ final class PortRegistry: Sendable {
             }
             let reservation = try PortReservation(
                 address: key.hostIP, port: key.port, transport: Transport(key.transport))
-            holdings[key] = Holding(stack: stack, reservation: reservation)
+            holdings[key] = Holding(stack: stack, reservation: reservation, isChosen: false)
         }
     }
 
@@ -45,14 +47,14 @@ final class PortRegistry: Sendable {
         var key = try Key(hostIP: hostIP, port: 0, transport: transport)
         let reservation = try PortReservation(address: key.hostIP, port: 0, transport: Transport(transport))
         key.port = reservation.port
-        holdings.withLock { $0[key] = Holding(stack: stack, reservation: reservation) }
+        holdings.withLock { $0[key] = Holding(stack: stack, reservation: reservation, isChosen: true) }
         return reservation.port
     }
 
     /// Lets go of the stack's fixed ports that are not in `keys`; ephemeral ones are released by `release(_:)`.
     func keep(_ keys: Set<Key>, stack: String) {
         holdings.withLock { holdings in
-            holdings = holdings.filter { $0.value.stack != stack || keys.contains($0.key) || $0.value.isEphemeral }
+            holdings = holdings.filter { $0.value.stack != stack || keys.contains($0.key) || $0.value.isChosen }
         }
     }
 

@@ -1,4 +1,5 @@
 import Images
+import Reconciler
 import StackModel
 
 // Pure: what a service says, and where it is silent what its image says.
@@ -32,40 +33,29 @@ func processEnvironment(
     return order.compactMap { key in values[key].map { "\(key)=\($0)" } }
 }
 
-/// A healthcheck with Docker's defaults filled in; times in nanoseconds.
-struct EffectiveHealthcheck: Equatable, Sendable {
-    /// The program and its arguments.
-    var command: [String]
-    var interval: Int64
-    var timeout: Int64
-    var retries: Int
-    var startPeriod: Int64
-    var startInterval: Int64
-}
-
-private let second: Int64 = 1_000_000_000
-
-/// `nil` when neither the service nor the image has one, or the service disables it (`NONE`).
-func effectiveHealthcheck(_ service: Service, defaults: ContainerDefaults?) -> EffectiveHealthcheck? {
-    let image = defaults?.healthcheck
-    let own = service.healthcheck
-    guard let test = own?.test ?? image?.test, let kind = test.first else { return nil }
-    let command: [String]
+/// The program a healthcheck runs; `nil` when there is none, or the service disables it (`NONE`).
+func probeCommand(_ service: Service, defaults: ContainerDefaults?) -> [String]? {
+    guard let test = service.healthcheck?.test ?? defaults?.healthcheck?.test, let kind = test.first else { return nil }
+    let words = Array(test.dropFirst())
     switch kind {
     case "NONE": return nil
-    case "CMD": command = Array(test.dropFirst())
-    case "CMD-SHELL": command = (defaults?.shell ?? ["/bin/sh", "-c"]) + [test.dropFirst().joined(separator: " ")]
-    default: command = test
+    case "CMD": return words.isEmpty ? nil : words
+    case "CMD-SHELL": return (defaults?.shell ?? ["/bin/sh", "-c"]) + [words.joined(separator: " ")]
+    default: return test
     }
-    guard !command.isEmpty else { return nil }
-    func time(_ own: Int64?, _ image: Int64?, _ fallback: Int64) -> Int64 {
-        for value in [own, image] { if let value, value > 0 { return value } }
-        return fallback
+}
+
+extension HealthState.Parameters {
+    init(_ service: Service, defaults: ContainerDefaults?) {
+        let image = defaults?.healthcheck.map { image in
+            var check = StackModel.Healthcheck(test: image.test)
+            check.interval = image.interval
+            check.timeout = image.timeout
+            check.retries = image.retries
+            check.startPeriod = image.startPeriod
+            check.startInterval = image.startInterval
+            return check
+        }
+        self.init(service.healthcheck, image: image)
     }
-    return EffectiveHealthcheck(
-        command: command, interval: time(own?.interval, image?.interval, 30 * second),
-        timeout: time(own?.timeout, image?.timeout, 30 * second),
-        retries: max(1, own?.retries ?? image?.retries ?? 3),
-        startPeriod: time(own?.startPeriod, image?.startPeriod, 0),
-        startInterval: time(own?.startInterval, image?.startInterval, 5 * second))
 }

@@ -30,7 +30,6 @@ struct StoredContainer: StoredRecord {
         /// Engine name of the network.
         var network: String
         var interface: InterfaceSpec
-        var aliases: [String]
     }
 
     struct Exit: Codable, Equatable, Sendable {

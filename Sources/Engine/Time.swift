@@ -4,9 +4,14 @@ import CLinux
 public typealias Nanoseconds = Int64
 
 enum Clock {
-    static func now() -> Nanoseconds {
+    static func now() -> Nanoseconds { read(CLOCK_REALTIME) }
+
+    /// Does not jump when the wall clock is set.
+    static func monotonic() -> Nanoseconds { read(CLOCK_MONOTONIC) }
+
+    private static func read(_ clock: clockid_t) -> Nanoseconds {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(clock, &time)
         return Nanoseconds(time.tv_sec) * 1_000_000_000 + Nanoseconds(time.tv_nsec)
     }
 }

@@ -1,4 +1,5 @@
 import CLinux
+import Images
 import LinuxSystem
 
 /// Copies what an image has at a path into a new volume.

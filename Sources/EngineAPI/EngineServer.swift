@@ -1,6 +1,7 @@
 import Engine
 import EngineWire
 import Logging
+import StackModel
 
 extension EngineError: HTTPFailure {
     public var reply: ErrorReply {

@@ -101,7 +101,8 @@ extension EngineClient {
     /// `POST /exec/{id}/start`, attached.
     public func startExec(_ id: String, tty: Bool) throws(EngineClientError) -> OutputStream {
         let body = try json(ExecStartRequest(Detach: false, Tty: tty))
-        return OutputStream(try open(HTTPRequest("POST", ["exec", id, "start"], body: body, takesOver: true)), raw: tty)
+        return OutputStream(
+            try open(HTTPRequest("POST", ["exec", id, "start"], body: body, takesOver: true)), raw: tty)
     }
 
     /// `POST /exec/{id}/start`, detached.

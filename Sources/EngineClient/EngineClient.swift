@@ -26,8 +26,16 @@ public struct EngineClient: Sendable {
         return stream
     }
 
-    /// Whether something listens.
-    public func probe() throws(EngineClientError) { _ = try connectSocket() }
+    /// Whether something listens; throws when that cannot be found out.
+    public func isAnswering() throws(EngineClientError) -> Bool {
+        do throws(EngineClientError) {
+            _ = try connectSocket()
+            return true
+        } catch {
+            if case .notRunning = error { return false }
+            throw error
+        }
+    }
 
     func connectSocket() throws(EngineClientError) -> FileDescriptor {
         do throws(SystemError) {
@@ -67,7 +75,9 @@ private func connectUnix(_ path: String) throws(SystemError) -> FileDescriptor {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8)
-    guard bytes.count <= EngineHost.pathByteCountMax else { throw SystemError("connect", path: path, code: ENAMETOOLONG) }
+    guard bytes.count <= EngineHost.pathByteCountMax else {
+        throw SystemError("connect", path: path, code: ENAMETOOLONG)
+    }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     let raw = socket.raw
     try check("connect", path: path) {

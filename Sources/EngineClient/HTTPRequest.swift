@@ -34,7 +34,8 @@ public struct HTTPRequest: Equatable, Sendable {
     public var target: String {
         let path = path.map { "/" + percentEncoded($0) }.joined()
         if query.isEmpty { return path }
-        return path + "?" + query.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&")
+        return path + "?"
+            + query.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&")
     }
 
     /// The head and, when it is JSON, the body.

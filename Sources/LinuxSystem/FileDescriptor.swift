@@ -65,6 +65,8 @@ public final class SharedDescriptor: Sendable {
     private let descriptor: FileDescriptor
     public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
     public var raw: Int32 { descriptor.raw }
+
+    public func duplicate() throws(SystemError) -> FileDescriptor { try descriptor.duplicate() }
 }
 
 /// A descriptor that one thread may close while others use it: uses after the close do nothing.

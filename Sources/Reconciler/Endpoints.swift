@@ -49,13 +49,11 @@ public func endpoints(of observed: ObservedState) -> Endpoints {
         addNames(of: container, to: &result)
         addPorts(of: container, networks: networks, to: &result)
     }
-    for network in result.names.keys {
-        for name in (result.names[network] ?? [:]).keys {
-            result.names[network]?[name] = Set(result.names[network]?[name] ?? []).sorted(by: isLowerAddress)
-        }
+    result.names = result.names.mapValues { names in
+        names.mapValues { Set($0).sorted(by: isLowerAddress) }
     }
-    for port in result.ports.keys {
-        result.ports[port] = Set(result.ports[port] ?? []).sorted { left, right in
+    result.ports = result.ports.mapValues { backends in
+        Set(backends).sorted { left, right in
             left.address == right.address ? left.port < right.port : isLowerAddress(left.address, right.address)
         }
     }

@@ -81,7 +81,7 @@ extension Planner {
         let subject = Subject(name: found.name, reason: "definition changed", source: source)
         let users = observed.containers.filter { $0.definition.networkNames.values.contains(found.name) }
         let removal = builder.step(
-            .removeNetwork(name: found.name), subject, after: users.flatMap { retired[$0.id] ?? [] })
+            .removeNetwork(name: found.name), subject, after: users.flatMap { (retired[$0.id] ?? []).suffix(1) })
         let creation = builder.step(.createNetwork(key: key), subject, after: [removal])
         builder.change(.recreate, .network, subject, steps: [removal, creation])
         networkSteps[key] = creation

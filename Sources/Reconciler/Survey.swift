@@ -88,8 +88,8 @@ struct Surveyor {
     ) -> ServiceSurvey {
         var result = ServiceSurvey(name: service)
         result.replicas = desired.replicas(of: service)
-        let changes = Dictionary(
-            containers.map { ($0.id, changes(of: $0, service: service)) }, uniquingKeysWith: { first, _ in first })
+        var changes: [String: [FieldChange]] = [:]
+        for container in containers { changes[container.id] = self.changes(of: container, service: service) }
         func isObsolete(_ container: ObservedContainer) -> Bool {
             container.state == .dead || (changes[container.id] ?? []).contains { $0.effect == .replace }
         }

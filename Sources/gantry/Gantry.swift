@@ -1,2 +1,118 @@
 import ArgumentParser
-@main struct Gantry: ParsableCommand { func run() {} }
+import Glibc
+import LinuxSystem
+import StackModel
+
+/// The command line.
+@main
+struct Gantry: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gantry",
+        abstract: "Run stacks of containers from a Compose file, and keep them running.",
+        usage: "gantry [<global options>] <command> [<options>]",
+        discussion: """
+            Global options, before or after the command:
+              -f, --file <file>           Stack file; repeat to override
+              -p, --project-name <name>   Project name
+              --project-directory <dir>   Folder that relative paths start from
+              --profile <profile>         Profile to enable; repeatable
+              --env-file <file>           Variables for the stack file; repeatable
+              -H, --host <host>           The engine's socket, unix:///path
+              --progress <mode>           auto, tty, plain, quiet, json
+              --ansi <when>               auto, always, never (also NO_COLOR)
+              --strict                    Unsupported parts of the file are errors
+
+            The host is taken from --host, GANTRY_HOST or DOCKER_HOST, and is
+            unix:///run/gantry.sock otherwise. The engine is started when a command
+            needs it and none answers; GANTRY_NO_AUTOSTART=1 prevents that.
+            """,
+        version: "gantry \(gantryVersion)",
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Stack",
+                subcommands: [
+                    UpCommand.self, DownCommand.self, PlanCommand.self, ReconcileCommand.self, ConfigCommand.self,
+                    ScaleCommand.self, ListCommand.self,
+                ]),
+            CommandGroup(
+                name: "Containers",
+                subcommands: [
+                    PsCommand.self, LogsCommand.self, ExecCommand.self, RunCommand.self, StartCommand.self,
+                    StopCommand.self, RestartCommand.self, KillCommand.self,
+                ]),
+            CommandGroup(name: "Images", subcommands: [LoadCommand.self, ImagesCommand.self]),
+            CommandGroup(name: "Engine", subcommands: engineCommands + [VersionCommand.self]),
+        ])
+
+    static func main() { Glibc.exit(runCommandLine(Array(CommandLine.arguments.dropFirst()))) }
+}
+
+/// Parses and runs; the result is the exit code.
+func runCommandLine(_ arguments: [String]) -> Int32 {
+    let arguments = moveGlobalOptions(arguments)
+    var command: any ParsableCommand
+    do {
+        command = try Gantry.parseAsRoot(arguments)
+    } catch {
+        return reportParsing(error, arguments)
+    }
+    do {
+        try command.run()
+        return 0
+    } catch {
+        if let failure = failure(for: error) { return report(failure) }
+        // What the parser itself says, from within a command: help, or that the arguments do not fit together.
+        return reportParsing(error, arguments)
+    }
+}
+
+private func reportParsing(_ error: any Error, _ arguments: [String]) -> Int32 {
+    if Gantry.exitCode(for: error) == .success {
+        let text = Gantry.fullMessage(for: error)
+        return write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO) ? 0 : 1
+    }
+    let message = Gantry.message(for: error)
+    guard Gantry.exitCode(for: error) == .validationFailure else {
+        return report(CommandFailure(code: "internal", message))
+    }
+    return report(usageFailure(message, arguments))
+}
+
+/// A wrong command line: what is wrong, and where help is.
+func usageFailure(_ message: String, _ arguments: [String]) -> CommandFailure {
+    let commands = (Gantry.configuration.subcommands + Gantry.configuration.groupedSubcommands.flatMap(\.subcommands))
+        .flatMap { [$0._commandName] + $0.configuration.aliases }
+    guard let first = arguments.first, !first.hasPrefix("-"), first != "help" else {
+        return .usage(lowercasedStart(message), hint: "`gantry --help` shows how it is used")
+    }
+    if commands.contains(first) {
+        return .usage(lowercasedStart(message), hint: "`gantry \(first) --help` shows how it is used")
+    }
+    let near = nearestName(to: first, among: commands).map { "did you mean `gantry \($0)`? " } ?? ""
+    return .usage("there is no command '\(first)'", hint: near + "`gantry --help` lists the commands")
+}
+
+/// Diagnostics begin in lower case; names such as `GANTRY_HOST` stay.
+func lowercasedStart(_ text: String) -> String {
+    guard let first = text.first, let second = text.dropFirst().first, !second.isUppercase else { return text }
+    return first.lowercased() + text.dropFirst()
+}
+
+private func report(_ failure: CommandFailure) -> Int32 {
+    let environment = processEnvironment()
+    let console = Console(descriptor: STDERR_FILENO, ansi: .auto, environment: environment)
+    for diagnostic in failure.diagnostics {
+        guard write(diagnosticText(diagnostic, color: console.color), to: STDERR_FILENO) else { break }
+    }
+    return failure.exitCode
+}
+
+/// `false`: nobody can be told, and that nobody can be told neither.
+private func write(_ text: String, to descriptor: Int32) -> Bool {
+    do {
+        try Console(descriptor: descriptor, ansi: .never, environment: [:]).write(text)
+        return true
+    } catch {
+        return false
+    }
+}

@@ -122,9 +122,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     mkdir -p "$cache"
     exec 9>"$cache/lock"
     flock 9
-    if [ "${missing[*]}" != busybox ]; then "$0" --step base; fi
+    if [ "${missing[*]}" != busybox ]; then "$here/build.sh" --step base; fi
     # Two at a time: one downloads while the other unpacks.
-    printf '%s\n' "${missing[@]}" | xargs -P 2 -I{} "$0" --step {}
+    printf '%s\n' "${missing[@]}" | xargs -P 2 -I{} "$here/build.sh" --step {}
     exec 9>&-
     # What older versions of the scripts made.
     for name in base "${missing[@]}"; do

@@ -37,6 +37,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -87,3 +88,8 @@ static inline int gantry_waitid_pidfd(int pidfd, siginfo_t *info, int options) {
 }
 static inline int gantry_siginfo_status(const siginfo_t *info) { return info->si_status; }
 static inline int gantry_siginfo_code(const siginfo_t *info) { return info->si_code; }
+
+// glibc declares the address as a transparent union, which imports as no usable type.
+static inline int gantry_connect(int fd, const struct sockaddr *address, socklen_t size) {
+  return connect(fd, address, size);
+}

@@ -21,16 +21,16 @@ struct ContainerRoutes {
             return .empty(status: 204)
         }
         router.on("POST", "/containers/{id}/stop") { request, parameters in
-            let seconds = try request.integer("t")
+            let seconds = try request.queryInteger("t")
             try await engine.stop(parameters["id"], grace: seconds.map { Int64($0) * Self.nanosecondsPerSecond })
             return .empty(status: 204)
         }
         router.on("POST", "/containers/{id}/kill") { request, parameters in
-            try await engine.signal(parameters["id"], request.query["signal"]?.last ?? "SIGKILL")
+            try await engine.signal(parameters["id"], request.queryValue("signal") ?? "SIGKILL")
             return .empty(status: 204)
         }
         router.on("POST", "/containers/{id}/wait") { _, parameters in
-            .json(WaitReply(StatusCode: try await engine.waitForEnd(parameters["id"])))
+            try .json(WaitReply(StatusCode: try await engine.waitForEnd(parameters["id"])))
         }
         router.on("POST", "/containers/{id}/resize") { request, parameters in
             let (rows, columns) = try request.windowSize()
@@ -39,7 +39,7 @@ struct ContainerRoutes {
         }
         router.on("DELETE", "/containers/{id}") { request, parameters in
             try await engine.remove(
-                parameters["id"], force: request.flag("force"), volumes: request.flag("v"))
+                parameters["id"], force: request.queryFlag("force"), volumes: request.queryFlag("v"))
             return .empty(status: 204)
         }
     }
@@ -47,7 +47,7 @@ struct ContainerRoutes {
     private func addStreams(to router: inout Router) {
         router.on("POST", "/containers/{id}/attach") { request, parameters in
             let session = try await engine.attach(parameters["id"])
-            let takesInput = request.flag("stdin")
+            let takesInput = request.queryFlag("stdin")
             return .hijack(contentType: streamType(session)) { connection in
                 _ = await relay(session, connection, takesInput: takesInput)
             }
@@ -55,7 +55,7 @@ struct ContainerRoutes {
         router.on("GET", "/containers/{id}/logs") { request, parameters in
             let query = try LogQuery(request)
             let logs = try await engine.logs(parameters["id"], query)
-            return .stream(status: 200, headers: [("Content-Type", logs.contentType)]) { writer in
+            return .stream(status: 200, headers: ["Content-Type": logs.contentType]) { writer in
                 for await chunk in logs.chunks { try await writer.write(chunk) }
             }
         }
@@ -63,11 +63,11 @@ struct ContainerRoutes {
 
     private func addExec(to router: inout Router) {
         router.on("POST", "/containers/{id}/exec") { request, parameters in
-            let body: ExecCreateRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
-            return .json(IdReply(Id: try await engine.createExec(parameters["id"], body)), status: 201)
+            let body = try await request.decode(ExecCreateRequest.self, byteCountMax: Self.bodyBytesMax)
+            return try .json(IdReply(Id: try await engine.createExec(parameters["id"], body)), status: 201)
         }
         router.on("POST", "/exec/{id}/start") { request, parameters in
-            let body: ExecStartRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            let body = try await request.decode(ExecStartRequest.self, byteCountMax: Self.bodyBytesMax)
             let id = parameters["id"]
             let session = try await engine.startExec(id)
             if body.Detach == true {
@@ -84,7 +84,7 @@ struct ContainerRoutes {
             return .empty(status: 200)
         }
         router.on("GET", "/exec/{id}/json") { _, parameters in
-            .json(try await engine.inspectExec(parameters["id"]))
+            try .json(try await engine.inspectExec(parameters["id"]))
         }
     }
 
@@ -112,38 +112,38 @@ private func drain(_ session: AttachSession) async -> Int? {
 ///
 /// - Returns: the exit status, when the session told one.
 private func relay(_ session: AttachSession, _ connection: HijackedConnection, takesInput: Bool) async -> Int? {
-    await withTaskGroup(of: Int??.self) { group in
+    await withTaskGroup(of: Void.self, returning: Int?.self) { group in
         group.addTask {
-            while let bytes = await connection.read() {
-                guard takesInput, !bytes.isEmpty else { continue }
-                guard await session.send(StreamFrame(kind: .standardInput, payload: bytes)) else { break }
-            }
+            await relayInput(session, connection, takesInput: takesInput)
             await session.send(StreamFrame(kind: .closeInput, payload: []))
-            return nil
         }
-        group.addTask {
-            var exitCode: Int?
-            while let frame = await session.read() {
-                if let code = frame.exitCode {
-                    exitCode = code
-                    break
-                }
-                let bytes = session.isTerminal ? frame.payload : frame.bytes
-                // A client that has gone does not end the process; what it still says is thrown away.
-                guard await connection.write(bytes) else {
-                    exitCode = await drain(session)
-                    break
-                }
-            }
-            return .some(exitCode)
-        }
-        for await result in group {
-            guard let exitCode = result else { continue }
-            await connection.close()
-            session.close()
-            group.cancelAll()
-            return exitCode
-        }
-        return nil
+        let exitCode = await relayOutput(session, connection)
+        session.close()
+        group.cancelAll()
+        return exitCode
     }
+}
+
+private func relayInput(_ session: AttachSession, _ connection: HijackedConnection, takesInput: Bool) async {
+    do {
+        while let bytes = try await connection.read() {
+            guard takesInput, !bytes.isEmpty else { continue }
+            guard await session.send(StreamFrame(kind: .standardInput, payload: bytes)) else { return }
+        }
+    } catch {
+        return  // The client has gone: for the container that is the end of its input.
+    }
+}
+
+private func relayOutput(_ session: AttachSession, _ connection: HijackedConnection) async -> Int? {
+    while let frame = await session.read() {
+        if let code = frame.exitCode { return code }
+        do {
+            try await connection.write(session.isTerminal ? frame.payload : frame.bytes)
+        } catch {
+            // A client that has gone does not end the process; what it still says is thrown away.
+            return await drain(session)
+        }
+    }
+    return nil
 }

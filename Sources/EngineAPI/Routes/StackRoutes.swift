@@ -10,34 +10,38 @@ struct StackRoutes {
     let engine: Engine
 
     func add(to router: inout Router) {
-        router.on("GET", "/stacks") { _, _ in .json(await engine.stackSummaries()) }
+        router.on("GET", "/stacks") { _, _ in
+            let stacks = await engine.stackSummaries()
+            return try .json(stacks)
+        }
         router.on("GET", "/stacks/{name}/containers") { _, parameters in
-            .json(try await engine.containerStatuses(stack: parameters["name"]))
+            let containers = await engine.containerStatuses(stack: parameters["name"])
+            return try .json(containers)
         }
-        router.on("POST", "/stacks/{name}/plan") { request, parameters in
-            let body: ApplyRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
-            return .json(try await engine.plan(parameters["name"], body))
+        router.on("POST", "/stacks/{name}/plan", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+            let body = try await request.decode(ApplyRequest.self, byteCountMax: Self.bodyBytesMax)
+            return try .json(try await engine.plan(parameters["name"], body))
         }
-        router.on("POST", "/stacks/{name}/apply") { request, parameters in
-            let body: ApplyRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+        router.on("POST", "/stacks/{name}/apply", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+            let body = try await request.decode(ApplyRequest.self, byteCountMax: Self.bodyBytesMax)
             let name = parameters["name"]
             return progressReply(engine) { await engine.apply(name, body, progress: $0) }
         }
-        router.on("POST", "/stacks/{name}/down") { request, parameters in
-            let body: DownRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+        router.on("POST", "/stacks/{name}/down", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+            let body = try await request.decode(DownRequest.self, byteCountMax: Self.bodyBytesMax)
             let name = parameters["name"]
             return progressReply(engine) { await engine.down(name, body, progress: $0) }
         }
         for verb in ServiceVerb.allCases {
-            router.on("POST", "/stacks/{name}/\(verb.rawValue)") { request, parameters in
-                let body: ServicesRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
+            router.on("POST", "/stacks/{name}/\(verb.rawValue)", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+                let body = try await request.decode(ServicesRequest.self, byteCountMax: Self.bodyBytesMax)
                 let name = parameters["name"]
                 return progressReply(engine) { await engine.operate(verb, name, body, progress: $0) }
             }
         }
-        router.on("POST", "/stacks/{name}/run") { request, parameters in
-            let body: RunRequest = try await request.decodeJSON(byteCountMax: Self.bodyBytesMax)
-            return .json(try await engine.createOneOff(parameters["name"], body))
+        router.on("POST", "/stacks/{name}/run", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+            let body = try await request.decode(RunRequest.self, byteCountMax: Self.bodyBytesMax)
+            return try .json(try await engine.createOneOff(parameters["name"], body))
         }
     }
 }
@@ -47,14 +51,14 @@ struct StackRoutes {
 private func progressReply(
     _ engine: Engine, _ work: @escaping @Sendable (@escaping Engine.ProgressSink) async -> Void
 ) -> HTTPReply {
-    .stream(status: 200, headers: [("Content-Type", "application/x-ndjson")]) { writer in
+    .stream(status: 200, headers: ["Content-Type": "application/x-ndjson"]) { writer in
         let (events, continuation) = AsyncStream.makeStream(of: ProgressEvent.self)
         engine.inBackground {
             await work { continuation.yield($0) }
             continuation.finish()
         }
         for await event in events {
-            try await writer.write(try jsonLine(event))
+            try await writer.writeLine(event)
         }
     }
 }

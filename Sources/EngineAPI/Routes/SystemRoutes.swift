@@ -13,26 +13,28 @@ struct SystemRoutes {
     let shutDown: @Sendable () -> Void
 
     func add(to router: inout Router) {
-        let headers = [("Api-Version", Self.apiVersion), ("Server", "Gantry/\(version)"), ("Cache-Control", "no-cache")]
+        let headers: HTTPHeaders = [
+            "Api-Version": Self.apiVersion, "Server": "Gantry/\(version)", "Cache-Control": "no-cache",
+        ]
         router.on("GET", "/_ping") { _, _ in .text("OK", headers: headers) }
         router.on("HEAD", "/_ping") { _, _ in .text("", headers: headers) }
-        router.on("GET", "/version") { _, _ in .json(versionReply()) }
+        router.on("GET", "/version") { _, _ in try .json(versionReply()) }
         router.on("POST", "/engine/stop") { _, _ in
             shutDown()
             return .empty(status: 204)
         }
-        router.on("GET", "/images/json") { _, _ in .json(try await engine.imageSummaries()) }
-        router.on("POST", "/images/load") { request, _ in
+        router.on("GET", "/images/json") { _, _ in try .json(try await engine.imageSummaries()) }
+        router.on("POST", "/images/load", bodyByteCountMax: .max) { request, _ in
             let loading = try await engine.startLoading()
-            return .stream(status: 200, headers: [("Content-Type", "application/json")]) { writer in
+            return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
                 try await feed(request.body, to: loading, writer)
             }
         }
         router.on("GET", "/events") { _, _ in
-            .stream(status: 200, headers: [("Content-Type", "application/json")]) { writer in
+            .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
                 let (number, events) = await engine.listen()
                 do {
-                    for await event in events { try await writer.write(try jsonLine(DockerEvent(event))) }
+                    for await event in events { try await writer.writeLine(DockerEvent(event)) }
                 } catch {
                     await engine.stopListening(number)
                     throw error
@@ -71,20 +73,20 @@ private func feed(_ body: BodyReader, to loading: ImageLoading, _ writer: BodyWr
             }
             await loading.finishWriting()
         }
-        for await message in loading.messages { try await writer.write(try jsonLine(message)) }
+        for await message in loading.messages { try await writer.writeLine(message) }
         try await group.waitForAll()
     }
 }
 
 /// One line of `GET /events`.
 private struct DockerEvent: Encodable {
-    struct Actor: Encodable {
+    struct Subject: Encodable {
         var ID: String
         var Attributes: [String: String]
     }
     var `Type`: String
     var Action: String
-    var Actor: Actor
+    var Actor: Subject
     var scope = "local"
     var time: Int64
     var timeNano: Int64
@@ -92,7 +94,7 @@ private struct DockerEvent: Encodable {
     init(_ event: EngineEvent) {
         `Type` = event.type
         Action = event.action
-        Actor = DockerEvent.Actor(ID: event.id, Attributes: event.attributes)
+        Actor = Subject(ID: event.id, Attributes: event.attributes)
         time = event.time / 1_000_000_000
         timeNano = event.time
     }

@@ -91,5 +91,4 @@ enum Schema {
             .merging(serviceWorld) { first, _ in first }
             .merging(serviceLifecycle) { first, _ in first },
         extensions: true)
-
 }

@@ -166,3 +166,65 @@ struct Mapping: Equatable, Sendable {
         return result
     }
 }
+
+extension Node {
+    /// This mapping with `key` set; an existing key keeps its mark. Other nodes are left as they are.
+    func setting(_ key: String, to value: Node) -> Node {
+        guard var mapping else { return self }
+        var result = self
+        mapping.set(key, to: value)
+        result.content = .mapping(mapping)
+        return result
+    }
+
+    func removing(_ key: String) -> Node {
+        guard var mapping, mapping[key] != nil else { return self }
+        var result = self
+        mapping.remove(key)
+        result.content = .mapping(mapping)
+        return result
+    }
+
+    /// Changes the entries of this mapping; `nil` drops one.
+    func mapEntries(_ transform: (Mapping.Entry) -> Node?) -> Node {
+        guard let mapping else { return self }
+        var result = self
+        result.content = .mapping(mapping.mapValues(transform))
+        return result
+    }
+
+    /// The node under a path of keys.
+    func at(_ path: String...) -> Node? {
+        var node = self
+        for key in path {
+            guard let next = node[key] else { return nil }
+            node = next
+        }
+        return node
+    }
+
+    /// The entries of this mapping, none for other nodes.
+    var entries: [Mapping.Entry] { mapping?.entries ?? [] }
+
+    /// The texts of this list, without nulls.
+    var texts: [String] { (items ?? []).compactMap(\.text) }
+
+    var flag: Bool? { if case .boolean(let flag)? = scalar?.value { flag } else { nil } }
+
+    /// A whole number, also one written as a string.
+    var wholeNumber: Int64? {
+        switch scalar?.value {
+        case .integer(let number): number
+        case .string: Int64(scalar?.text ?? "")
+        default: nil
+        }
+    }
+
+    var decimalNumber: Double? {
+        switch scalar?.value {
+        case .integer(let number): Double(number)
+        case .float(let number): number
+        default: nil
+        }
+    }
+}

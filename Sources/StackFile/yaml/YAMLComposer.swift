@@ -164,7 +164,8 @@ struct YAMLComposer {
             let (event, itemMark) = try events.next()
             if case .sequenceEnd = event { break }
             let item = try compose(event, itemMark, depth: depth + 1)
-            items.append(item.node)
+            // A reset item asks for nothing: lists are appended to, not merged item by item.
+            if item.node.mergeTag != .reset { items.append(item.node) }
             size += item.size
             height = max(height, item.height)
         }

@@ -31,7 +31,8 @@ func harmless(_ text: String, _ rule: TextRule = .oneLine) -> String {
 private func append(_ scalar: Unicode.Scalar, _ rule: TextRule, to result: inout String.UnicodeScalarView) {
     switch scalar.value {
     case 0x09 where rule != .oneLine, 0x0a where rule == .paragraphs: result.append(scalar)
-    case 0x00...0x1f: result.append(contentsOf: "^\(Character(Unicode.Scalar(UInt8(scalar.value) + 0x40)))".unicodeScalars)
+    case 0x00...0x1f:
+        result.append(contentsOf: "^\(Character(Unicode.Scalar(UInt8(scalar.value) + 0x40)))".unicodeScalars)
     case 0x7f: result.append(contentsOf: "^?".unicodeScalars)
     case 0x80...0x9f, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069:
         result.append(contentsOf: "<\(String(scalar.value, radix: 16))>".unicodeScalars)

@@ -1,3 +1,4 @@
+import EngineClient
 import EngineWire
 
 /// How lines of several containers are told apart.
@@ -33,11 +34,9 @@ struct LogLines {
     /// A longer line is cut into several.
     static let lineByteCountMax = 1 << 20
 
-    private var pending: [StreamChannel: [UInt8]] = [:]
+    private var pending: [StreamFrame.Channel: [UInt8]] = [:]
 
-    enum StreamChannel: Int { case output, error }
-
-    mutating func feed(_ bytes: [UInt8], _ channel: StreamChannel) -> [[UInt8]] {
+    mutating func feed(_ bytes: [UInt8], _ channel: StreamFrame.Channel) -> [[UInt8]] {
         var lines: [[UInt8]] = []
         var line = pending[channel] ?? []
         for byte in bytes {
@@ -60,7 +59,7 @@ struct LogLines {
     /// Last lines without a newline.
     mutating func finish() -> [[UInt8]] {
         defer { pending = [:] }
-        return [StreamChannel.output, .error].compactMap { pending[$0] }.filter { !$0.isEmpty }
+        return [StreamFrame.Channel.output, .error].compactMap { pending[$0] }.filter { !$0.isEmpty }
     }
 }
 

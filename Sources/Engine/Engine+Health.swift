@@ -1,0 +1,91 @@
+import CLinux
+import ContainerRuntime
+import Images
+import Logging
+import Reconciler
+import StackModel
+
+/// Runs healthchecks: `HealthState` decides, this probes and keeps the time.
+extension Engine {
+    /// What a probe printed is kept up to here, as Docker does.
+    private static let outputBytesMax = 4096
+
+    func imageDefaults(_ stored: StoredContainer) -> ContainerDefaults? {
+        // An image that is gone leaves the service's own settings.
+        (try? images.image(stored.definition.imageID))?.config.config
+    }
+
+    func healthCommand(of stored: StoredContainer) -> [String]? {
+        probeCommand(stored.definition.service, defaults: imageDefaults(stored))
+    }
+
+    func startHealthChecks(_ id: String) {
+        guard let container = containers[id], healthCommand(of: container.stored) != nil else { return }
+        let service = container.stored.definition.service
+        containers[id]?.health = HealthState(
+            parameters: HealthState.Parameters(service, defaults: imageDefaults(container.stored)))
+        let generation = container.generation
+        feedHealth(id, generation, .containerStarted(at: Clock.monotonic()))
+    }
+
+    private func feedHealth(_ id: String, _ generation: Int, _ event: HealthState.Event) {
+        guard let container = containers[id], container.generation == generation, container.process != nil,
+            var health = container.health
+        else { return }
+        let actions = health.handle(event)
+        containers[id]?.health = health
+        for action in actions { perform(action, id, generation) }
+    }
+
+    private func perform(_ action: HealthState.Action, _ id: String, _ generation: Int) {
+        switch action {
+        case .wake(let time):
+            background.start { [self] in
+                let delay = max(0, time - Clock.monotonic())
+                do { try await Task.sleep(for: .nanoseconds(delay)) } catch { return }
+                await feedHealth(id, generation, .timer(at: Clock.monotonic()))
+            }
+        case .startProbe(let probe):
+            background.start { [self] in
+                let succeeded = await runProbe(id)
+                await feedHealth(
+                    id, generation, .probeEnded(probe: probe, succeeded: succeeded, at: Clock.monotonic()))
+            }
+        case .abortProbe:
+            // The probe ends by its own timeout, which is the same; its late answer is ignored by number.
+            break
+        case .changed(let health):
+            background.start { [self] in await healthChanged(id, health) }
+        }
+    }
+
+    private func healthChanged(_ id: String, _ health: ContainerHealth) async {
+        await refreshEndpoints()
+        guard let stored = containers[id]?.stored else { return }
+        announce(stored, "health_status: \(health.rawValue)")
+    }
+
+    private func runProbe(_ id: String) async -> Bool {
+        guard let container = containers[id], let command = healthCommand(of: container.stored) else { return false }
+        let request = execRequest(container.stored, command: command)
+        let timeout = container.health?.parameters.timeout ?? 0
+        let outputMax = Self.outputBytesMax
+        do throws(EngineError) {
+            let result = try await onRuntime(of: container.stored.name, on: streams) { runtime throws(RuntimeError) in
+                try runtime.execute(request).collect(timeout: timeout, outputMax: outputMax)
+            }
+            if result.exitCode != 0 {
+                log.debug(
+                    "healthcheck failed",
+                    metadata: [
+                        "container": "\(container.stored.name)", "exit": "\(result.exitCode)",
+                        "output": "\(String(decoding: result.output, as: UTF8.self))",
+                    ])
+            }
+            return result.exitCode == 0
+        } catch {
+            log.debug("healthcheck not run", metadata: ["container": "\(container.stored.name)", "error": "\(error)"])
+            return false
+        }
+    }
+}

@@ -1,0 +1,19 @@
+/// What of a container's log is wanted.
+public struct LogQuery: Sendable, Equatable {
+    public var follow = false
+    public var standardOutput = false
+    public var standardError = false
+    public var timestamps = false
+    /// The last so many lines; `nil` is all.
+    public var tail: Int?
+    public var since: Nanoseconds?
+    public var until: Nanoseconds?
+
+    public init() {}
+}
+
+/// A container's log on its way to a client: Docker's frames, or with a terminal the bare bytes.
+public struct LogStreaming: Sendable {
+    public var contentType: String
+    public var chunks: AsyncStream<[UInt8]>
+}

@@ -1,0 +1,254 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Serves one connection: request after request, each answered before the next is read.
+final class HTTPConnection: Sendable {
+    private enum Phase {
+        /// Between requests.
+        case idle
+        /// A handler is at work on an answer of known length.
+        case answering
+        /// A stream or a hijacked connection: ends when its handler says so.
+        case streaming
+    }
+
+    private struct State {
+        var phase = Phase.idle
+        var isStopping = false
+        var task: Task<Void, Never>?
+    }
+
+    private let socket: SocketStream
+    private let router: Router
+    private let commonHeaders: HTTPHeaders
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(_ channel: any Channel, router: Router, commonHeaders: HTTPHeaders, logger: Logger) {
+        socket = SocketStream(channel)
+        self.router = router
+        self.commonHeaders = commonHeaders
+        self.logger = logger
+    }
+
+    /// Starts the connection's task; `ended` runs when it is over and the socket is closed.
+    func start(isRefused: Bool, ended: @escaping @Sendable () -> Void) {
+        let task = Task {
+            if isRefused { await refuse() } else { await serve() }
+            await socket.close()
+            ended()
+        }
+        state.withLock { $0.task = task }
+    }
+
+    /// The handler that feeds the connection from its channel.
+    var channelHandler: SocketStreamHandler { SocketStreamHandler(socket) { self.cancel() } }
+
+    /// The client is gone, or has had its time: whatever works for it should stop.
+    func cancel() { state.withLock { $0.task }?.cancel() }
+
+    func close() {
+        cancel()
+        socket.channel.close(promise: nil)
+    }
+
+    /// An idle connection ends now, a stream is cancelled, an answer may be finished.
+    func stop() {
+        let task = state.withLock { state in
+            state.isStopping = true
+            return state.phase == .answering ? nil : state.task
+        }
+        task?.cancel()
+    }
+
+    private func enter(_ phase: Phase) {
+        let task = state.withLock { state in
+            state.phase = phase
+            return state.isStopping && phase != .answering ? state.task : nil
+        }
+        task?.cancel()
+    }
+
+    private func refuse() async {
+        await send(.failure(HTTPError(503, "the engine has too many connections")), for: nil, keepsAlive: false)
+        await socket.closeGracefully()
+    }
+
+    private func serve() async {
+        let peer = await peerCredentials()
+        do {
+            while let head = try await nextHead() {
+                enter(.answering)
+                guard await exchange(head, peer: peer) else { return }
+                enter(.idle)
+            }
+        } catch let error as HTTPError {
+            await send(.failure(error), for: nil, keepsAlive: false)
+            await socket.closeGracefully()
+        } catch {
+            // The client is gone or the server is stopping: there is nobody to tell.
+        }
+    }
+
+    /// `nil` when the client ended between requests.
+    private func nextHead() async throws -> HTTPRequestHead? {
+        var parser = HTTPHeadParser()
+        var timer: Scheduled<Void>?
+        defer { timer?.cancel() }
+        while true {
+            let (head, leftOver) = try socket.withBuffer { buffer in
+                (try parser.parse(&buffer), buffer.readableBytes)
+            }
+            if let head { return head }
+            if leftOver > 0, timer == nil {
+                timer = socket.channel.eventLoop.scheduleTask(in: .seconds(HTTPLimits.headSecondsMax)) {
+                    self.socket.channel.close(promise: nil)
+                }
+            }
+            guard try await socket.fill(beyond: leftOver) else {
+                guard leftOver == 0 else { throw HTTPError(400, "the request ends in its head") }
+                return nil
+            }
+        }
+    }
+
+    /// Answers one request; `false` when the connection cannot take another.
+    private func exchange(_ head: HTTPRequestHead, peer: PeerCredentials?) async -> Bool {
+        let body = ConnectionBody(head, socket: socket)
+        let reply = await reply(to: head, body: body, peer: peer)
+        if case .hijack(let contentType, let handler) = reply {
+            await hijack(head, body: body, contentType: contentType, handler: handler)
+            return false
+        }
+        // A client that waits for `100 Continue` may send its body or not: what follows could be either.
+        let keepsAlive = head.keepsAlive && !body.owesContinue && !state.withLock { $0.isStopping }
+        guard await send(reply, for: head, keepsAlive: keepsAlive) else { return false }
+        if keepsAlive, await body.discardRest() { return true }
+        await socket.closeGracefully()
+        return false
+    }
+
+    private func reply(to head: HTTPRequestHead, body: ConnectionBody, peer: PeerCredentials?) async -> HTTPReply {
+        do {
+            let request = try HTTPRequest(head, body: body.reader, peer: peer)
+            return await router.reply(to: request, limitBody: { body.limit(byteCountMax: $0) }) { error in
+                logger.error("\(head.method) \(head.target) failed: \(error)")
+            }
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// `false` when the answer could not be completed.
+    @discardableResult
+    private func send(_ reply: HTTPReply, for head: HTTPRequestHead?, keepsAlive: Bool) async -> Bool {
+        do {
+            switch reply {
+            case .full(let status, let headers, let body):
+                try await sendFull(status, headers, body, isHead: head?.method == "HEAD", keepsAlive: keepsAlive)
+            case .stream(let status, let headers, let producer):
+                enter(.streaming)
+                try await sendStream(status, headers, head: head, keepsAlive: keepsAlive, producer: producer)
+            case .hijack:
+                return false
+            }
+            return true
+        } catch {
+            logger.debug("answer cut off: \(error)")
+            return false
+        }
+    }
+
+    private func sendFull(
+        _ status: Int, _ headers: HTTPHeaders, _ body: [UInt8], isHead: Bool, keepsAlive: Bool
+    ) async throws(HTTPConnectionError) {
+        let hasNoBody = status == 204 || status == 304
+        var bytes = HTTPReplyHead.bytes(
+            status: status, headers: headers, common: commonHeaders,
+            framing: hasNoBody ? .bodiless : .length(body.count), keepsAlive: keepsAlive)
+        if !hasNoBody, !isHead { bytes.writeBytes(body) }
+        try await socket.write(bytes)
+    }
+
+    private func sendStream(
+        _ status: Int, _ headers: HTTPHeaders, head: HTTPRequestHead?, keepsAlive: Bool,
+        producer: @Sendable (BodyWriter) async throws -> Void
+    ) async throws {
+        let chunked = head?.minorVersion == 1
+        try await socket.write(
+            HTTPReplyHead.bytes(
+                status: status, headers: headers, common: commonHeaders, framing: chunked ? .chunked : .close,
+                keepsAlive: keepsAlive))
+        guard head?.method != "HEAD" else { return }
+        let writer = BodyWriter(socket, chunked: chunked)
+        defer { writer.finish() }
+        try await producer(writer)
+        if chunked { try await socket.write(ByteBuffer(string: "0\r\n\r\n")) }
+    }
+
+    private func hijack(
+        _ head: HTTPRequestHead, body: ConnectionBody, contentType: String,
+        handler: @Sendable (HijackedConnection) async -> Void
+    ) async {
+        guard await body.discardRest() else {
+            await send(.failure(HTTPError(400, "request body was not read")), for: head, keepsAlive: false)
+            return await socket.closeGracefully()
+        }
+        enter(.streaming)
+        do {
+            try await socket.write(HTTPReplyHead.hijack(contentType: contentType, upgrade: head.asksForTCPUpgrade))
+            if head.headers["User-Agent"]?.contains("python") == true {
+                try await Task.sleep(for: .milliseconds(HTTPLimits.hijackHeadLeadMilliseconds))
+            }
+        } catch {
+            return logger.debug("hijack cut off: \(error)")
+        }
+        await handler(HijackedConnection(socket))
+        await socket.closeGracefully()
+    }
+
+    private func peerCredentials() async -> PeerCredentials? {
+        guard let options = socket.channel as? any SocketOptionProvider else { return nil }
+        do {
+            let credentials: ucred = try await options.unsafeGetSocketOption(
+                level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED)
+            ).get()
+            return PeerCredentials(
+                processID: credentials.pid, userID: credentials.uid, groupID: credentials.gid)
+        } catch {
+            logger.debug("no peer credentials: \(error)")
+            return nil
+        }
+    }
+}
+
+/// Passes a channel's events to its stream; all of it runs on the event loop.
+final class SocketStreamHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let stream: SocketStream
+    private let closed: @Sendable () -> Void
+
+    init(_ stream: SocketStream, closed: @escaping @Sendable () -> Void) {
+        self.stream = stream
+        self.closed = closed
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { stream.received(unwrapInboundIn(data)) }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { stream.endReached() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stream.endReached()
+        closed()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

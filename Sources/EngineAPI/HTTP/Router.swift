@@ -1,0 +1,157 @@
+import EngineWire
+
+/// The values of a pattern's parameters.
+public struct RouteParameters: Equatable, Sendable {
+    private let values: [String: String]
+
+    public init(_ values: [String: String]) { self.values = values }
+
+    /// The decoded value; the empty string for a name that the pattern does not have.
+    public subscript(name: String) -> String {
+        assert(values[name] != nil, "the route has no parameter \(name)")
+        return values[name] ?? ""
+    }
+}
+
+/// Finds the handler of a request by method and path, and renders what handlers throw.
+public struct Router: Sendable {
+    public typealias Handler = @Sendable (HTTPRequest, RouteParameters) async throws -> HTTPReply
+
+    private struct Route: Sendable {
+        var pattern: RoutePattern
+        /// By method.
+        var handlers: [String: Entry] = [:]
+    }
+
+    struct Entry: Sendable {
+        var handler: Handler
+        var bodyByteCountMax: Int64
+    }
+
+    enum Match {
+        case found(Entry, RouteParameters)
+        case methodNotAllowed(allowed: [String])
+        case notFound
+    }
+
+    /// Most specific first.
+    private var routes: [Route] = []
+
+    public init() {}
+
+    /// `pattern`: literal segments, `{name}` for one segment, and as the last one `{name...}` for one or more, joined
+    /// by `/` (image names). A literal wins over a parameter. `GET` also serves `HEAD`. A request whose body is larger
+    /// than `bodyByteCountMax` is answered 413.
+    public mutating func on(
+        _ method: String, _ pattern: String, bodyByteCountMax: Int64 = HTTPLimits.bodyByteCountMax,
+        handler: @escaping Handler
+    ) {
+        let entry = Entry(handler: handler, bodyByteCountMax: bodyByteCountMax)
+        let parsed = RoutePattern(pattern)
+        if let index = routes.firstIndex(where: { $0.pattern == parsed }) {
+            precondition(routes[index].handlers[method] == nil, "\(method) \(pattern) is routed twice")
+            routes[index].handlers[method] = entry
+        } else {
+            let position = routes.firstIndex { parsed.isMoreSpecific(than: $0.pattern) } ?? routes.endIndex
+            routes.insert(Route(pattern: parsed, handlers: [method: entry]), at: position)
+        }
+    }
+
+    func match(method: String, path: [String]) -> Match {
+        var allowed: Set<String> = []
+        for route in routes {
+            guard let parameters = route.pattern.match(path) else { continue }
+            if let entry = route.handlers[method] ?? (method == "HEAD" ? route.handlers["GET"] : nil) {
+                return .found(entry, parameters)
+            }
+            allowed.formUnion(route.handlers.keys)
+        }
+        return allowed.isEmpty ? .notFound : .methodNotAllowed(allowed: allowed.sorted())
+    }
+
+    /// The answer to a request, failures included; `failed` hears of errors that became a 500.
+    public func reply(to request: HTTPRequest, failed: (any Error) -> Void = { _ in }) async -> HTTPReply {
+        await reply(to: request, limitBody: { _ in }, failed: failed)
+    }
+
+    func reply(
+        to request: HTTPRequest, limitBody: (Int64) -> Void, failed: (any Error) -> Void
+    ) async -> HTTPReply {
+        switch match(method: request.method, path: request.path) {
+        case .notFound:
+            return .failure(HTTPError(404, "page not found"))
+        case .methodNotAllowed(let allowed):
+            guard
+                case .full(let status, var headers, let body) = HTTPReply.failure(
+                    HTTPError(405, "method \(request.method) is not allowed here"))
+            else { return .empty(status: 405) }
+            headers.set("Allow", allowed.joined(separator: ", "))
+            return .full(status: status, headers: headers, body: body)
+        case .found(let entry, let parameters):
+            limitBody(entry.bodyByteCountMax)
+            if let byteCount = request.body.declaredByteCount, byteCount > entry.bodyByteCountMax {
+                return .failure(HTTPError(413, "request body is larger than \(entry.bodyByteCountMax) bytes"))
+            }
+            do {
+                return try await entry.handler(request, parameters)
+            } catch {
+                if !(error is any HTTPFailure), !(error is CancellationError) { failed(error) }
+                return .failure(error)
+            }
+        }
+    }
+}
+
+/// `/containers/{id}/logs`, parsed.
+struct RoutePattern: Equatable, Sendable {
+    enum Segment: Equatable, Sendable {
+        case literal(String)
+        case parameter(String)
+        case rest(String)
+
+        var rank: Int {
+            switch self {
+            case .literal: 0
+            case .parameter: 1
+            case .rest: 2
+            }
+        }
+    }
+
+    let segments: [Segment]
+
+    init(_ pattern: String) {
+        precondition(pattern.hasPrefix("/"), "route pattern \(pattern) does not start with /")
+        segments = pattern.split(separator: "/").map { part in
+            guard part.hasPrefix("{"), part.hasSuffix("}") else { return .literal(String(part)) }
+            let name = part.dropFirst().dropLast()
+            return name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name))
+        }
+        let restIndex = segments.firstIndex { $0.rank == 2 }
+        precondition(restIndex == nil || restIndex == segments.count - 1, "\(pattern): {name...} must come last")
+    }
+
+    func match(_ path: [String]) -> RouteParameters? {
+        var values: [String: String] = [:]
+        for (index, segment) in segments.enumerated() {
+            guard index < path.count else { return nil }
+            switch segment {
+            case .literal(let text):
+                guard path[index] == text else { return nil }
+            case .parameter(let name):
+                guard !path[index].isEmpty else { return nil }
+                values[name] = path[index]
+            case .rest(let name):
+                values[name] = path[index...].joined(separator: "/")
+                return RouteParameters(values)
+            }
+        }
+        return path.count == segments.count ? RouteParameters(values) : nil
+    }
+
+    /// The first segment that differs in kind decides.
+    func isMoreSpecific(than other: RoutePattern) -> Bool {
+        for (own, its) in zip(segments, other.segments) where own.rank != its.rank { return own.rank < its.rank }
+        return false
+    }
+}

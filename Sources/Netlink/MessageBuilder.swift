@@ -1,0 +1,126 @@
+import CLinux
+
+/// Builds the bytes of one datagram: messages one after another, each with attributes nested to any depth. Lengths are
+/// patched when a message or nest ends. `netlink(7)`.
+public struct MessageBuilder: Sendable {
+    /// What was built so far. Sequence numbers are zero until a socket sends it.
+    public private(set) var bytes: [UInt8] = []
+    /// Where each message's header starts.
+    private(set) var messageOffsets: [Int] = []
+    /// The last message that carries work (not a batch mark): the one whose acknowledgement is asked for.
+    private(set) var lastWork: Int?
+    /// True once an attribute was longer than its 16-bit length field can say; such a datagram is never sent.
+    public private(set) var isOversized = false
+
+    static let headerByteCount = 16
+    static let attributeHeaderByteCount = 4
+
+    public init() {}
+
+    public var isEmpty: Bool { messageOffsets.isEmpty }
+
+    /// Number of messages.
+    public var messageCount: Int { messageOffsets.count }
+
+    /// Appends a message; `body` appends its fixed header and attributes. `NLM_F_REQUEST` is always set.
+    public mutating func message(
+        type: UInt16, flags: Int32 = 0, isBatchMark: Bool = false, _ body: (inout MessageBuilder) -> Void
+    ) {
+        let start = bytes.count
+        if !isBatchMark { lastWork = messageOffsets.count }
+        messageOffsets.append(start)
+        appendNative(UInt32(0))
+        appendNative(type)
+        appendNative(UInt16(truncatingIfNeeded: NLM_F_REQUEST | flags))
+        appendNative(UInt32(0))
+        appendNative(UInt32(0))
+        body(&self)
+        patch(UInt32(truncatingIfNeeded: bytes.count - start), at: start)
+        pad()
+    }
+
+    // MARK: fixed headers
+
+    /// Appends raw bytes, padded to four.
+    public mutating func append(_ raw: some Collection<UInt8>) {
+        bytes.append(contentsOf: raw)
+        pad()
+    }
+
+    /// Appends a number in the machine's byte order, unpadded: for the fields of fixed headers.
+    public mutating func appendNative(_ value: some FixedWidthInteger) {
+        withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
+    }
+
+    // MARK: attributes
+
+    /// An attribute with `payload` as it is.
+    public mutating func put(_ type: some KernelConstant, _ payload: some Collection<UInt8>) {
+        attribute(type.type16) { $0.bytes.append(contentsOf: payload) }
+    }
+
+    /// A flag: an attribute without payload.
+    public mutating func putFlag(_ type: some KernelConstant) { attribute(type.type16) { _ in } }
+
+    /// A NUL-terminated string.
+    public mutating func put(_ type: some KernelConstant, string: String) {
+        attribute(type.type16) {
+            $0.bytes.append(contentsOf: string.utf8)
+            $0.bytes.append(0)
+        }
+    }
+
+    /// A number in the machine's byte order (rtnetlink).
+    public mutating func put(_ type: some KernelConstant, native value: some FixedWidthInteger) {
+        attribute(type.type16) { $0.appendNative(value) }
+    }
+
+    /// A number in network byte order (nfnetlink).
+    public mutating func put(_ type: some KernelConstant, big value: some FixedWidthInteger) {
+        attribute(type.type16) { $0.appendNative(value.bigEndian) }
+    }
+
+    /// An attribute of attributes, marked `NLA_F_NESTED`.
+    public mutating func nest(_ type: some KernelConstant, _ body: (inout MessageBuilder) -> Void) {
+        attribute(type.type16 | UInt16(truncatingIfNeeded: NLA_F_NESTED), body)
+    }
+
+    private mutating func attribute(_ type: UInt16, _ body: (inout MessageBuilder) -> Void) {
+        let start = bytes.count
+        appendNative(UInt16(0))
+        appendNative(type)
+        body(&self)
+        let count = bytes.count - start
+        if count > Int(UInt16.max) { isOversized = true }
+        patch(UInt16(truncatingIfNeeded: count), at: start)
+        pad()
+    }
+
+    // MARK: sending
+
+    /// The datagram with sequence numbers `first`, `first + 1`, … and an acknowledgement asked of the last message that
+    /// carries work: an error of any message is reported without asking, and before it.
+    func datagram(firstSequence: UInt32) -> (bytes: [UInt8], acknowledged: UInt32) {
+        var copy = self
+        for (index, offset) in messageOffsets.enumerated() {
+            copy.patch(firstSequence &+ UInt32(truncatingIfNeeded: index), at: offset + 8)
+        }
+        let last = lastWork ?? 0
+        if last < messageOffsets.count {
+            let at = messageOffsets[last] + 6
+            let flags = UInt16(bytes[at]) | UInt16(bytes[at + 1]) << 8
+            copy.patch(UInt16(littleEndian: flags) | UInt16(truncatingIfNeeded: NLM_F_ACK), at: at)
+        }
+        return (copy.bytes, firstSequence &+ UInt32(truncatingIfNeeded: last))
+    }
+
+    private mutating func patch(_ value: some FixedWidthInteger, at offset: Int) {
+        withUnsafeBytes(of: value) { raw in
+            for (index, byte) in raw.enumerated() { bytes[offset + index] = byte }
+        }
+    }
+
+    private mutating func pad() {
+        while bytes.count % 4 != 0 { bytes.append(0) }
+    }
+}

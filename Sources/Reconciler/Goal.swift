@@ -1,0 +1,36 @@
+import StackModel
+
+/// Whether the selected services are where they should be; what `up --wait` waits for.
+public enum Goal: Equatable, Sendable {
+    /// Every replica serves, or has ended with 0 and stays so.
+    case reached
+    /// Names of the containers that are not there yet.
+    case pending([String])
+    /// It cannot be reached unless somebody acts.
+    case failed([Diagnostic])
+}
+
+public func goal(desired: DesiredState, observed: ObservedState) -> Goal {
+    let graph = DependencyGraph(services: desired.stack.services)
+    var names = desired.selection.isEmpty ? Set(desired.stack.services.keys) : Set(desired.selection)
+    if !desired.noDependencies { names = graph.closure(of: names.sorted()) }
+    let containers = Dictionary(grouping: observed.sorted().containers.filter { !$0.oneOff }, by: \.service)
+    var (pending, failed) = ([String](), [Diagnostic]())
+    for service in names.sorted() {
+        let own = containers[service] ?? []
+        for container in own {
+            switch Gate.replicaReady(name: container.name).status(in: observed) {
+            case .holds: continue
+            case .pending: pending.append(container.name)
+            case .failed(let diagnostic): failed.append(diagnostic)
+            }
+        }
+        let numbers = Set(own.map(\.number))
+        let replicas = min(desired.replicas(of: service), DesiredState.replicasMax)
+        guard own.count < replicas else { continue }
+        let missing = (1...replicas).lazy.filter { !numbers.contains($0) }.prefix(replicas - own.count)
+        pending += missing.map { desired.stack.containerName(service: service, number: $0) }
+    }
+    if !failed.isEmpty { return .failed(failed) }
+    return pending.isEmpty ? .reached : .pending(pending)
+}

@@ -1,0 +1,126 @@
+import StackModel
+
+/// How two values at one place are put together where it is not the general rule: maps merge, lists append, scalars
+/// replace, a null keeps what is there.
+enum MergeRule: Sendable {
+    case replace
+    /// By key, where a null replaces too: it means "from the environment".
+    case pairs
+    /// Options are merged only when both use the same driver.
+    case logging
+    /// Entries with the same `subnet` merge, others are appended.
+    case subnets
+}
+
+/// Compose Specification, chapter Merge. Short forms are gone by now, so fewer places need a rule of their own than in
+/// compose-go.
+let mergeTable = PathTable<MergeRule>([
+    "networks.*.ipam.config": .subnets,
+    "networks.*.labels": .pairs,
+    "volumes.*.labels": .pairs,
+    "services.*.annotations": .pairs,
+    "services.*.build.additional_contexts": .pairs,
+    "services.*.build.args": .pairs,
+    "services.*.build.labels": .pairs,
+    "services.*.command": .replace,
+    "services.*.deploy.labels": .pairs,
+    "services.*.entrypoint": .replace,
+    "services.*.environment": .pairs,
+    "services.*.healthcheck.test": .replace,
+    "services.*.labels": .pairs,
+    "services.*.logging": .logging,
+    "services.*.sysctls": .pairs,
+])
+
+/// Merges canonical trees.
+struct Merge {
+    /// Keeps `!reset` and `!override` in the result, because it will be merged over more.
+    let keepsTags: Bool
+
+    func merge(_ over: Node, over base: Node?) -> Node { merge(over, over: base, mergeTable) }
+
+    /// Merges one service, which stands at `services.*`.
+    func mergeService(_ over: Node, over base: Node) -> Node {
+        guard let table = mergeTable.below(path: ["services", "*"]) else { return over }
+        return unique(merge(over, over: base, table), uniqueTable.below(path: ["services", "*"]))
+    }
+
+    private func merge(_ over: Node, over base: Node?, _ table: PathTable<MergeRule>?) -> Node {
+        guard let base, over.mergeTag == nil else { return keepsTags ? over : withoutTags(over) }
+        switch (table?.rule, base.content, over.content) {
+        case (.replace, _, _): return over.isNull ? base : withoutTagsUnlessKept(over)
+        case (.pairs, .mapping(let low), .mapping(let high)):
+            return Node(.mapping(pairs(high, over: low)), at: base.mark)
+        case (.logging, .mapping, .mapping) where !sameDriver(base, over): return withoutTagsUnlessKept(over)
+        case (.subnets, .sequence(let low), .sequence(let high)):
+            return Node(.sequence(subnets(high, over: low)), at: base.mark)
+        case (_, .mapping(let low), .mapping(let high)):
+            return Node(.mapping(mappings(high, over: low, table)), at: base.mark)
+        case (_, .sequence(let low), .sequence(let high)):
+            return Node(.sequence(low + high.map(withoutTagsUnlessKept)), at: base.mark)
+        default: return over.isNull ? base : withoutTagsUnlessKept(over)
+        }
+    }
+
+    private func mappings(_ high: Mapping, over low: Mapping, _ table: PathTable<MergeRule>?) -> Mapping {
+        var result = low
+        for entry in high.entries {
+            if entry.value.mergeTag == .reset, !keepsTags {
+                result.remove(entry.key)
+            } else {
+                let existing = result[entry.key]
+                let merged = merge(entry.value, over: existing, table?.below(entry.key))
+                // The last file that says something is the place to point at, except that a map has many.
+                let keepsMark = existing?.mapping != nil && entry.value.mapping != nil
+                let mark = keepsMark || entry.value.isNull ? result.keyMark(entry.key) : nil
+                result.set(entry.key, at: mark ?? entry.keyMark, to: merged)
+            }
+        }
+        return result
+    }
+
+    private func pairs(_ high: Mapping, over low: Mapping) -> Mapping {
+        var result = low
+        for entry in high.entries {
+            if entry.value.mergeTag == .reset, !keepsTags {
+                result.remove(entry.key)
+            } else {
+                result.set(entry.key, at: entry.keyMark, to: withoutTagsUnlessKept(entry.value))
+            }
+        }
+        return result
+    }
+
+    private func sameDriver(_ base: Node, _ over: Node) -> Bool {
+        guard let low = base["driver"]?.text, let high = over["driver"]?.text else { return true }
+        return low == high
+    }
+
+    private func subnets(_ high: [Node], over low: [Node]) -> [Node] {
+        var result = low
+        for item in high {
+            let subnet = item["subnet"]?.text
+            if let subnet, let position = result.firstIndex(where: { $0["subnet"]?.text == subnet }) {
+                result[position] = merge(item, over: result[position], nil)
+            } else {
+                result.append(withoutTagsUnlessKept(item))
+            }
+        }
+        return result
+    }
+
+    private func withoutTagsUnlessKept(_ node: Node) -> Node { keepsTags ? node : withoutTags(node) }
+}
+
+/// The tree without merge tags and without what `!reset` marks.
+func withoutTags(_ node: Node) -> Node {
+    var result = node
+    result.mergeTag = nil
+    switch node.content {
+    case .scalar: break
+    case .sequence(let items): result.content = .sequence(items.map(withoutTags))
+    case .mapping(let mapping):
+        result.content = .mapping(mapping.mapValues { $0.value.mergeTag == .reset ? nil : withoutTags($0.value) })
+    }
+    return result
+}

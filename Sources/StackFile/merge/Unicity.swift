@@ -1,0 +1,89 @@
+import StackModel
+
+/// What makes two items of a list the same, so that the later replaces the earlier in its place.
+enum UniqueRule: Sendable {
+    case text
+    /// The text before `:`: `/run:size=1m` is `/run`.
+    case tmpfs
+    case key(String)
+    case port
+    /// The target, by default the source in this folder.
+    case fileMount(folder: String)
+}
+
+/// compose-go's `override` package, for lists that are still lists in long form.
+let uniqueTable = PathTable<UniqueRule>([
+    "services.*.build.extra_hosts": .text,
+    "services.*.build.platforms": .text,
+    "services.*.build.tags": .text,
+    "services.*.cap_add": .text,
+    "services.*.cap_drop": .text,
+    "services.*.configs": .fileMount(folder: "/"),
+    "services.*.devices": .key("target"),
+    "services.*.dns": .text,
+    "services.*.dns_opt": .text,
+    "services.*.dns_search": .text,
+    "services.*.env_file": .key("path"),
+    "services.*.expose": .text,
+    "services.*.extra_hosts": .text,
+    "services.*.label_file": .text,
+    "services.*.links": .text,
+    "services.*.networks.*.aliases": .text,
+    "services.*.networks.*.link_local_ips": .text,
+    "services.*.ports": .port,
+    "services.*.profiles": .text,
+    "services.*.secrets": .fileMount(folder: "/run/secrets/"),
+    "services.*.tmpfs": .tmpfs,
+    "services.*.volumes": .key("target"),
+])
+
+/// Applies the table to a tree.
+func unique(_ node: Node, _ table: PathTable<UniqueRule>?) -> Node {
+    guard let table else { return node }
+    var result = node
+    switch node.content {
+    case .scalar: break
+    case .sequence(let items):
+        if let rule = table.rule { result.content = .sequence(unique(items, by: rule)) }
+    case .mapping(let mapping):
+        result.content = .mapping(mapping.mapValues { unique($0.value, table.below($0.key)) })
+    }
+    return result
+}
+
+private func unique(_ items: [Node], by rule: UniqueRule) -> [Node] {
+    var result: [Node] = []
+    var positions: [String: Int] = [:]
+    for item in items {
+        guard let key = rule.key(of: item) else {
+            result.append(item)
+            continue
+        }
+        if let position = positions[key] {
+            result[position] = item
+        } else {
+            positions[key] = result.count
+            result.append(item)
+        }
+    }
+    return result
+}
+
+extension UniqueRule {
+    /// `nil` for items without an identity: they are kept.
+    fileprivate func key(of item: Node) -> String? {
+        switch self {
+        case .text: return item.text
+        case .tmpfs: return item.text?.split(separator: ":").first.map(String.init)
+        case .key(let key): return item[key]?.text
+        case .port:
+            guard let target = item["target"]?.text else { return nil }
+            let address = item["host_ip"]?.text ?? "0.0.0.0"
+            let published = item["published"]?.text ?? ""
+            return "\(address):\(published):\(target)/\(item["protocol"]?.text ?? "tcp")"
+        case .fileMount(let folder):
+            guard let name = item["target"]?.text ?? item["source"]?.text else { return nil }
+            return name.hasPrefix("/") ? name : folder + name
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import StackModel
+
+/// Turns a normalised service into the typed one. What cannot be represented is reported at its place.
+struct ServiceBuilder {
+    let name: String
+    let node: Node
+    let report: Report
+
+    func build() -> Service {
+        var service = Service(image: node["image"]?.text ?? "")
+        fillProcess(&service)
+        fillSwitches(&service)
+        fillWorld(&service)
+        fillLifecycle(&service)
+        service.resources = resources()
+        return service
+    }
+
+    private func fillProcess(_ service: inout Service) {
+        service.command = node["command"]?.items == nil ? nil : node["command"]?.texts
+        service.entrypoint = node["entrypoint"]?.items == nil ? nil : node["entrypoint"]?.texts
+        for entry in node["environment"]?.entries ?? [] {
+            service.environment.updateValue(entry.value.text, forKey: entry.key)
+        }
+        service.user = text("user")
+        service.groupAdd = node["group_add"]?.texts ?? []
+        service.workingDirectory = text("working_dir")
+        service.hostname = text("hostname")
+        service.domainname = text("domainname")
+        service.containerName = text("container_name")
+        service.labels = stringMap(node["labels"])
+        service.pidMode = text("pid")
+        service.ipcMode = text("ipc")
+        service.sysctls = stringMap(node["sysctls"])
+        service.oomScoreAdjust = number("oom_score_adj", in: -1000...1000).map(Int.init)
+        service.ulimits = ulimits()
+        service.profiles = node["profiles"]?.texts ?? []
+    }
+
+    private func fillSwitches(_ service: inout Service) {
+        service.initProcess = node["init"]?.flag
+        service.readOnly = node["read_only"]?.flag ?? false
+        service.privileged = node["privileged"]?.flag ?? false
+        service.tty = node["tty"]?.flag ?? false
+        service.stdinOpen = node["stdin_open"]?.flag ?? false
+        service.capAdd = node["cap_add"]?.texts ?? []
+        service.capDrop = node["cap_drop"]?.texts ?? []
+        service.securityOptions = node["security_opt"]?.texts ?? []
+    }
+
+    private func fillWorld(_ service: inout Service) {
+        service.ports = ports()
+        service.mounts = mounts()
+        service.networks = networks()
+        service.networkMode = networkMode()
+        service.configs = fileMounts("configs", folder: "/")
+        service.secrets = fileMounts("secrets", folder: "/run/secrets/")
+        service.extraHosts = (node["extra_hosts"]?.texts ?? []).compactMap { line in
+            let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
+            return parts.count == 2 ? ExtraHost(name: parts[0], address: parts[1]) : nil
+        }
+        for (key, path) in [("dns", \Service.dns), ("dns_search", \.dnsSearch), ("dns_opt", \.dnsOptions)] {
+            service[keyPath: path] = node[key]?.texts ?? []
+        }
+        for server in node["dns"]?.items ?? [] { checkAddress(server, report) }
+        service.devices = (node["devices"]?.items ?? []).compactMap { item in
+            item["source"]?.text.map { source in
+                "\(source):\(item["target"]?.text ?? source):\(item["permissions"]?.text ?? "rwm")"
+            }
+        }
+    }
+
+    private func fillLifecycle(_ service: inout Service) {
+        for entry in node["depends_on"]?.entries ?? [] {
+            service.dependsOn[entry.key] = dependency(entry.value)
+        }
+        service.healthcheck = healthcheck()
+        service.replicas = Int(clamping: (node.at("deploy", "replicas") ?? node["scale"])?.wholeNumber ?? 1)
+        service.restart = restart()
+        service.stopSignal = text("stop_signal")
+        service.stopGracePeriod = duration(node["stop_grace_period"])
+        service.shmSize = node["shm_size"]?.wholeNumber
+    }
+
+    func text(_ key: String) -> String? { node[key]?.text.flatMap { $0.isEmpty ? nil : $0 } }
+
+    func duration(_ node: Node?) -> Int64? { node?.text.flatMap(parseDuration) }
+
+    private func number(_ key: String, in range: ClosedRange<Int64>) -> Int64? {
+        guard let value = node[key], let number = value.wholeNumber else { return nil }
+        guard range.contains(number) else {
+            report.error(
+                "stack.value", "'\(key)' must be \(range.lowerBound) to \(range.upperBound), found \(number)",
+                at: value.mark)
+            return nil
+        }
+        return number
+    }
+
+    private func ulimits() -> [String: Ulimit] {
+        var result: [String: Ulimit] = [:]
+        for entry in node["ulimits"]?.entries ?? [] {
+            if let both = entry.value.wholeNumber {
+                result[entry.key] = Ulimit(soft: both, hard: both)
+            } else if let soft = entry.value["soft"]?.wholeNumber, let hard = entry.value["hard"]?.wholeNumber {
+                result[entry.key] = Ulimit(soft: soft, hard: hard)
+                if hard >= 0, soft > hard || soft < 0 {
+                    report.error(
+                        "stack.value", "the soft limit of '\(entry.key)' is above the hard one", at: entry.keyMark)
+                }
+            }
+        }
+        return result
+    }
+
+    private func dependency(_ node: Node) -> Dependency {
+        let condition = node["condition"]?.text ?? Dependency.Condition.started.rawValue
+        if Dependency.Condition(rawValue: condition) == nil {
+            let known = ["service_started", "service_healthy", "service_completed_successfully"]
+            report.error(
+                "stack.value", "unknown condition '\(condition)'", at: node["condition"]?.mark ?? node.mark,
+                hint: nearest(condition, in: known).map { "did you mean '\($0)'?" }
+                    ?? "use \(known.joined(separator: ", "))")
+        }
+        return Dependency(
+            condition: Dependency.Condition(rawValue: condition) ?? .started,
+            restart: node["restart"]?.flag ?? false, required: node["required"]?.flag ?? true)
+    }
+
+    private func healthcheck() -> Healthcheck? {
+        guard let node = node["healthcheck"], node.mapping != nil else { return nil }
+        var check = Healthcheck()
+        check.test = node["test"]?.texts.isEmpty == false ? node["test"]?.texts : nil
+        if node["disable"]?.flag == true { check.test = ["NONE"] }
+        check.interval = duration(node["interval"])
+        check.timeout = duration(node["timeout"])
+        check.retries = node["retries"]?.wholeNumber.map { Int(clamping: $0) }
+        check.startPeriod = duration(node["start_period"])
+        check.startInterval = duration(node["start_interval"])
+        return check
+    }
+}

@@ -1,0 +1,132 @@
+import StackModel
+
+/// Turns the normalised tree into the typed stack.
+struct StackBuilder {
+    let report: Report
+    let files: FileAccess
+    let environment: [String: String]
+
+    /// Bytes of one config or secret.
+    static let contentBytesMax = 1024 * 1024
+
+    func build(_ document: Node, name: String, workingDirectory: String, configFiles: [String]) -> Stack {
+        var stack = Stack(name: name, workingDirectory: workingDirectory, configFiles: configFiles)
+        for entry in document["services"]?.entries ?? [] {
+            stack.services[entry.key] = ServiceBuilder(name: entry.key, node: entry.value, report: report).build()
+        }
+        for entry in document["networks"]?.entries ?? [] {
+            stack.networks[entry.key] = network(entry.value, derivedName: "\(name)_\(entry.key)")
+        }
+        for entry in document["volumes"]?.entries ?? [] {
+            stack.volumes[entry.key] = volume(entry.value, derivedName: "\(name)_\(entry.key)")
+        }
+        for entry in document["configs"]?.entries ?? [] {
+            stack.configs[entry.key] = fileObject(entry, kind: "configs", derivedName: "\(name)_\(entry.key)")
+        }
+        for entry in document["secrets"]?.entries ?? [] {
+            stack.secrets[entry.key] = fileObject(entry, kind: "secrets", derivedName: "\(name)_\(entry.key)")
+        }
+        stack.sources = sourceMarks(of: document)
+        return stack
+    }
+
+    private func engineName(_ node: Node, derivedName: String) -> String? {
+        let name = node["name"]?.text
+        return name == derivedName ? nil : name
+    }
+
+    private func network(_ node: Node, derivedName: String) -> Network {
+        var network = Network()
+        network.name = engineName(node, derivedName: derivedName)
+        network.driver = node["driver"]?.text
+        network.driverOptions = stringMap(node["driver_opts"])
+        network.external = node["external"]?.flag ?? false
+        network.isInternal = node["internal"]?.flag ?? false
+        network.enableIPv6 = node["enable_ipv6"]?.flag ?? false
+        network.labels = stringMap(node["labels"])
+        network.subnets = (node.at("ipam", "config")?.items ?? []).map { item in
+            var subnet = Subnet(subnet: item["subnet"]?.text, gateway: item["gateway"]?.text)
+            subnet.ipRange = item["ip_range"]?.text
+            subnet.auxiliaryAddresses = stringMap(item["aux_addresses"])
+            checkPrefix(item["subnet"])
+            checkPrefix(item["ip_range"])
+            checkAddress(item["gateway"], report)
+            return subnet
+        }
+        return network
+    }
+
+    /// `ADDRESS/BITS`
+    private func checkPrefix(_ node: Node?) {
+        guard let node, let text = node.text else { return }
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        let bitsMax = text.contains(":") ? 128 : 32
+        guard parts.count == 2, isAddress(String(parts[0])), let bits = Int(parts[1]), (0...bitsMax).contains(bits)
+        else {
+            report.error(
+                "stack.value", "'\(text)' is not a network prefix", at: node.mark,
+                hint: "write an address and a length, for example 10.20.0.0/24")
+            return
+        }
+    }
+
+    private func volume(_ node: Node, derivedName: String) -> Volume {
+        var volume = Volume()
+        volume.name = engineName(node, derivedName: derivedName)
+        volume.driver = node["driver"]?.text
+        volume.driverOptions = stringMap(node["driver_opts"])
+        volume.external = node["external"]?.flag ?? false
+        volume.labels = stringMap(node["labels"])
+        return volume
+    }
+
+    private func fileObject(_ entry: Mapping.Entry, kind: String, derivedName: String) -> FileObject {
+        let node = entry.value
+        var object = FileObject()
+        object.name = engineName(node, derivedName: derivedName)
+        object.external = node["external"]?.flag ?? false
+        if object.external { return object }
+        if let content = node["content"]?.text {
+            object.content = Array(content.utf8)
+        } else if let variable = node["environment"], let name = variable.text {
+            if environment[name] == nil {
+                report.error(
+                    "stack.unset-variable", "variable '\(name)' of '\(kind).\(entry.key)' is not set", at: variable.mark,
+                    hint: "set it in the environment or in .env")
+            }
+            object.content = environment[name].map { Array($0.utf8) }
+        } else if let file = node["file"], let path = file.text {
+            object.file = path
+            object.content = read(path, "\(kind).\(entry.key)", at: file.mark)
+        }
+        checkSize(object.content, "\(kind).\(entry.key)", at: node["content"]?.mark ?? entry.keyMark)
+        return object
+    }
+
+    private func read(_ path: String, _ place: String, at mark: SourceMark) -> [UInt8]? {
+        do throws(FileProblem) {
+            return try files.read(path, Self.contentBytesMax)
+        } catch {
+            report.error("stack.file", "file \(path) of '\(place)' cannot be read: \(error.text)", at: mark)
+            return nil
+        }
+    }
+
+    private func checkSize(_ content: [UInt8]?, _ place: String, at mark: SourceMark) {
+        guard let content, content.count > Self.contentBytesMax else { return }
+        report.error(
+            "stack.limit", "'\(place)' has \(content.count) bytes; at most \(Self.contentBytesMax) are taken", at: mark)
+    }
+}
+
+func stringMap(_ node: Node?) -> [String: String] {
+    var result: [String: String] = [:]
+    for entry in node?.entries ?? [] { result[entry.key] = entry.value.text ?? "" }
+    return result
+}
+
+/// Reports text that is no IP address.
+func checkAddress(_ node: Node?, _ report: Report) {
+    guard let node, let text = node.text, !isAddress(text) else { return }
+    report.error("stack.value", "'\(text)' is not an IP address", at: node.mark)
+}

@@ -1,0 +1,53 @@
+import StackModel
+
+/// Reads environment files and reports what is wrong with them at their lines.
+struct EnvironmentFiles {
+    static let bytesMax = 1024 * 1024
+
+    let files: FileAccess
+    let report: Report
+    /// Where the user is, for the paths in messages.
+    let workingDirectory: String
+
+    /// The values of several files, later ones over earlier ones. A missing file is an error at `mark`, or without a
+    /// place.
+    func load(_ paths: [String], environment: [String: String], at mark: SourceMark? = nil) -> [String: String] {
+        var values: [String: String] = [:]
+        for path in paths {
+            let known = values.merging(environment) { _, outer in outer }
+            guard let read = load(path, raw: false, required: true, lookup: { known[$0] }, at: mark) else { continue }
+            values.merge(read) { _, later in later }
+        }
+        return values
+    }
+
+    /// `nil` when the file is missing or wrong.
+    func load(
+        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?
+    ) -> [String: String]? {
+        let shown = PathText.shown(path, from: workingDirectory)
+        let bytes: [UInt8]
+        do throws(FileProblem) {
+            bytes = try files.read(path, Self.bytesMax)
+        } catch {
+            if error == .missing, !required { return nil }
+            report.error("stack.file", "environment file \(shown) cannot be read: \(error.text)", at: mark)
+            return nil
+        }
+        report.remember(bytes, file: shown)
+        do throws(DotenvError) {
+            if raw { return try Dotenv.parseRaw(bytes, lookup: lookup) }
+            return try Dotenv.parse(bytes, lookup: lookup) { name, line in
+                let start = SourceMark(file: shown, line: line, column: 1)
+                report.warnOnce(
+                    name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",
+                    at: report.locate("$", from: start))
+            }
+        } catch {
+            report.error(
+                "stack.env-file", error.message, at: SourceMark(file: shown, line: error.line, column: 1),
+                hint: "write NAME=value, one a line")
+            return nil
+        }
+    }
+}

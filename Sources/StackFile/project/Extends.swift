@@ -1,0 +1,127 @@
+import StackModel
+
+/// `extends`: a service starts from another one, of the same file or of another file.
+struct Extends {
+    static let chainMax = 50
+
+    let loader: FileLoader
+    let scope: FileScope
+
+    private struct Place: Equatable {
+        var path: String
+        var service: String
+    }
+
+    func apply(to document: Node, path: String) -> Node {
+        guard var root = document.mapping, let services = root["services"], let mapping = services.mapping,
+            mapping.entries.contains(where: { $0.value["extends"] != nil })
+        else { return document }
+        var result = mapping
+        for entry in mapping.entries where entry.value["extends"] != nil {
+            let place = Place(path: path, service: entry.key)
+            guard let resolved = resolve(entry.value, place, in: mapping, chain: [place]) else { continue }
+            result.set(entry.key, at: entry.keyMark, to: resolved)
+        }
+        var changed = services
+        changed.content = .mapping(result)
+        root.set("services", to: changed)
+        return Node(.mapping(root), at: document.mark, mergeTag: document.mergeTag)
+    }
+
+    /// The service merged over what it extends; `nil` after reporting why not.
+    private func resolve(_ service: Node, _ place: Place, in services: Mapping, chain: [Place]) -> Node? {
+        guard var own = service.mapping, let extends = own["extends"], extends.mergeTag != .reset, !extends.isNull
+        else { return service }
+        own.remove("extends")
+        var stripped = service
+        stripped.content = .mapping(own)
+        guard let name = extends.text ?? extends["service"]?.text else {
+            loader.report.error("stack.missing-key", "'extends' needs the key 'service'", at: extends.mark)
+            return nil
+        }
+        let mark = extends["service"]?.mark ?? extends.mark
+        guard let base = base(name, extends: extends, place, in: services, chain: chain, at: mark) else { return nil }
+        return Merge(keepsTags: true).mergeService(stripped, over: base)
+    }
+
+    private func base(
+        _ name: String, extends: Node, _ place: Place, in services: Mapping, chain: [Place], at mark: SourceMark
+    ) -> Node? {
+        guard let file = extends["file"]?.text else {
+            guard isAcyclic(Place(path: place.path, service: name), chain, at: mark) else { return nil }
+            guard let base = services[name] else {
+                return missing(name, in: place.path, candidates: services.keys, at: mark)
+            }
+            let next = Place(path: place.path, service: name)
+            return resolve(base, next, in: services, chain: chain + [next])
+        }
+        let home = scope.environment["HOME"]
+        let path = PathText.absolute(file, in: scope.directory, home: home)
+        let next = Place(path: path, service: name)
+        guard isAcyclic(next, chain, at: mark) else { return nil }
+        let directory = PathText.directory(of: path)
+        var inner = scope
+        inner.directory = directory
+        let nested = Extends(loader: loader, scope: inner)
+        let errorsBefore = loader.report.errors.count
+        let others = nested.services(of: path, at: extends["file"]?.mark, wanted: name)
+        guard loader.report.errors.count == errorsBefore else { return nil }
+        guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
+        guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
+        return PathResolution(directory: directory, home: home).applyService(resolved)
+    }
+
+    /// The services of another file in long form; only `wanted` and what it extends there are checked.
+    private func services(of path: String, at mark: SourceMark?, wanted: String) -> Mapping {
+        var result: Node?
+        for document in loader.documents(path, at: mark) {
+            guard let services = document["services"]?.mapping else { continue }
+            let needed = closure(of: wanted, in: services)
+            let prepared = services.mapValues { entry in
+                needed.contains(entry.key) ? prepare(entry.value, name: entry.key) : entry.value
+            }
+            let tree = Node.map(["services": Node(.mapping(prepared), at: document.mark)], at: document.mark)
+            result = unique(Merge(keepsTags: false).merge(tree, over: result), uniqueTable)
+        }
+        return result?["services"]?.mapping ?? Mapping()
+    }
+
+    private func prepare(_ service: Node, name: String) -> Node {
+        let report = loader.report
+        let interpolated = Interpolation(environment: scope.environment, report: report).apply(to: service)
+        SchemaCheck(phase: .document, report: report)
+            .check(interpolated, against: Schema.service, path: "services.\(name)")
+        return Canonicalizer(report: report).applyService(interpolated, name: name)
+    }
+
+    private func closure(of name: String, in services: Mapping) -> Set<String> {
+        var needed: Set<String> = []
+        var next: String? = name
+        while let name = next, needed.insert(name).inserted {
+            let extends = services[name]?["extends"]
+            next = extends?["file"] == nil ? extends?.text ?? extends?["service"]?.text : nil
+        }
+        return needed
+    }
+
+    private func isAcyclic(_ next: Place, _ chain: [Place], at mark: SourceMark) -> Bool {
+        if chain.contains(next) {
+            let names = (chain + [next]).map(\.service).joined(separator: " → ")
+            loader.report.error("stack.cycle", "services extend each other: \(names)", at: mark)
+            return false
+        }
+        guard chain.count <= Self.chainMax else {
+            loader.report.error("stack.limit", "'extends' goes through more than \(Self.chainMax) services", at: mark)
+            return false
+        }
+        return true
+    }
+
+    private func missing(_ name: String, in path: String, candidates: [String], at mark: SourceMark) -> Node? {
+        let shown = PathText.shown(path, from: loader.workingDirectory)
+        loader.report.error(
+            "stack.reference", "service '\(name)' to extend is not in \(shown)", at: mark,
+            hint: nearest(name, in: candidates).map { "did you mean '\($0)'?" })
+        return nil
+    }
+}

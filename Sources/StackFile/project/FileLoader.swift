@@ -1,0 +1,103 @@
+import StackModel
+
+/// Where the values of a file come from: its folder for relative paths, its variables.
+struct FileScope {
+    var directory: String
+    var environment: [String: String]
+    /// Files that include this one, and this one: absolute paths.
+    var includeChain: [String] = []
+}
+
+/// Loads files into one canonical tree: for each document interpolation, schema, long form, `include`, `extends`, merge.
+final class FileLoader {
+    static let includeDepthMax = 50
+    static let filesMax = 1000
+
+    let files: FileAccess
+    let report: Report
+    let workingDirectory: String
+    let environmentFiles: EnvironmentFiles
+    /// Parsed documents by path: the same file may be extended many times.
+    private var parsed: [String: [Node]] = [:]
+    private(set) var readFiles: [String] = []
+
+    init(files: FileAccess, report: Report, workingDirectory: String) {
+        self.files = files
+        self.report = report
+        self.workingDirectory = workingDirectory
+        environmentFiles = EnvironmentFiles(files: files, report: report, workingDirectory: workingDirectory)
+    }
+
+    /// The documents of a file as written; empty after reporting that it cannot be read or parsed.
+    func documents(_ path: String, at mark: SourceMark?) -> [Node] {
+        if let known = parsed[path] { return known }
+        let shown = path == "-" ? "-" : PathText.shown(path, from: workingDirectory)
+        let documents: [Node]
+        if let bytes = read(path, shown: shown, at: mark) {
+            report.remember(bytes, file: shown)
+            do throws(Diagnostic) {
+                documents = try YAMLComposer.documents(bytes, file: shown, report: report).filter(isMapping)
+            } catch {
+                report.add(error)
+                documents = []
+            }
+        } else {
+            documents = []
+        }
+        parsed[path] = documents
+        return documents
+    }
+
+    private func read(_ path: String, shown: String, at mark: SourceMark?) -> [UInt8]? {
+        guard parsed.count < Self.filesMax else {
+            report.error("stack.limit", "the stack has more than \(Self.filesMax) files", at: mark)
+            return nil
+        }
+        do throws(FileProblem) {
+            let bytesMax = YAMLLimits.bytesMax
+            return try path == "-" ? FileAccess.readStandardInput(bytesMax: bytesMax) : files.read(path, bytesMax)
+        } catch {
+            report.error("stack.file", "\(shown) cannot be read: \(error.text)", at: mark)
+            return nil
+        }
+    }
+
+    private func isMapping(_ node: Node) -> Bool {
+        if node.mapping != nil { return true }
+        report.error("stack.type", "a stack file must be a mapping, found \(node.kindName)", at: node.mark)
+        return false
+    }
+
+    /// The merged tree of several files with relative paths still relative.
+    func load(_ paths: [String], scope: FileScope, at mark: SourceMark? = nil) -> Node? {
+        var model: Node?
+        for path in paths {
+            var scope = scope
+            scope.includeChain.append(path)
+            for document in documents(path, at: mark) {
+                let prepared = prepare(document, scope: scope)
+                let included = applyIncludes(prepared, scope: scope)
+                let extended = Extends(loader: self, scope: scope).apply(to: included, path: path)
+                let merged = Merge(keepsTags: false).merge(extended, over: model)
+                model = unique(merged, uniqueTable)
+            }
+        }
+        return model
+    }
+
+    /// One document interpolated, checked and in long form.
+    private func prepare(_ document: Node, scope: FileScope) -> Node {
+        warnOfVersion(document)
+        let interpolated = Interpolation(environment: scope.environment, report: report).apply(to: document)
+        SchemaCheck(phase: .document, report: report).check(interpolated, against: Schema.file, path: "")
+        guard var mapping = interpolated.mapping else { return interpolated }
+        mapping.remove("version")
+        return Canonicalizer(report: report).apply(to: Node(.mapping(mapping), at: interpolated.mark))
+    }
+
+    private func warnOfVersion(_ document: Node) {
+        guard let mark = document.mapping?.keyMark("version") else { return }
+        report.warnOnce(
+            mark.file, "stack.obsolete", "'version' is obsolete and is ignored", at: mark, hint: "remove it")
+    }
+}

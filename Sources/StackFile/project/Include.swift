@@ -1,0 +1,80 @@
+import StackModel
+
+/// `include`: each entry is a project of its own, with its own folder and variables, whose resources come in under
+/// those of the including file. The earlier of two includes wins.
+extension FileLoader {
+    private static let importedKeys = ["services", "networks", "volumes", "configs", "secrets", "models"]
+
+    func applyIncludes(_ document: Node, scope: FileScope) -> Node {
+        guard var mapping = document.mapping, let include = mapping["include"] else { return document }
+        mapping.remove("include")
+        var result = Node(.mapping(mapping), at: document.mark)
+        for entry in include.items ?? [] {
+            guard let included = load(entry, scope: scope) else { continue }
+            result = unique(Merge(keepsTags: true).merge(result, over: included), uniqueTable)
+        }
+        return result
+    }
+
+    private func load(_ entry: Node, scope: FileScope) -> Node? {
+        let home = scope.environment["HOME"]
+        let pathNodes = strings(entry["path"] ?? (entry.scalar == nil ? nil : entry))
+        let paths = pathNodes.compactMap(\.text).map { PathText.absolute($0, in: scope.directory, home: home) }
+        guard let first = paths.first else {
+            report.error("stack.missing-key", "an include needs the key 'path'", at: entry.mark)
+            return nil
+        }
+        guard isLocal(pathNodes), isAcyclic(paths, scope, at: entry.mark) else { return nil }
+        let given = entry["project_directory"]?.text.map { PathText.absolute($0, in: scope.directory, home: home) }
+        let directory = given ?? PathText.directory(of: first)
+        let variables = environment(entry["env_file"], directory: directory, scope: scope)
+        let inner = FileScope(directory: directory, environment: variables, includeChain: scope.includeChain)
+        guard let tree = load(paths, scope: inner, at: entry.mark)?.mapping else { return nil }
+        var imported = Mapping()
+        for item in tree.entries where Self.importedKeys.contains(item.key) {
+            imported.set(item.key, at: item.keyMark, to: item.value)
+        }
+        return PathResolution(directory: directory, home: home).apply(to: Node(.mapping(imported), at: entry.mark))
+    }
+
+    private func strings(_ node: Node?) -> [Node] {
+        guard let node else { return [] }
+        return node.items ?? [node]
+    }
+
+    private func isLocal(_ nodes: [Node]) -> Bool {
+        for node in nodes {
+            let text = node.text ?? ""
+            if text.contains("://") || text.hasPrefix("git@") {
+                report.error("stack.unsupported", "remote include '\(text)' is not supported", at: node.mark)
+                return false
+            }
+        }
+        return true
+    }
+
+    private func isAcyclic(_ paths: [String], _ scope: FileScope, at mark: SourceMark) -> Bool {
+        if let again = paths.first(where: scope.includeChain.contains) {
+            let chain = (scope.includeChain + [again]).map { PathText.shown($0, from: workingDirectory) }
+            report.error("stack.cycle", "include cycle: \(chain.joined(separator: " → "))", at: mark)
+            return false
+        }
+        guard scope.includeChain.count <= Self.includeDepthMax else {
+            report.error("stack.limit", "includes are nested deeper than \(Self.includeDepthMax) levels", at: mark)
+            return false
+        }
+        return true
+    }
+
+    /// The includer's variables, then the include's `env_file` or the `.env` of its folder.
+    private func environment(_ node: Node?, directory: String, scope: FileScope) -> [String: String] {
+        let home = scope.environment["HOME"]
+        var paths = strings(node).compactMap(\.text).map { PathText.absolute($0, in: scope.directory, home: home) }
+        if node == nil {
+            let path = PathText.clean(directory + "/.env")
+            paths = files.exists(path) ? [path] : []
+        }
+        let values = environmentFiles.load(paths, environment: scope.environment, at: node?.mark)
+        return scope.environment.merging(values) { outer, _ in outer }
+    }
+}

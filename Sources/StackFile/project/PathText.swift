@@ -1,0 +1,37 @@
+/// Paths as text: nothing here looks at the file system.
+enum PathText {
+    /// `path` without `.`, `..` and doubled slashes (Go's `path.Clean`). An absolute path stays absolute.
+    static func clean(_ path: String) -> String {
+        let isAbsolute = path.hasPrefix("/")
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == "..", let last = parts.last, last != ".." {
+                parts.removeLast()
+            } else if part != ".." || !isAbsolute {
+                parts.append(part)
+            }
+        }
+        let joined = parts.joined(separator: "/")
+        if isAbsolute { return "/" + joined }
+        return joined.isEmpty ? "." : joined
+    }
+
+    /// The absolute form of a path that is relative to `directory`; `~` is the home folder.
+    static func absolute(_ path: String, in directory: String, home: String?) -> String {
+        if path == "~" || path.hasPrefix("~/"), let home { return clean(home + "/" + path.dropFirst(2)) }
+        return path.hasPrefix("/") ? clean(path) : clean(directory + "/" + path)
+    }
+
+    static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? "" }
+
+    /// The path a user in `directory` would type.
+    static func shown(_ path: String, from directory: String) -> String {
+        let prefix = directory == "/" ? "/" : directory + "/"
+        return path.hasPrefix(prefix) && path.count > prefix.count ? String(path.dropFirst(prefix.count)) : path
+    }
+}

@@ -1,0 +1,232 @@
+import StackModel
+
+extension Canonicalizer {
+    /// Short ports become long ones; ranges become several.
+    func ports(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        return .list(items.flatMap { $0.mapping == nil ? shortPort($0) : [longPort($0)] }, at: node.mark)
+    }
+
+    private func shortPort(_ node: Node) -> [Node] {
+        guard let text = node.text else { return [] }
+        do throws(SyntaxError) {
+            return try PortSyntax.parse(text).map { port in
+                .map(
+                    [
+                        "mode": .string("ingress", at: node.mark),
+                        "host_ip": port.hostIP.map { .string($0, at: node.mark) },
+                        "target": .integer(Int64(port.target), at: node.mark),
+                        "published": port.published.map { .string($0, at: node.mark) },
+                        "protocol": .string(port.transport, at: node.mark),
+                    ], at: node.mark)
+            }
+        } catch {
+            report.error("stack.value", error.message, at: node.mark, hint: error.hint)
+            return []
+        }
+    }
+
+    private func longPort(_ node: Node) -> Node {
+        guard var mapping = node.mapping else { return node }
+        if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
+        if let target = mapping["target"] {
+            let number = integer(target, "target")
+            if case .integer(let port)? = number.scalar?.value, !(1...65535).contains(port) {
+                invalid("target", "a port from 1 to 65535", target)
+            }
+            mapping.set("target", to: number)
+        } else {
+            report.error("stack.missing-key", "a port needs the key 'target'", at: node.mark)
+        }
+        if let published = mapping["published"], let text = published.text {
+            if !text.isEmpty, text != "0", portRange(text) == nil {
+                invalid("published", "a port or a range of ports", published)
+            }
+            if text.isEmpty || text == "0" {
+                mapping.remove("published")
+            } else {
+                mapping.set("published", to: asText(published))
+            }
+        }
+        if let address = mapping["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {
+            invalid("host_ip", "an IP address", address)
+        }
+        let transport = (mapping["protocol"]?.text ?? "tcp").lowercased()
+        if !["tcp", "udp", "sctp"].contains(transport) {
+            invalid("protocol", "tcp, udp or sctp", mapping["protocol"] ?? node)
+        }
+        mapping.set("protocol", to: .string(transport, at: mapping["protocol"]?.mark ?? node.mark))
+        return Node(.mapping(mapping), at: node.mark)
+    }
+
+    func mounts(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        return .list(items.compactMap { $0.mapping == nil ? shortMount($0) : $0 }, at: node.mark)
+    }
+
+    private func shortMount(_ node: Node) -> Node? {
+        guard let text = node.text else { return nil }
+        let syntax: MountSyntax
+        do throws(SyntaxError) {
+            syntax = try MountSyntax.parse(text)
+        } catch {
+            report.error("stack.value", error.message, at: node.mark, hint: error.hint)
+            return nil
+        }
+        var options = MountOptions(syntax.options)
+        for option in options.unknown {
+            report.warning(
+                "stack.ignored-key", "volume option '\(option)' is not known and is ignored", at: node.mark)
+        }
+        if !syntax.sourceIsPath { options.propagation = nil }
+        func string(_ text: String?) -> Node? { text.map { .string($0, at: node.mark) } }
+        return .map(
+            [
+                "type": string(syntax.sourceIsPath ? "bind" : "volume"),
+                "source": string(syntax.source),
+                "target": string(syntax.target),
+                "read_only": options.readOnly ? .boolean(true, at: node.mark) : nil,
+                "consistency": string(options.consistency),
+                "bind": syntax.sourceIsPath
+                    ? .map(
+                        [
+                            "propagation": string(options.propagation), "selinux": string(options.selinux),
+                            "create_host_path": .boolean(true, at: node.mark),
+                        ], at: node.mark) : nil,
+                "volume": syntax.sourceIsPath
+                    ? nil : .map(["nocopy": options.noCopy ? .boolean(true, at: node.mark) : nil], at: node.mark),
+            ], at: node.mark)
+    }
+
+    /// Names become `{source}`.
+    func fileMounts(_ node: Node, _ path: String) -> Node {
+        guard let items = node.items else { return node }
+        let mounts = items.enumerated().map { index, item -> Node in
+            guard var mapping = item.mapping else { return .map(["source": item], at: item.mark) }
+            if let mode = mapping["mode"], !mode.isNull {
+                mapping.set("mode", to: octalMode(mode, "\(path)[\(index)].mode"))
+            }
+            return Node(.mapping(mapping), at: item.mark)
+        }
+        return .list(mounts, at: node.mark)
+    }
+
+    func dependencies(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        var result = Mapping()
+        for item in items {
+            guard let name = item.text else { continue }
+            let value = Node.map(
+                [
+                    "condition": .string("service_started", at: item.mark),
+                    "required": .boolean(true, at: item.mark),
+                ], at: item.mark)
+            result.set(name, at: item.mark, to: value)
+        }
+        return Node(.mapping(result), at: node.mark)
+    }
+
+    func attachments(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        var result = Mapping()
+        for item in items {
+            if let name = item.text { result.set(name, at: item.mark, to: .null(at: item.mark)) }
+        }
+        return Node(.mapping(result), at: node.mark)
+    }
+
+    func envFiles(_ node: Node) -> Node {
+        let items = node.items ?? [node]
+        let files = items.map { item -> Node in
+            guard var mapping = item.mapping else {
+                return .map(["path": asText(item), "required": .boolean(true, at: item.mark)], at: item.mark)
+            }
+            let required = mapping["required"].map { boolean($0, "env_file.required") }
+            mapping.set("required", to: required ?? .boolean(true, at: item.mark))
+            return Node(.mapping(mapping), at: item.mark)
+        }
+        return .list(files, at: node.mark)
+    }
+
+    /// `SOURCE[:TARGET[:PERMISSIONS]]`
+    func devices(_ node: Node, _ path: String) -> Node {
+        guard let items = node.items else { return node }
+        return .list(items.enumerated().map { device($1, "\(path)[\($0)]") }, at: node.mark)
+    }
+
+    private func device(_ node: Node, _ path: String) -> Node {
+        func isPermissions(_ text: String) -> Bool { !text.isEmpty && text.allSatisfy { "rwm".contains($0) } }
+        guard node.mapping == nil, let text = node.text else {
+            guard var mapping = node.mapping, let source = mapping["source"] else { return node }
+            if mapping["target"] == nil { mapping.set("target", to: source) }
+            if mapping["permissions"] == nil { mapping.set("permissions", to: .string("rwm", at: node.mark)) }
+            return Node(.mapping(mapping), at: node.mark)
+        }
+        var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var permissions = "rwm"
+        if parts.count > 1, let last = parts.last, parts.count == 3 || isPermissions(last) {
+            permissions = last
+            parts.removeLast()
+        }
+        let source = parts.first ?? ""
+        guard !source.isEmpty, parts.count <= 2, isPermissions(permissions) else {
+            invalid(path, "SOURCE[:TARGET[:rwm]]", node)
+            return node
+        }
+        let target = parts.count > 1 && !parts[1].isEmpty ? parts[1] : source
+        return .map(
+            [
+                "source": .string(source, at: node.mark), "target": .string(target, at: node.mark),
+                "permissions": .string(permissions, at: node.mark),
+            ], at: node.mark)
+    }
+
+    /// `HOST=ADDRESS` lines out of `host:address`, `host=address` and maps.
+    func extraHosts(_ node: Node, _ path: String) -> Node {
+        func line(_ host: String, _ address: String, _ mark: SourceMark) -> Node {
+            let isBracketed = address.hasPrefix("[") && address.hasSuffix("]")
+            return .string("\(host)=\(isBracketed ? String(address.dropFirst().dropLast()) : address)", at: mark)
+        }
+        var lines: [Node] = []
+        for entry in node.mapping?.entries ?? [] {
+            for address in entry.value.items ?? [entry.value] {
+                lines.append(line(entry.key, address.text ?? "", address.mark))
+            }
+        }
+        for (index, item) in (node.items ?? []).enumerated() {
+            let text = item.text ?? ""
+            guard let cut = text.firstIndex(where: { $0 == "=" }) ?? text.firstIndex(where: { $0 == ":" }),
+                cut > text.startIndex, text.index(after: cut) < text.endIndex
+            else {
+                invalid("\(path)[\(index)]", "HOST=ADDRESS", item)
+                continue
+            }
+            lines.append(line(String(text[..<cut]), String(text[text.index(after: cut)...]), item.mark))
+        }
+        return node.scalar == nil ? .list(lines, at: node.mark) : node
+    }
+}
+
+/// The options of a short volume.
+private struct MountOptions {
+    var readOnly = false
+    var noCopy = false
+    var propagation: String?
+    var selinux: String?
+    var consistency: String?
+    var unknown: [String] = []
+
+    init(_ options: [String]) {
+        for option in options {
+            switch option {
+            case "ro": readOnly = true
+            case "rw": readOnly = false
+            case "nocopy": noCopy = true
+            case "z", "Z": selinux = option
+            case "cached", "delegated", "consistent": consistency = option
+            case "private", "rprivate", "shared", "rshared", "slave", "rslave": propagation = option
+            default: unknown.append(option)
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import StackModel
+
+/// Brings a document into long form. Values of a wrong kind have been reported by the schema check and are left as
+/// they are; values of the right kind that mean nothing (`10y`, `99999:80`) are reported here.
+struct Canonicalizer {
+    let report: Report
+
+    func apply(to document: Node) -> Node { apply(to: document, canonicalTable, path: "") }
+
+    /// The long form of one service, for files of which only some services are of interest.
+    func applyService(_ service: Node, name: String) -> Node {
+        guard let table = canonicalTable.below(path: ["services", name]) else { return service }
+        return apply(to: service, table, path: "services.\(name)")
+    }
+
+    private func apply(to node: Node, _ table: PathTable<CanonicalRule>, path: String) -> Node {
+        if node.mergeTag == .reset { return node }
+        var result = node
+        if let rule = table.rule, !node.isNull { result = apply(rule, to: node, path) }
+        result.mergeTag = node.mergeTag
+        switch result.content {
+        case .scalar: break
+        case .sequence(let items):
+            guard let below = table.belowItem else { break }
+            let changed = items.enumerated().map { apply(to: $1, below, path: "\(path)[\($0)]") }
+            result.content = .sequence(changed)
+        case .mapping(let mapping):
+            result.content = .mapping(
+                mapping.mapValues { entry in
+                    guard let below = table.below(entry.key) else { return entry.value }
+                    let prefix = path.isEmpty ? "" : path + "."
+                    return apply(to: entry.value, below, path: prefix + entry.key)
+                })
+        }
+        return result
+    }
+
+    private func apply(_ rule: CanonicalRule, to node: Node, _ path: String) -> Node {
+        switch rule {
+        case .boolean: boolean(node, path)
+        case .integer: integer(node, path)
+        case .number: number(node, path)
+        case .bytes: bytes(node, path, unlimited: false)
+        case .bytesOrUnlimited: bytes(node, path, unlimited: true)
+        case .duration: duration(node, path)
+        case .octalMode: octalMode(node, path)
+        case .textItems: textItems(node)
+        case .stringList: stringList(node)
+        case .pairs: pairs(node, missing: { .string("", at: $0) })
+        case .environment: pairs(node, missing: { .null(at: $0) })
+        case .textMap: textMap(node)
+        case .command: command(node, path)
+        case .healthTest: healthTest(node, path)
+        case .ports: ports(node)
+        case .mounts: mounts(node)
+        case .fileMounts: fileMounts(node, path)
+        case .dependencies: dependencies(node)
+        case .attachments: attachments(node)
+        case .devices: devices(node, path)
+        case .extraHosts: extraHosts(node, path)
+        case .envFiles: envFiles(node)
+        case .build: build(node)
+        case .external: external(node, path)
+        case .gpus: gpus(node)
+        case .deviceCount: node.text == "all" ? .integer(-1, at: node.mark) : integer(node, path)
+        case .pullPolicy: node.text == "if_not_present" ? .string("missing", at: node.mark) : node
+        }
+    }
+
+    func invalid(_ path: String, _ expected: String, _ node: Node, hint: String? = nil) {
+        report.error(
+            "stack.value", "'\(path)' must be \(expected), found '\((node.text ?? "").prefix(60))'", at: node.mark,
+            hint: hint)
+    }
+
+    private func build(_ node: Node) -> Node {
+        node.scalar == nil ? node : .map(["context": node], at: node.mark)
+    }
+
+    private func gpus(_ node: Node) -> Node {
+        guard node.text == "all" else { return node }
+        return .list([.map(["count": .integer(-1, at: node.mark)], at: node.mark)], at: node.mark)
+    }
+
+    /// `external: {name: x}` of old files is `external: true` with a `name`.
+    private func external(_ node: Node, _ path: String) -> Node {
+        guard var mapping = node.mapping, let external = mapping["external"], external.mergeTag != .reset else {
+            return node
+        }
+        var result = node
+        if external.mapping != nil {
+            report.warnOnce(
+                path, "stack.obsolete", "'\(path).external.name' is obsolete", at: mapping.keyMark("external"),
+                hint: "write 'external: true' and 'name:' beside it")
+            if let name = external["name"], mapping["name"] == nil { mapping.set("name", to: name) }
+            mapping.set("external", to: .boolean(true, at: external.mark))
+        } else {
+            mapping.set("external", to: boolean(external, path + ".external"))
+        }
+        result.content = .mapping(mapping)
+        return result
+    }
+}
+

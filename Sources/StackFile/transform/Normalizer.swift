@@ -1,0 +1,105 @@
+import StackModel
+
+/// Fills in what is implied: the default network, dependencies behind `service:NAME` and links, names of resources.
+struct Normalizer {
+    let projectName: String
+
+    func apply(to document: Node) -> Node {
+        let services = document["services"] ?? .map([:], at: document.mark)
+        let enabled = Set(services.mapping?.keys ?? [])
+        let normal = services.mapEntries { service($0.value, enabled: enabled) }
+        var result = document.setting("services", to: normal)
+        if normal.entries.contains(where: { $0.value["networks"]?["default"] != nil }), result.at("networks", "default") == nil {
+            let networks = result["networks"].flatMap { $0.mapping == nil ? nil : $0 } ?? .map([:], at: document.mark)
+            result = result.setting("networks", to: networks.setting("default", to: .map([:], at: document.mark)))
+        }
+        result = prune(result)
+        for kind in ["networks", "volumes", "configs", "secrets"] {
+            guard let resources = result[kind] else { continue }
+            result = result.setting(kind, to: resources.mapEntries { resource($0) })
+        }
+        return result.setting("name", to: .string(projectName, at: result["name"]?.mark ?? document.mark))
+    }
+
+    private func service(_ node: Node, enabled: Set<String>) -> Node {
+        var service = node
+        if service["network_mode"] == nil, service["networks"]?.entries.isEmpty ?? true {
+            let none = Node.map(["default": .null(at: node.mark)], at: node.mark)
+            service = service.setting("networks", to: none)
+        }
+        if service["network_mode"] != nil, service["networks"]?.entries.isEmpty == true {
+            service = service.removing("networks")
+        }
+        return dependencies(of: service, enabled: enabled)
+    }
+
+    /// Declared dependencies with their defaults, without optional ones that are not there, and implied ones.
+    private func dependencies(of service: Node, enabled: Set<String>) -> Node {
+        var result = Mapping()
+        for entry in service["depends_on"]?.entries ?? [] {
+            let isRequired = entry.value["required"]?.flag ?? true
+            if !isRequired, !enabled.contains(entry.key) { continue }
+            let value = entry.value.setting("required", to: .boolean(isRequired, at: entry.value.mark))
+            result.set(entry.key, at: entry.keyMark, to: value)
+        }
+        for (name, restart, mark) in implied(by: service) where result[name] == nil {
+            let value = Node.map(
+                [
+                    "condition": .string("service_started", at: mark),
+                    "restart": restart ? .boolean(true, at: mark) : nil, "required": .boolean(true, at: mark),
+                ], at: mark)
+            result.set(name, at: mark, to: value)
+        }
+        if result.isEmpty { return service.removing("depends_on") }
+        let mark = service["depends_on"]?.mark ?? service.mark
+        return service.setting("depends_on", to: Node(.mapping(result), at: mark))
+    }
+
+    private func implied(by service: Node) -> [(name: String, restart: Bool, mark: SourceMark)] {
+        var result: [(String, Bool, SourceMark)] = []
+        for key in ["network_mode", "ipc", "pid"] {
+            guard let node = service[key], let text = node.text, text.hasPrefix("service:") else { continue }
+            result.append((String(text.dropFirst("service:".count)), true, node.mark))
+        }
+        for item in service["links"]?.items ?? [] {
+            guard let name = item.text?.split(separator: ":").first else { continue }
+            result.append((String(name), true, item.mark))
+        }
+        for item in service["volumes_from"]?.items ?? [] {
+            guard let text = item.text, !text.hasPrefix("container:"), let name = text.split(separator: ":").first
+            else { continue }
+            result.append((String(name), false, item.mark))
+        }
+        return result
+    }
+
+    /// Leaves out resources that no enabled service uses; they are never created.
+    private func prune(_ document: Node) -> Node {
+        var used: [String: Set<String>] = ["networks": [], "volumes": [], "configs": [], "secrets": []]
+        for entry in document["services"]?.entries ?? [] {
+            used["networks"]?.formUnion(entry.value["networks"]?.mapping?.keys ?? [])
+            for mount in entry.value["volumes"]?.items ?? [] where mount["type"]?.text == "volume" {
+                if let source = mount["source"]?.text { used["volumes"]?.insert(source) }
+            }
+            for kind in ["configs", "secrets"] {
+                used[kind]?.formUnion((entry.value[kind]?.items ?? []).compactMap { $0["source"]?.text })
+            }
+        }
+        var result = document
+        for (kind, names) in used {
+            guard let resources = document[kind] else { continue }
+            let kept = resources.mapEntries { names.contains($0.key) ? $0.value : nil }
+            result = kept.entries.isEmpty ? result.removing(kind) : result.setting(kind, to: kept)
+        }
+        return result
+    }
+
+    /// The resource with its engine name: its own, the key when external, else `<project>_<key>`.
+    private func resource(_ entry: Mapping.Entry) -> Node {
+        let node = entry.value.mapping == nil ? Node.map([:], at: entry.value.mark) : entry.value
+        if let name = node["name"]?.text, !name.isEmpty { return node }
+        let isExternal = node["external"]?.flag == true
+        return node.setting(
+            "name", to: .string(isExternal ? entry.key : "\(projectName)_\(entry.key)", at: entry.keyMark))
+    }
+}

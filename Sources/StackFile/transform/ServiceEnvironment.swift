@@ -1,0 +1,69 @@
+import StackModel
+
+/// Puts `env_file` under `environment`, `label_file` under `labels`, and takes variables without a value from the
+/// project's environment.
+struct ServiceEnvironment {
+    let environment: [String: String]
+    let files: EnvironmentFiles
+    let report: Report
+
+    func apply(to service: Node, name: String) -> Node {
+        var result = service
+        let inFiles = environmentFileValues(service)
+        if service["environment"] != nil || !inFiles.isEmpty {
+            result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
+        }
+        if let labelFiles = service["label_file"]?.items {
+            result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark))
+        }
+        return result.removing("env_file").removing("label_file")
+    }
+
+    /// Variables of the files, each with the mark of the line that names its file.
+    private func environmentFileValues(_ service: Node) -> [String: Node] {
+        var values: [String: Node] = [:]
+        for item in service["env_file"]?.items ?? [] {
+            guard let path = item["path"], let text = path.text else { continue }
+            let format = item["format"]?.text
+            if let format, format != "raw" {
+                report.error(
+                    "stack.value", "unknown environment file format '\(format)'", at: item["format"]?.mark,
+                    hint: "the only format is 'raw'")
+            }
+            let earlier = values.compactMapValues(\.text)
+            let read = files.load(
+                text, raw: format == "raw", required: item["required"]?.flag ?? true,
+                lookup: { environment[$0] ?? earlier[$0] }, at: path.mark)
+            for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
+        }
+        return values
+    }
+
+    private func merged(_ inFiles: [String: Node], _ explicit: Node?, _ mark: SourceMark) -> Node {
+        var result = Mapping()
+        for (key, value) in inFiles.sorted(by: { $0.key < $1.key }) { result.set(key, at: value.mark, to: value) }
+        for entry in explicit?.entries ?? [] {
+            if entry.key.last?.isWhitespace == true {
+                report.error("stack.value", "variable name '\(entry.key)' ends in white space", at: entry.keyMark)
+            }
+            let inherited = entry.value.isNull ? environment[entry.key] : nil
+            let value = inherited.map { Node.string($0, at: entry.value.mark) } ?? entry.value
+            result.set(entry.key, at: entry.keyMark, to: value)
+        }
+        return Node(.mapping(result), at: explicit?.mark ?? mark)
+    }
+
+    private func labels(_ files: [Node], _ explicit: Node?, _ mark: SourceMark) -> Node {
+        var result = Mapping()
+        for file in files {
+            guard let path = file.text else { continue }
+            let read = self.files.load(
+                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark)
+            for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {
+                result.set(key, at: file.mark, to: .string(value, at: file.mark))
+            }
+        }
+        for entry in explicit?.entries ?? [] { result.set(entry.key, at: entry.keyMark, to: entry.value) }
+        return Node(.mapping(result), at: explicit?.mark ?? mark)
+    }
+}

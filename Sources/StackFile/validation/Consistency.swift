@@ -1,0 +1,113 @@
+import StackModel
+
+/// Rules between different places of the merged stack (compose-go's `checkConsistency`), before normalising.
+struct Consistency {
+    let document: Node
+    /// All services by name, also those that profiles leave out.
+    let disabled: Set<String>
+    let report: Report
+
+    func check() {
+        for kind in ["networks", "volumes", "configs", "secrets"] { checkExternal(kind) }
+        checkSources()
+        for entry in document["services"]?.entries ?? [] {
+            ServiceConsistency(name: entry.key, service: entry.value, mark: entry.keyMark, whole: self).check()
+        }
+        checkContainerNames()
+        checkPublishedPorts()
+        checkCycles()
+    }
+
+    func names(_ kind: String) -> [String] { document[kind]?.mapping?.keys ?? [] }
+
+    private func checkExternal(_ kind: String) {
+        for entry in document[kind]?.entries ?? [] where entry.value["external"]?.flag == true {
+            for other in entry.value.entries where other.key != "external" && other.key != "name" {
+                if other.key.hasPrefix("x-") { continue }
+                report.error(
+                    "stack.conflict", "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning",
+                    at: other.keyMark, hint: "remove 'external' or '\(other.key)'")
+            }
+        }
+    }
+
+    private func checkSources() {
+        for (kind, keys) in [("configs", ["file", "environment", "content"]), ("secrets", ["file", "environment"])] {
+            for entry in document[kind]?.entries ?? [] {
+                if entry.value["external"]?.flag == true || entry.value["driver"] != nil { continue }
+                let given = keys.filter { entry.value[$0] != nil }
+                if given.count == 1 { continue }
+                let choice = keys.map { "'\($0)'" }.joined(separator: " or ")
+                report.error(
+                    given.isEmpty ? "stack.missing-key" : "stack.conflict",
+                    "'\(kind).\(entry.key)' needs exactly one of \(choice)",
+                    at: given.dropFirst().first.flatMap { entry.value.mapping?.keyMark($0) } ?? entry.keyMark)
+            }
+        }
+    }
+
+    private func checkContainerNames() {
+        var first: [String: String] = [:]
+        for entry in document["services"]?.entries ?? [] {
+            guard let node = entry.value["container_name"], let name = node.text else { continue }
+            if let other = first[name] {
+                report.error(
+                    "stack.conflict", "service '\(other)' has the container name '\(name)' already", at: node.mark)
+            }
+            first[name] = entry.key
+        }
+    }
+
+    private func checkPublishedPorts() {
+        var first: [String: (service: String, mark: SourceMark)] = [:]
+        for entry in document["services"]?.entries ?? [] {
+            for port in entry.value["ports"]?.items ?? [] {
+                guard let text = port["published"]?.text, let range = portRange(text), range.count == 1 else { continue }
+                let address = port["host_ip"]?.text ?? "0.0.0.0"
+                let key = "\(address):\(text)/\(port["protocol"]?.text ?? "tcp")"
+                if let other = first[key] {
+                    report.error(
+                        "stack.conflict", "host port \(key) is published by service '\(other.service)' already",
+                        at: port.mark, hint: "see \(other.mark); publish another port")
+                } else {
+                    first[key] = (entry.key, port.mark)
+                }
+            }
+        }
+    }
+
+    /// Finds a dependency cycle by walking depth first; reports the first one.
+    private func checkCycles() {
+        let services = document["services"]
+        var done: Set<String> = []
+        for start in (services?.mapping?.keys ?? []).sorted() where !done.contains(start) {
+            var path: [String] = [start]
+            var pending: [[String]] = [dependencies(of: start)]
+            while let next = pending.last?.first {
+                pending[pending.count - 1].removeFirst()
+                if let position = path.firstIndex(of: next) {
+                    let cycle = path[position...] + [next]
+                    let from = path[path.count - 1]
+                    report.error(
+                        "stack.cycle", "dependency cycle: \(cycle.joined(separator: " → "))",
+                        at: services?[from]?["depends_on"]?.mapping?.keyMark(next) ?? services?.mapping?.keyMark(from),
+                        hint: "remove one of these dependencies")
+                    return
+                }
+                if !done.contains(next), services?[next] != nil {
+                    path.append(next)
+                    pending.append(dependencies(of: next))
+                }
+                while pending.last?.isEmpty == true {
+                    pending.removeLast()
+                    done.insert(path.removeLast())
+                }
+            }
+            done.insert(start)
+        }
+    }
+
+    private func dependencies(of service: String) -> [String] {
+        (document.at("services", service, "depends_on")?.mapping?.keys ?? []).sorted()
+    }
+}

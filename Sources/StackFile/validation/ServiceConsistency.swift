@@ -1,0 +1,162 @@
+import StackModel
+
+/// The rules for one service.
+struct ServiceConsistency {
+    let name: String
+    let service: Node
+    let mark: SourceMark
+    let whole: Consistency
+
+    private var report: Report { whole.report }
+
+    func check() {
+        checkImage()
+        checkReferences()
+        checkNetworkMode()
+        checkScale()
+        checkTwins()
+        checkMountTargets()
+        checkNames()
+        checkHealth()
+    }
+
+    private func checkImage() {
+        if service["image"]?.text?.isEmpty == false { return }
+        if service["build"] != nil {
+            report.error(
+                "stack.missing-key", "service '\(name)' has no image, and building one is not supported yet",
+                at: service.mapping?.keyMark("build"), hint: "build the image beforehand and name it with 'image:'")
+        } else {
+            report.error(
+                "stack.missing-key", "service '\(name)' has neither an image nor a build context", at: mark,
+                hint: "add 'image:'")
+        }
+    }
+
+    private func checkReferences() {
+        for entry in service["networks"]?.entries ?? [] where entry.key != "default" {
+            reference(entry.key, in: "networks", "network", at: entry.keyMark)
+        }
+        for mount in service["volumes"]?.items ?? [] where mount["type"]?.text == "volume" {
+            guard let source = mount["source"], let text = source.text else { continue }
+            reference(text, in: "volumes", "volume", at: source.mark)
+        }
+        for (kind, noun) in [("configs", "config"), ("secrets", "secret")] {
+            for mount in service[kind]?.items ?? [] {
+                guard let source = mount["source"], let text = source.text else {
+                    report.error("stack.missing-key", "a \(noun) needs the key 'source'", at: mount.mark)
+                    continue
+                }
+                reference(text, in: kind, noun, at: source.mark)
+            }
+        }
+        for entry in service["depends_on"]?.entries ?? [] { checkDependency(entry.key, at: entry.keyMark) }
+    }
+
+    private func checkDependency(_ dependency: String, at mark: SourceMark) {
+        if whole.document.at("services", dependency) != nil { return }
+        if whole.disabled.contains(dependency) {
+            report.error(
+                "stack.reference", "service '\(name)' depends on '\(dependency)', which no active profile enables",
+                at: mark, hint: "activate its profile, or say 'required: false'")
+            return
+        }
+        reference(dependency, in: "services", "service", at: mark)
+    }
+
+    private func reference(_ key: String, in kind: String, _ noun: String, at mark: SourceMark) {
+        if whole.document.at(kind, key) != nil { return }
+        let known = whole.names(kind)
+        let suggestion = nearest(key, in: known).map { "did you mean '\($0)'?" }
+        let declare = noun == "service" ? nil : "declare it under the top-level '\(kind):'"
+        report.error(
+            "stack.reference", "service '\(name)' refers to undefined \(noun) '\(key)'", at: mark,
+            hint: suggestion ?? declare)
+    }
+
+    private func checkNetworkMode() {
+        guard let node = service["network_mode"], let mode = node.text else { return }
+        if let networks = service["networks"], !networks.entries.contains(where: { $0.key == "default" && $0.value.isNull && networks.entries.count == 1 }) {
+            report.error(
+                "stack.conflict", "service '\(name)' has both 'network_mode' and 'networks'",
+                at: service.mapping?.keyMark("networks"), hint: "remove one of the two")
+        }
+        let known = ["none", "host", "bridge", "default"]
+        guard !known.contains(mode), !mode.hasPrefix("service:"), !mode.hasPrefix("container:") else { return }
+        report.error(
+            "stack.value", "network mode '\(mode)' is not none, host, service:NAME or container:NAME", at: node.mark,
+            hint: "to join a network, list it under 'networks:'")
+    }
+
+    private func checkScale() {
+        let deployed = service.at("deploy", "replicas")
+        if let scale = service["scale"], let replicas = deployed, scale.wholeNumber != replicas.wholeNumber {
+            report.error(
+                "stack.conflict", "'scale' and 'deploy.replicas' of service '\(name)' differ", at: scale.mark,
+                hint: "keep one of the two")
+        }
+        guard let node = deployed ?? service["scale"], let count = node.wholeNumber else { return }
+        if count < 0 || count > Self.replicasMax {
+            report.error("stack.value", "the number of replicas must be 0 to \(Self.replicasMax)", at: node.mark)
+        } else if count > 1, let fixed = service["container_name"] {
+            report.error(
+                "stack.conflict", "service '\(name)' has \(count) replicas but one 'container_name'", at: fixed.mark,
+                hint: "remove 'container_name', or run one replica")
+        }
+    }
+
+    /// Replicas of one service.
+    static let replicasMax: Int64 = 10_000
+
+    private func checkTwins() {
+        let twins: [(String, [String])] = [
+            ("cpus", ["limits", "cpus"]), ("mem_limit", ["limits", "memory"]),
+            ("mem_reservation", ["reservations", "memory"]), ("pids_limit", ["limits", "pids"]),
+        ]
+        for (key, path) in twins {
+            guard let own = service[key], let deployed = service.at("deploy", "resources", path[0], path[1]),
+                own.text != deployed.text
+            else { continue }
+            report.error(
+                "stack.conflict",
+                "'\(key)' and 'deploy.resources.\(path.joined(separator: "."))' of service '\(name)' differ",
+                at: own.mark, hint: "keep one of the two")
+        }
+    }
+
+    private func checkMountTargets() {
+        var seen: Set<String> = []
+        let tmpfs = (service["tmpfs"]?.items ?? []).map { ($0.text?.split(separator: ":").first.map(String.init), $0.mark) }
+        let volumes = (service["volumes"]?.items ?? []).map { ($0["target"]?.text, $0["target"]?.mark ?? $0.mark) }
+        for (target, mark) in volumes + tmpfs {
+            guard let target, !target.isEmpty else {
+                report.error("stack.missing-key", "a mount needs the key 'target'", at: mark)
+                continue
+            }
+            if !target.hasPrefix("/") {
+                report.error("stack.value", "mount target '\(target)' must be an absolute path", at: mark)
+            } else if !seen.insert(PathText.clean(target)).inserted {
+                report.error("stack.conflict", "service '\(name)' mounts twice on '\(target)'", at: mark)
+            }
+        }
+    }
+
+    private func checkNames() {
+        guard let node = service["container_name"], let text = node.text else { return }
+        let isValid = text.utf8.count > 1 && isResourceName(text) && !".-_".contains(text.first ?? "-")
+        if !isValid {
+            report.error(
+                "stack.name", "'\(text)' is not a valid container name", at: node.mark,
+                hint: "use two or more letters, digits, '.', '_' and '-', starting with a letter or a digit")
+        }
+    }
+
+    private func checkHealth() {
+        guard let health = service["healthcheck"] else { return }
+        if health["start_interval"] != nil, health["start_period"] == nil {
+            report.error(
+                "stack.missing-key", "'start_interval' needs 'start_period' beside it",
+                at: health.mapping?.keyMark("start_interval"))
+        }
+    }
+}

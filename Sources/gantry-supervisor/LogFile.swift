@@ -1,0 +1,58 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SupervisorPlan
+
+/// The container's log: appended to, rotated by size, never a reason to hold the container up.
+struct LogFile {
+    private static let mode: mode_t = 0o640
+
+    private let plan: LogPlan
+    private var descriptor: Int32
+    private var byteCount: UInt64
+
+    init(_ plan: LogPlan) throws(SystemError) {
+        self.plan = plan
+        (descriptor, byteCount) = try Self.open(plan.path)
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> (Int32, UInt64) {
+        let file = try FileDescriptor.open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, mode: mode)
+        let raw = file.raw
+        var status = stat()
+        try check("fstat", path: path) { fstat(raw, &status) }
+        return (file.take(), UInt64(max(status.st_size, 0)))
+    }
+
+    /// Writes whole records. On a full disk they are dropped, and a half-written one is cut off again.
+    mutating func append(_ records: [UInt8]) {
+        if plan.byteCountMax > 0, byteCount > 0, byteCount + UInt64(records.count) > plan.byteCountMax { rotate() }
+        guard descriptor >= 0 else { return }
+        var offset = 0
+        while offset < records.count {
+            let count = records.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset) }
+            if count > 0 {
+                offset += count
+            } else if errno != EINTR {
+                if offset > 0 { ftruncate(descriptor, off_t(byteCount)) }
+                return
+            }
+        }
+        byteCount += UInt64(records.count)
+    }
+
+    /// `container.log` becomes `.1`, `.1` becomes `.2`, …; the oldest goes. Nothing is written to a renamed file, so a
+    /// reader that sees a new file can finish the old one.
+    private mutating func rotate() {
+        for number in stride(from: Int(plan.files) - 1, to: 0, by: -1) {
+            rename(number == 1 ? plan.path : "\(plan.path).\(number - 1)", "\(plan.path).\(number)")
+        }
+        if plan.files <= 1 { unlink(plan.path) }
+        close(descriptor)
+        do {
+            (descriptor, byteCount) = try Self.open(plan.path)
+        } catch {
+            (descriptor, byteCount) = (-1, 0)
+        }
+    }
+}

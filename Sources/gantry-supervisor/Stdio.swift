@@ -1,0 +1,86 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SupervisorPlan
+
+/// The supervisor's ends of the process's standard streams; -1 for what it has not.
+struct Stdio {
+    var stdin: Int32 = -1
+    var stdout: Int32 = -1
+    var stderr: Int32 = -1
+    /// Master side of the terminal, in place of the three.
+    var terminal: Int32 = -1
+}
+
+/// The process's ends, and what else crosses into the child.
+struct ChildDescriptors {
+    /// Descriptors 0, 1 and 2 to be; unused with a terminal.
+    var stdin: Int32 = -1
+    var stdout: Int32 = -1
+    var stderr: Int32 = -1
+    /// The child sends its terminal's master over this.
+    var terminalSocket: Int32 = -1
+    /// Reports of the set-up; closes when the program is executed.
+    var report: Int32 = -1
+}
+
+/// Both sides of everything between supervisor and child, before the clone.
+struct Channels {
+    var stdio = Stdio()
+    var child = ChildDescriptors()
+    /// Read end of the child's report pipe.
+    var report: Int32 = -1
+    private var terminalSocket: Int32 = -1
+
+    init(_ process: ProcessPlan) throws(SystemError) {
+        (report, child.report) = try Descriptors.pipe()
+        if process.terminal {
+            var ends: [Int32] = [-1, -1]
+            try check("socketpair") {
+                socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends)
+            }
+            (terminalSocket, child.terminalSocket) = (ends[0], ends[1])
+            return
+        }
+        (stdio.stdout, child.stdout) = try Descriptors.pipe()
+        (stdio.stderr, child.stderr) = try Descriptors.pipe()
+        try Descriptors.setNonBlocking(stdio.stdout)
+        try Descriptors.setNonBlocking(stdio.stderr)
+        if process.stdinOpen {
+            (child.stdin, stdio.stdin) = try Descriptors.pipe()
+            try Descriptors.setNonBlocking(stdio.stdin)
+        }
+    }
+
+    /// In the supervisor, after the clone.
+    mutating func closeChildEnds() {
+        for descriptor in [child.stdin, child.stdout, child.stderr, child.terminalSocket, child.report]
+        where descriptor >= 0 {
+            close(descriptor)
+        }
+        child = ChildDescriptors()
+    }
+
+    /// Waits until the child has executed its program or given up, passing warnings on to the engine.
+    mutating func awaitExecution(forwardingTo engine: Int32) throws(SetupFailure) {
+        if terminalSocket >= 0 {
+            let master = gantry_receive_descriptor(terminalSocket)
+            close(terminalSocket)
+            terminalSocket = -1
+            stdio.terminal = master
+            if master >= 0 {
+                try step("set up the terminal") { () throws(SystemError) in try Descriptors.setNonBlocking(master) }
+            }
+        }
+        let pipe = FileDescriptor(owning: report)
+        report = -1
+        let bytes = try step("start") { () throws(SystemError) in try pipe.readAll(byteCountMax: 1 << 20) }
+        guard let reports = try? StartReport.parse(bytes) else {
+            throw SetupFailure(step: "start", code: EPROTO, text: "the child's report is malformed")
+        }
+        for report in reports {
+            if case .failed(let failure) = report { throw failure }
+            Report.send(report, to: engine)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import EngineClient
+import EngineWire
+import StackFile
+import StackModel
+
+struct ReconcileCommand: ParsableCommand {
+    enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
+
+    static let configuration = CommandConfiguration(
+        commandName: "reconcile", abstract: "Plan, apply, and wait until the stack is as it should be.",
+        usage: "gantry reconcile [<global options>] [<options>]",
+        discussion: """
+            For scripts and CI: exit code 0 when the stack has converged, 1 when it
+            has not, 2 when the command line is wrong. With -p and without a stack
+            file it is the stack as the engine knows it.
+            """)
+
+    @OptionGroup(visibility: .hidden) var global: GlobalOptions
+    @OptionGroup(visibility: .hidden) var file: FileOptions
+
+    @Option(help: "How long to wait: seconds, or as in 1m30s.")
+    var waitTimeout: TimeSpan?
+
+    @Flag(help: "Also remove containers of services that the stack file no longer has.")
+    var removeOrphans = false
+
+    @Option(help: "Form of the output.")
+    var format = Format.text
+
+    func run() throws {
+        let session = Session(global, file)
+        let target = try session.target(services: [])
+        let client = try session.engine()
+        var request = ApplyRequest(stack: target.stack)
+        request.removeOrphans = removeOrphans
+        let plan = try client.plan(stack: target.name, request)
+        try session.show(plan.warnings)
+        if format == .text {
+            try session.output.write(
+                renderPlan(plan, folder: session.workingDirectory, color: session.output.color))
+        }
+        request.wait = true
+        request.waitTimeout = waitTimeout?.nanoseconds
+        try apply(request, plan, client, session)
+    }
+
+    private func apply(_ request: ApplyRequest, _ plan: PlanReply, _ client: EngineClient, _ session: Session) throws {
+        let beginning = monotonicNow()
+        let mode = session.progressMode == .tty && global.progress == nil ? ProgressMode.plain : session.progressMode
+        do {
+            let changes = try session.complete(client.apply(stack: plan.stack, request), mode: mode)
+            try conclude(plan, changes: changes, since: beginning, failures: [], session)
+        } catch {
+            guard let ending = failure(for: error) else { throw error }
+            try conclude(plan, changes: nil, since: beginning, failures: ending.diagnostics, session)
+            throw ending
+        }
+    }
+
+    private func conclude(
+        _ plan: PlanReply, changes: Int?, since beginning: Int64, failures: [Diagnostic], _ session: Session
+    ) throws {
+        let milliseconds = (monotonicNow() - beginning) / 1_000_000
+        switch format {
+        case .text: try session.output.write(conclusion(plan.stack, changes: changes, milliseconds: milliseconds))
+        case .json:
+            let result = JSONText.object([
+                ("stack", .string(plan.stack)), ("converged", .bool(changes != nil)),
+                ("changes", .number(changes ?? 0)), ("milliseconds", .number(milliseconds)), ("plan", planJSON(plan)),
+                ("errors", .array(failures.map(diagnosticJSON))),
+            ])
+            try session.output.write(result.text + "\n")
+        }
+    }
+}
+
+/// The last line of `reconcile`. `changes`: `nil` when it failed.
+func conclusion(_ stack: String, changes: Int?, milliseconds: Int64) -> String {
+    let tenths = milliseconds / 100
+    let time = "\(tenths / 10).\(tenths % 10) s"
+    guard let changes else { return "Stack \(stack) has not converged after \(time).\n" }
+    return "Stack \(stack) has converged: \(changes) change\(changes == 1 ? "" : "s") in \(time).\n"
+}
+
+/// A stack that a command means: with its file, or only by the name that the engine knows it by.
+struct StackTarget {
+    var name: String
+    var stack: Stack?
+}
+
+extension Session {
+    func target(services: [String]) throws -> StackTarget {
+        if !hasStackFile, let name = try explicitProjectName() { return StackTarget(name: name, stack: nil) }
+        let stack = try loadStack(services: services).stack
+        return StackTarget(name: stack.name, stack: stack)
+    }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import EngineClient
+import EngineWire
+import Glibc
+import LinuxSystem
+import StackFile
+import StackModel
+
+struct UpCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up", abstract: "Create and start a stack, or bring it up to date.",
+        usage: "gantry up [<global options>] [<options>] [<service> ...]")
+
+    @OptionGroup(visibility: .hidden) var global: GlobalOptions
+    @OptionGroup(visibility: .hidden) var file: FileOptions
+
+    @Flag(name: [.short, .customLong("detach")], help: "Do not stay and show logs.")
+    var detach = false
+
+    @Flag(help: "Wait until services are running and healthy; implies --detach.")
+    var wait = false
+
+    @Option(help: "How long to wait: seconds, or as in 1m30s.")
+    var waitTimeout: TimeSpan?
+
+    @Option(name: .customLong("scale"), help: "Number of containers of a service, SERVICE=N; may be repeated.")
+    var scales: [ServiceScale] = []
+
+    @Flag(help: "Replace containers even when nothing has changed.")
+    var forceRecreate = false
+
+    @Flag(help: "Keep containers even when something has changed.")
+    var noRecreate = false
+
+    @Flag(help: "Remove containers of services that the stack file no longer has.")
+    var removeOrphans = false
+
+    @Flag(help: "Create containers, but do not start them.")
+    var noStart = false
+
+    @Flag(name: .customLong("no-deps"), help: "Leave the services alone that the named ones depend on.")
+    var noDependencies = false
+
+    @Option(name: [.short, .long], help: "Seconds that containers get to stop.")
+    var timeout: Int?
+
+    @Flag(help: "No colours in logs.")
+    var noColor = false
+
+    @Flag(help: "No names before the lines of logs.")
+    var noLogPrefix = false
+
+    @Flag(help: "Times before the lines of logs.")
+    var timestamps = false
+
+    @Argument(help: "Services to start, with what they depend on; all when none is named.")
+    var services: [String] = []
+
+    func validate() throws {
+        if forceRecreate, noRecreate {
+            throw ValidationError("--force-recreate and --no-recreate contradict each other")
+        }
+    }
+
+    func run() throws {
+        let session = Session(global, file)
+        let stack = try session.loadStack(services: services).stack
+        var request = ApplyRequest(stack: stack, services: services, scale: try scaleMap(scales))
+        request.forceRecreate = forceRecreate
+        request.noRecreate = noRecreate
+        request.removeOrphans = removeOrphans
+        request.noStart = noStart
+        request.noDependencies = noDependencies
+        request.wait = wait
+        request.waitTimeout = waitTimeout?.nanoseconds
+        let client = try session.engine()
+        if detach || wait || noStart {
+            try session.complete(client.apply(stack: stack.name, request))
+            return
+        }
+        try stay(session, client, request, stack: stack.name)
+    }
+
+    private func stay(_ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String) throws {
+        let beginning = wallClockNow()
+        let signals = try SignalSource(endingSignals)
+        let foreground = ForegroundStack(
+            session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
+            signals: signals)
+        switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
+        case .done: break
+        case .failed(let diagnostics): throw CommandFailure(diagnostics)
+        case .interrupted: try foreground.stop(logs: nil)
+        }
+        let style = LogStyle(
+            prefix: !noLogPrefix, color: session.output.color && !noColor, terminal: session.output.isTerminal)
+        let logs = try LogFollower(
+            client: client, stack: stack, services: services,
+            selection: LogSelection(follow: true, timestamps: timestamps, since: beginning.unixText), style: style,
+            console: session.output, saysEnds: true)
+        try foreground.showLogs(logs)
+    }
+}

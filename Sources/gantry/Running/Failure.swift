@@ -1,0 +1,109 @@
+import ArgumentParser
+import EngineClient
+import EngineWire
+import LinuxSystem
+import StackFile
+import StackModel
+
+/// Ends a command: what is said, and with which code.
+struct CommandFailure: Error, Equatable {
+    var diagnostics: [Diagnostic]
+    var exitCode: Int32
+
+    init(_ diagnostics: [Diagnostic], exitCode: Int32 = 1) {
+        self.diagnostics = diagnostics
+        self.exitCode = exitCode
+    }
+
+    init(code: String, _ message: String, hint: String? = nil, exitCode: Int32 = 1) {
+        self.init([Diagnostic(code: code, message, hint: hint)], exitCode: exitCode)
+    }
+
+    /// The command line is wrong.
+    static func usage(_ message: String, hint: String? = nil) -> CommandFailure {
+        CommandFailure(code: "usage", message, hint: hint, exitCode: 2)
+    }
+
+    /// Ctrl-C: what was to be said has been said.
+    static let interrupted = CommandFailure([], exitCode: 130)
+}
+
+/// What a user is told about an error, whatever room it comes from; `nil`: it is the parser's.
+func failure(for error: any Error) -> CommandFailure? {
+    switch error {
+    case let error as CommandFailure: error
+    case let error as ExitCode: CommandFailure([], exitCode: error.rawValue)
+    case let error as StackFileError: CommandFailure(error.diagnostics)
+    case let error as Diagnostic: CommandFailure([error])
+    case let error as EngineClientError: CommandFailure(diagnostics(for: error))
+    case let error as EngineHostError: CommandFailure([diagnostic(for: error)], exitCode: 2)
+    case let error as SystemError: CommandFailure(code: "system", "\(error)")
+    default: nil
+    }
+}
+
+private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
+    switch error {
+    case .notRunning(let socket):
+        return [
+            Diagnostic(
+                code: "engine.not-running", "the engine is not running: nothing answers on \(socket)",
+                hint: "start it with `gantry engine`, or unset GANTRY_NO_AUTOSTART to have it started when needed")
+        ]
+    case .denied(let socket):
+        return [
+            Diagnostic(
+                code: "engine.denied", "no permission to talk to the engine on \(socket)",
+                hint: "run the command as root (sudo), or as a member of the group that owns the socket")
+        ]
+    case .system(let error): return [Diagnostic(code: "engine.connection", "talking to the engine failed: \(error)")]
+    case .malformed(let fault):
+        return [
+            Diagnostic(
+                code: "engine.protocol", "what answers on the socket does not speak HTTP as it should (\(fault))",
+                hint: "check with --host, GANTRY_HOST and DOCKER_HOST that the socket is the engine's")
+        ]
+    case .cut:
+        return [
+            Diagnostic(
+                code: "engine.cut", "the engine closed the connection before it had answered",
+                hint: "it may have been restarted: try again, and look at its log when that does not help")
+        ]
+    case .unexpectedAnswer(let what):
+        return [
+            Diagnostic(
+                code: "engine.protocol", "\(what) could not be read",
+                hint: "client and engine may be of different versions: see `gantry version`")
+        ]
+    case .refused(let status, let reply):
+        if reply.diagnostics.contains(where: { $0.severity == .error }) { return reply.diagnostics }
+        return reply.diagnostics + [Diagnostic(code: "engine.\(status)", reply.message)]
+    }
+}
+
+private func diagnostic(for error: EngineHostError) -> Diagnostic {
+    let hint = "a host is written unix:///path/to/gantry.sock"
+    return switch error {
+    case .noScheme(let text): Diagnostic(code: "host.invalid", "host '\(text)' has no scheme", hint: hint)
+    case .unsupportedScheme(let scheme):
+        Diagnostic(code: "host.unsupported", "hosts of the kind \(scheme):// are not supported", hint: hint)
+    case .relativePath(let text):
+        Diagnostic(code: "host.invalid", "host '\(text)' has no absolute path", hint: hint)
+    case .pathTooLong(let path):
+        Diagnostic(
+            code: "host.invalid", "socket path '\(path)' is longer than \(EngineHost.pathByteCountMax) bytes",
+            hint: "the kernel takes no longer one: choose a shorter path")
+    }
+}
+
+/// A diagnostic that is safe on a terminal.
+func harmlessDiagnostic(_ diagnostic: Diagnostic) -> Diagnostic {
+    var safe = diagnostic
+    safe.message = harmless(diagnostic.message, .paragraphs)
+    safe.hint = diagnostic.hint.map { harmless($0, .paragraphs) }
+    safe.sourceLine = diagnostic.sourceLine.map { harmless($0, .paragraphs) }
+    if let source = diagnostic.source {
+        safe.source = SourceMark(file: harmless(source.file), line: source.line, column: source.column)
+    }
+    return safe
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+
+enum ProgressMode: String, CaseIterable, ExpressibleByArgument { case auto, tty, plain, quiet, json }
+enum AnsiMode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case table, json }
+
+/// Options that every command takes, before or after its name.
+struct GlobalOptions: ParsableArguments {
+    @Option(name: [.customShort("p"), .customLong("project-name")], help: "Project name.")
+    var projectName: String?
+
+    @Option(help: "Folder that relative paths start from (default: the first stack file's).")
+    var projectDirectory: String?
+
+    @Option(name: .customLong("profile"), help: "Profile to enable; may be repeated.")
+    var profiles: [String] = []
+
+    @Option(name: .customLong("env-file"), help: "File with variables for the stack file; may be repeated.")
+    var envFiles: [String] = []
+
+    @Option(name: [.customShort("H"), .customLong("host")], help: "The engine's socket, unix:///path.")
+    var host: String?
+
+    @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
+    var progress: ProgressMode?
+
+    @Option(help: "When to use colours and cursor movement: auto, always, never.")
+    var ansi: AnsiMode?
+
+    @Flag(help: "Treat what the stack file says and Gantry does not do as an error.")
+    var strict = false
+}
+
+/// The stack files.
+protocol StackFileOptions {
+    var files: [String] { get }
+}
+
+struct FileOptions: ParsableArguments, StackFileOptions {
+    @Option(name: [.customShort("f"), .customLong("file")], help: "Stack file; may be repeated, later ones override.")
+    var files: [String] = []
+}
+
+/// For commands whose `-f` means something else.
+struct LongFileOptions: ParsableArguments, StackFileOptions {
+    @Option(name: .customLong("file"), help: "Stack file; may be repeated, later ones override.")
+    var files: [String] = []
+}
+
+/// One option that may stand before the name of the subcommand.
+private struct GlobalOption {
+    var short: Character?
+    var long: String
+    var takesValue = true
+}
+
+private let globalOptions = [
+    GlobalOption(short: "f", long: "--file"), GlobalOption(short: "p", long: "--project-name"),
+    GlobalOption(short: "H", long: "--host"), GlobalOption(long: "--project-directory"),
+    GlobalOption(long: "--profile"), GlobalOption(long: "--env-file"), GlobalOption(long: "--progress"),
+    GlobalOption(long: "--ansi"), GlobalOption(long: "--strict", takesValue: false),
+]
+
+/// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so
+/// `gantry -f a.yaml logs -f` means what it means with Docker Compose. Nothing is left when there is no subcommand.
+func moveGlobalOptions(_ arguments: [String]) -> [String] {
+    var moved: [String] = []
+    var index = 0
+    while index < arguments.count {
+        let argument = arguments[index]
+        guard argument.hasPrefix("-"), argument != "-", argument != "--" else {
+            // `help` has no options of its own.
+            let rest = arguments[(index + 1)...]
+            return argument == "help" ? [argument] + rest : [argument] + moved + rest
+        }
+        guard let (option, inlineValue) = globalOption(argument) else { return Array(arguments[index...]) }
+        moved.append(option.long)
+        index += 1
+        if let inlineValue {
+            moved.append(inlineValue)
+        } else if option.takesValue {
+            // The value is missing: the parser says so.
+            guard index < arguments.count else { return moved }
+            moved.append(arguments[index])
+            index += 1
+        }
+    }
+    return []
+}
+
+private func globalOption(_ argument: String) -> (GlobalOption, value: String?)? {
+    for option in globalOptions {
+        if argument == option.long { return (option, nil) }
+        if option.takesValue, argument.hasPrefix(option.long + "=") {
+            return (option, String(argument.dropFirst(option.long.count + 1)))
+        }
+        guard let short = option.short, argument.hasPrefix("-\(short)") else { continue }
+        let rest = argument.dropFirst(2)
+        if rest.isEmpty { return (option, nil) }
+        return (option, String(rest.hasPrefix("=") ? rest.dropFirst() : rest))
+    }
+    return nil
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs a command in a private copy of this host: its own network, mount, process and cgroup namespaces, with only `lo`
+# up, an empty nft ruleset, and the host's file systems. When the command ends, all it started and made in there ends
+# with it, whatever state it was in. Used by tests and benchmarks; needs root.
+#
+#   private_host.sh COMMAND [ARGUMENT...]
+set -euo pipefail
+
+# Mount points of cgroup file systems, with type and options: `/sys/fs/cgroup/memory cgroup rw,memory`.
+cgroup_mounts() {
+    awk '{ for (i = 7; i <= NF && $i != "-"; i++); if ($(i + 1) ~ /^cgroup2?$/) print $5, $(i + 1), $(i + 3) }' \
+        /proc/self/mountinfo
+}
+
+if [ "${1:-}" = --inside ]; then
+    shift
+    while read -r point type options; do
+        umount "$point"
+        # The new mount shows our own cgroup as the root.
+        if [ "$type" = cgroup2 ]; then
+            mount -t cgroup2 cgroup2 "$point"
+            # Controllers can be given to children only by a cgroup that holds no process itself.
+            mkdir -p "$point/init"
+            echo 0 > "$point/init/cgroup.procs"
+            for controller in $(cat "$point/cgroup.controllers"); do
+                echo "+$controller" > "$point/cgroup.subtree_control"
+            done
+        else
+            mount -t cgroup -o "${options#rw,}" cgroup "$point"
+        fi
+    done < <(cgroup_mounts)
+    ip link set lo up
+    # The first process of a process namespace must reap what is orphaned, so it is this shell, not the command.
+    "$@" &
+    wait $!
+    exit
+fi
+
+[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2; }
+name=gantry-private-$$
+
+remove_cgroups() {
+    local point folder
+    while read -r point _; do
+        [ -d "$point/$name" ] || continue
+        # Everything inside was killed with the process namespace; its end may take a moment.
+        for _ in $(seq 50); do
+            find "$point/$name" -depth -type d -exec rmdir {} + 2>/dev/null || true
+            [ -d "$point/$name" ] || break
+            sleep 0.1
+        done
+    done < <(cgroup_mounts)
+}
+trap remove_cgroups EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+while read -r point _; do
+    mkdir "$point/$name"
+    # cgroup v1: a cpuset without processors takes no process.
+    for file in cpuset.cpus cpuset.mems; do
+        [ ! -e "$point/$file" ] || [ ! -e "$point/$name/$file" ] || cat "$point/$file" > "$point/$name/$file" || true
+    done
+done < <(cgroup_mounts)
+
+status=0
+(
+    while read -r point _; do echo "$BASHPID" > "$point/$name/cgroup.procs"; done < <(cgroup_mounts)
+    exec unshare --cgroup --net --mount --propagation private --pid --fork --kill-child --mount-proc \
+        "$0" --inside "$@"
+) || status=$?
+exit $status

@@ -1,0 +1,91 @@
+"""The engine is killed at bad moments."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import GANTRY, EngineCase, wait_until
+
+STACK = """
+    services:
+      box:
+        image: busybox
+        command: ["sh", "-c", "i=0; while true; do i=$$((i+1)); echo line $$i; sleep 0.05; done"]
+        stop_grace_period: 0s
+        deploy: {replicas: 8}
+    """
+
+
+class CrashTest(EngineCase):
+    def test_containers_and_logs_survive_the_engine(self):
+        folder = self.stack(STACK.replace("replicas: 8", "replicas: 2"), "survive")
+        self.gantry_ok("up", "-d", folder=folder)
+        before = self.pids(folder)
+        time.sleep(0.3)
+        self.kill_engine()
+        time.sleep(0.5)
+        for pid in before.values():
+            os.kill(pid, 0)
+        self.start_engine()
+        self.assertEqual(self.pids(folder), before)
+        lines = [line for line in self.gantry_ok("logs", "--no-log-prefix", "--no-color", folder=folder)
+                 .stdout.splitlines() if line]
+        numbers = sorted(int(line.split()[1]) for line in lines)
+        self.assertGreater(numbers[-1], 12)
+        for number in range(1, numbers[-1]):
+            self.assertEqual(numbers.count(number), 2, f"line {number}")
+        self.assertEqual(self.gantry_ok("exec", "-T", "box", "echo", "yes", folder=folder).stdout, "yes\n")
+        self.gantry_ok("down", "-t", "0", folder=folder)
+
+    def test_exit_code_of_a_container_that_ended_without_an_engine(self):
+        folder = self.stack("""
+            services:
+              box: {image: busybox, command: ["sh", "-c", "sleep 1; exit 9"]}
+            """, "ended")
+        self.gantry_ok("up", "-d", folder=folder)
+        self.kill_engine()
+        time.sleep(1.5)
+        self.start_engine()
+        row = self.ps(folder, "-a")[0]
+        self.assertEqual((row["State"], row["ExitCode"]), ("exited", 9))
+        self.gantry_ok("down", folder=folder)
+
+    def test_killed_in_the_middle_of_up(self):
+        for delay in (0.005, 0.02, 0.05, 0.1):
+            with self.subTest(delay=delay):
+                folder = self.stack(STACK, "middle")
+                up = subprocess.Popen([GANTRY, "up", "-d"], cwd=folder, env=self.environment(),
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                time.sleep(delay)
+                self.kill_engine()
+                up.wait(timeout=20)
+                self.start_engine()
+                self.gantry_ok("up", "-d", folder=folder)
+                rows = self.ps(folder, "-a")
+                self.assertEqual([row["Name"] for row in rows], [f"middle-box-{n}" for n in range(1, 9)])
+                self.assertEqual({row["State"] for row in rows}, {"running"})
+                self.assertIn("No changes", self.gantry_ok("plan", folder=folder).stdout)
+                self.gantry_ok("down", "-t", "0", folder=folder)
+                self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
+                self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
+
+    def test_killed_in_the_middle_of_down(self):
+        folder = self.stack(STACK, "falling")
+        self.gantry_ok("up", "-d", folder=folder)
+        down = subprocess.Popen([GANTRY, "down", "-t", "0"], cwd=folder, env=self.environment(),
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.05)
+        self.kill_engine()
+        down.wait(timeout=20)
+        self.start_engine()
+        self.gantry_ok("down", "-t", "0", folder=folder)
+        self.assertEqual(self.ps(folder, "-a"), [])
+        self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
