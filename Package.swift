@@ -116,7 +116,9 @@ let package = Package(
         tests("ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
-        tests("EngineTests", ["Engine", "EngineWire", "Reconciler", "StackModel", "LinuxSystem"]),
+        tests(
+            "EngineTests",
+            ["Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux"]),
         tests("CommandTests", ["gantry", "EngineWire", "StackModel"]),
         tests("TidyTests", []),
     ]

@@ -71,7 +71,7 @@ extension Engine {
             throw .containerNotRunning(instance.containerID)
         }
         execs[id]?.startedAt = Clock.now()
-        let request = execRequest(container.stored, instance.request)
+        let request = try execRequest(container.stored, instance.request)
         do throws(EngineError) {
             let session = try await onRuntime(of: container.stored.name) { runtime throws(RuntimeError) in
                 try runtime.execute(request)
@@ -82,7 +82,8 @@ extension Engine {
             execs[id]?.pid = Int(session.pid)
             return attached
         } catch {
-            if case .runtime(let failure, _) = error { execs[id]?.exitCode = failure.exitCode }
+            if case .runtime(let failure, _) = error { execs[id]?.exitCode = Int(failure.conventionalExitCode ?? 128)
+            }
             throw error
         }
     }
@@ -116,11 +117,26 @@ extension Engine {
     }
 
     /// Suspends until the container is not running, and returns its exit code.
-    public func waitForEnd(_ reference: String) async throws(EngineError) -> Int {
+    ///
+    /// - Parameter nextExit: for one that has not been started yet: wait for the end of its first run, or for the
+    ///   failure to start it.
+    public func waitForEnd(_ reference: String, nextExit: Bool) async throws(EngineError) -> Int {
+        if let code = lastExitCodes[reference] { return code }
         let id = try container(reference).stored.id
+        if nextExit, let container = containers[id], container.process == nil, container.stored.exit == nil {
+            await waitForNews(of: id)
+        }
         let generation = containers[id]?.generation
         while containers[id]?.process != nil, containers[id]?.generation == generation { await waitForExit(id) }
-        return containers[id]?.stored.exit?.code ?? lastExitCodes[id] ?? 0
+        return lastExitCodes[id] ?? containers[id]?.stored.exit?.code ?? 0
+    }
+
+    /// Suspends until the waiters of the container's end are released, whether it runs now or not.
+    private func waitForNews(of id: String) async {
+        await withCheckedContinuation { continuation in
+            guard containers[id] != nil else { return continuation.resume() }
+            containers[id]?.exitWaiters.append(continuation)
+        }
     }
 
     public func signal(_ reference: String, _ name: String) async throws(EngineError) {

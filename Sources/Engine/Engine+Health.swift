@@ -67,10 +67,10 @@ extension Engine {
 
     private func runProbe(_ id: String) async -> Bool {
         guard let container = containers[id], let command = healthCommand(of: container.stored) else { return false }
-        let request = execRequest(container.stored, command: command)
         let timeout = container.health?.parameters.timeout ?? 0
         let outputMax = Self.outputBytesMax
         do throws(EngineError) {
+            let request = try execRequest(container.stored, command: command)
             let result = try await onRuntime(of: container.stored.name, on: streams) { runtime throws(RuntimeError) in
                 try runtime.execute(request).collect(timeout: timeout, outputMax: outputMax)
             }

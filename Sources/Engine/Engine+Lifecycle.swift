@@ -10,6 +10,8 @@ import StackModel
 
 /// Starting, stopping, and the news that a container has ended.
 extension Engine {
+    /// Clients ask within moments; what nobody asked for by then is forgotten all at once.
+    private static let lastExitCodesMax = 1000
     private static let defaultGrace: Nanoseconds = 10 * 1_000_000_000
     /// How long a kill may take to show before it is reported.
     private static let killPatience: Nanoseconds = 10 * 1_000_000_000
@@ -29,6 +31,7 @@ extension Engine {
         let launched: LaunchedContainer
         do throws(EngineError) {
             try await prepareNetwork(stored)
+            try await makeBindSources(stored)
             try await populateVolumes(of: stored)
             let request = try launchRequest(stored, attach: attachment)
             launched = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
@@ -40,10 +43,15 @@ extension Engine {
         }
         guard containers[id] != nil else { return }
         container = containers[id] ?? container
-        container.process = launched
+        container.process = Process(
+            pid: launched.pid, supervisorPID: launched.supervisorPID,
+            startedAt: Nanoseconds(clamping: launched.startedAt))
+        for warning in launched.warnings {
+            log.warning("container started", metadata: ["container": "\(stored.name)", "warning": "\(warning)"])
+        }
         container.stopping = false
         container.generation += 1
-        container.stored.startedAt = launched.startedAt
+        container.stored.startedAt = Nanoseconds(clamping: launched.startedAt)
         container.stored.exit = nil
         container.stored.stoppedByUser = false
         containers[id] = container
@@ -57,13 +65,19 @@ extension Engine {
     private func startFailed(_ id: String, _ error: EngineError) {
         guard var container = containers[id] else { return }
         var code = 128
-        if case .runtime(let failure, _) = error { code = failure.exitCode }
+        if case .runtime(let failure, _) = error { code = Int(failure.conventionalExitCode ?? 128) }
         container.stored.exit = StoredContainer.Exit(
             code: code, finishedAt: Clock.now(), outOfMemory: false,
             note: error.diagnostics.map(\.message).joined(separator: "; "))
+        let waiters = container.exitWaiters
+        container.exitWaiters = []
         containers[id] = container
         saveOrLog(container.stored)
         announce(container.stored, "die", ["exitCode": "\(code)"])
+        for waiter in waiters { waiter.resume() }
+        if container.stored.removeOnExit {
+            background.start { [self] in await removeAfterExit(id) }
+        }
     }
 
     /// Calls `containerEnded` when the supervisor, which outlives its container and writes the exit status, is gone.
@@ -100,12 +114,14 @@ extension Engine {
         // The balancer and DNS first: every moment counts for requests on their way.
         await refreshEndpoints()
         saveOrLog(container.stored)
-        for waiter in waiters { waiter.resume() }
         announce(container.stored, "die", ["exitCode": "\(exit.code)"])
         if container.stored.removeOnExit { await removeAfterExit(id) }
+        for waiter in waiters { waiter.resume() }
     }
 
     private func removeAfterExit(_ id: String) async {
+        if lastExitCodes.count >= Self.lastExitCodesMax { lastExitCodes.removeAll() }
+        lastExitCodes[id] = containers[id]?.stored.exit?.code
         do throws(EngineError) { try await removeContainer(id, anonymousVolumes: true) } catch {
             log.error("container not removed", metadata: ["id": "\(id)", "error": "\(error)"])
         }
@@ -117,9 +133,10 @@ extension Engine {
             let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
                 try runtime.inspect(directory: folder)
             }
-            if case .exited(let exit) = record {
-                return StoredContainer.Exit(
-                    code: exit.exitCode, finishedAt: exit.finishedAt, outOfMemory: exit.outOfMemory, note: exit.note)
+            switch record.state {
+            case .exited(let exit): return StoredContainer.Exit(exit)
+            case .lost(let exit, let note): return StoredContainer.Exit(exit, note: note)
+            case .neverStarted, .starting, .running: break
             }
         } catch {
             log.error("exit status not readable", metadata: ["container": "\(stored.name)", "error": "\(error)"])

@@ -58,16 +58,15 @@ extension Engine {
         do throws(NetworkError) {
             let subnet: CIDR4
             if let text = definition.subnets.compactMap(\.subnet).first(where: { !$0.contains(":") }) {
-                subnet = try CIDR4.parse(text)
-                if let other = taken.first(where: { $0.overlaps(subnet) }) {
-                    throw NetworkError.invalid("subnet \(subnet) overlaps \(other), which the host already routes")
-                }
+                guard let wanted = CIDR4(text) else { throw .invalidName(text) }
+                subnet = wanted
+                try SubnetPool.check(subnet, avoiding: taken)
             } else {
-                subnet = try AddressPool.chooseSubnet(avoiding: taken)
+                subnet = try SubnetPool.standard.free(avoiding: taken)
             }
-            var gateway = subnet.firstHost
+            var gateway = AddressPool.defaultGateway(of: subnet)
             if let text = definition.subnets.compactMap(\.gateway).first(where: { !$0.contains(":") }) {
-                gateway = try IPv4Address.parse(text)
+                gateway = try parseAddress(text)
             }
             return BridgeSpec(
                 name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", subnet4: subnet,
@@ -125,7 +124,7 @@ extension Engine {
                 let interface = InterfaceSpec(
                     bridge: bridge.bridge, hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
                     containerInterface: "eth\(index)", address4: address, prefixLength4: bridge.subnet4.prefixLength,
-                    mac: macAddress(for: address, requested: attachment.macAddress),
+                    mac: attachment.macAddress.flatMap { MACAddress($0) } ?? MACAddress(address),
                     gateway4: networkName == gateway ? bridge.gateway4 : nil)
                 made.append(StoredContainer.Attachment(network: networkName, interface: interface))
             }
@@ -136,12 +135,9 @@ extension Engine {
         return made
     }
 
-    /// 02:42 and the address, as Docker derives it: stable over restarts, unique on the bridge.
-    private func macAddress(for address: IPv4Address, requested: String?) -> String {
-        if let requested { return requested }
-        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: address.value >> (24 - 8 * $0)) }
-        return "02:42:"
-            + bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: ":")
+    private func parseAddress(_ text: String) throws(NetworkError) -> IPv4Address {
+        guard let address = IPv4Address(text) else { throw .invalidName(text) }
+        return address
     }
 
     private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPv4Address {
@@ -150,10 +146,10 @@ extension Engine {
             if let known = addressPools[network.name] { pool = known } else { pool = try addressPool(for: network) }
             let address: IPv4Address
             if let requested {
-                address = try IPv4Address.parse(requested)
+                address = try parseAddress(requested)
                 try pool.take(address)
             } else {
-                address = try pool.allocate()
+                address = try pool.take()
             }
             addressPools[network.name] = pool
             return address
@@ -166,13 +162,15 @@ extension Engine {
     private func addressPool(for network: StoredNetwork) throws(NetworkError) -> AddressPool {
         let ipam = network.definition.subnets.first
         var range: CIDR4?
-        if let text = ipam?.ipRange { range = try CIDR4.parse(text) }
-        var reserved: [IPv4Address] = [network.bridge.gateway4]
-        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
-            let address: IPv4Address = try IPv4Address.parse(text)
-            reserved.append(address)
+        if let text = ipam?.ipRange {
+            guard let wanted = CIDR4(text) else { throw .invalidName(text) }
+            range = wanted
         }
-        var pool = AddressPool(subnet: network.bridge.subnet4, range: range, reserved: reserved)
+        var reserved: Set<IPv4Address> = [network.bridge.gateway4]
+        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
+            reserved.insert(try parseAddress(text))
+        }
+        var pool = try AddressPool(subnet: network.bridge.subnet4, range: range, reserved: reserved)
         for container in containers.values {
             for attachment in container.stored.attachments where attachment.network == network.name {
                 try pool.take(attachment.interface.address4)
@@ -223,7 +221,7 @@ private struct DNSSockets: Sendable {
     let tcp: SharedDescriptor
 
     static func open(_ network: NetworkManager, namespace path: String) throws(NetworkError) -> DNSSockets {
-        let address = IPv4Address(127, 0, 0, 11)
+        let address = IPv4Address(value: 0x7f00_000b)
         func socket(_ type: __socket_type) throws(NetworkError) -> SharedDescriptor {
             SharedDescriptor(
                 try network.openSocket(

@@ -20,17 +20,19 @@ extension Engine {
             let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
                 try runtime.inspect(directory: folder)
             }
-            switch record {
-            case .running(let process): try await adoptRunning(stored, process)
+            switch record.state {
+            case .running(let pid, let supervisorPID, let startedAt):
+                try await adoptRunning(
+                    stored, Process(pid: pid, supervisorPID: supervisorPID, startedAt: Nanoseconds(clamping: startedAt)))
             case .exited, .lost: await adoptEnded(stored)
-            case .neverStarted: await adoptNeverStarted(stored)
+            case .neverStarted, .starting: await adoptNeverStarted(stored)
             }
         } catch {
             log.error("container not adopted", metadata: ["container": "\(stored.name)", "error": "\(error)"])
         }
     }
 
-    private func adoptRunning(_ stored: StoredContainer, _ process: LaunchedContainer) async throws(EngineError) {
+    private func adoptRunning(_ stored: StoredContainer, _ process: Process) async throws(EngineError) {
         guard var container = containers[stored.id] else { return }
         container.process = process
         container.generation += 1

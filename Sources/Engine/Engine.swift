@@ -16,13 +16,20 @@ public actor Engine {
     struct Container {
         var stored: StoredContainer
         /// Set while its init process lives.
-        var process: LaunchedContainer?
+        var process: Process?
         /// On its way down: no longer offered to the balancer and DNS.
         var stopping = false
         var health: HealthState?
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// A live container's processes.
+    struct Process: Equatable {
+        var pid: Int32
+        var supervisorPID: Int32
+        var startedAt: Nanoseconds
     }
 
     struct StackEntry {

@@ -13,8 +13,10 @@ final class PortRegistry: Sendable {
 
         /// - Throws: `NetworkError` when the address is none.
         init(hostIP: String?, port: UInt16, transport: Port.Transport) throws(NetworkError) {
-            self.hostIP = try hostIP.map { text throws(NetworkError) in try IPv4Address.parse(text) }
-            if self.hostIP?.isUnspecified == true { self.hostIP = nil }
+            if let hostIP {
+                guard let address = IPv4Address(hostIP) else { throw .invalidName(hostIP) }
+                self.hostIP = address == .any ? nil : address
+            }
             self.port = port
             self.transport = transport
         }
@@ -33,7 +35,9 @@ final class PortRegistry: Sendable {
     func reserve(_ key: Key, stack: String) throws(NetworkError) {
         try holdings.withLock { holdings throws(NetworkError) in
             if let holding = holdings[key] {
-                guard holding.stack == stack else { throw NetworkError.portInUse("stack '\(holding.stack)' publishes it") }
+                guard holding.stack == stack else {
+                    throw .portInUse(hostIP: key.hostIP, port: key.port, transport: Transport(key.transport))
+                }
                 return
             }
             let reservation = try PortReservation(

@@ -35,6 +35,8 @@ extension ResponseHead {
         for line in lines.dropFirst() { headers.append(try Self.header(line)) }
     }
 
+    static func checkStatusLine(_ line: ArraySlice<UInt8>) throws(HTTPFault) { _ = try statusLine(line) }
+
     private static func statusLine(_ line: ArraySlice<UInt8>) throws(HTTPFault) -> (Int, String) {
         let version = Array("HTTP/1.".utf8)
         guard line.starts(with: version) else { throw .badStatusLine }

@@ -105,6 +105,8 @@ public struct ResponseDecoder: Sendable {
             return
         }
         headByteCount += line.count + 2
+        // At once, so that a server of another kind that waits for us is not waited for.
+        if case .head = state, headLines.isEmpty { try ResponseHead.checkStatusLine(line[...]) }
         if !line.isEmpty {
             headLines.append(line)
             // One more than the headers for the status line.

@@ -63,3 +63,6 @@ extension ctattr_tuple: KernelConstant {}
 extension ctattr_ip: KernelConstant {}
 extension ctattr_l4proto: KernelConstant {}
 extension ctattr_filter: KernelConstant {}
+extension rt_class_t: KernelConstant {}
+extension rt_scope_t: KernelConstant {}
+extension in6_addr_gen_mode: KernelConstant {}

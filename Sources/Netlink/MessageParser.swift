@@ -119,5 +119,5 @@ public struct Attribute: Equatable, Sendable {
 
 extension [Attribute] {
     /// The first attribute of a type.
-    public subscript(_ type: some KernelConstant) -> Attribute? { first { $0.type == type.type16 } }
+    public subscript(of type: some KernelConstant) -> Attribute? { first { $0.type == type.type16 } }
 }

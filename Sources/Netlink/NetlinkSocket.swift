@@ -211,14 +211,14 @@ struct Acknowledgement: Equatable {
         let length = Int(try cursor.native(UInt32.self))
         try cursor.skip(MessageBuilder.headerByteCount - 4)
         if !message.has(NLM_F_CAPPED) { try cursor.skip((length + 3) & ~3 - MessageBuilder.headerByteCount) }
-        reason = try Attribute.parse(cursor.rest)[NLMSGERR_ATTR_MSG]?.string
+        reason = try Attribute.parse(cursor.rest)[of: NLMSGERR_ATTR_MSG]?.string
     }
 
     init(done message: NetlinkMessage) throws(NetlinkError) {
         var cursor = ByteCursor(message.payload)
         // nfnetlink's batches end without the number; a dump's end has it.
         code = message.payload.count < 4 ? 0 : 0 &- (try cursor.native(Int32.self))
-        if message.has(NLM_F_ACK_TLVS) { reason = try Attribute.parse(cursor.rest)[NLMSGERR_ATTR_MSG]?.string }
+        if message.has(NLM_F_ACK_TLVS) { reason = try Attribute.parse(cursor.rest)[of: NLMSGERR_ATTR_MSG]?.string }
     }
 
     func check(_ operation: String) throws(NetlinkError) {

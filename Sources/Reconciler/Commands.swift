@@ -60,13 +60,15 @@ public func planStop(observed: ObservedState, services: [String] = [], timeout: 
     var stops: [String: [Int]] = [:]
     for service in command.order.reversed() {
         let after = command.graph.dependents(of: service, among: Set(command.order)).flatMap { stops[$0] ?? [] }
-        stops[service] = after
+        var own: [Int] = []
         for container in command.containers(of: service) where container.isAlive || container.state == .restarting {
             let step = command.builder.single(
                 .stop, .container, .stopContainer(id: container.id, timeout: timeout),
                 .init(name: container.name, service: service, reason: "stop"), after: after)
-            stops[service, default: []].append(step)
+            own.append(step)
         }
+        // A service without a live container passes on what it would have waited for.
+        stops[service] = own.isEmpty ? after : own
     }
     return command.finished()
 }

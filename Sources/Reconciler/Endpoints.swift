@@ -79,8 +79,7 @@ private func addNames(of container: ObservedContainer, to result: inout Endpoint
         guard !container.oneOff else { continue }
         let aliases = container.definition.service.networks[key]?.aliases ?? []
         for shared in Set([container.service] + aliases) {
-            result.names[name, default: [:]][shared.lowercased(), default: []]
-                += container.isServing ? [address] : []
+            result.names[name, default: [:]][shared.lowercased(), default: []] += container.isServing ? [address] : []
         }
     }
 }

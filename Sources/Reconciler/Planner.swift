@@ -80,7 +80,8 @@ struct Planner {
         let replicas = desired.replicas(of: name)
         let source = stack.source(of: "services.\(name)")
         if replicas > DesiredState.replicasMax {
-            let message = "service \(name) asks for \(replicas) replicas; at most \(DesiredState.replicasMax) are possible"
+            let message =
+                "service \(name) asks for \(replicas) replicas; at most \(DesiredState.replicasMax) are possible"
             builder.block(Diagnostic(code: "service.too-many-replicas", message, source: source))
         }
         if replicas > 1, let fixed = stack.services[name]?.containerName {

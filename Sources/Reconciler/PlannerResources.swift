@@ -214,17 +214,18 @@ extension PlanBuilder {
         var removals: [Int] = []
         for service in (order + cyclic).reversed() {
             let after = graph.dependents(of: service, among: names).flatMap { stops[$0] ?? [] }
-            // A service without a live container passes on what it would have waited for.
-            stops[service] = after
+            var own: [Int] = []
             for container in byService[service] ?? [] {
                 let subject = Subject(name: container.name, service: service, reason: reason)
                 let steps = retire(
                     container, subject, after: container.isAlive ? after : [], timeout: timeout,
                     anonymousVolumes: anonymousVolumes)
                 change(.remove, .container, subject, steps: steps)
-                if container.isAlive { stops[service, default: []] += steps.prefix(1) }
+                if container.isAlive { own += steps.prefix(1) }
                 removals += steps.suffix(1)
             }
+            // A service without a live container passes on what it would have waited for.
+            stops[service] = own.isEmpty ? after : own
         }
         return removals
     }

@@ -48,7 +48,8 @@ extension Planner {
         for (other, dependency) in graph.dependencies(of: name) where services.contains(other) {
             guard desired.replicas(of: other) > 0 else { continue }
             let gate = dependency.gate(on: other)
-            if !dependency.required, case .failed(let diagnostic) = gate.status(in: observed, except: untrusted(other)) {
+            if !dependency.required, case .failed(let diagnostic) = gate.status(in: observed, except: untrusted(other))
+            {
                 if starts {
                     builder.warn(
                         code: diagnostic.code, diagnostic.message,
@@ -282,7 +283,8 @@ extension Planner {
         let name = stack.containerName(service: survey.name, number: successor.container.number)
         for container in survey.excess where !builder.touched.contains(container.id) {
             _ = removeExcess(
-                container, service: survey.name, after: startSteps[survey.name] ?? [], gates: [.replicaReady(name: name)])
+                container, service: survey.name, after: startSteps[survey.name] ?? [],
+                gates: [.replicaReady(name: name)])
         }
     }
 

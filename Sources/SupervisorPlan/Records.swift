@@ -119,6 +119,8 @@ public enum StartReport: PlanCodable, Equatable {
     case warning(String)
     case started(pid: Int32, at: UInt64)
     case failed(SetupFailure)
+    /// Child to supervisor: only execve(2) is left. Without it, the end of the pipe means that the child died.
+    case ready
 
     public func encode(into encoder: inout PlanEncoder) {
         switch self {
@@ -132,6 +134,7 @@ public enum StartReport: PlanCodable, Equatable {
         case .failed(let failure):
             encoder.put(UInt8(2))
             encoder.put(failure)
+        case .ready: encoder.put(UInt8(3))
         }
     }
 
@@ -141,6 +144,7 @@ public enum StartReport: PlanCodable, Equatable {
         case 0: self = .warning(try decoder.string())
         case 1: self = .started(pid: try decoder.integer(), at: try decoder.integer())
         case 2: self = .failed(try SetupFailure(from: &decoder))
+        case 3: self = .ready
         default: throw .badValue(field: "report")
         }
     }

@@ -5,6 +5,13 @@ public struct ResolvedUser: Equatable, Sendable {
     public var groups: [UInt32]
     /// Home folder of /etc/passwd; `/` when there is no entry.
     public var home: String
+
+    public init(uid: UInt32, gid: UInt32, groups: [UInt32], home: String) {
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
+    }
 }
 
 /// `/etc/passwd` and `/etc/group` of a container, passwd(5) and group(5). Pure: takes the files' bytes.

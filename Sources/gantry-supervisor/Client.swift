@@ -45,7 +45,7 @@ final class Client {
             let count = output.withUnsafeBytes {
                 Glibc.send(
                     descriptor, $0.baseAddress.map { $0 + outputOffset }, $0.count - outputOffset,
-                    Int32(MSG_NOSIGNAL.rawValue))
+                    Int32(MSG_NOSIGNAL))
             }
             if count >= 0 {
                 outputOffset += count

@@ -79,8 +79,14 @@ struct Channels {
             throw SetupFailure(step: "start", code: EPROTO, text: "the child's report is malformed")
         }
         for report in reports {
-            if case .failed(let failure) = report { throw failure }
-            Report.send(report, to: engine)
+            switch report {
+            case .failed(let failure): throw failure
+            case .warning: Report.send(report, to: engine)
+            case .ready, .started: break
+            }
+        }
+        guard reports.contains(.ready) else {
+            throw SetupFailure(step: "start", code: ECHILD, text: "killed during the set-up (out of memory?)")
         }
     }
 }

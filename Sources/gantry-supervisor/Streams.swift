@@ -196,7 +196,7 @@ final class Streams {
     // MARK: - Input
 
     private func accept() {
-        let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        let descriptor = gantry_unix_accept(listener)
         if descriptor >= 0 { add(client: descriptor) }
     }
 

@@ -48,6 +48,7 @@ enum Supervisor {
 }
 
 /// Runs a step of the set-up; its name goes into the failure.
+@discardableResult
 func step<Result: ~Copyable>(
     _ name: @autoclosure () -> String, _ body: () throws(SystemError) -> Result
 ) throws(SetupFailure) -> Result {

@@ -31,7 +31,7 @@ if [ "${1:-}" = --inside ]; then
     done < <(cgroup_mounts)
     ip link set lo up
     # The first process of a process namespace must reap what is orphaned, so it is this shell, not the command.
-    "$@" &
+    "$@" <&0 &
     wait $!
     exit
 fi
@@ -51,9 +51,11 @@ remove_cgroups() {
         done
     done < <(cgroup_mounts)
 }
+child=
+stop() { [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true; exit "$1"; }
 trap remove_cgroups EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 while read -r point _; do
     mkdir "$point/$name"
@@ -63,10 +65,13 @@ while read -r point _; do
     done
 done < <(cgroup_mounts)
 
-status=0
 (
+    trap - EXIT
     while read -r point _; do echo "$BASHPID" > "$point/$name/cgroup.procs"; done < <(cgroup_mounts)
     exec unshare --cgroup --net --mount --propagation private --pid --fork --kill-child --mount-proc \
         "$0" --inside "$@"
-) || status=$?
+) <&0 &
+child=$!
+status=0
+wait "$child" || status=$?
 exit $status

@@ -5,7 +5,7 @@ import Testing
 /// Random stacks on a simulated machine, with steps that fail, crashes between steps and accidents. A failure names its
 /// seed: put it into `seeds` alone to see it again.
 @Suite struct ConvergenceTests {
-    private static let seeds: Range<UInt64> = 0..<2000
+    private static let seeds: Range<UInt64> = 0..<300
     /// Plans until a stack must have settled.
     private static let roundsMax = 60
 
@@ -51,7 +51,11 @@ import Testing
             #expect(last == again, "seed \(seed), \(phase): the order of the input shows")
             for step in last.steps { #expect(step.after.allSatisfy { $0 < step.id }, "seed \(seed), \(phase)") }
             if last.isEmpty {
-                guard let wakeAt = last.wakeAt else { return }
+                guard let wakeAt = last.wakeAt else {
+                    let faults = world.faults()
+                    #expect(faults.isEmpty, "seed \(seed), \(phase)")
+                    return
+                }
                 world.advance(to: wakeAt)
                 continue
             }
@@ -80,9 +84,7 @@ import Testing
             let isJob = jobs.contains { change.name.hasPrefix("shop-\($0)-") }
             return !(change.action == .start && isJob)
         }
-        let restarted = Set(second.displayChanges.filter { $0.action == .start }.map(\.name))
-        let jobRestarts = rest.filter { $0.action == .restart && !restarted.isEmpty }
-        #expect(rest.count == jobRestarts.count, "seed \(seed): second up: \(changes(second))")
+        #expect(rest.isEmpty, "seed \(seed): second up: \(changes(second))")
         var maintain = world.desired
         maintain.mode = .maintain
         let kept = plan(desired: maintain, observed: world.state, now: world.now)
@@ -104,7 +106,9 @@ import Testing
     private static func wanted(_ stack: Stack, _ random: inout SplitMix64) -> DesiredState {
         desired(stack, .apply) { wanted in
             for name in stack.services.keys.sorted() where random.chance(10) {
-                if (stack.services[name]?.replicas ?? 0) > 1 { wanted.scale[name] = Int.random(in: 0...4, using: &random) }
+                if (stack.services[name]?.replicas ?? 0) > 1 {
+                    wanted.scale[name] = Int.random(in: 0...4, using: &random)
+                }
             }
             wanted.forceRecreate = random.chance(10)
         }

@@ -56,7 +56,9 @@ import Testing
             $0.noDependencies = true
         }
         #expect(
-            lines(plan(desired: alone, observed: observed(stack, []), now: 0)) == ["1 create web-1", "2 start web-1 <1>"])
+            lines(plan(desired: alone, observed: observed(stack, []), now: 0)) == [
+                "1 create web-1", "2 start web-1 <1>",
+            ])
     }
 
     @Test func anUnknownServiceIsRefused() {
@@ -106,7 +108,8 @@ import Testing
     @Test func orderOfTheInputDoesNotMatter() {
         let stack = shop(["web": service(replicas: 3), "db": service(replicas: 2)])
         let state = observed(
-            stack, [container(stack, "web", 1, .exited), container(stack, "web", 3), container(stack, "db", 2, .exited)])
+            stack,
+            [container(stack, "web", 1, .exited), container(stack, "web", 3), container(stack, "db", 2, .exited)])
         var reversed = state
         reversed.containers.reverse()
         let wanted = desired(stack)

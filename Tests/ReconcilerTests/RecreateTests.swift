@@ -78,7 +78,9 @@ import Testing
     }
 
     @Test func aChangedNetworkIsReplacedWithItsUsers() {
-        let old = shop(["web": service(dependsOn: ["db": .started]), "db": service(), "alone": service { $0.networks = [:] }])
+        let old = shop([
+            "web": service(dependsOn: ["db": .started]), "db": service(), "alone": service { $0.networks = [:] },
+        ])
         let new = old.with { $0.networks["default"]?.isInternal = true }
         let state = observed(old, [container(old, "web"), container(old, "db"), container(old, "alone")])
         let result = plan(desired: desired(new), observed: state, now: 0)

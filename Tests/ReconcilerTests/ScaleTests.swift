@@ -87,6 +87,8 @@ import Testing
         let pair = shop(["web": service(dependsOn: ["db": .healthy]), "db": service()])
         let wanted = desired(pair) { $0.scale = ["db": 0] }
         #expect(
-            lines(plan(desired: wanted, observed: observed(pair, []), now: 0)) == ["1 create web-1", "2 start web-1 <1>"])
+            lines(plan(desired: wanted, observed: observed(pair, []), now: 0)) == [
+                "1 create web-1", "2 start web-1 <1>",
+            ])
     }
 }

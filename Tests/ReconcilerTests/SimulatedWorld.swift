@@ -118,13 +118,39 @@ struct SimulatedWorld {
         }
     }
 
+    /// What differs from the desired state, found without the planner.
+    func faults() -> [String] {
+        var faults = state.firewallProblems + state.networks.flatMap { $0.problems.map(\.rawValue) }
+        for (name, service) in stack.services {
+            let replicas = replicas(of: name)
+            if replicas.count != wanted(name) { faults.append("\(replicas.count) of \(wanted(name)) \(name)") }
+            for container in replicas {
+                let isDone = behaviours[name] == .completes && container.state == .exited && container.exitCode == 0
+                // The loop leaves what a job without a restart policy came to.
+                let isLeft = behaviours[name] == .completes && desired.mode == .maintain && service.restart.mode == .no
+                if container.state != .running, !isDone, !isLeft {
+                    faults.append("\(container.name) \(container.state)")
+                }
+                if !container.problems.isEmpty { faults.append("\(container.name) \(container.problems)") }
+                let definition = container.definition
+                if definition.service.environment != service.environment || definition.imageID != desired.imageIDs[name]
+                {
+                    faults.append("\(container.name) is an old one")
+                }
+            }
+        }
+        return faults
+    }
+
     // MARK: Effects
 
     private mutating func perform(_ step: Step) {
         switch step.action {
         case .createNetwork(let key):
             let name = stack.networkName(key)
-            guard let network = stack.networks[key], !state.networks.contains(where: { $0.name == name }) else { return }
+            guard let network = stack.networks[key], !state.networks.contains(where: { $0.name == name }) else {
+                return
+            }
             state.networks.append(ObservedNetwork(name: name, definition: network))
         case .removeNetwork(let name):
             check(!state.containers.contains { $0.isAlive && $0.addresses[name] != nil && !$0.oneOff }, "busy \(name)")
@@ -134,7 +160,8 @@ struct SimulatedWorld {
                 state.networks[index].problems = []
             }
         case .createVolume(let key):
-            state.volumes.append(ObservedVolume(name: stack.volumeName(key), definition: stack.volumes[key] ?? Volume()))
+            state.volumes.append(
+                ObservedVolume(name: stack.volumeName(key), definition: stack.volumes[key] ?? Volume()))
         case .removeVolume(let name):
             check(isDown, "removed volume \(name)")
             state.volumes.removeAll { $0.name == name }
@@ -251,7 +278,7 @@ struct SimulatedWorld {
 
     /// Something happens to the machine.
     mutating func disturb(_ random: inout SplitMix64) {
-        switch Int.random(in: 0..<9, using: &random) {
+        switch Int.random(in: 0..<10, using: &random) {
         case 0: state.firewallProblems = ["table is missing"]
         case 1, 2:
             guard let index = state.containers.indices.randomElement(using: &random) else { return }
@@ -272,6 +299,12 @@ struct SimulatedWorld {
         case 7:
             guard let index = state.containers.indices.randomElement(using: &random) else { return }
             if !state.containers[index].isAlive { state.containers[index].state = .dead }
+        case 8:
+            guard var twin = state.containers.randomElement(using: &random) else { return }
+            lastID += 1
+            (twin.id, twin.state, twin.startedAt, twin.finishedAt) = ("\(lastID)", .created, nil, nil)
+            (twin.health, twin.problems, twin.addresses) = (.none, [], [:])
+            state.containers.append(twin)
         default:
             guard let index = state.containers.indices.randomElement(using: &random) else { return }
             if state.containers[index].health == .healthy { state.containers[index].health = .unhealthy }

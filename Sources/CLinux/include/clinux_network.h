@@ -53,3 +53,9 @@ static inline int gantry_bind_ipv4(int fd, uint32_t address_network_order, uint1
       .sin_family = AF_INET, .sin_port = htons(port_host_order), .sin_addr = {.s_addr = address_network_order}};
   return bind(fd, (struct sockaddr *)&address, sizeof address);
 }
+// Port of a bound IPv4 socket, host order; -1 with errno on failure.
+static inline int gantry_local_port_ipv4(int fd) {
+  struct sockaddr_in address = {0};
+  socklen_t length = sizeof address;
+  return getsockname(fd, (struct sockaddr *)&address, &length) < 0 ? -1 : ntohs(address.sin_port);
+}

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -177,6 +178,8 @@ static inline int gantry_unix_bind(int fd, const char *path) {
   struct sockaddr_un address;
   return gantry_unix_address(&address, path) ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
 }
+// The address parameters are transparent unions.
+static inline int gantry_unix_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
 static inline int gantry_unix_connect(int fd, const char *path) {
   struct sockaddr_un address;
   return gantry_unix_address(&address, path) ? -1 : connect(fd, (struct sockaddr *)&address, sizeof address);
@@ -188,5 +191,11 @@ static inline int gantry_prlimit(pid_t pid, int resource, uint64_t soft, uint64_
   return prlimit(pid, (enum __rlimit_resource)resource, &limit, NULL);
 }
 
+// Both Glibc and this module declare the variable, which makes its name ambiguous.
+static inline char **gantry_environment(void) { return environ; }
+
 // Function-like macro.
 static inline int gantry_is_character_device(mode_t mode) { return S_ISCHR(mode); }
+
+// Unsigned expressions that do not import as constants.
+enum { AUDIT_ARCH_X86_64_NATIVE = (int)AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64_NATIVE = (int)AUDIT_ARCH_AARCH64 };

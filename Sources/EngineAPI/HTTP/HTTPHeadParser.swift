@@ -23,8 +23,8 @@ struct HTTPRequestHead: Equatable {
     }
 }
 
-/// A strict parser of HTTP/1.x request heads (RFC 9112). It takes the bytes of one head from the buffer and none beyond,
-/// so that what follows can be a body, a next request, or the raw bytes of a hijacked connection. Whatever two parsers
+/// A strict parser of HTTP/1.x request heads (RFC 9112). It takes the bytes of one head from the buffer, none beyond,
+/// so that what follows can be a body, a next request, or the raw bytes of a hijacked connection. What two parsers
 /// could read differently (bare LF or CR, folded lines, white space before a colon, Content-Length with
 /// Transfer-Encoding or twice) is refused.
 struct HTTPHeadParser {

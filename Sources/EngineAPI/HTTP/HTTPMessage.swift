@@ -72,7 +72,7 @@ public enum HTTPReply: Sendable {
     /// The head is sent before `producer` runs, and each write is a chunk of its own, sent at once. A producer that
     /// throws cuts the answer off, so that the client can tell. Its task is cancelled when the client goes away.
     case stream(status: Int, headers: HTTPHeaders, producer: @Sendable (BodyWriter) async throws -> Void)
-    /// Docker's hijack: after the head, the connection carries raw bytes both ways. It is closed when `handler` returns.
+    /// Docker's hijack: after the head, the connection carries raw bytes both ways. It ends when `handler` returns.
     case hijack(contentType: String, handler: @Sendable (HijackedConnection) async -> Void)
 
     public static func text(_ text: String, status: Int = 200, headers: HTTPHeaders = [:]) -> HTTPReply {

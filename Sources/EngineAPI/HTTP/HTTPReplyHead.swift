@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The bytes of an answer's head (RFC 9112 section 4). Framing fields are written here and nowhere else: those a handler
-/// sets are dropped.
+/// The bytes of an answer's head (RFC 9112 section 4). Framing fields are written here and nowhere else: what a handler
+/// sets of them is dropped.
 enum HTTPReplyHead {
     enum Framing {
         case length(Int)

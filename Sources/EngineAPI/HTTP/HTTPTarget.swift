@@ -23,7 +23,7 @@ public struct APIVersion: Comparable, Sendable {
     }
 }
 
-/// A request target (RFC 9112 section 3.2) taken apart: decoded path segments without the version prefix, and the query.
+/// A request target (RFC 9112 section 3.2) taken apart: decoded path segments without version prefix, and the query.
 struct HTTPTarget: Equatable {
     var version: APIVersion?
     var path: [String]

@@ -1,8 +1,8 @@
 import NIOCore
 import Synchronization
 
-/// One connection's bytes, between the event loop and a task: reads happen on demand only (the kernel's socket buffer is
-/// the read-ahead), a write returns when the kernel has taken the bytes.
+/// One connection's bytes, between the event loop and a task: reads happen on demand only (the kernel's socket buffer
+/// is the read-ahead), a write returns when the kernel has taken the bytes.
 final class SocketStream: Sendable {
     private struct State {
         var buffer = ByteBuffer()

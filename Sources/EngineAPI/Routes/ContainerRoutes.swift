@@ -29,8 +29,10 @@ struct ContainerRoutes {
             try await engine.signal(parameters["id"], request.queryValue("signal") ?? "SIGKILL")
             return .empty(status: 204)
         }
-        router.on("POST", "/containers/{id}/wait") { _, parameters in
-            try .json(WaitReply(StatusCode: try await engine.waitForEnd(parameters["id"])))
+        router.on("POST", "/containers/{id}/wait") { request, parameters in
+            let nextExit = request.queryValue("condition") == "next-exit"
+            let code = try await engine.waitForEnd(parameters["id"], nextExit: nextExit)
+            return try .json(WaitReply(StatusCode: code))
         }
         router.on("POST", "/containers/{id}/resize") { request, parameters in
             let (rows, columns) = try request.windowSize()

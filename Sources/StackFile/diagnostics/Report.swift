@@ -6,15 +6,20 @@ final class Report {
     static let errorsMax = 20
     static let warningsMax = 200
 
-    private(set) var errors: [Diagnostic] = []
-    private(set) var warnings: [Diagnostic] = []
+    private var foundErrors: [Diagnostic] = []
+    private var foundWarnings: [Diagnostic] = []
     private var texts: [String: [Substring]] = [:]
+    /// Files in the order of reading.
+    private var ranks: [String: Int] = [:]
     private var warnedOnce: Set<String> = []
 
-    var hasErrors: Bool { !errors.isEmpty }
+    var errorCount: Int { foundErrors.count }
+    var errors: [Diagnostic] { sorted(foundErrors) }
+    var warnings: [Diagnostic] { sorted(foundWarnings) }
 
     /// Keeps the text of a file for the source lines of messages.
     func remember(_ bytes: [UInt8], file: String) {
+        if ranks[file] == nil { ranks[file] = ranks.count }
         texts[file] = String(decoding: bytes, as: UTF8.self)
             .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
     }
@@ -38,11 +43,11 @@ final class Report {
         if let mark = diagnostic.source, diagnostic.sourceLine == nil { diagnostic.sourceLine = line(at: mark) }
         switch diagnostic.severity {
         case .error:
-            guard errors.count < Self.errorsMax, !errors.contains(diagnostic) else { return }
-            errors.append(diagnostic)
+            guard foundErrors.count < Self.errorsMax, !foundErrors.contains(diagnostic) else { return }
+            foundErrors.append(diagnostic)
         case .warning:
-            guard warnings.count < Self.warningsMax, !warnings.contains(diagnostic) else { return }
-            warnings.append(diagnostic)
+            guard foundWarnings.count < Self.warningsMax, !foundWarnings.contains(diagnostic) else { return }
+            foundWarnings.append(diagnostic)
         }
     }
 
@@ -62,7 +67,16 @@ final class Report {
 
     /// Throws when there are errors; they come sorted by place.
     func check() throws(StackFileError) {
-        if hasErrors { throw StackFileError(diagnostics: errors) }
+        if errorCount > 0 { throw StackFileError(diagnostics: errors) }
+    }
+
+    /// By place; what has no place comes first.
+    private func sorted(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+        func key(_ index: Int) -> [Int] {
+            guard let mark = diagnostics[index].source else { return [-1, 0, 0, index] }
+            return [ranks[mark.file] ?? ranks.count, mark.line, mark.column, index]
+        }
+        return diagnostics.indices.sorted { key($0).lexicographicallyPrecedes(key($1)) }.map { diagnostics[$0] }
     }
 
     private func line(at mark: SourceMark) -> String? {

@@ -63,9 +63,9 @@ struct Extends {
         var inner = scope
         inner.directory = directory
         let nested = Extends(loader: loader, scope: inner)
-        let errorsBefore = loader.report.errors.count
+        let errorsBefore = loader.report.errorCount
         let others = nested.services(of: path, at: extends["file"]?.mark, wanted: name)
-        guard loader.report.errors.count == errorsBefore else { return nil }
+        guard loader.report.errorCount == errorsBefore else { return nil }
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
         return PathResolution(directory: directory, home: home).applyService(resolved)

@@ -9,11 +9,11 @@ struct Normalizer {
         let enabled = Set(services.mapping?.keys ?? [])
         let normal = services.mapEntries { service($0.value, enabled: enabled) }
         var result = document.setting("services", to: normal)
-        if normal.entries.contains(where: { $0.value["networks"]?["default"] != nil }), result.at("networks", "default") == nil {
+        let usesDefault = normal.entries.contains { $0.value["networks"]?["default"] != nil }
+        if usesDefault, result.at("networks", "default") == nil {
             let networks = result["networks"].flatMap { $0.mapping == nil ? nil : $0 } ?? .map([:], at: document.mark)
             result = result.setting("networks", to: networks.setting("default", to: .map([:], at: document.mark)))
         }
-        result = prune(result)
         for kind in ["networks", "volumes", "configs", "secrets"] {
             guard let resources = result[kind] else { continue }
             result = result.setting(kind, to: resources.mapEntries { resource($0) })
@@ -23,14 +23,31 @@ struct Normalizer {
 
     private func service(_ node: Node, enabled: Set<String>) -> Node {
         var service = node
-        if service["network_mode"] == nil, service["networks"]?.entries.isEmpty ?? true {
+        let mode = service["network_mode"]?.text ?? "default"
+        if ["", "bridge", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
             let none = Node.map(["default": .null(at: node.mark)], at: node.mark)
             service = service.setting("networks", to: none)
-        }
-        if service["network_mode"] != nil, service["networks"]?.entries.isEmpty == true {
+        } else if service["networks"]?.entries.isEmpty == true {
             service = service.removing("networks")
         }
-        return dependencies(of: service, enabled: enabled)
+        return dependencies(of: withDefaults(service), enabled: enabled)
+    }
+
+    private func withDefaults(_ node: Node) -> Node {
+        var service = node
+        if let secrets = service["secrets"], let items = secrets.items {
+            let complete = items.map { item -> Node in
+                guard item["target"] == nil, let source = item["source"]?.text else { return item }
+                return item.setting("target", to: .string("/run/secrets/\(source)", at: item.mark))
+            }
+            service = service.setting("secrets", to: .list(complete, at: secrets.mark))
+        }
+        if let build = service["build"], build.mapping != nil, build["dockerfile"] == nil,
+            build["dockerfile_inline"] == nil
+        {
+            service = service.setting("build", to: build.setting("dockerfile", to: .string("Dockerfile", at: build.mark)))
+        }
+        return service
     }
 
     /// Declared dependencies with their defaults, without optional ones that are not there, and implied ones.
@@ -69,27 +86,6 @@ struct Normalizer {
             guard let text = item.text, !text.hasPrefix("container:"), let name = text.split(separator: ":").first
             else { continue }
             result.append((String(name), false, item.mark))
-        }
-        return result
-    }
-
-    /// Leaves out resources that no enabled service uses; they are never created.
-    private func prune(_ document: Node) -> Node {
-        var used: [String: Set<String>] = ["networks": [], "volumes": [], "configs": [], "secrets": []]
-        for entry in document["services"]?.entries ?? [] {
-            used["networks"]?.formUnion(entry.value["networks"]?.mapping?.keys ?? [])
-            for mount in entry.value["volumes"]?.items ?? [] where mount["type"]?.text == "volume" {
-                if let source = mount["source"]?.text { used["volumes"]?.insert(source) }
-            }
-            for kind in ["configs", "secrets"] {
-                used[kind]?.formUnion((entry.value[kind]?.items ?? []).compactMap { $0["source"]?.text })
-            }
-        }
-        var result = document
-        for (kind, names) in used {
-            guard let resources = document[kind] else { continue }
-            let kept = resources.mapEntries { names.contains($0.key) ? $0.value : nil }
-            result = kept.entries.isEmpty ? result.removing(kind) : result.setting(kind, to: kept)
         }
         return result
     }

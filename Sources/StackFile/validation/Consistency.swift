@@ -1,9 +1,9 @@
 import StackModel
 
-/// Rules between different places of the merged stack (compose-go's `checkConsistency`), before normalising.
+/// Rules between different places of the merged stack (compose-go's `checkConsistency`), checked on the normalised tree.
 struct Consistency {
     let document: Node
-    /// All services by name, also those that profiles leave out.
+    /// Services that profiles leave out.
     let disabled: Set<String>
     let report: Report
 

@@ -76,7 +76,7 @@ struct ServiceConsistency {
 
     private func checkNetworkMode() {
         guard let node = service["network_mode"], let mode = node.text else { return }
-        if let networks = service["networks"], !networks.entries.contains(where: { $0.key == "default" && $0.value.isNull && networks.entries.count == 1 }) {
+        if service["networks"] != nil, mode != "bridge", mode != "default" {
             report.error(
                 "stack.conflict", "service '\(name)' has both 'network_mode' and 'networks'",
                 at: service.mapping?.keyMark("networks"), hint: "remove one of the two")
@@ -126,7 +126,9 @@ struct ServiceConsistency {
 
     private func checkMountTargets() {
         var seen: Set<String> = []
-        let tmpfs = (service["tmpfs"]?.items ?? []).map { ($0.text?.split(separator: ":").first.map(String.init), $0.mark) }
+        let tmpfs = (service["tmpfs"]?.items ?? []).map { item in
+            (item.text?.split(separator: ":").first.map(String.init), item.mark)
+        }
         let volumes = (service["volumes"]?.items ?? []).map { ($0["target"]?.text, $0["target"]?.mark ?? $0.mark) }
         for (target, mark) in volumes + tmpfs {
             guard let target, !target.isEmpty else {

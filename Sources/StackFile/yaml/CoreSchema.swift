@@ -66,7 +66,7 @@ private func isFloat(_ text: String) -> Bool {
 }
 
 /// A floating-point number the way Go prints it (`%v`), which is what Compose puts into environments and labels:
-/// shortest digits, an exponent below 1e-4 and from 1e21.
+/// shortest digits, an exponent below 1e-4 and from 1e6.
 func goNumberText(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
@@ -74,7 +74,7 @@ func goNumberText(_ value: Double) -> String {
     var (digits, exponent) = decimalDigits(value.magnitude)
     while digits.count > 1, digits.last == "0" { digits.removeLast() }
     let sign = value < 0 ? "-" : ""
-    if exponent < -4 || exponent >= 21 {
+    if exponent < -4 || exponent >= 6 {
         let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
         let size = String(exponent.magnitude)
         return sign + digits.prefix(1) + fraction + "e" + (exponent < 0 ? "-" : "+") + (size.count < 2 ? "0" : "") + size

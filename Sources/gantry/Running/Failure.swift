@@ -101,7 +101,6 @@ func harmlessDiagnostic(_ diagnostic: Diagnostic) -> Diagnostic {
     var safe = diagnostic
     safe.message = harmless(diagnostic.message, .paragraphs)
     safe.hint = diagnostic.hint.map { harmless($0, .paragraphs) }
-    safe.sourceLine = diagnostic.sourceLine.map { harmless($0, .paragraphs) }
     if let source = diagnostic.source {
         safe.source = SourceMark(file: harmless(source.file), line: source.line, column: source.column)
     }

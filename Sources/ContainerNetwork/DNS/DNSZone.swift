@@ -1,0 +1,136 @@
+/// What one container can look up.
+public struct DNSZone: Equatable, Sendable {
+    /// Name to IPv4 addresses in host order. Names are compared without case; a name that the DNS cannot carry (a label
+    /// above 63 bytes) cannot be asked for and has no effect. A name without addresses exists, and has none.
+    public var names: [String: [UInt32]]
+    /// What a reverse look-up of an address says; without an entry, the names of that address, those that are its alone
+    /// first.
+    public var hostnames: [UInt32: String]
+    /// Whether names that are not here are asked of other servers; `false` on internal networks.
+    public var external: Bool
+    /// Servers in place of the host's: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`; with a port as `192.0.2.1#5353`.
+    public var forwarders: [String]
+
+    public init(
+        names: [String: [UInt32]] = [:], hostnames: [UInt32: String] = [:], external: Bool = true,
+        forwarders: [String] = []
+    ) {
+        self.names = names
+        self.hostnames = hostnames
+        self.external = external
+        self.forwarders = forwarders
+    }
+}
+
+/// A zone in the form that answers: names as they stand in packets.
+struct CompiledZone: Sendable {
+    let source: DNSZone
+    let addresses: [[UInt8]: [UInt32]]
+    /// `4.3.2.1.in-addr.arpa` to host names.
+    let pointers: [[UInt8]: [[UInt8]]]
+    let forwarders: [ResolverAddress]
+
+    init(_ zone: DNSZone) {
+        source = zone
+        var addresses: [[UInt8]: [UInt32]] = [:]
+        for (text, list) in zone.names {
+            if let name = DNSReader.name(text) { addresses[name, default: []] += list }
+        }
+        self.addresses = addresses
+        pointers = Self.pointers(zone, addresses)
+        forwarders = Array(zone.forwarders.compactMap(ResolverAddress.init).prefix(DNSLimits.serverCountMax))
+    }
+
+    private static func pointers(
+        _ zone: DNSZone, _ addresses: [[UInt8]: [UInt32]]
+    ) -> [[UInt8]: [[UInt8]]] {
+        var names: [UInt32: [[UInt8]]] = [:]
+        // A name that many addresses share (a service) says less about one of them than a name of its own.
+        let sorted = addresses.sorted { left, right in
+            left.value.count == right.value.count
+                ? left.key.lexicographicallyPrecedes(right.key) : left.value.count < right.value.count
+        }
+        for (name, list) in sorted {
+            for address in Set(list) { names[address, default: []].append(name) }
+        }
+        for (address, text) in zone.hostnames {
+            if let name = DNSReader.name(text) { names[address] = [name] }
+        }
+        var pointers: [[UInt8]: [[UInt8]]] = [:]
+        for (address, list) in names { pointers[reverseName(address)] = list }
+        return pointers
+    }
+
+    /// RFC 1035 section 3.5.
+    static func reverseName(_ address: UInt32) -> [UInt8] {
+        var name: [UInt8] = []
+        for shift in stride(from: UInt32(0), to: 32, by: 8) {
+            let label = Array(String(address >> shift & 0xFF).utf8)
+            name.append(UInt8(label.count))
+            name += label
+        }
+        return name + [7] + Array("in-addr".utf8) + [4] + Array("arpa".utf8) + [0]
+    }
+}
+
+/// Decides what happens to a packet from a container.
+enum DNSResponder {
+    enum Decision: Equatable {
+        case reply([UInt8])
+        case forward(DNSQuery)
+        case drop
+    }
+
+    /// `zone` is `nil` while the container's names are not known. `isDatagram`: UDP, where answers have to fit.
+    static func decide(
+        _ packet: [UInt8], zone: CompiledZone?, isDatagram: Bool, random: inout some RandomNumberGenerator
+    ) -> Decision {
+        switch DNSQuery.parse(packet) {
+        case .ignore:
+            return .drop
+        case .refuse(let code):
+            return DNSHeader(packet).map { .reply(DNSReply.refusal($0, code)) } ?? .drop
+        case .query(let query):
+            let byteCountMax = isDatagram ? query.datagramByteCountMax : DNSLimits.messageByteCountMax
+            guard let (code, records) = answer(query, zone, &random) else { return .forward(query) }
+            return .reply(DNSReply.answer(query, code, records, byteCountMax: byteCountMax))
+        }
+    }
+
+    /// `nil`: other servers have to say.
+    private static func answer(
+        _ query: DNSQuery, _ zone: CompiledZone?, _ random: inout some RandomNumberGenerator
+    ) -> (DNSCode, [DNSReply.Record])? {
+        guard let zone else { return (.serverFailure, []) }
+        if let edns = query.edns, edns.version != 0 { return (.badVersion, []) }
+        let question = query.question
+        if question.class == DNSClass.internet || question.class == DNSClass.any {
+            if let addresses = zone.addresses[question.name] {
+                // A name that is ours has A records and nothing else: whatever is asked besides, the answer is an empty
+                // one, never that of a server elsewhere.
+                guard question.type == DNSType.a || question.type == DNSType.any else { return (.noError, []) }
+                return (.noError, addresses.shuffled(using: &random).map { .address($0) })
+            }
+            if let names = zone.pointers[question.name] {
+                guard question.type == DNSType.ptr || question.type == DNSType.any else { return (.noError, []) }
+                return (.noError, names.map { .pointer(name: $0) })
+            }
+        }
+        return zone.source.external ? nil : (.nameError, [])
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): spreads load over addresses. Nothing that has to be unpredictable.
+struct SpreadingGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

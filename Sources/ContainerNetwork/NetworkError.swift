@@ -1,0 +1,65 @@
+import LinuxSystem
+import Netlink
+
+/// Why something of the network could not be made, changed or read.
+public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A system call failed.
+    case system(SystemError)
+    /// The kernel refused a netlink request.
+    case netlink(NetlinkError)
+    /// A published port is taken by another program (or another engine).
+    case portInUse(hostIP: IPv4Address?, port: UInt16, transport: Transport)
+    /// The host has no such address to publish on.
+    case noSuchHostAddress(IPv4Address)
+    /// An interface is called for that is not there.
+    case missingInterface(String)
+    /// An interface of this name is there, but of another kind.
+    case foreignInterface(name: String, kind: String?)
+    /// A name that the kernel or a path cannot take.
+    case invalidName(String)
+    /// No free subnet in the pools.
+    case poolsExhausted
+    /// No free address in a subnet.
+    case subnetExhausted(CIDR4)
+    /// A requested subnet overlaps one in use.
+    case subnetInUse(CIDR4, CIDR4)
+    /// A requested address is outside of its subnet.
+    case addressOutsideSubnet(IPv4Address, CIDR4)
+    /// A requested address is taken or reserved.
+    case addressInUse(IPv4Address)
+    /// Two entries of the firewall state claim the same host port.
+    case conflictingPorts(PublishedPort, PublishedPort)
+    /// More backends behind one port than the table's slots.
+    case tooManyBackends(port: UInt16, countMax: Int)
+
+    public var description: String {
+        switch self {
+        case .system(let error): return error.description
+        case .netlink(let error): return error.description
+        case .portInUse(let hostIP, let port, let transport):
+            return "port \(hostIP.map { "\($0):" } ?? "")\(port)/\(transport.rawValue) is in use"
+        case .noSuchHostAddress(let address): return "the host has no address \(address)"
+        case .missingInterface(let name): return "network interface \(name) does not exist"
+        case .foreignInterface(let name, let kind):
+            return "network interface \(name) exists and is not ours (\(kind ?? "physical"))"
+        case .invalidName(let name): return "\"\(name)\" is no valid name"
+        case .poolsExhausted: return "no free subnet is left in the address pools"
+        case .subnetExhausted(let subnet): return "no free address is left in \(subnet)"
+        case .subnetInUse(let subnet, let other): return "subnet \(subnet) overlaps \(other), which is in use"
+        case .addressOutsideSubnet(let address, let subnet): return "address \(address) is not in subnet \(subnet)"
+        case .addressInUse(let address): return "address \(address) is in use"
+        case .conflictingPorts(let one, _):
+            return "port \(one.hostIP.map { "\($0):" } ?? "")\(one.port)/\(one.transport.rawValue) is published twice"
+        case .tooManyBackends(let port, let countMax): return "port \(port) has more than \(countMax) backends"
+        }
+    }
+}
+
+/// Runs calls of the rooms below and gives their errors this room's type.
+func system<Result>(_ body: () throws(SystemError) -> Result) throws(NetworkError) -> Result {
+    do { return try body() } catch { throw .system(error) }
+}
+
+func netlink<Result>(_ body: () throws(NetlinkError) -> Result) throws(NetworkError) -> Result {
+    do { return try body() } catch { throw .netlink(error) }
+}

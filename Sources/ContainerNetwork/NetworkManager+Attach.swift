@@ -1,0 +1,147 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import Netlink
+
+extension NetworkManager {
+    /// Gives a namespace its interfaces: a veth pair each, whose container's end is born in the namespace, with address and
+    /// default route. What is right already stays; what is missing or wrong is made anew.
+    public func attach(namespaceID: String, _ interfaces: [InterfaceSpec]) throws(NetworkError) {
+        guard !interfaces.isEmpty else { return }
+        let path = try namespacePath(id: namespaceID)
+        let namespace = try system { () throws(SystemError) in try FileDescriptor.open(path, O_RDONLY) }
+        // A netlink socket belongs to the namespace it was made in, whichever thread uses it later.
+        let inside = try withNetworkNamespace(path) { () throws(NetworkError) in try NetlinkSocket.make(.route) }
+        for interface in interfaces {
+            try checkInterfaceName(interface.hostInterface)
+            try checkInterfaceName(interface.containerInterface)
+            let isNew = try makePair(interface, namespace: namespace.raw, inside: inside)
+            try configure(interface, inside: inside, isNew: isNew)
+        }
+    }
+
+    /// Makes the pair unless it is there; true when it was made.
+    private func makePair(
+        _ spec: InterfaceSpec, namespace: Int32, inside: NetlinkSocket
+    ) throws(NetworkError) -> Bool {
+        guard let bridge = try netlink({ () throws(NetlinkError) in try route.link(.name(spec.bridge)) }) else {
+            throw .missingInterface(spec.bridge)
+        }
+        guard bridge.kind == "bridge" else { throw .foreignInterface(name: spec.bridge, kind: bridge.kind) }
+        let request = newPair(spec, bridge: bridge, namespace: namespace)
+        do {
+            try route.transact(request, operation: "make interface \(spec.hostInterface)")
+            return true
+        } catch {
+            guard error.code == EEXIST else { throw .netlink(error) }
+        }
+        if try repairPair(spec, bridge: bridge, inside: inside) { return false }
+        try netlink { () throws(NetlinkError) in
+            try route.transact(request, operation: "make interface \(spec.hostInterface)")
+        }
+        return true
+    }
+
+    private func newPair(_ spec: InterfaceSpec, bridge: Link, namespace: Int32) -> MessageBuilder {
+        let mtu = spec.mtu.map { UInt32(clamping: $0) } ?? bridge.mtu
+        var request = MessageBuilder()
+        request.newVeth(
+            NewVeth(
+                name: spec.hostInterface, master: bridge.index, mtu: mtu, peerName: spec.containerInterface,
+                peerAddress: (spec.mac ?? MACAddress(spec.address4)).bytes, peerNamespace: namespace))
+        request.setLink(.name(spec.hostInterface), hostEnd(spec, mtu: mtu))
+        return request
+    }
+
+    private func hostEnd(_ spec: InterfaceSpec, mtu: UInt32) -> LinkChange {
+        var change = LinkChange(isUp: true)
+        // A container that reaches its own published port leaves and comes back by the same bridge port.
+        change.isHairpin = true
+        change.isIsolated = spec.isIsolated
+        change.withoutLinkLocal = hasIPv6 && mtu >= ipv6MTUMin
+        return change
+    }
+
+    /// Looks at what took the names. A pair that joins this namespace and the host is put right: true. Everything else is
+    /// moved out of the way: false.
+    private func repairPair(
+        _ spec: InterfaceSpec, bridge: Link, inside: NetlinkSocket
+    ) throws(NetworkError) -> Bool {
+        let host = try netlink { () throws(NetlinkError) in try route.link(.name(spec.hostInterface)) }
+        let container = try netlink { () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) }
+        if let host, host.kind != "veth" { throw .foreignInterface(name: spec.hostInterface, kind: host.kind) }
+        // Indexes are unique in one namespace only: both directions must agree.
+        if let host, let container, host.peerIndex == container.index, container.peerIndex == host.index {
+            var change = hostEnd(spec, mtu: host.mtu)
+            if host.master != bridge.index { change.master = bridge.index }
+            var request = MessageBuilder()
+            request.setLink(.index(host.index), change)
+            try netlink { () throws(NetlinkError) in
+                try route.transact(request, operation: "repair interface \(spec.hostInterface)")
+            }
+            return true
+        }
+        if let host { try setAside(host) }
+        if let container {
+            var request = MessageBuilder()
+            request.deleteLink(.index(container.index))
+            try netlink { () throws(NetlinkError) in
+                try inside.transact(request, operation: "remove stale \(spec.containerInterface)")
+            }
+        }
+        return false
+    }
+
+    /// The host's end of a namespace that the kernel has not finished removing: it goes by itself, its name is needed now.
+    private func setAside(_ link: Link) throws(NetworkError) {
+        var change = LinkChange(isUp: false)
+        change.name = "gx\(String(link.index, radix: 16))"
+        var request = MessageBuilder()
+        request.setLink(.index(link.index), change)
+        do {
+            try route.transact(request, operation: "set aside \(link.name)")
+        } catch {
+            // Gone meanwhile.
+            if error.code != ENODEV { throw .netlink(error) }
+        }
+    }
+
+    /// Address, up and default route of the container's end, in one datagram.
+    private func configure(_ spec: InterfaceSpec, inside: NetlinkSocket, isNew: Bool) throws(NetworkError) {
+        guard let link = try netlink({ () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) }) else {
+            throw .missingInterface(spec.containerInterface)
+        }
+        let addresses = self.addresses(spec, index: link.index)
+        if !isNew {
+            try netlink { () throws(NetlinkError) in
+                try inside.setAddresses(addresses, of: link.index, operation: "set addresses of \(link.name)")
+            }
+        }
+        var change = LinkChange(isUp: true)
+        change.withoutLinkLocal = hasIPv6 && spec.address6 == nil && link.mtu >= ipv6MTUMin
+        let mac = (spec.mac ?? MACAddress(spec.address4)).bytes
+        if link.address != mac { change.address = mac }
+        var request = MessageBuilder()
+        request.setLink(.index(loopbackIndex), LinkChange(isUp: true))
+        if isNew { for address in addresses { request.newAddress(address) } }
+        request.setLink(.index(link.index), change)
+        for gateway in [spec.gateway4?.bytes, spec.gateway6?.bytes].compactMap({ $0 }) {
+            request.newRoute(Route(destination: [], prefixLength: 0, gateway: gateway, outputIndex: link.index))
+        }
+        try netlink { () throws(NetlinkError) in
+            try inside.transact(request, operation: "configure \(spec.containerInterface) of \(spec.hostInterface)")
+        }
+    }
+
+    private func addresses(_ spec: InterfaceSpec, index: Int32) -> [InterfaceAddress] {
+        var addresses = [
+            InterfaceAddress(
+                index: index, address: spec.address4.bytes, prefixLength: UInt8(clamping: spec.prefixLength4))
+        ]
+        if let address = spec.address6, let length = spec.prefixLength6 {
+            addresses.append(
+                InterfaceAddress(index: index, address: address.bytes, prefixLength: UInt8(clamping: length)))
+        }
+        return addresses
+    }
+}

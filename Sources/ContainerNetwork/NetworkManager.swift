@@ -1,0 +1,61 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import Netlink
+import Synchronization
+
+/// Makes and repairs what containers need of the kernel's network: bridges, namespaces, interfaces, the firewall table.
+///
+/// Calls block (microseconds to a few milliseconds) and may come from any thread; it works in the network namespace of the
+/// thread that made it, and calling threads must be in that namespace too. Nothing is remembered but what was last applied
+/// to the firewall: every call asks the kernel, and may be repeated.
+public final class NetworkManager: Sendable {
+    /// Name of the nftables table, family `inet`; also the mark of ownership in the aliases of bridges.
+    public let tableName: String
+    /// Where namespaces are pinned, one file each.
+    public let namespaceDirectory: String
+    let route: NetlinkSocket
+    let netfilter: NetlinkSocket
+    let pool: NamespacePool
+    let firewall = Mutex<AppliedFirewall?>(nil)
+    /// False when the kernel was started with `ipv6.disable=1`.
+    let hasIPv6: Bool
+
+    /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
+    public init(
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 2
+    ) throws(NetworkError) {
+        guard isTableName(tableName) else { throw .invalidName(tableName) }
+        self.tableName = tableName
+        self.namespaceDirectory = namespaceDirectory
+        route = try Netlink.NetlinkSocket.make(.route)
+        netfilter = try NetlinkSocket.make(.netfilter)
+        pool = NamespacePool(countMax: readyNamespaceCountMax)
+        hasIPv6 = FileSystem.exists("/proc/sys/net/ipv6")
+        try system { () throws(SystemError) in try FileSystem.makeDirectories(namespaceDirectory) }
+    }
+}
+
+extension NetlinkSocket {
+    static func make(_ subsystem: NetlinkProtocol) throws(NetworkError) -> NetlinkSocket {
+        try netlink { () throws(NetlinkError) in try NetlinkSocket(subsystem) }
+    }
+}
+
+/// Letters, digits and underscores, starting with a letter: what `nft` can name without quotes.
+private func isTableName(_ name: String) -> Bool {
+    let nameByteCountMax = 64
+    guard let first = name.utf8.first, isLetter(first), name.utf8.count <= nameByteCountMax else { return false }
+    return name.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "_") }
+}
+
+/// What dev_valid_name() of the kernel takes, and no dot, which sysctl paths would split: up to 15 bytes.
+func checkInterfaceName(_ name: String) throws(NetworkError) {
+    let allowed = name.utf8.allSatisfy {
+        isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+    }
+    guard allowed, (1..<Int(IFNAMSIZ)).contains(name.utf8.count) else { throw .invalidName(name) }
+}
+
+private func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z") }
+private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }

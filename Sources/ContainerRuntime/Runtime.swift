@@ -1,0 +1,153 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SupervisorPlan
+
+/// Gantry's container runtime as the engine sees it: every call blocks, from whichever thread; containers live in
+/// supervisors of their own and outlast this process.
+public final class Runtime: Sendable {
+    /// A start that takes longer is given up: a hanging network file system would hold the caller for ever.
+    static let startMillisecondsMax: Int32 = 60_000
+    private static let reportByteCountMax = 1 << 20
+
+    let host: HostFacts
+    let compiler: PlanCompiler
+    let seccomp: SeccompCache
+    let spawner: Spawner
+
+    /// - Parameters:
+    ///   - supervisorPath: the `gantry-supervisor` program.
+    ///   - cgroupParent: name of the cgroup above all containers, e.g. `gantry`; one engine, one name.
+    ///   - cacheDirectory: for compiled seccomp filters; made when missing.
+    public init(supervisorPath: String, cgroupParent: String, cacheDirectory: String) throws(RuntimeError) {
+        let components = cgroupParent.split(separator: "/", omittingEmptySubsequences: false)
+        guard !cgroupParent.isEmpty, components.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else {
+            throw .invalidSpec("'\(cgroupParent)' is not the name of a cgroup")
+        }
+        try purpose("make the cache folder") { () throws(SystemError) in
+            try FileSystem.makeDirectories(cacheDirectory)
+        }
+        let layout = try purpose("find the cgroup hierarchies") { () throws(SystemError) in
+            try CgroupLayout.current()
+        }
+        host = HostFacts(
+            capabilities: CapabilityNames.held(), cgroups: layout,
+            isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
+                try Self.isInUserNamespace()
+            })
+        compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
+        seccomp = SeccompCache(directory: cacheDirectory)
+        spawner = try purpose("open the supervisor program") { () throws(SystemError) in
+            try Spawner(supervisorPath: supervisorPath)
+        }
+        try purpose("make the cgroup \(cgroupParent)") { () throws(SystemError) in
+            try layout.prepareParent(cgroupParent)
+        }
+    }
+
+    /// The initial user namespace maps every id onto itself: user_namespaces(7).
+    private static func isInUserNamespace() throws(SystemError) -> Bool {
+        let map = try FileSystem.readFile("/proc/self/uid_map", byteCountMax: 4096)
+        let fields = map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
+        return fields != ["0", "0", "4294967295"]
+    }
+
+    // MARK: - Launch
+
+    /// Starts a container; returns when the user's program has been executed, and throws why not otherwise: nothing of
+    /// the container is left then.
+    public func launch(_ request: LaunchRequest) throws(RuntimeError) -> LaunchedContainer {
+        let attach = request.attach.map { SharedDescriptor(FileDescriptor(owning: $0)) }
+        let filter = try seccomp.filter(request.spec, policy: request.seccomp)
+        let plan = try compiler.compile(request, seccomp: filter)
+        try purpose("make the container's folder") { () throws(SystemError) in
+            try FileSystem.makeDirectories(request.directory)
+            try Self.prepareVolatile(request.root)
+        }
+        let (pid, report) = try purpose("start the supervisor") { () throws(SystemError) in
+            try spawner.spawn(mode: "run", name: request.id, plan: PlanFile.encode(plan), client: attach?.raw)
+        }
+        do {
+            let answer = try Self.awaitStart(report)
+            return LaunchedContainer(
+                pid: answer.pid, supervisorPID: pid, startedAt: answer.at, warnings: answer.warnings)
+        } catch {
+            if case .supervisorFailed = error { abandon(request.directory, supervisor: pid) }
+            throw error
+        }
+    }
+
+    /// A file system that was mounted volatile refuses the next mount until this mark is gone: Documentation/
+    /// filesystems/overlayfs.rst. The layer is kept at the caller's request; it was not synced, which is the deal.
+    private static func prepareVolatile(_ root: RootFilesystem) throws(SystemError) {
+        guard case .overlay(_, _, let work, true) = root else { return }
+        for path in ["\(work)/work/incompat/volatile", "\(work)/work/incompat"] where rmdir(path) != 0 {
+            guard errno == ENOENT else { throw SystemError("rmdir", path: path, code: errno) }
+        }
+    }
+
+    /// Reads the supervisor's reports to the end of the pipe.
+    static func awaitStart(
+        _ report: borrowing FileDescriptor
+    ) throws(RuntimeError) -> (pid: Int32, at: UInt64, warnings: [String]) {
+        var bytes: [UInt8] = []
+        let raw = report.raw
+        let deadline = monotonicMilliseconds() + Int64(startMillisecondsMax)
+        while true {
+            let remaining = deadline - monotonicMilliseconds()
+            guard remaining > 0 else { throw .supervisorFailed("no answer in \(startMillisecondsMax / 1000) s") }
+            let ready = try purpose("wait for the supervisor") { () throws(SystemError) in
+                var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+                return try check("poll") { poll(&polled, 1, Int32(remaining)) }
+            }
+            guard ready > 0 else { continue }
+            let chunk = try purpose("read the supervisor's answer") { () throws(SystemError) in
+                try report.read(upTo: 4096)
+            }
+            bytes += chunk
+            if chunk.isEmpty || bytes.count > reportByteCountMax { break }
+        }
+        return try interpret(bytes)
+    }
+
+    private static func interpret(
+        _ bytes: [UInt8]
+    ) throws(RuntimeError) -> (pid: Int32, at: UInt64, warnings: [String]) {
+        let reports: [StartReport]
+        do {
+            reports = try StartReport.parse(bytes)
+        } catch {
+            throw .supervisorFailed("its answer is malformed (\(error))")
+        }
+        var warnings: [String] = []
+        for report in reports {
+            switch report {
+            case .warning(let text): warnings.append(text)
+            case .started(let pid, let at): return (pid, at, warnings)
+            case .failed(let failure): throw RuntimeError(failure)
+            case .ready: continue
+            }
+        }
+        throw .supervisorFailed("it ended without an answer")
+    }
+
+    /// A supervisor that does not answer goes, with all it has started.
+    private func abandon(_ directory: String, supervisor: pid_t) {
+        kill(supervisor, SIGKILL)
+        // Both are best effort: the failure to start is already on its way to the caller.
+        try? killAll(directory: directory)
+        try? removeCgroups(directory: directory)
+    }
+
+    static func monotonicMilliseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
+    static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}

@@ -1,0 +1,187 @@
+import ContainerRuntime
+import Images
+import Reconciler
+import StackModel
+
+/// From a container's definition and its image to the OCI runtime specification. Pure: every host path is given.
+struct LaunchBuilder {
+    var stored: StoredContainer
+    var defaults: ContainerDefaults?
+    /// Host paths of the container's own `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
+    var nameFiles: String
+    /// Mount target to host folder.
+    var volumeFolders: [String: String]
+    /// Of another container, `nil` for the host's; absent for one's own.
+    var networkNamespace: NetworkNamespace
+    var pidNamespacePath: String?
+    var ipcNamespacePath: String?
+
+    enum NetworkNamespace: Equatable {
+        case path(String)
+        case host
+    }
+
+    private var service: Service { stored.definition.service }
+
+    var hostname: String { service.hostname ?? stored.shortID }
+
+    func spec() throws(EngineError) -> RuntimeSpec {
+        var spec = RuntimeSpec.containerDefault()
+        spec.process = try process(spec.process)
+        spec.root.readonly = service.readOnly
+        spec.hostname = hostname
+        spec.domainname = service.domainname
+        if service.privileged {
+            do throws(RuntimeError) { try spec.makePrivileged() } catch { throw .runtime(error, container: stored.name) }
+        }
+        if let size = service.shmSize { setSharedMemory(size, in: &spec) }
+        spec.mounts += mounts()
+        spec.linux.namespaces = namespaces()
+        spec.linux.sysctl = service.sysctls
+        spec.linux.resources = resources(spec.linux.resources)
+        try addDevices(to: &spec)
+        return spec
+    }
+
+    private func process(_ template: RuntimeSpec.Process) throws(EngineError) -> RuntimeSpec.Process {
+        var process = template
+        process.args = processArguments(service, defaults: defaults)
+        guard !process.args.isEmpty else {
+            throw .badRequest("service '\(stored.service)' has no command, and neither has its image")
+        }
+        process.env = processEnvironment(service, defaults: defaults, hostname: hostname)
+        let imageFolder = defaults?.workingDir ?? ""
+        process.cwd = service.workingDirectory ?? (imageFolder.isEmpty ? "/" : imageFolder)
+        process.terminal = service.tty
+        process.oomScoreAdj = service.oomScoreAdjust
+        process.noNewPrivileges = service.securityOptions.contains {
+            ["no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"].contains($0)
+        }
+        process.capabilities = RuntimeSpec.Capabilities(all: try capabilities())
+        process.rlimits = service.ulimits.sorted { $0.key < $1.key }.map { name, limit in
+            RuntimeSpec.Rlimit(
+                type: "RLIMIT_\(name.uppercased())", soft: limit.soft < 0 ? .max : UInt64(limit.soft),
+                hard: limit.hard < 0 ? .max : UInt64(limit.hard))
+        }
+        return process
+    }
+
+    /// `cap_drop` first, then `cap_add`; `ALL` stands for every one.
+    private func capabilities() throws(EngineError) -> [String] {
+        var names = RuntimeSpec.defaultCapabilities
+        let all = CapabilityNames.all()
+        func full(_ name: String) throws(EngineError) -> String {
+            let upper = name.uppercased()
+            let full = upper.hasPrefix("CAP_") ? upper : "CAP_\(upper)"
+            guard all.contains(full) else {
+                throw .runtime(.unknownCapability(name), container: stored.name)
+            }
+            return full
+        }
+        for name in service.capDrop {
+            if name.uppercased() == "ALL" { names = [] } else { names.removeAll { [name = try full(name)] in $0 == name } }
+        }
+        for name in service.capAdd {
+            if name.uppercased() == "ALL" {
+                names = all
+            } else if case let name = try full(name), !names.contains(name) {
+                names.append(name)
+            }
+        }
+        return names
+    }
+
+    private func setSharedMemory(_ size: Int64, in spec: inout RuntimeSpec) {
+        guard let index = spec.mounts.firstIndex(where: { $0.destination == "/dev/shm" }) else { return }
+        spec.mounts[index].options?.removeAll { $0.hasPrefix("size=") }
+        spec.mounts[index].options?.append("size=\(size)")
+    }
+
+    /// Docker's order: shallow targets first, so that a mount below another is not hidden by it.
+    private func mounts() -> [RuntimeSpec.Mount] {
+        var mounts = ["hosts", "hostname", "resolv.conf"].map { name in
+            bind("\(nameFiles)/\(name)", to: "/etc/\(name)", options: ["rbind", "rprivate"])
+        }
+        var claimed: Set<String> = []
+        for mount in service.mounts {
+            claimed.insert(mount.target)
+            switch mount.kind {
+            case .bind:
+                mounts.append(
+                    bind(
+                        mount.source ?? "/", to: mount.target,
+                        options: ["rbind", mount.propagation ?? "rprivate", mount.readOnly ? "ro" : "rw"]))
+            case .tmpfs:
+                mounts.append(tmpfs(mount))
+            case .volume:
+                guard let folder = volumeFolders[mount.target] else { continue }
+                mounts.append(bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+            }
+        }
+        for (target, folder) in volumeFolders.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {
+            mounts.append(bind(folder, to: target, options: ["rbind", "rprivate", "rw"]))
+        }
+        func depth(_ mount: RuntimeSpec.Mount) -> Int { mount.destination.split(separator: "/").count }
+        return mounts.enumerated().sorted { (depth($0.element), $0.offset) < (depth($1.element), $1.offset) }
+            .map(\.element)
+    }
+
+    private func bind(_ source: String, to target: String, options: [String]) -> RuntimeSpec.Mount {
+        RuntimeSpec.Mount(destination: target, type: "bind", source: source, options: options)
+    }
+
+    private func tmpfs(_ mount: StackModel.Mount) -> RuntimeSpec.Mount {
+        var options = ["nosuid", "nodev", "noexec", mount.readOnly ? "ro" : "rw"]
+        if let size = mount.size { options.append("size=\(size)") }
+        options.append("mode=\(String(mount.mode ?? 0o1777, radix: 8))")
+        return RuntimeSpec.Mount(destination: mount.target, type: "tmpfs", source: "tmpfs", options: options)
+    }
+
+    private func namespaces() -> [RuntimeSpec.Namespace] {
+        var namespaces: [RuntimeSpec.Namespace] = [.init(.mount), .init(.uts), .init(.cgroup)]
+        switch networkNamespace {
+        case .path(let path): namespaces.append(.init(.network, path: path))
+        case .host: break
+        }
+        if service.pidMode != "host" { namespaces.append(.init(.pid, path: pidNamespacePath)) }
+        if service.ipcMode != "host" { namespaces.append(.init(.ipc, path: ipcNamespacePath)) }
+        return namespaces
+    }
+
+    private func resources(_ template: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
+        var resources = template
+        let limits = service.resources
+        if limits.memory != nil || limits.memoryReservation != nil {
+            // As Docker: no more swap than memory again, unless the file says otherwise.
+            let swap = limits.memorySwap ?? limits.memory.map { $0 < 0 ? -1 : 2 * $0 }
+            resources.memory = .init(limit: limits.memory, reservation: limits.memoryReservation, swap: swap)
+        }
+        var cpu = RuntimeSpec.Resources.CPU()
+        cpu.shares = limits.cpuShares.map { UInt64(max(2, $0)) }
+        cpu.cpus = limits.cpuset
+        if let nanoCPUs = limits.nanoCPUs { cpu.setNanoCPUs(nanoCPUs) }
+        if limits.cpuShares != nil || limits.cpuset != nil || limits.nanoCPUs != nil { resources.cpu = cpu }
+        resources.pids = limits.pids.map { .init(limit: $0) }
+        return resources
+    }
+
+    /// `HOST[:CONTAINER[:rwm]]`.
+    private func addDevices(to spec: inout RuntimeSpec) throws(EngineError) {
+        for text in service.devices {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard let host = parts.first, host.hasPrefix("/"), parts.count <= 3 else {
+                throw .badRequest("service '\(stored.service)': invalid device '\(text)'")
+            }
+            let target = parts.count > 1 && parts[1].hasPrefix("/") ? parts[1] : host
+            let access = parts.count > 1 && !(parts.last ?? "").hasPrefix("/") ? parts.last : "rwm"
+            let node = try HostDevice(path: host)
+            var device = RuntimeSpec.Device(
+                type: node.type, path: target, major: node.major, minor: node.minor, fileMode: node.mode)
+            (device.uid, device.gid) = (node.uid, node.gid)
+            spec.linux.devices.append(device)
+            spec.linux.resources.devices?.append(
+                RuntimeSpec.DeviceRule(
+                    allow: true, type: node.type, major: node.major, minor: node.minor, access: access))
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SupervisorPlan
+
+/// `run`: one container from its plan to its exit record.
+enum ContainerMode {
+    static func run() throws(SetupFailure) {
+        var plan = try Supervisor.readPlan(ContainerPlan.self)
+        var state = try writeFirstState(plan)
+        let listener = try step("open the attach socket") { () throws(SystemError) in
+            try makeListener(in: plan.directory)
+        }
+        var log: LogFile?
+        if let settings = plan.log {
+            log = try step("open the log") { () throws(SystemError) in try LogFile(settings) }
+        }
+        let cgroups = try Cgroups(making: plan.cgroups)
+        let child: (pid: pid_t, pidfd: Int32, stdio: Stdio)
+        do {
+            child = try start(plan, cgroups)
+            state.initPID = child.pid
+            state.initStart = try step("read the start time") { () throws(SystemError) in
+                try ProcessStat.read("\(child.pid)").startTime
+            }
+            state.startedAt = Clock.now()
+            try write(state, in: plan.directory)
+        } catch {
+            cgroups.killLeftovers()
+            cgroups.remove()
+            unlink("\(plan.directory)/\(ContainerFile.state)")
+            throw error
+        }
+        Report.send(.started(pid: child.pid, at: state.startedAt), to: SupervisorDescriptor.report)
+        close(SupervisorDescriptor.report)
+        cgroups.closeDescriptors()
+        let streams = Streams(child.stdio, listener: listener, log: log, dropsSlowClients: true)
+        if plan.attached { streams.add(client: SupervisorDescriptor.client) }
+        let directory = plan.directory
+        // Arguments, environment, filter and files are not needed again.
+        plan = ContainerPlan(
+            id: "", directory: directory, root: .directory(""), process: ProcessPlan(arguments: []))
+        malloc_trim(0)
+        supervise(streams, pidfd: child.pidfd, cgroups: cgroups, directory: directory)
+    }
+
+    /// The plan's record of itself: with it the engine finds the cgroups again whatever happens next.
+    private static func writeFirstState(_ plan: ContainerPlan) throws(SetupFailure) -> StateRecord {
+        try step("write the state") { () throws(SystemError) in
+            for file in [ContainerFile.exit, ContainerFile.attachSocket] { unlink("\(plan.directory)/\(file)") }
+            let place = "\(plan.directory)/\(ContainerFile.mountPoint)"
+            if mkdir(place, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir", path: place, code: errno) }
+        }
+        let start = try step("read the start time") { () throws(SystemError) in
+            try ProcessStat.read("self").startTime
+        }
+        var state = StateRecord(supervisorPID: getpid(), supervisorStart: start, cgroupName: plan.cgroupName)
+        for namespace in plan.namespaces { state.namespaces |= namespace.flag }
+        try write(state, in: plan.directory)
+        return state
+    }
+
+    private static func write(_ state: StateRecord, in directory: String) throws(SetupFailure) {
+        try step("write the state") { () throws(SystemError) in
+            try FileSystem.replaceFile("\(directory)/\(ContainerFile.state)", with: Array(state.text.utf8))
+        }
+    }
+
+    /// Bound relative to the folder: sun_path holds 107 bytes only.
+    private static func makeListener(in directory: String) throws(SystemError) -> Int32 {
+        let backlog: Int32 = 16
+        let listener = FileDescriptor(
+            owning: try check("socket") {
+                socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            })
+        let raw = listener.raw
+        try check("chdir", path: directory) { chdir(directory) }
+        try check("bind", path: directory) { gantry_unix_bind(raw, ContainerFile.attachSocket) }
+        try check("listen", path: directory) { listen(raw, backlog) }
+        try check("chdir", path: "/") { chdir("/") }
+        return listener.take()
+    }
+
+    // MARK: - Start
+
+    private static func start(
+        _ plan: ContainerPlan, _ cgroups: Cgroups
+    ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
+        let namespaces = try Namespaces(plan.namespaces)
+        var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
+        var pidfd: Int32 = -1
+        let pid = try step("clone") { () throws(SystemError) in
+            try namespaces.enterProcessNamespace()
+            return try check("clone3") { gantry_clone3(namespaces.cloneFlags, &pidfd, cgroups.unified) }
+        }
+        if pid == 0 { ContainerChild.run(plan, namespaces, cgroups, channels.child) }
+        channels.closeChildEnds()
+        namespaces.closeDescriptors()
+        do {
+            try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
+        } catch {
+            kill(pid, SIGKILL)
+            var info = siginfo_t()
+            gantry_waitid_pidfd(pidfd, &info, WEXITED)
+            throw error
+        }
+        return (pid, pidfd, channels.stdio)
+    }
+
+    // MARK: - End
+
+    private static func supervise(_ streams: Streams, pidfd: Int32, cgroups: Cgroups, directory: String) {
+        let status: (code: Int32, signal: Int32)
+        do {
+            status = try streams.run(pidfd: pidfd)
+        } catch {
+            status = (128 + SIGKILL, SIGKILL)  // Not to be waited for: it can only be treated as killed.
+        }
+        cgroups.killLeftovers()
+        let record = ExitRecord(
+            code: status.code, signal: status.signal, oomKilled: cgroups.sawOutOfMemory(), at: Clock.now())
+        // With the folder gone there is nobody left to tell.
+        try? FileSystem.replaceFile("\(directory)/\(ContainerFile.exit)", with: Array(record.text.utf8))
+        unlink("\(directory)/\(ContainerFile.attachSocket)")
+        streams.end(code: status.code)
+        cgroups.remove()
+    }
+}
+
+/// The namespaces of a plan: opened by path, or flags for the clone.
+struct Namespaces {
+    /// For clone3(2). The cgroup namespace is made later, from inside the cgroup.
+    private(set) var cloneFlags: UInt64 = 0
+    private(set) var makesCgroup = false
+    /// A new network namespace has its loopback interface down.
+    private(set) var makesNetwork = false
+    private(set) var makesNames = false
+    private var joined: [(flag: UInt64, descriptor: Int32)] = []
+
+    init(_ plans: [NamespacePlan]) throws(SetupFailure) {
+        for plan in plans {
+            if let path = plan.path {
+                let descriptor = try step("open the namespace \(path)") { () throws(SystemError) in
+                    try FileDescriptor.open(path, O_RDONLY).take()
+                }
+                joined.append((plan.flag, descriptor))
+                continue
+            }
+            switch plan.flag {
+            case UInt64(CLONE_NEWCGROUP): makesCgroup = true
+            case UInt64(CLONE_NEWNET):
+                makesNetwork = true
+                cloneFlags |= plan.flag
+            case UInt64(CLONE_NEWUTS):
+                makesNames = true
+                cloneFlags |= plan.flag
+            default: cloneFlags |= plan.flag
+            }
+        }
+    }
+
+    var descriptors: [Int32] { joined.map(\.descriptor) }
+
+    /// In the supervisor: a pid namespace is entered by the children only.
+    func enterProcessNamespace() throws(SystemError) {
+        for namespace in joined where namespace.flag == UInt64(CLONE_NEWPID) {
+            try check("setns") { setns(namespace.descriptor, Int32(CLONE_NEWPID)) }
+        }
+    }
+
+    /// In the child.
+    func enterOthers() throws(SystemError) {
+        for namespace in joined where namespace.flag != UInt64(CLONE_NEWPID) {
+            try check("setns") { setns(namespace.descriptor, Int32(truncatingIfNeeded: namespace.flag)) }
+        }
+        if makesCgroup { try check("unshare") { unshare(Int32(CLONE_NEWCGROUP)) } }
+        if makesNetwork { try check("bring up lo") { gantry_loopback_up() } }
+    }
+
+    func closeDescriptors() { for descriptor in descriptors { close(descriptor) } }
+}

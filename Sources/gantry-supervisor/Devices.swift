@@ -1,0 +1,91 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import SupervisorPlan
+
+/// The container's /dev.
+enum Devices {
+    private static let defaults: [(name: String, major: UInt32, minor: UInt32)] = [
+        ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
+    ]
+    private static let links: [(name: String, target: String)] = [
+        ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"), ("core", "/proc/kcore"),
+    ]
+
+    /// A fresh tmpfs with the default nodes. An image whose /dev is a link is refused (CVE-2026-41579): everything is
+    /// made through the tmpfs's own descriptor.
+    static func mount(_ mount: MountPlan, root: borrowing FileDescriptor) throws(SystemError) {
+        let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        let folder = try MountSetup.make(
+            "tmpfs", mount.parameters, attributes: mount.attributesSet & ~UInt64(MOUNT_ATTR_RDONLY))
+        try MountSetup.attach(folder, to: target, path: mount.target)
+        let raw = folder.raw
+        _ = umask(0)
+        for device in defaults {
+            try makeNode(
+                DevicePlan(kind: .character, path: "/dev/\(device.name)", major: device.major, minor: device.minor),
+                name: device.name, in: folder)
+        }
+        for link in links {
+            try check("symlinkat", path: link.name) { symlinkat(link.target, raw, link.name) }
+        }
+    }
+
+    /// A device of the plan, somewhere below /dev.
+    static func make(_ device: DevicePlan, root: borrowing FileDescriptor) throws(SystemError) {
+        _ = umask(0)
+        let parent = try InRoot.openOrMake(
+            root, FileSystem.parent(of: device.path), directory: true, strict: true)
+        try makeNode(device, name: FileSystem.lastComponent(of: device.path), in: parent)
+    }
+
+    private static func makeNode(
+        _ device: DevicePlan, name: String, in folder: borrowing FileDescriptor
+    ) throws(SystemError) {
+        let raw = folder.raw
+        let type: mode_t
+        switch device.kind {
+        case .character: type = S_IFCHR
+        case .block: type = S_IFBLK
+        case .fifo: type = S_IFIFO
+        }
+        let number = device.kind == .fifo ? 0 : gantry_makedev(device.major, device.minor)
+        if mknodat(raw, name, type | mode_t(device.mode & 0o777), number) != 0 {
+            // In a user namespace the kernel makes no devices: the host's node is bound instead.
+            if errno == EPERM { return try bindFromHost(device, name: name, in: folder) }
+            guard errno == EEXIST else { throw SystemError("mknodat", path: device.path, code: errno) }
+        }
+        let node = try folder.open(at: name, O_PATH | O_NOFOLLOW)
+        let status = try InRoot.status(node)
+        guard status.st_mode & S_IFMT == type, device.kind == .fifo || status.st_rdev == number else {
+            throw SystemError("mknodat", path: device.path, code: EEXIST)
+        }
+        guard device.uid != 0 || device.gid != 0 else { return }
+        let nodeRaw = node.raw
+        try check("fchownat", path: device.path) {
+            fchownat(nodeRaw, "", device.uid, device.gid, AT_EMPTY_PATH)
+        }
+    }
+
+    private static func bindFromHost(
+        _ device: DevicePlan, name: String, in folder: borrowing FileDescriptor
+    ) throws(SystemError) {
+        let raw = folder.raw
+        let tree = FileDescriptor(
+            owning: try check("open_tree", path: device.path) { gantry_open_tree_clone(AT_FDCWD, device.path, 0) })
+        try check("mknodat", path: device.path) { mknodat(raw, name, S_IFREG | 0o666, 0) }
+        let target = try folder.open(at: name, O_PATH | O_NOFOLLOW)
+        try MountSetup.attach(tree, to: target, path: device.path)
+    }
+
+    /// The host's /dev/null, looked at before it is trusted to cover files (CVE-2025-31133).
+    static func hostNull() throws(SystemError) -> FileDescriptor {
+        let null = try FileDescriptor.open("/dev/null", O_PATH | O_NOFOLLOW)
+        let status = try InRoot.status(null)
+        guard gantry_is_character_device(status.st_mode) != 0, status.st_rdev == gantry_makedev(1, 3) else {
+            throw SystemError("open", path: "/dev/null", code: ENODEV)
+        }
+        return null
+    }
+}

@@ -1,0 +1,106 @@
+import CLinux
+import LinuxSystem
+import Testing
+
+/// A folder that goes away with the value.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/gantry-test-XXXXXX".utf8CString)
+        let made = template.withUnsafeMutableBufferPointer { buffer -> String? in
+            guard let base = buffer.baseAddress, mkdtemp(base) != nil else { return nil }
+            return String(cString: base)
+        }
+        path = try #require(made)
+    }
+
+    deinit { try? FileSystem.removeTree(path) }  // Cleaning up after a test.
+}
+
+@Suite struct FileSystemTests {
+    @Test func replaceFileLeavesNoTemporaryBehind() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.replaceFile("\(folder.path)/a", with: Array("one".utf8))
+        try FileSystem.replaceFile("\(folder.path)/a", with: Array("two".utf8), durable: true)
+        #expect(try FileSystem.readFile("\(folder.path)/a") == Array("two".utf8))
+        #expect(try FileSystem.list(folder.path) == ["a"])
+    }
+
+    @Test func removeTreeDoesNotFollowLinks() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.makeDirectories("\(folder.path)/keep/deep")
+        try FileSystem.makeDirectories("\(folder.path)/gone/sub")
+        #expect(symlink("\(folder.path)/keep", "\(folder.path)/gone/sub/link") == 0)
+        try FileSystem.removeTree("\(folder.path)/gone")
+        #expect(try FileSystem.list(folder.path) == ["keep"])
+        #expect(try FileSystem.list("\(folder.path)/keep") == ["deep"])
+        try FileSystem.removeTree("\(folder.path)/gone")
+    }
+
+    @Test func openInRootStaysInside() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.makeDirectories("\(folder.path)/root/etc")
+        try FileSystem.replaceFile("\(folder.path)/root/etc/name", with: Array("inside".utf8))
+        try FileSystem.replaceFile("\(folder.path)/name", with: Array("outside".utf8))
+        #expect(symlink("/etc/name", "\(folder.path)/root/absolute") == 0)
+        #expect(symlink("../../../../name", "\(folder.path)/root/climbing") == 0)
+        let root = try FileDescriptor.open("\(folder.path)/root", O_PATH | O_DIRECTORY)
+        #expect(try root.openInRoot("absolute", O_RDONLY).readAll() == Array("inside".utf8))
+        #expect(throws: SystemError.self) { _ = try root.openInRoot("climbing", O_RDONLY).raw }
+        #expect(throws: SystemError.self) { _ = try root.openInRoot("../name", O_RDONLY).raw }
+    }
+
+    @Test func treeCopyKeepsWhatFilesAre() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.makeDirectories("\(folder.path)/from/sub", mode: 0o750)
+        try FileSystem.makeDirectories("\(folder.path)/to")
+        try FileSystem.replaceFile("\(folder.path)/from/sub/file", with: Array("text".utf8), mode: 0o640)
+        #expect(chmod("\(folder.path)/from/sub/file", 0o4755) == 0)
+        #expect(symlink("/etc/passwd", "\(folder.path)/from/link") == 0)
+        #expect(mkfifo("\(folder.path)/from/fifo", 0o600) == 0)
+        try TreeCopy().copyContents(
+            of: try FileDescriptor.open("\(folder.path)/from", O_RDONLY | O_DIRECTORY),
+            into: try FileDescriptor.open("\(folder.path)/to", O_RDONLY | O_DIRECTORY))
+        #expect(try FileSystem.list("\(folder.path)/to") == ["fifo", "link", "sub"])
+        var status = stat()
+        #expect(lstat("\(folder.path)/to/sub/file", &status) == 0)
+        #expect(status.st_mode & 0o7777 == 0o4755)
+        #expect(lstat("\(folder.path)/to/link", &status) == 0)
+        #expect(gantry_is_symlink(status.st_mode) == 1)
+        #expect(try FileSystem.readFile("\(folder.path)/to/sub/file") == Array("text".utf8))
+    }
+}
+
+@Suite struct BlockingPoolTests {
+    @Test func jobsRunBesideEachOtherAndErrorsComeBack() async throws {
+        let pool = try BlockingPool(name: "test", threadsMax: 4)
+        let answers = await withTaskGroup(of: Int.self, returning: [Int].self) { group in
+            for number in 0..<64 {
+                group.addTask { await pool.run { usleep(1000); return number } }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(answers.sorted() == Array(0..<64))
+        await #expect(throws: SystemError.self) {
+            try await pool.run { () throws(SystemError) in throw SystemError("test", code: ENOENT) }
+        }
+    }
+
+    @Test func pollerTellsOfAPipe() async throws {
+        let poller = try Poller(name: "test")
+        var ends: [Int32] = [0, 0]
+        #expect(pipe2(&ends, O_CLOEXEC) == 0)
+        let writer = FileDescriptor(owning: ends[1])
+        let reader = FileDescriptor(owning: ends[0])
+        await withCheckedContinuation { continuation in
+            do {
+                try poller.watch(reader, once: true) { continuation.resume() }
+                try writer.writeAll([1])
+            } catch {
+                Issue.record("\(error)")
+                continuation.resume()
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import StackModel
+
+@testable import StackFile
+
+/// A project in memory: absolute paths to texts.
+struct MemoryProject {
+    var files: [String: String]
+    var environment: [String: String] = ["HOME": "/home/me"]
+    var workingDirectory = "/work/demo"
+
+    init(_ text: String) { files = ["/work/demo/compose.yaml": text] }
+
+    init(files: [String: String]) { self.files = files }
+
+    func load(_ change: (inout LoadOptions) -> Void = { _ in }) throws(StackFileError) -> LoadedStack {
+        var options = LoadOptions(workingDirectory: workingDirectory, environment: environment)
+        change(&options)
+        let files = self.files
+        let access = FileAccess(
+            read: { (path, bytesMax) throws(FileProblem) in
+                guard let text = files[path] else { throw .missing }
+                let bytes = Array(text.utf8)
+                guard bytes.count <= bytesMax else { throw .tooLarge(bytesMax: bytesMax) }
+                return bytes
+            }, exists: { files[$0] != nil })
+        return try loadStack(options, files: access)
+    }
+
+    /// The errors of a load that must fail; empty when it did not.
+    func errors(_ change: (inout LoadOptions) -> Void = { _ in }) -> [Diagnostic] {
+        do throws(StackFileError) {
+            _ = try load(change)
+            return []
+        } catch {
+            return error.diagnostics
+        }
+    }
+
+    /// Codes and places of the errors, for short expectations.
+    func places(_ change: (inout LoadOptions) -> Void = { _ in }) -> [String] {
+        errors(change).map { "\($0.code) \($0.source?.description ?? "-")" }
+    }
+}
+
+/// The only service of a file made of one service's lines.
+func loadService(_ lines: String, top: String = "", environment: [String: String] = [:]) throws -> Service {
+    var project = MemoryProject("services:\n  web:\n    image: app\n" + indented(lines) + top)
+    project.environment.merge(environment) { _, new in new }
+    let stack = try project.load().stack
+    guard let service = stack.services["web"] else { throw MissingService() }
+    return service
+}
+
+/// The errors of a file made of one service's lines, which start in line 4.
+func serviceErrors(_ lines: String, top: String = "") -> [Diagnostic] {
+    MemoryProject("services:\n  web:\n    image: app\n" + indented(lines) + top).errors()
+}
+
+private func indented(_ lines: String) -> String {
+    lines.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)\n" }.joined()
+}
+
+struct MissingService: Error {}
+
+/// A reproducible source of randomness (SplitMix64).
+struct SeededRandom: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
