@@ -43,6 +43,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "StackFile", "StackModel", "LinuxSystem", "CLinux",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -54,27 +55,19 @@ let package = Package(
 
         // Engine and its interface
         room("EngineWire", ["StackModel"]),
-        room(
-            "EngineClient",
-            [
-                "EngineWire", "StackModel",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ]),
+        room("EngineClient", ["EngineWire", "StackModel", "LinuxSystem", "CLinux"]),
         room(
             "EngineAPI",
             [
                 "Engine", "EngineWire", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime",
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime", "SupervisorPlan",
                 "LinuxSystem", "CLinux", "CSQLite", .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -118,8 +111,16 @@ let package = Package(
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
             "EngineTests",
-            ["Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux"]),
-        tests("CommandTests", ["gantry", "EngineWire", "StackModel"]),
+            [
+                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
+            ]),
+        tests(
+            "CommandTests",
+            [
+                "gantry", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("TidyTests", []),
     ]
 )

@@ -65,19 +65,14 @@ private func makeNetworkNamespace() throws(NetworkError) -> Int32 {
     try onOwnThread(named: "netns-make") { () throws(NetworkError) in
         let namespace = try system { () throws(SystemError) in
             try check("unshare") { unshare(CLONE_NEWNET) }
-            return try FileDescriptor.open("/proc/thread-self/ns/net", O_RDONLY).take()
+            return try FileDescriptor.open("/proc/thread-self/ns/net", O_RDONLY)
         }
-        do {
-            try netlink { () throws(NetlinkError) in
-                var request = MessageBuilder()
-                request.setLink(.index(loopbackIndex), LinkChange(isUp: true))
-                try NetlinkSocket(.route).transact(request, operation: "bring up lo")
-            }
-        } catch {
-            close(namespace)
-            throw error
+        try netlink { () throws(NetlinkError) in
+            var request = MessageBuilder()
+            request.setLink(.index(loopbackIndex), LinkChange(isUp: true))
+            try NetlinkSocket(.route).transact(request, operation: "bring up lo")
         }
-        return namespace
+        return namespace.take()
     }
 }
 

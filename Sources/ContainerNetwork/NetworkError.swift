@@ -56,10 +56,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 /// Runs calls of the rooms below and gives their errors this room's type.
-func system<Result>(_ body: () throws(SystemError) -> Result) throws(NetworkError) -> Result {
+func system<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(NetworkError) -> Result {
     do { return try body() } catch { throw .system(error) }
 }
 
-func netlink<Result>(_ body: () throws(NetlinkError) -> Result) throws(NetworkError) -> Result {
+func netlink<Result: ~Copyable>(_ body: () throws(NetlinkError) -> Result) throws(NetworkError) -> Result {
     do { return try body() } catch { throw .netlink(error) }
 }

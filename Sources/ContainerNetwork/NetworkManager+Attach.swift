@@ -9,7 +9,7 @@ extension NetworkManager {
     public func attach(namespaceID: String, _ interfaces: [InterfaceSpec]) throws(NetworkError) {
         guard !interfaces.isEmpty else { return }
         let path = try namespacePath(id: namespaceID)
-        let namespace = try system { () throws(SystemError) in try FileDescriptor.open(path, O_RDONLY) }
+        let namespace = try system { () throws(SystemError) in return try FileDescriptor.open(path, O_RDONLY) }
         // A netlink socket belongs to the namespace it was made in, whichever thread uses it later.
         let inside = try withNetworkNamespace(path) { () throws(NetworkError) in try NetlinkSocket.make(.route) }
         for interface in interfaces {
@@ -17,6 +17,17 @@ extension NetworkManager {
             try checkInterfaceName(interface.containerInterface)
             let isNew = try makePair(interface, namespace: namespace.raw, inside: inside)
             try configure(interface, inside: inside, isNew: isNew)
+            try settle(interface, inside: inside)
+        }
+    }
+
+    /// The kernel's link watch starts queues and bridge ports some time after the carrier came: what is sent before is lost,
+    /// and a lost ARP request costs a second. Asking for a link runs the watch for it at once (kernel >= 6.9).
+    private func settle(_ spec: InterfaceSpec, inside: NetlinkSocket) throws(NetworkError) {
+        try netlink { () throws(NetlinkError) in
+            _ = try route.link(.name(spec.hostInterface))
+            _ = try route.link(.name(spec.bridge))
+            _ = try inside.link(.name(spec.containerInterface))
         }
     }
 
@@ -68,28 +79,55 @@ extension NetworkManager {
         _ spec: InterfaceSpec, bridge: Link, inside: NetlinkSocket
     ) throws(NetworkError) -> Bool {
         let host = try netlink { () throws(NetlinkError) in try route.link(.name(spec.hostInterface)) }
-        let container = try netlink { () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) }
         if let host, host.kind != "veth" { throw .foreignInterface(name: spec.hostInterface, kind: host.kind) }
-        // Indexes are unique in one namespace only: both directions must agree.
-        if let host, let container, host.peerIndex == container.index, container.peerIndex == host.index {
-            var change = hostEnd(spec, mtu: host.mtu)
-            if host.master != bridge.index { change.master = bridge.index }
-            var request = MessageBuilder()
-            request.setLink(.index(host.index), change)
-            try netlink { () throws(NetlinkError) in
-                try route.transact(request, operation: "repair interface \(spec.hostInterface)")
-            }
+        if let host, let container = try otherEnd(of: host, inside: inside) {
+            try repair(host, container, spec, bridge: bridge, inside: inside)
             return true
         }
         if let host { try setAside(host) }
-        if let container {
+        if let stale = try netlink({ () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) }) {
             var request = MessageBuilder()
-            request.deleteLink(.index(container.index))
+            request.deleteLink(.index(stale.index))
             try netlink { () throws(NetlinkError) in
                 try inside.transact(request, operation: "remove stale \(spec.containerInterface)")
             }
         }
         return false
+    }
+
+    /// The other end of a veth when it is in the namespace of `inside`. Indexes are unique in one namespace only: both ends
+    /// must name each other.
+    private func otherEnd(of host: Link, inside: NetlinkSocket) throws(NetworkError) -> Link? {
+        guard let index = host.peerIndex else { return nil }
+        let link = try netlink { () throws(NetlinkError) in try inside.link(.index(index)) }
+        guard let link, link.kind == "veth", link.peerIndex == host.index else { return nil }
+        return link
+    }
+
+    private func repair(
+        _ host: Link, _ container: Link, _ spec: InterfaceSpec, bridge: Link, inside: NetlinkSocket
+    ) throws(NetworkError) {
+        var request = MessageBuilder()
+        if host.master != bridge.index {
+            // In a message of its own: port settings of the same message would be for the master it has now.
+            var change = LinkChange()
+            change.master = bridge.index
+            request.setLink(.index(host.index), change)
+        }
+        request.setLink(.index(host.index), hostEnd(spec, mtu: host.mtu))
+        try netlink { () throws(NetlinkError) in
+            try route.transact(request, operation: "repair interface \(spec.hostInterface)")
+        }
+        guard container.name != spec.containerInterface else { return }
+        var rename = LinkChange()
+        rename.name = spec.containerInterface
+        var inner = MessageBuilder()
+        // Kernels before 6.2 rename only what is down.
+        inner.setLink(.index(container.index), LinkChange(isUp: false))
+        inner.setLink(.index(container.index), rename)
+        try netlink { () throws(NetlinkError) in
+            try inside.transact(inner, operation: "rename \(container.name) of \(spec.hostInterface)")
+        }
     }
 
     /// The host's end of a namespace that the kernel has not finished removing: it goes by itself, its name is needed now.

@@ -8,7 +8,7 @@ extension NetworkManager {
     /// and the host's routed interfaces forward, each by its own switch.
     public func ensureBridge(_ spec: BridgeSpec) throws(NetworkError) {
         try checkInterfaceName(spec.bridge)
-        let mtu = try spec.mtu ?? uplinkMTU()
+        let mtu = if let mtu = spec.mtu { mtu } else { try uplinkMTU() }
         let index = try makeBridge(spec, mtu: mtu)
         try setAddresses(spec, index: index)
         try setControls(spec)

@@ -21,8 +21,8 @@ extension NetworkManager {
         let source = "/proc/self/fd/\(namespace.raw)"
         try system { () throws(SystemError) in
             _ = try FileDescriptor.open(path, O_RDONLY | O_CREAT, mode: 0o400)
-            do {
-                try check("mount", path: path) { mount(source, path, nil, UInt(MS_BIND.rawValue), nil) }
+            do throws(SystemError) {
+                try check("mount", path: path) { mount(source, path, nil, UInt(MS_BIND), nil) }
             } catch {
                 unlink(path)  // Best effort: the error that matters is the one on its way out.
                 throw error
@@ -34,7 +34,7 @@ extension NetworkManager {
     /// Unpins a namespace. The kernel removes it, with the veth pairs in it, when its last process and socket are gone.
     public func removeNamespace(id: String) throws(NetworkError) {
         let path = try namespacePath(id: id)
-        let unmounted = umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW)
+        let unmounted = umount2(path, Int32(MNT_DETACH | UMOUNT_NOFOLLOW))
         // EINVAL: a file on which nothing is mounted.
         guard unmounted == 0 || errno == EINVAL || errno == ENOENT else {
             throw .system(SystemError("umount2", path: path, code: errno))

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import LinuxSystem
 import Netlink
+import Synchronization
 
 extension NetworkManager {
     /// Ranges that new subnets must not overlap: every route of the host but default routes (0/0, and the 0/1 and 128/1 of
@@ -36,19 +37,47 @@ extension NetworkManager {
     func isOwn(_ link: Link) -> Bool { link.kind == "bridge" && link.alias?.hasPrefix("\(tableName):") == true }
 
     /// Lets every interface that a route leaves by forward what comes in, so that answers to containers and connections to
-    /// published ports get through. Called by `ensureBridge`; call it again when routes change. Interfaces that were not
-    /// forwarding before are noted, and the firewall lets nothing through them but to and from our bridges.
+    /// published ports get through. Called by `ensureBridge`; call it again when routes change.
+    ///
+    /// The host does not become a router by it: the interfaces are first noted in the firewall, which lets nothing through
+    /// them but to and from our bridges; before the first `applyFirewall`, which then does the rest, they are only noted
+    /// here. When forwarding is on for the whole host, each interface's switch is its owner's choice and left alone.
     public func openUplinks() throws(NetworkError) {
+        if try forwardsGlobally() { return }
+        var closed: [String] = []
         for name in try routedInterfaces() {
-            let path = SystemControls.path(.ipv4, name, "forwarding")
-            // An interface may go while we look: ENOENT is no error.
-            do {
-                if try SystemControls.read(path) == 1 { continue }
-            } catch {
-                if error.code == ENOENT { continue }
-                throw .system(error)
+            let isForwarding = try ignoringMissing { () throws(SystemError) in
+                try SystemControls.read(SystemControls.path(.ipv4, name, "forwarding")) != 0
             }
-            try SystemControls.set(.ipv4, name, "forwarding", 1)
+            if isForwarding == false { closed.append(name) }
+        }
+        guard !closed.isEmpty else { return }
+        openedUplinks.withLock { $0.formUnion(closed) }
+        if let state = firewall.withLock({ $0?.state }) { try applyFirewall(state) }
+    }
+
+    func forwardsGlobally() throws(NetworkError) -> Bool {
+        try system { () throws(SystemError) in try SystemControls.read("/proc/sys/net/ipv4/ip_forward") != 0 }
+    }
+
+    /// Switches forwarding on where the firewall is ready for it.
+    func switchOnForwarding(_ names: [String]) throws(NetworkError) {
+        for name in names {
+            try ignoringMissing { () throws(SystemError) in
+                let path = SystemControls.path(.ipv4, name, "forwarding")
+                if try SystemControls.read(path) != 1 { try SystemControls.write(path, 1) }
+            }
+        }
+    }
+
+    /// `nil` when an interface went while we looked.
+    @discardableResult
+    private func ignoringMissing<Value>(_ body: () throws(SystemError) -> Value) throws(NetworkError) -> Value? {
+        do {
+            return try body()
+        } catch {
+            if error.code == ENOENT { return nil }
+            throw .system(error)
         }
     }
 

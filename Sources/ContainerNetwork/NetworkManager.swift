@@ -18,6 +18,8 @@ public final class NetworkManager: Sendable {
     let netfilter: NetlinkSocket
     let pool: NamespacePool
     let firewall = Mutex<AppliedFirewall?>(nil)
+    /// Interfaces that forward because this manager made them.
+    let openedUplinks = Mutex<Set<String>>([])
     /// False when the kernel was started with `ipv6.disable=1`.
     let hasIPv6: Bool
 

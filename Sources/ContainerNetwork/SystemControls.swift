@@ -17,12 +17,15 @@ enum SystemControls {
         return Int(text.prefix { $0 != "\n" })
     }
 
+    static func write(_ path: String, _ value: Int) throws(SystemError) {
+        try FileDescriptor.open(path, O_WRONLY).writeAll(Array("\(value)".utf8))
+    }
+
     /// Writes only what differs: some settings take the rtnl lock.
     static func set(_ family: Family, _ interface: String, _ key: String, _ value: Int) throws(NetworkError) {
         let path = path(family, interface, key)
         try system { () throws(SystemError) in
-            if try read(path) == value { return }
-            try FileDescriptor.open(path, O_WRONLY).writeAll(Array("\(value)".utf8))
+            if try read(path) != value { try write(path, value) }
         }
     }
 }

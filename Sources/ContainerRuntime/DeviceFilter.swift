@@ -70,7 +70,12 @@ enum DeviceFilter {
         code.shiftRight(register: 3, 16)
         code.load(register: 4, offset: 4)
         code.load(register: 5, offset: 8)
-        for rule in rules.reversed() { code.append(try Rule(rule)) }
+        for rule in rules.reversed() {
+            let rule = try Rule(rule)
+            code.append(rule)
+            // What follows could not be reached, which the kernel's verifier refuses.
+            if rule.isEverything { return code.bytes }
+        }
         code.answer(0)
         return code.bytes
     }

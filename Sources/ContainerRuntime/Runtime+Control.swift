@@ -52,7 +52,7 @@ extension Runtime {
     public func isPaused(directory: String) throws(RuntimeError) -> Bool {
         guard let state = try readState(directory) else { return false }
         return try purpose("read the freezer") { () throws(SystemError) in
-            do {
+            do throws(SystemError) {
                 return try isFrozen(state)
             } catch {
                 if error.code == ENOENT { return false }  // The container is gone.

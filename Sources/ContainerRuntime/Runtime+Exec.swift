@@ -97,20 +97,20 @@ extension Runtime {
         let (ours, theirs) = try purpose("make a socket") { () throws(SystemError) in
             try Self.socketPair()
         }
-        let (pid, report) = try purpose("start the supervisor") { () throws(SystemError) in
+        let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
             try spawner.spawn(
                 mode: "exec", name: FileSystem.lastComponent(of: request.directory), plan: PlanFile.encode(plan),
                 client: theirs.raw)
         }
         let answer: (pid: Int32, at: UInt64, warnings: [String])
         do {
-            answer = try Self.awaitStart(report)
+            answer = try Self.awaitStart(supervisor.report)
         } catch {
-            if case .supervisorFailed = error { kill(pid, SIGKILL) }
+            if case .supervisorFailed = error { kill(supervisor.pid, SIGKILL) }
             throw error
         }
         return ExecSession(
-            socket: FileDescriptor(owning: ours), pid: answer.pid, supervisorPID: pid, warnings: answer.warnings)
+            socket: FileDescriptor(owning: ours), pid: answer.pid, supervisorPID: supervisor.pid, warnings: answer.warnings)
     }
 
     private static func socketPair() throws(SystemError) -> (ours: Int32, theirs: SharedDescriptor) {

@@ -101,7 +101,7 @@ extension Runtime {
 
     /// Connects a further client to a running container, framed as `SupervisorPlan.Frame` says.
     public func attach(directory: String) throws(RuntimeError) -> FileDescriptor {
-        do {
+        do throws(SystemError) {
             // Through the folder's descriptor: sun_path holds 107 bytes only.
             let folder = try FileDescriptor.open(directory, O_PATH | O_DIRECTORY)
             let client = FileDescriptor(
@@ -111,11 +111,9 @@ extension Runtime {
             let (raw, path) = (client.raw, "/proc/self/fd/\(folder.raw)/\(ContainerFile.attachSocket)")
             try check("connect", path: directory) { gantry_unix_connect(raw, path) }
             return client
-        } catch let error as SystemError {
+        } catch {
             if error.code == ENOENT || error.code == ECONNREFUSED { throw .notRunning(directory: directory) }
             throw .system("attach to the container", error)
-        } catch {
-            preconditionFailure("attach: \(error) is no SystemError")
         }
     }
 }

@@ -64,15 +64,15 @@ public final class Runtime: Sendable {
             try FileSystem.makeDirectories(request.directory)
             try Self.prepareVolatile(request.root)
         }
-        let (pid, report) = try purpose("start the supervisor") { () throws(SystemError) in
+        let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
             try spawner.spawn(mode: "run", name: request.id, plan: PlanFile.encode(plan), client: attach?.raw)
         }
         do {
-            let answer = try Self.awaitStart(report)
+            let answer = try Self.awaitStart(supervisor.report)
             return LaunchedContainer(
-                pid: answer.pid, supervisorPID: pid, startedAt: answer.at, warnings: answer.warnings)
+                pid: answer.pid, supervisorPID: supervisor.pid, startedAt: answer.at, warnings: answer.warnings)
         } catch {
-            if case .supervisorFailed = error { abandon(request.directory, supervisor: pid) }
+            if case .supervisorFailed = error { abandon(request.directory, supervisor: supervisor.pid) }
             throw error
         }
     }
@@ -81,8 +81,9 @@ public final class Runtime: Sendable {
     /// filesystems/overlayfs.rst. The layer is kept at the caller's request; it was not synced, which is the deal.
     private static func prepareVolatile(_ root: RootFilesystem) throws(SystemError) {
         guard case .overlay(_, _, let work, true) = root else { return }
-        for path in ["\(work)/work/incompat/volatile", "\(work)/work/incompat"] where rmdir(path) != 0 {
-            guard errno == ENOENT else { throw SystemError("rmdir", path: path, code: errno) }
+        let mark = "\(work)/work/incompat/volatile"
+        for name in ["\(mark)/dirty", mark] where remove(name) != 0 {
+            guard errno == ENOENT else { throw SystemError("remove", path: name, code: errno) }
         }
     }
 

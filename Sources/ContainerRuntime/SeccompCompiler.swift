@@ -109,9 +109,9 @@ enum SeccompCompiler {
     /// number of the native architecture above the highest that the profile names.
     private static func unknownCallPrefix(highest: Int32) -> [UInt8] {
         #if arch(x86_64)
-            let native = UInt32(AUDIT_ARCH_X86_64_NATIVE)
+            let native = UInt32(bitPattern: Int32(truncatingIfNeeded: AUDIT_ARCH_X86_64_NATIVE))
         #elseif arch(arm64)
-            let native = UInt32(AUDIT_ARCH_AARCH64_NATIVE)
+            let native = UInt32(bitPattern: Int32(truncatingIfNeeded: AUDIT_ARCH_AARCH64_NATIVE))
         #endif
         let x32: UInt32 = 0x4000_0000
         let (load, equal) = (UInt16(BPF_LD | BPF_W | BPF_ABS), UInt16(BPF_JMP | BPF_JEQ | BPF_K))

@@ -34,11 +34,12 @@ final class Spawner: Sendable {
     /// reaped whenever it ends.
     func spawn(
         mode: String, name: String, plan: [UInt8], client: Int32?
-    ) throws(SystemError) -> (pid: pid_t, report: FileDescriptor) {
+    ) throws(SystemError) -> SpawnedSupervisor {
         let file = try Self.memoryFile(plan)
         var ends: [Int32] = [-1, -1]
         try check("pipe2") { pipe2(&ends, O_CLOEXEC) }
-        let (report, reportEnd) = (FileDescriptor(owning: ends[0]), FileDescriptor(owning: ends[1]))
+        let report = FileDescriptor(owning: ends[0])
+        let reportEnd = FileDescriptor(owning: ends[1])
         var passed: [(source: FileDescriptorHolder, number: Int32)] = [
             (try FileDescriptorHolder(file.raw, Self.descriptorMin), SupervisorDescriptor.plan),
             (try FileDescriptorHolder(reportEnd.raw, Self.descriptorMin), SupervisorDescriptor.report),
@@ -49,7 +50,7 @@ final class Spawner: Sendable {
         }
         let pid = try Self.spawn(arguments: ["gantry-supervisor", mode, name], passed.map { ($0.source.raw, $0.number) })
         try watch(pid)
-        return (pid, report)
+        return SpawnedSupervisor(pid: pid, report: report)
     }
 
     private static func spawn(
@@ -98,6 +99,13 @@ final class Spawner: Sendable {
         try check("lseek") { lseek(raw, 0, SEEK_SET) }
         return file
     }
+}
+
+/// A supervisor that has been started and not answered yet.
+struct SpawnedSupervisor: ~Copyable {
+    let pid: pid_t
+    /// Its `StartReport`s, then the end of the file.
+    let report: FileDescriptor
 }
 
 /// A duplicate at a high number, closed with its last reference.

@@ -3,6 +3,8 @@ import ContainerRuntime
 import EngineWire
 import Glibc
 import LinuxSystem
+import Logging
+import Logging
 import Reconciler
 import StackModel
 
@@ -73,13 +75,17 @@ extension Engine {
         execs[id]?.startedAt = Clock.now()
         let request = try execRequest(container.stored, instance.request)
         do throws(EngineError) {
-            let session = try await onRuntime(of: container.stored.name) { runtime throws(RuntimeError) in
-                try runtime.execute(request)
+            let session = try await onRuntime(of: container.stored.name) {
+                runtime throws(RuntimeError) -> StartedExec in
+                try StartedExec(try runtime.execute(request))
             }
             let attached = AttachSession(
                 socket: session.socket, isTerminal: instance.request.Tty ?? false, pool: streams)
             execs[id]?.session = attached
             execs[id]?.pid = Int(session.pid)
+            for warning in session.warnings {
+                log.warning("exec", metadata: ["exec": "\(id.prefix(12))", "warning": "\(warning)"])
+            }
             return attached
         } catch {
             if case .runtime(let failure, _) = error { execs[id]?.exitCode = Int(failure.conventionalExitCode ?? 128)
@@ -154,6 +160,23 @@ extension Engine {
             _ = await waitForExit(id, atMost: 10_000_000_000)
         }
         try await removeContainer(id, anonymousVolumes: volumes)
+    }
+}
+
+/// An exec session in a form that an actor can keep: a non-copyable value cannot cross into it.
+private struct StartedExec: Sendable {
+    let socket: SharedDescriptor
+    let pid: Int32
+    let warnings: [String]
+
+    init(_ session: consuming ExecSession) throws(RuntimeError) {
+        pid = session.pid
+        warnings = session.warnings
+        do throws(SystemError) {
+            socket = SharedDescriptor(try session.socket.duplicate())
+        } catch {
+            throw .system("keep the session's socket", error)
+        }
     }
 }
 

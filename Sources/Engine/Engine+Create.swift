@@ -84,7 +84,8 @@ extension Engine {
         var chosen: [StoredContainer.ChosenPort] = []
         for port in service.ports where port.published == nil && service.networkMode != "host" {
             do throws(NetworkError) {
-                let number = try ports.reserveEphemeral(hostIP: port.hostIP, transport: port.transport, stack: stack)
+                let number = try ports.reserveEphemeral(hostIP: port.hostIP, transport: port.transport, stack: stack,
+                    with: network)
                 chosen.append(StoredContainer.ChosenPort(port: port, published: number))
             } catch {
                 throw .network(error)

@@ -91,7 +91,7 @@ extension Engine {
                 let key: PortRegistry.Key
                 do throws(NetworkError) {
                     key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
-                    try ports.reserve(key, stack: record.stackName)
+                    try ports.reserve(key, stack: record.stackName, with: network)
                     wanted.insert(key)
                 } catch {
                     problems.append(

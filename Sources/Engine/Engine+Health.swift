@@ -72,13 +72,14 @@ extension Engine {
         do throws(EngineError) {
             let request = try execRequest(container.stored, command: command)
             let result = try await onRuntime(of: container.stored.name, on: streams) { runtime throws(RuntimeError) in
-                try runtime.execute(request).collect(timeout: timeout, outputMax: outputMax)
+                try runtime.execute(request).collect(
+                    timeoutMilliseconds: timeout / 1_000_000, outputMax: outputMax)
             }
             if result.exitCode != 0 {
                 log.debug(
                     "healthcheck failed",
                     metadata: [
-                        "container": "\(container.stored.name)", "exit": "\(result.exitCode)",
+                        "container": "\(container.stored.name)", "exit": "\(result.exitCode.map(String.init) ?? "timed out")",
                         "output": "\(String(decoding: result.output, as: UTF8.self))",
                     ])
             }

@@ -7,6 +7,7 @@ import LinuxSystem
 import Logging
 import Reconciler
 import StackModel
+import SupervisorPlan
 
 /// Starting, stopping, and the news that a container has ended.
 extension Engine {
@@ -207,5 +208,14 @@ extension Engine {
         guard let container = containers[id], container.generation == generation else { return }
         containers[id]?.exitWaiters = []
         for waiter in container.exitWaiters { waiter.resume() }
+    }
+}
+
+extension StoredContainer.Exit {
+    /// From what the supervisor wrote as the container ended.
+    init(_ record: ExitRecord, note: String? = nil) {
+        self.init(
+            code: Int(record.code), finishedAt: Nanoseconds(clamping: record.at), outOfMemory: record.oomKilled,
+            note: note)
     }
 }

@@ -28,7 +28,10 @@ extension Engine {
         networks[name] = record
         do throws(EngineError) {
             try save(record)
-            try await onNetwork { network throws(NetworkError) in try network.ensureBridge(bridge) }
+            try await onNetwork { network throws(NetworkError) in
+                try network.ensureBridge(bridge)
+                if !bridge.isInternal { try network.openUplinks() }
+            }
         } catch {
             await discardNetwork(record)
             throw error
@@ -217,6 +220,8 @@ extension BridgeSpec {
 
 /// The two sockets on 127.0.0.11:53 of a container's namespace.
 private struct DNSSockets: Sendable {
+    private static let port: UInt16 = 53
+
     let udp: SharedDescriptor
     let tcp: SharedDescriptor
 
@@ -225,12 +230,12 @@ private struct DNSSockets: Sendable {
         func socket(_ type: __socket_type) throws(NetworkError) -> SharedDescriptor {
             SharedDescriptor(
                 try network.openSocket(
-                    inNamespace: path, type: Int32(type.rawValue), address: address, port: DNSServer.port))
+                    inNamespace: path, type: Int32(type.rawValue), bindAddress: address, port: Self.port))
         }
         return DNSSockets(udp: try socket(SOCK_DGRAM), tcp: try socket(SOCK_STREAM))
     }
 
     func hand(to server: DNSServer, scope: String) throws(SystemError) {
-        server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
+        try server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
     }
 }

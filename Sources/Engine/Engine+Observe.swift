@@ -18,7 +18,7 @@ extension Engine {
             state.networks[index].problems = problems(of: record, kernel)
         }
         if networks.values.contains(where: { $0.stackName == name }) {
-            state.firewallProblems = kernel.firewallProblems
+            state.firewallProblems = problems(of: kernel.firewall)
         }
         return state
     }
@@ -49,9 +49,21 @@ extension Engine {
     }
 
     private func problems(of record: StoredNetwork, _ kernel: NetworkObservation) -> [ObservedNetwork.Problem] {
-        guard let bridge = kernel.bridges[record.bridge.bridge] else { return [.bridgeMissing] }
+        guard let bridge = kernel.bridges.first(where: { $0.bridge == record.bridge.bridge }) else {
+            return [.bridgeMissing]
+        }
         guard bridge.isUp else { return [.bridgeDown] }
-        return bridge.addresses.contains(record.bridge.gateway4) ? [] : [.addressMissing]
+        let address = "\(record.bridge.gateway4)/\(record.bridge.subnet4.prefixLength)"
+        return bridge.addresses4.contains(address) ? [] : [.addressMissing]
+    }
+
+    private func problems(of firewall: NetworkObservation.Firewall) -> [String] {
+        switch firewall {
+        case .asApplied, .notApplied: []
+        case .missing: ["table \(options.tableName) is missing"]
+        case .changed(let sets, let rules):
+            (rules ? ["rules were changed"] : []) + sets.sorted().map { "set \($0) was changed" }
+        }
     }
 
     private func problems(of id: String, _ kernel: NetworkObservation) -> [ObservedContainer.Problem] {
@@ -60,8 +72,8 @@ extension Engine {
         }
         return container.stored.attachments.compactMap { attachment in
             let interface = attachment.interface
-            guard let host = kernel.hostInterfaces[interface.hostInterface], host.isUp,
-                host.bridge == interface.bridge
+            guard let host = kernel.hostInterfaces.first(where: { $0.name == interface.hostInterface }), host.isUp,
+                host.master == interface.bridge
             else { return .vethMissing(network: attachment.network) }
             return nil
         }

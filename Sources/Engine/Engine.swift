@@ -117,7 +117,7 @@ public actor Engine {
         } catch {
             throw .runtime(error, container: "")
         }
-        dns = DNSServer()
+        do throws(SystemError) { dns = try DNSServer() } catch { throw .system(error) }
     }
 
     private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
@@ -152,8 +152,8 @@ public actor Engine {
     /// Reads the records, adopts running containers, removes what belongs to nobody.
     public func recover() async throws(EngineError) {
         try loadRecords()
+        do throws(SystemError) { try dns.start() } catch { throw .system(error) }
         do throws(NetworkError) {
-            try dns.start()
             networkWatch = try network.watch { [self] change in
                 background.start { await self.networkChanged(change) }
             }

@@ -1,3 +1,4 @@
+
 /// What of a container's log is wanted.
 public struct LogQuery: Sendable, Equatable {
     public var follow = false
@@ -10,10 +11,4 @@ public struct LogQuery: Sendable, Equatable {
     public var until: Nanoseconds?
 
     public init() {}
-}
-
-/// A container's log on its way to a client: Docker's frames, or with a terminal the bare bytes.
-public struct LogStreaming: Sendable {
-    public var contentType: String
-    public var chunks: AsyncStream<[UInt8]>
 }

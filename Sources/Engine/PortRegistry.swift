@@ -32,7 +32,7 @@ final class PortRegistry: Sendable {
     private let holdings = Mutex<[Key: Holding]>([:])
 
     /// Holds the port for a stack; a port that the stack holds already is held on.
-    func reserve(_ key: Key, stack: String) throws(NetworkError) {
+    func reserve(_ key: Key, stack: String, with network: NetworkManager) throws(NetworkError) {
         try holdings.withLock { holdings throws(NetworkError) in
             if let holding = holdings[key] {
                 guard holding.stack == stack else {
@@ -40,16 +40,18 @@ final class PortRegistry: Sendable {
                 }
                 return
             }
-            let reservation = try PortReservation(
-                address: key.hostIP, port: key.port, transport: Transport(key.transport))
+            let reservation = try network.reservePort(
+                hostIP: key.hostIP, port: key.port, transport: Transport(key.transport))
             holdings[key] = Holding(stack: stack, reservation: reservation, isChosen: false)
         }
     }
 
     /// A free port of the kernel's choice.
-    func reserveEphemeral(hostIP: String?, transport: Port.Transport, stack: String) throws(NetworkError) -> UInt16 {
+    func reserveEphemeral(
+        hostIP: String?, transport: Port.Transport, stack: String, with network: NetworkManager
+    ) throws(NetworkError) -> UInt16 {
         var key = try Key(hostIP: hostIP, port: 0, transport: transport)
-        let reservation = try PortReservation(address: key.hostIP, port: 0, transport: Transport(transport))
+        let reservation = try network.reservePort(hostIP: key.hostIP, port: 0, transport: Transport(transport))
         key.port = reservation.port
         holdings.withLock { $0[key] = Holding(stack: stack, reservation: reservation, isChosen: true) }
         return reservation.port

@@ -11,6 +11,9 @@ public enum LoadMessage: Equatable, Sendable {
 }
 
 extension EngineClient {
+    /// `POST /engine/stop`: the engine ends, containers run on.
+    public func stopEngine() throws(EngineClientError) { try send(HTTPRequest("POST", ["engine", "stop"])) }
+
     /// `GET /_ping`.
     public func ping() throws(EngineClientError) { try send(HTTPRequest("GET", ["_ping"])) }
 

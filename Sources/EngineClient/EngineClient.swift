@@ -19,7 +19,7 @@ public struct EngineClient: Sendable {
         let stream = EngineStream(try connectSocket(), decoder: decoder)
         do throws(EngineClientError) {
             try stream.send(request.bytes)
-        } catch .system(let error) where error.code == EPIPE {
+        } catch .system(let error) where error.code == EPIPE || error.code == ECONNRESET {
             // The engine answered and closed before it had read everything: the answer says why.
             return stream
         }

@@ -24,7 +24,8 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         socketPath = path
     }
 
-    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the default. Empty is unset.
+    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the default. What is empty
+    /// is unset.
     public static func choose(option: String?, environment: [String: String]) throws(EngineHostError) -> EngineHost {
         for candidate in [option, environment["GANTRY_HOST"], environment["DOCKER_HOST"]] {
             if let candidate, !candidate.isEmpty { return try EngineHost(parsing: candidate) }

@@ -30,11 +30,13 @@ public final class EngineStream {
     /// `nil` is the end. Throws `refused` at the end of a 4xx or 5xx answer.
     public func receive() throws(EngineClientError) -> [UInt8]? {
         if decoder.isEnded { return try endOfAnswer() }
-        let bytes: [UInt8]
+        var bytes: [UInt8] = []
         do throws(SystemError) {
             bytes = try socket.read(upTo: Self.readByteCount)
         } catch {
-            throw error.code == ECONNRESET ? .cut : .system(error)
+            // Closed with input of ours unread, as when a process ends before its standard input: everything the
+            // engine had sent came before this, and whether that was all is for the decoder to say.
+            guard error.code == ECONNRESET else { throw .system(error) }
         }
         do {
             if bytes.isEmpty {

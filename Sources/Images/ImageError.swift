@@ -63,7 +63,7 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 /// Runs what fails with an errno, as an image error.
-func converting<Result>(_ body: () throws(SystemError) -> Result) throws(ImageError) -> Result {
+func converting<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(ImageError) -> Result {
     do {
         return try body()
     } catch {

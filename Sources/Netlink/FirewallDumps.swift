@@ -9,6 +9,9 @@ public struct TableShape: Equatable, Sendable {
     public var rules: [[UInt8]]
     public var sets: [[UInt8]]
 
+    /// Names of the sets there are.
+    public var setNames: Set<String>
+
     public var isEmpty: Bool { chains.isEmpty && rules.isEmpty && sets.isEmpty }
 }
 
@@ -30,6 +33,22 @@ extension NetlinkSocket {
         return entries
     }
 
+    /// Number of the rule set's generation: every transaction of anybody raises it by one.
+    public func firewallGeneration() throws(NetlinkError) -> UInt32 {
+        var request = MessageBuilder()
+        let type = UInt16(truncatingIfNeeded: NFNL_SUBSYS_NFTABLES) << 8 | NFT_MSG_GETGEN.type16
+        request.message(type: type) { $0.netfilterHeader(UInt8(AF_UNSPEC)) }
+        guard let answer = try exchange(request, operation: "read firewall generation").first else {
+            throw .malformed("no firewall generation")
+        }
+        var cursor = ByteCursor(answer.payload)
+        try cursor.skip(4)
+        guard let generation = try Attribute.parse(cursor.rest)[of: NFTA_GEN_ID] else {
+            throw .malformed("firewall generation without number")
+        }
+        return try generation.big()
+    }
+
     /// Names of the `inet` tables.
     public func tables() throws(NetlinkError) -> [String] {
         try nftDump(NFT_MSG_GETTABLE, operation: "list tables") { _ in }.compactMap { $0[of: NFTA_TABLE_NAME]?.string }
@@ -49,7 +68,9 @@ extension NetlinkSocket {
             },
             sets: sets.filter { $0[of: NFTA_SET_TABLE]?.string == table }.map {
                 bytes($0, NFTA_SET_NAME, NFTA_SET_FLAGS, NFTA_SET_KEY_LEN, NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN)
-            })
+            },
+            setNames: Set(
+                sets.filter { $0[of: NFTA_SET_TABLE]?.string == table }.compactMap { $0[of: NFTA_SET_NAME]?.string }))
     }
 
     private func bytes<Type: KernelConstant>(_ attributes: [Attribute], _ types: Type...) -> [UInt8] {

@@ -106,15 +106,17 @@ extension MessageBuilder {
         appendNative(resource.bigEndian)
     }
 
-    private mutating func batchMark(_ type: Int32) {
+    private mutating func batchMark(_ type: Int32, generation: UInt32?) {
         message(type: type.type16, isBatchMark: true) {
             $0.netfilterHeader(UInt8(AF_UNSPEC), resource: UInt16(truncatingIfNeeded: NFNL_SUBSYS_NFTABLES))
+            if let generation { $0.put(NFNL_BATCH_GENID, big: generation) }
         }
     }
 
-    /// Everything up to `endBatch` takes effect at once or not at all.
-    public mutating func beginBatch() { batchMark(NFNL_MSG_BATCH_BEGIN) }
-    public mutating func endBatch() { batchMark(NFNL_MSG_BATCH_END) }
+    /// Everything up to `endBatch` takes effect at once or not at all. With a generation it fails with ERESTART when the
+    /// rule set was changed by anybody since it had that number.
+    public mutating func beginBatch(generation: UInt32?) { batchMark(NFNL_MSG_BATCH_BEGIN, generation: generation) }
+    public mutating func endBatch() { batchMark(NFNL_MSG_BATCH_END, generation: nil) }
 
     private mutating func nft(
         _ type: nf_tables_msg_types, flags: Int32 = 0, _ body: (inout MessageBuilder) -> Void

@@ -39,6 +39,15 @@ public struct MessageBuilder: Sendable {
         pad()
     }
 
+    /// Appends all messages of another builder.
+    public mutating func append(messagesOf other: MessageBuilder) {
+        let shift = bytes.count
+        if let last = other.lastWork { lastWork = messageOffsets.count + last }
+        messageOffsets += other.messageOffsets.map { $0 + shift }
+        bytes += other.bytes
+        isOversized = isOversized || other.isOversized
+    }
+
     // MARK: fixed headers
 
     /// Appends raw bytes, padded to four.

@@ -47,8 +47,8 @@ public struct DesiredState: Equatable, Sendable {
         stopped = []
     }
 
-    /// More replicas of one service than this are refused.
-    public static let replicasMax = 10_000
+    /// More replicas of one service than this are refused: a Linux bridge has 1,024 ports (`BR_MAX_PORTS`).
+    public static let replicasMax = 1_000
 
     func replicas(of service: String) -> Int {
         max(0, scale[service] ?? stack.services[service]?.replicas ?? 0)

@@ -215,6 +215,8 @@ extension Planner {
                 steps = [restart(container, survey.name, reason, conditions, after: previous, gates: gates)]
             case .keep, .start, .wait: continue
             }
+            // The first that serves waits for all before it; from then on each waits for the one before.
+            if container.isServing { ready = [] }
             ready.append(stack.containerName(service: survey.name, number: container.number))
             if !isFree { previous = Array(steps.suffix(1)) }
         }

@@ -70,6 +70,7 @@ enum Signals {
     /// For the process that is about to execute the user's program. Dispositions are the default already: the engine
     /// spawns us that way and we install none.
     static func unblockAll() {
+        gantry_default_internal_signals()
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)

@@ -7,7 +7,6 @@ import Glibc
 import LinuxSystem
 import Logging
 import StackModel
-import StackFile
 
 /// `gantry engine`: the daemon in the foreground.
 struct EngineCommand: ParsableCommand {
@@ -41,10 +40,11 @@ struct EngineRun: ParsableCommand {
         }
         let options = EngineOptions(
             dataRoot: absolute(dataRoot), execRoot: absolute(execRoot),
-            supervisorPath: "\(FileSystem.parent(of: try ownPath()))/gantry-supervisor")
-        let log = makeLogger(options, level: level)
+            supervisorPath: "\(FileSystem.parent(of: try readLink("/proc/self/exe")))/gantry-supervisor")
+        let logPath = "\(options.dataRoot)/engine.log"
+        let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
         signal(SIGPIPE, SIG_IGN)
-        let stop = StopSignal()
+        let stop = try StopSignal()
         let outcome = ExitBox()
         // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
         let done = DispatchSemaphore(value: 0)
@@ -55,16 +55,12 @@ struct EngineRun: ParsableCommand {
         }
         done.wait()
         guard let failure = outcome.diagnostics else { return }
-        for diagnostic in failure {
-            log.error("\(diagnostic.message)")
-            writeError(renderDiagnostic(diagnostic, color: false))
-        }
         // 2 tells a watcher that trying again is of no use.
-        throw ExitCode(2)
+        throw CommandFailure(failure, exitCode: 2)
     }
 
     private func absolute(_ path: String) -> String {
-        path.hasPrefix("/") ? path : "\(currentFolder())/\(path)"
+        path.hasPrefix("/") ? path : "\(currentDirectory())/\(path)"
     }
 }
 

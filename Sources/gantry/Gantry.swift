@@ -52,7 +52,7 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
     let arguments = moveGlobalOptions(arguments)
     var command: any ParsableCommand
     do {
-        command = try Gantry.parseAsRoot(arguments)
+        command = try parse(arguments)
     } catch {
         return reportParsing(error, arguments)
     }
@@ -64,6 +64,16 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
         // What the parser itself says, from within a command: help, or that the arguments do not fit together.
         return reportParsing(error, arguments)
     }
+}
+
+/// Goes straight to the subcommand, which saves every run the root's own round of parsing; the root is left with help,
+/// its version and what is no command.
+func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    let types = Gantry.configuration.groupedSubcommands.lazy.flatMap(\.subcommands)
+    guard let name = arguments.first, let type = types.first(where: { $0._commandName == name }) else {
+        return try Gantry.parseAsRoot(arguments)
+    }
+    return try type.parseAsRoot(Array(arguments.dropFirst()))
 }
 
 private func reportParsing(_ error: any Error, _ arguments: [String]) -> Int32 {

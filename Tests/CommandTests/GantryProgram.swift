@@ -18,7 +18,7 @@ final class GantryProgram {
     /// Nothing of this process's environment is passed on, and no engine is started.
     init(
         _ arguments: [String], engine: FakeEngine? = nil, environment: [String: String] = [:],
-        input: String = "/dev/null", program: String? = nil
+        input: String = "/dev/null", outputPath: String? = nil, program: String? = nil
     ) throws {
         let program = try program ?? (FileSystem.parent(of: ownProgramPath()) + "/gantry")
         var variables = ["GANTRY_NO_AUTOSTART": "1", "PATH": "/usr/bin:/bin", "SWIFT_BACKTRACE": "enable=no"]
@@ -30,8 +30,12 @@ final class GantryProgram {
         errors = FileDescriptor(owning: errorsRead)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
-        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, outputWrite, 1)
+        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY | O_NOCTTY, 0)
+        if let outputPath {
+            posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_NOCTTY, 0)
+        } else {
+            posix_spawn_file_actions_adddup2(&actions, outputWrite, 1)
+        }
         posix_spawn_file_actions_adddup2(&actions, errorsWrite, 2)
         posix_spawn_file_actions_addchdir_np(&actions, "/tmp")
         var argumentPointers = ([program] + arguments).map { strdup($0) } + [nil]

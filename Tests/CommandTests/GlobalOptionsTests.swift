@@ -21,7 +21,7 @@ import Testing
 
     private func parse<Command: ParsableCommand>(_ type: Command.Type, _ line: String) throws -> Command {
         let arguments = moveGlobalOptions(line.split(separator: " ").map(String.init))
-        return try #require(try Gantry.parseAsRoot(arguments) as? Command)
+        return try #require(try gantry.parse(arguments) as? Command)
     }
 
     @Test func fMeansFollowInLogs() throws {
@@ -115,5 +115,14 @@ import Testing
         for name in ["shop", "1a", "a_b-c"] { #expect(isProjectName(name)) }
         for name in ["", "-a", "_a", "Shop", "a.b", "a b", "é"] { #expect(!isProjectName(name)) }
         #expect(folders(from: "/a/b") == ["/a/b", "/a", "/"])
+    }
+}
+
+@Suite struct EnvironmentTests {
+    @Test func readsVariables() {
+        let bytes = Array("A=1\0B=x=y\0EMPTY=\0noise\0A=2\0".utf8)
+        #expect(environment(from: bytes) == ["A": "1", "B": "x=y", "EMPTY": ""])
+        #expect(environment(from: []) == [:])
+        #expect(processEnvironment()["PATH"] != nil)
     }
 }

@@ -32,7 +32,7 @@ import Testing
 
     @Test func writesJSON() {
         let value = JSONText.object([
-            ("a\"", .array([.null, .bool(true), .number(-1), .string("\\\n\u{1}é\u{2028}\u{9b}")])),
+            ("a\"", .array([.null, .bool(true), .number(-1), .string("\\\n\u{1}é\u{2028}\u{9b}")]))
         ])
         #expect(value.text == #"{"a\"":[null,true,-1,"\\\n\u0001é\u2028\u009b"]}"#)
     }

@@ -64,7 +64,9 @@ private func containersJSON(_ state: String = "running") -> String {
             }
         }
         let missing = try runGantry(["-p", "shop", "exec", "web", "x"], engine: engine)
-        #expect(missing == ProgramResult(output: "", errors: "error: x: executable file not found in $PATH\n", exitCode: 127))
+        #expect(
+            missing
+                == ProgramResult(output: "", errors: "error: x: executable file not found in $PATH\n", exitCode: 127))
         let stopped = try FakeEngine { _, connection in connection.reply(containersJSON("exited")) }
         let result = try runGantry(["-p", "shop", "exec", "web", "x"], engine: stopped)
         #expect(result.exitCode == 125)
@@ -84,7 +86,8 @@ private func containersJSON(_ state: String = "running") -> String {
                 connection.write(frame(1, "2026-01-01T00:00:01Z b1\n2026-01-01T00:00:03Z b2\n"))
             case "/containers/c0ffee/logs?stdout=1&stderr=1&tail=5&timestamps=1":
                 connection.write("HTTP/1.1 200 OK\r\n\r\n")
-                connection.write(frame(1, "2026-01-01T00:00:02Z ") + frame(1, "w1\n") + frame(2, "2026-01-01T00:00:04Z w2"))
+                connection.write(
+                    frame(1, "2026-01-01T00:00:02Z ") + frame(1, "w1\n") + frame(2, "2026-01-01T00:00:04Z w2"))
             default: connection.reply("{}", status: "404 Not Found")
             }
         }
@@ -102,7 +105,8 @@ private func containersJSON(_ state: String = "running") -> String {
         let plain = try runGantry(["-p", "shop", "logs", "-n", "5", "--no-log-prefix", "-t", "web"], engine: engine)
         #expect(plain.output == "2026-01-01T00:00:02Z w1\n2026-01-01T00:00:04Z w2\n")
         let missing = try runGantry(["-p", "shop", "logs", "wep"], engine: engine)
-        #expect(missing.errors == "error: there is no service 'wep' in the stack\nhelp: its services are database, web\n")
+        #expect(
+            missing.errors == "error: there is no service 'wep' in the stack\nhelp: its services are database, web\n")
     }
 
     @Test func followsUntilNothingRuns() throws {

@@ -34,7 +34,10 @@ import Testing
             "error: 'Shop' is no project name\n"
                 + "help: use lower-case letters, digits, '-' and '_', beginning with a letter or a digit\n"
         ),
-        (["down", "-t", "-5"], "error: missing value for '-t <timeout>'\nhelp: `gantry down --help` shows how it is used\n"),
+        (
+            ["down", "-t", "-5"],
+            "error: missing value for '-t <timeout>'\nhelp: `gantry down --help` shows how it is used\n"
+        ),
     ]) func endsWith2OnAWrongCommandLine(_ arguments: [String], _ message: String) throws {
         #expect(try runGantry(arguments) == ProgramResult(output: "", errors: message, exitCode: 2))
     }

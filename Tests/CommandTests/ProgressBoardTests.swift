@@ -43,9 +43,10 @@ import Testing
         _ = board.update(kind: .container, name: "c6", state: .working, status: "Starting", at: 0)
         let frame = board.frame(now: 0, columns: 40, rows: 6, color: false)
         #expect(frame.count == 5)
-        #expect(frame.map { String($0.prefix(15)) } == [
-            "[+] Running 5/6", " ✔ Container c4", " ✔ Container c5", " ⠋ Container c6", "   … and 3 more",
-        ])
+        #expect(
+            frame.map { String($0.prefix(15)) } == [
+                "[+] Running 5/6", " ✔ Container c4", " ✔ Container c5", " ⠋ Container c6", "   … and 3 more",
+            ])
     }
 
     @Test func tellsWhatChanged() {

@@ -27,12 +27,17 @@ import Testing
         ]
         #expect(
             renderContainers(containers, now: noon) == """
-                NAME          IMAGE           COMMAND                  SERVICE   CREATED         STATUS                                     PORTS
-                shop-app-1    shop/app:1      "/bin/app --listen"      app       3 minutes ago   Up 3 minutes (healthy)                     127.0.0.1:8080->80/tcp
-                shop-app-2    shop/app:1      "/bin/app --listen"      app       3 minutes ago   Up 3 minutes (health: starting)
-                shop-db-1     shop/db:1       "postgres -c config…"    db        3 minutes ago   Exited (1) 2 seconds ago: out of memory
-                shop-job-1    shop/job:1      "/bin/job --listen"      job       3 minutes ago   Created
-                名前^[[2J     shop/wörker:1   "/bin/wörker --liste…"   wörker    3 minutes ago   Restarting (137) About a minute ago
+                NAME         IMAGE           COMMAND                  SERVICE   CREATED         STATUS \
+                                                   PORTS
+                shop-app-1   shop/app:1      "/bin/app --listen"      app       3 minutes ago   Up 3 minutes (healthy) \
+                                   127.0.0.1:8080->80/tcp
+                shop-app-2   shop/app:1      "/bin/app --listen"      app       3 minutes ago   Up 3 minutes (health: \
+                starting)
+                shop-db-1    shop/db:1       "postgres -c config_…"   db        3 minutes ago   Exited (1) 2 seconds \
+                ago: out of memory
+                shop-job-1   shop/job:1      "/bin/job --listen"      job       3 minutes ago   Created
+                名前^[[2J    shop/wörker:1   "/bin/wörker --listen"   wörker    3 minutes ago   Restarting (137) About a \
+                minute ago
 
                 """)
     }
@@ -46,7 +51,11 @@ import Testing
         }
         #expect(
             renderContainersJSON([one], now: noon) == #"""
-                {"Command":"\"/bin/app --listen\"","CreatedAt":"2026-03-01T11:56:30.123456789Z","ExitCode":0,"Health":"","ID":"0123456789ab","Image":"shop/app:1","Labels":"a=1,b=2","Name":"q\"\n","Names":"q\"\n","Networks":"shop_front","Ports":"0.0.0.0:8080->80/tcp","Project":"shop","Publishers":[{"URL":"0.0.0.0","TargetPort":80,"PublishedPort":8080,"Protocol":"tcp"}],"Restarts":0,"RunningFor":"3 minutes ago","Service":"app","State":"running","Status":"Up 3 minutes","Note":null}
+                {"Command":"\"/bin/app --listen\"","CreatedAt":"2026-03-01T11:56:30.123456789Z","ExitCode":0,"Health":\#
+                "","ID":"0123456789ab","Image":"shop/app:1","Labels":"a=1,b=2","Name":"q\"\n","Names":"q\"\n","Network\#
+                s":"shop_front","Ports":"0.0.0.0:8080->80/tcp","Project":"shop","Publishers":[{"URL":"0.0.0.0","Target\#
+                Port":80,"PublishedPort":8080,"Protocol":"tcp"}],"Restarts":0,"RunningFor":"3 minutes ago","Service":"\#
+                app","State":"running","Status":"Up 3 minutes","Note":null}
 
                 """#)
     }
@@ -72,7 +81,8 @@ import Testing
     @Test func stacks() {
         let stacks = [
             StackSummary(
-                name: "shop", configFiles: ["/srv/a.yaml", "/srv/b.yaml"], states: ["exited": 1, "running": 3, "dead": 0]),
+                name: "shop", configFiles: ["/srv/a.yaml", "/srv/b.yaml"],
+                states: ["exited": 1, "running": 3, "dead": 0]),
             StackSummary(name: "x", configFiles: [], states: [:]),
         ]
         #expect(
@@ -84,7 +94,8 @@ import Testing
                 """)
         #expect(
             renderStacksJSON(stacks) == #"""
-                [{"Name":"shop","Status":"running(3), exited(1)","ConfigFiles":"/srv/a.yaml,/srv/b.yaml"},{"Name":"x","Status":"","ConfigFiles":""}]
+                [{"Name":"shop","Status":"running(3), exited(1)","ConfigFiles":"/srv/a.yaml,/srv/b.yaml"},{"Name":"x",\#
+                "Status":"","ConfigFiles":""}]
 
                 """#)
     }
@@ -106,14 +117,16 @@ import Testing
                 """)
         #expect(
             renderImagesJSON([images[1]], now: noon) == #"""
-                {"CreatedAt":0,"CreatedSince":"56 years ago","ID":"fedcba987654","Repository":"<none>","Size":"5B","SizeBytes":5,"Tag":"<none>"}
+                {"CreatedAt":0,"CreatedSince":"56 years ago","ID":"fedcba987654","Repository":"<none>","Size":"5B","Si\#
+                zeBytes":5,"Tag":"<none>"}
 
                 """#)
     }
 
     @Test func version() {
         let server = VersionReply(
-            Version: "0.1.0", ApiVersion: "1.44", MinAPIVersion: "1.24", Os: "linux", Arch: "amd64", KernelVersion: "6.1")
+            Version: "0.1.0", ApiVersion: "1.44", MinAPIVersion: "1.24", Os: "linux", Arch: "amd64",
+            KernelVersion: "6.1")
         #expect(
             renderVersion(server, onlyClient: false, .text) == """
                 gantry \(gantryVersion)

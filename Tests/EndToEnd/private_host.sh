@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command in a private copy of this host: its own network, mount, process and cgroup namespaces, with only `lo`
-# up, an empty nft ruleset, and the host's file systems. When the command ends, all it started and made in there ends
-# with it, whatever state it was in. Used by tests and benchmarks; needs root.
+# up, an empty nft ruleset, an empty /run, and otherwise the host's file systems. When the command ends, all it started
+# and made in there ends with it, whatever state it was in. Used by tests and benchmarks; needs root.
 #
 #   private_host.sh COMMAND [ARGUMENT...]
 set -euo pipefail
@@ -29,6 +29,7 @@ if [ "${1:-}" = --inside ]; then
             mount -t cgroup -o "${options#rw,}" cgroup "$point"
         fi
     done < <(cgroup_mounts)
+    mount -t tmpfs -o mode=755 tmpfs /run
     ip link set lo up
     # The first process of a process namespace must reap what is orphaned, so it is this shell, not the command.
     "$@" <&0 &

@@ -30,9 +30,9 @@ import Testing
 
     @Test(arguments: [true, false], ["", "{\"Detach\":false}"])
     func carriesRawBytesBothWays(upgrade: Bool, body: String) async throws {
-        try await withServer(Self.setUp) { server, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.setUp) { server, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 let fields = upgrade ? "Connection: Upgrade\r\nUpgrade: tcp\r\n" : ""
                 try client.send(
                     "POST /v1.43/attach HTTP/1.1\r\n\(fields)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
@@ -48,25 +48,25 @@ import Testing
                 #expect(try client.receiveToEnd() == "bye")
                 client.close()
             }
-            #expect(try await eventually { server.connectionCount == 0 })
+            #expect(try await httpEventually { server.connectionCount == 0 })
         }
     }
 
     @Test(arguments: [true, false])
     func keepsBytesThatFollowTheRequestAtOnce(chunked: Bool) async throws {
-        try await withServer(Self.setUp) { _, path in
+        try await withHTTPServer(Self.setUp) { _, path in
             let body =
                 chunked ? "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" : "Content-Length: 2\r\n\r\n{}"
-            let reply = try await exchange(
+            let reply = try await httpExchange(
                 path, "POST /attach HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\(body)GET / raw\r\n\r\n")
             #expect(reply.hasSuffix("\r\n\r\nbody:{}\nGET / RAW\r\n\r\nbye"))
         }
     }
 
     @Test func aClientReadsTheEndThoughItsInputWasNotRead() async throws {
-        try await withServer(Self.setUp) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.setUp) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 try client.send("POST /ended HTTP/1.1\r\n\r\n")
                 try client.send([UInt8](repeating: 0x61, count: 100_000))
                 #expect(try client.receiveToEnd().hasSuffix("\r\n\r\nover"))
@@ -75,9 +75,9 @@ import Testing
     }
 
     @Test func pythonClientsGetTheHeadByItself() async throws {
-        try await withServer(Self.setUp) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.setUp) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 try client.send("POST /ended HTTP/1.1\r\nUser-Agent: docker-sdk-python/7.1.0\r\n\r\n")
                 #expect(String(decoding: try client.receive(), as: UTF8.self).hasSuffix("raw-stream\r\n\r\n"))
                 #expect(try client.receiveToEnd() == "over")
@@ -86,9 +86,9 @@ import Testing
     }
 
     @Test func outputWaitsForASlowClient() async throws {
-        let written = Counters()
+        let written = HTTPCounters()
         let total = Mutex(0)
-        try await withServer { router in
+        try await withHTTPServer { router in
             router.on("POST", "/flood") { _, _ in
                 .hijack(contentType: Self.rawStream) { connection in
                     do {
@@ -104,29 +104,29 @@ import Testing
                 }
             }
         } _: { server, path in
-            let client = try RawClient(path)
+            let client = try HTTPRawClient(path)
             try client.send("POST /flood HTTP/1.1\r\n\r\n")
-            #expect(try await eventually { total.withLock { $0 } > 0 })
+            #expect(try await httpEventually { total.withLock { $0 } > 0 })
             try await Task.sleep(for: .milliseconds(200))
             #expect(total.withLock { $0 } < 4 << 20)
             client.close()
-            #expect(try await eventually { written.failed == 1 && server.connectionCount == 0 })
+            #expect(try await httpEventually { written.failed == 1 && server.connectionCount == 0 })
         }
     }
 
     @Test func stoppingTheServerEndsAHijack() async throws {
-        try await withServer { router in
+        try await withHTTPServer { router in
             router.on("POST", "/attach") { _, _ in
                 .hijack(contentType: Self.rawStream) { connection in
                     await #expect(throws: CancellationError.self) { _ = try await connection.read() }
                 }
             }
         } _: { server, path in
-            let client = try RawClient(path)
+            let client = try HTTPRawClient(path)
             try client.send("POST /attach HTTP/1.1\r\n\r\n")
-            try await blocking { _ = try client.receive(until: "\r\n\r\n") }
+            try await httpBlocking { _ = try client.receive(until: "\r\n\r\n") }
             await server.stop(grace: .seconds(5))
-            #expect(try await blocking { try client.receiveToEnd() } == "")
+            #expect(try await httpBlocking { try client.receiveToEnd() } == "")
         }
     }
 }

@@ -30,9 +30,9 @@ import Testing
     }
 
     @Test func keepsTheConnectionForFurtherRequests() async throws {
-        try await withServer(Self.echo, commonHeaders: ["Server": "Gantry"]) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.echo, commonHeaders: ["Server": "Gantry"]) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 for _ in 0..<3 {
                     try client.send("GET /v1.43/_ping HTTP/1.1\r\nHost: x\r\n\r\n")
                     let reply = try client.receiveReply()
@@ -50,8 +50,8 @@ import Testing
     }
 
     @Test func answersPipelinedRequestsInOrder() async throws {
-        try await withServer(Self.echo) { _, path in
-            let replies = try await exchange(
+        try await withHTTPServer(Self.echo) { _, path in
+            let replies = try await httpExchange(
                 path,
                 "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /_ping HTTP/1.1\r\n\r\nGET /no HTTP/1.1\r\n\r\n"
             )
@@ -65,17 +65,17 @@ import Testing
     }
 
     @Test func takesChunkedBodies() async throws {
-        try await withServer(Self.echo) { _, path in
-            let reply = try await exchange(
+        try await withHTTPServer(Self.echo) { _, path in
+            let reply = try await httpExchange(
                 path, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
             #expect(reply.hasSuffix("\r\n\r\nabcdefg"))
         }
     }
 
     @Test func carriesMegabytesBothWays() async throws {
-        try await withServer(Self.echo) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.echo) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 let body = String(repeating: "0123456789abcdef", count: 200_000)
                 try client.send("POST /echo HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body)
                 #expect(try client.receiveReply().body == body)
@@ -84,19 +84,19 @@ import Testing
     }
 
     @Test func sendsStreamsAsChunks() async throws {
-        try await withServer(Self.echo) { _, path in
-            let reply = try await exchange(path, "GET /stream HTTP/1.1\r\n\r\n")
+        try await withHTTPServer(Self.echo) { _, path in
+            let reply = try await httpExchange(path, "GET /stream HTTP/1.1\r\n\r\n")
             #expect(reply.contains("\r\nTransfer-Encoding: chunked\r\n"))
             #expect(reply.hasSuffix("\r\n\r\n8\r\n{\"n\":1}\n\r\n8\r\n{\"n\":2}\n\r\n8\r\n{\"n\":3}\n\r\n0\r\n\r\n"))
-            let old = try await exchange(path, "GET /stream HTTP/1.0\r\n\r\n")
+            let old = try await httpExchange(path, "GET /stream HTTP/1.0\r\n\r\n")
             #expect(!old.contains("chunked"))
             #expect(old.hasSuffix("\r\n\r\n{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n"))
         }
     }
 
     @Test func aFailingStreamHasNoLastChunk() async throws {
-        try await withServer(Self.echo) { _, path in
-            let reply = try await exchange(path, "GET /cut HTTP/1.1\r\n\r\nGET /_ping HTTP/1.1\r\n\r\n")
+        try await withHTTPServer(Self.echo) { _, path in
+            let reply = try await httpExchange(path, "GET /cut HTTP/1.1\r\n\r\nGET /_ping HTTP/1.1\r\n\r\n")
             #expect(reply.hasSuffix("4\r\npart\r\n"))
         }
     }
@@ -110,26 +110,26 @@ import Testing
         ("POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", 413),
     ])
     func refusesBadRequestsAndGoesOn(request: String, status: Int) async throws {
-        try await withServer(Self.echo) { _, path in
-            let reply = try await exchange(path, request)
+        try await withHTTPServer(Self.echo) { _, path in
+            let reply = try await httpExchange(path, request)
             #expect(reply.hasPrefix("HTTP/1.1 \(status) "), "\(reply)")
             #expect(reply.contains("{\"diagnostics\":[],\"message\":"))
-            #expect(try await exchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasSuffix("OK"))
+            #expect(try await httpExchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasSuffix("OK"))
         }
     }
 
     @Test func readsOverASmallUnreadBody() async throws {
-        try await withServer(Self.echo) { _, path in
-            let replies = try await exchange(
+        try await withHTTPServer(Self.echo) { _, path in
+            let replies = try await httpExchange(
                 path, "POST /ignore HTTP/1.1\r\nContent-Length: 5\r\n\r\n12345GET /_ping HTTP/1.1\r\n\r\n")
             #expect(replies.hasPrefix("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n"))
         }
     }
 
     @Test func closesAfterALargeUnreadBody() async throws {
-        try await withServer(Self.echo) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.echo) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 try client.send("POST /ignore HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n")
                 #expect(try client.receiveReply().head.hasPrefix("HTTP/1.1 204 "))
                 try client.send([UInt8](repeating: 0, count: 2 << 20))
@@ -140,9 +140,9 @@ import Testing
     }
 
     @Test func sendsContinueWhenTheBodyIsWanted() async throws {
-        try await withServer(Self.echo) { _, path in
-            try await blocking {
-                let client = try RawClient(path)
+        try await withHTTPServer(Self.echo) { _, path in
+            try await httpBlocking {
+                let client = try HTTPRawClient(path)
                 try client.send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
                 #expect(try client.receive(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
                 try client.send("hi")
@@ -156,15 +156,15 @@ import Testing
     }
 
     @Test func knowsWhoAsks() async throws {
-        try await withServer(Self.echo) { _, path in
-            let reply = try await exchange(path, "GET /me HTTP/1.1\r\n\r\n")
+        try await withHTTPServer(Self.echo) { _, path in
+            let reply = try await httpExchange(path, "GET /me HTTP/1.1\r\n\r\n")
             #expect(reply.hasSuffix("\r\n\r\n\(getpid()) \(getuid())"))
         }
     }
 
     @Test func aClientThatLeavesCancelsItsHandler() async throws {
-        let counters = Counters()
-        try await withServer { router in
+        let counters = HTTPCounters()
+        try await withHTTPServer { router in
             router.on("POST", "/wait") { _, _ in
                 try await counters.count { try await Task.sleep(for: .seconds(60)) }
                 return .empty()
@@ -178,20 +178,20 @@ import Testing
             }
         } _: { server, path in
             for request in ["POST /wait HTTP/1.1\r\n\r\n", "GET /endless HTTP/1.1\r\n\r\n"] {
-                let client = try RawClient(path)
+                let client = try HTTPRawClient(path)
                 try client.send(request)
-                #expect(try await eventually { counters.running == 1 })
+                #expect(try await httpEventually { counters.running == 1 })
                 client.close()
-                #expect(try await eventually { counters.running == 0 })
+                #expect(try await httpEventually { counters.running == 0 })
             }
             #expect(counters.failed == 2)
-            #expect(try await eventually { server.connectionCount == 0 })
+            #expect(try await httpEventually { server.connectionCount == 0 })
         }
     }
 
     @Test func abortedStreamsLeaveNothingOpen() async throws {
-        let counters = Counters()
-        try await withServer { router in
+        let counters = HTTPCounters()
+        try await withHTTPServer { router in
             router.on("GET", "/endless") { _, _ in
                 .stream(status: 200, headers: [:]) { writer in
                     try await counters.count { while true { try await writer.write("line\n") } }
@@ -200,22 +200,22 @@ import Testing
         } _: { server, path in
             let before = try FileSystem.list("/proc/self/fd").count
             for _ in 0..<500 {
-                try await blocking {
-                    let client = try RawClient(path)
+                try await httpBlocking {
+                    let client = try HTTPRawClient(path)
                     try client.send("GET /endless HTTP/1.1\r\n\r\n")
                     _ = try client.receive(until: "line\n")
                     client.close()
                 }
             }
-            #expect(try await eventually { server.connectionCount == 0 })
+            #expect(try await httpEventually { server.connectionCount == 0 })
             #expect(counters.running == 0)
             #expect(try FileSystem.list("/proc/self/fd").count <= before + 2)
         }
     }
 
     @Test func stopsGracefully() async throws {
-        let counters = Counters()
-        try await withServer { router in
+        let counters = HTTPCounters()
+        try await withHTTPServer { router in
             Self.echo(&router)
             router.on("GET", "/slow") { _, _ in
                 try await counters.count { try await Task.sleep(for: .milliseconds(300)) }
@@ -227,39 +227,39 @@ import Testing
                 }
             }
         } _: { server, path in
-            let idle = try RawClient(path)
-            let slow = try RawClient(path)
-            let endless = try RawClient(path)
+            let idle = try HTTPRawClient(path)
+            let slow = try HTTPRawClient(path)
+            let endless = try HTTPRawClient(path)
             try slow.send("GET /slow HTTP/1.1\r\n\r\n")
             try endless.send("GET /endless HTTP/1.1\r\n\r\n")
-            #expect(try await eventually { counters.running == 2 })
+            #expect(try await httpEventually { counters.running == 2 })
             await server.stop(grace: .seconds(10))
             #expect(counters.failed == 1)
-            try await blocking {
+            try await httpBlocking {
                 let (answer, stream, nothing) = try (slow.receiveToEnd(), endless.receiveToEnd(), idle.receiveToEnd())
                 #expect(answer.hasSuffix("done"))
                 #expect(!stream.hasSuffix("0\r\n\r\n"))
                 #expect(nothing == "")
             }
             #expect(!FileSystem.exists(path))
-            #expect(throws: SystemError.self) { try RawClient(path) }
+            #expect(throws: SystemError.self) { try HTTPRawClient(path) }
         }
     }
 
     @Test func theSocketIsForItsGroupAndReplacedOnlyWhenDead() async throws {
-        try await withServer(Self.echo) { _, path in
+        try await withHTTPServer(Self.echo) { _, path in
             var status = stat()
             #expect(lstat(path, &status) == 0)
             #expect(status.st_mode & 0o7777 == 0o660)
             let second = HTTPServer(router: Router(), socketPath: path, logger: Logger(label: "test"))
             await #expect(throws: HTTPServerError.addressInUse(path: path)) { try await second.start() }
-            #expect(try await exchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasSuffix("OK"))
+            #expect(try await httpExchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasSuffix("OK"))
             let file = FileSystem.parent(of: path) + "/file"
             try FileSystem.replaceFile(file, with: [1])
             let third = HTTPServer(router: Router(), socketPath: file, logger: Logger(label: "test"))
             await #expect(throws: HTTPServerError.notASocket(path: file)) { try await third.start() }
         }
-        let folder = try temporaryFolder()
+        let folder = try httpTemporaryFolder()
         defer { #expect(throws: Never.self) { try FileSystem.removeTree(folder) } }
         let path = "\(folder)/dead.sock"
         // A socket that is bound and closed, as after a crash.
@@ -276,14 +276,14 @@ import Testing
         #expect(FileSystem.exists(path))
         let server = HTTPServer(router: Router(), socketPath: path, logger: Logger(label: "test"))
         try await server.start()
-        #expect(try await exchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
+        #expect(try await httpExchange(path, "GET /_ping HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 404 "))
         await server.stop()
         #expect(!FileSystem.exists(path))
     }
 }
 
 /// How many handlers are at work, and how many ended by an error.
-final class Counters: Sendable {
+final class HTTPCounters: Sendable {
     private let counts = Mutex((running: 0, failed: 0))
     var running: Int { counts.withLock { $0.running } }
     var failed: Int { counts.withLock { $0.failed } }

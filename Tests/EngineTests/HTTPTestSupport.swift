@@ -7,11 +7,11 @@ import Synchronization
 import Testing
 
 /// A server on a socket in a folder of its own, gone at the end.
-func withServer(
+func withHTTPServer(
     _ setUp: (inout Router) -> Void, commonHeaders: HTTPHeaders = [:],
     _ body: (HTTPServer, _ path: String) async throws -> Void
 ) async throws {
-    let folder = try temporaryFolder()
+    let folder = try httpTemporaryFolder()
     var router = Router()
     setUp(&router)
     let path = "\(folder)/run/engine.sock"
@@ -30,21 +30,21 @@ func withServer(
     }
 }
 
-func temporaryFolder() throws -> String {
+func httpTemporaryFolder() throws -> String {
     var template = Array("/tmp/gantry-http.XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", code: errno) }
     return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
 }
 
 /// Runs blocking code beside Swift's pool, whose two threads the server's handlers need.
-func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+func httpBlocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
         DispatchQueue.global().async { continuation.resume(with: Result(catching: body)) }
     }
 }
 
 /// Waits, for ten seconds at most, until something holds.
-func eventually(_ condition: () -> Bool) async throws -> Bool {
+func httpEventually(_ condition: () -> Bool) async throws -> Bool {
     for _ in 0..<2_000 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(5))
@@ -53,7 +53,7 @@ func eventually(_ condition: () -> Bool) async throws -> Bool {
 }
 
 /// A client that sends the bytes it is told to, well-formed or not. Blocking, with a time limit of ten seconds.
-final class RawClient: Sendable {
+final class HTTPRawClient: Sendable {
     private let descriptor: Mutex<Int32>
 
     init(_ path: String) throws {
@@ -143,9 +143,9 @@ final class RawClient: Sendable {
 }
 
 /// One request on a connection of its own; what comes until the server closes.
-func exchange(_ path: String, _ request: String) async throws -> String {
-    try await blocking {
-        let client = try RawClient(path)
+func httpExchange(_ path: String, _ request: String) async throws -> String {
+    try await httpBlocking {
+        let client = try HTTPRawClient(path)
         try client.send(request)
         client.endOutput()
         return try client.receiveToEnd()

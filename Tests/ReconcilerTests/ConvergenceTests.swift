@@ -5,7 +5,7 @@ import Testing
 /// Random stacks on a simulated machine, with steps that fail, crashes between steps and accidents. A failure names its
 /// seed: put it into `seeds` alone to see it again.
 @Suite struct ConvergenceTests {
-    private static let seeds: Range<UInt64> = 0..<300
+    private static let seeds: Range<UInt64> = 0..<200
     /// Plans until a stack must have settled.
     private static let roundsMax = 60
 

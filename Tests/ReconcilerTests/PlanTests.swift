@@ -110,10 +110,24 @@ import Testing
         let state = observed(
             stack,
             [container(stack, "web", 1, .exited), container(stack, "web", 3), container(stack, "db", 2, .exited)])
-        var reversed = state
-        reversed.containers.reverse()
         let wanted = desired(stack)
-        #expect(plan(desired: wanted, observed: state, now: 9) == plan(desired: wanted, observed: reversed, now: 9))
+        #expect(
+            plan(desired: wanted, observed: state, now: 9) == plan(desired: wanted, observed: reversed(state), now: 9))
+        var broken = observed(stack, (1...3).map { container(stack, "web", $0) })
+        for index in 0..<3 { broken.containers[index].problems = [.vethMissing(network: "shop_default")] }
+        #expect(
+            plan(desired: wanted, observed: broken, now: 9) == plan(desired: wanted, observed: reversed(broken), now: 9)
+        )
+        #expect(planDown(observed: broken) == planDown(observed: reversed(broken)))
+        #expect(planStop(observed: broken) == planStop(observed: reversed(broken)))
+        #expect(endpoints(of: broken) == endpoints(of: reversed(broken)))
+    }
+
+    private func reversed(_ state: ObservedState) -> ObservedState {
+        var result = state
+        result.containers.reverse()
+        result.networks.reverse()
+        return result
     }
 
     @Test func aPartialCommandKeepsTheOtherServices() {

@@ -42,6 +42,17 @@ import Testing
             ])
     }
 
+    @Test func manyReplicasMakeAChainOfGates() {
+        let count = DesiredState.replicasMax
+        let old = shop(["web": service("one", replicas: count)])
+        let new = shop(["web": service("one", replicas: count) { $0.user = "nobody" }])
+        let state = observed(old, (1...count).map { container(old, "web", $0) })
+        let result = plan(desired: desired(new), observed: state, now: 0)
+        #expect(result.steps.count == 4 * count)
+        #expect(lines(result)[4 * count - 4].hasSuffix("[ready shop-web-\(count - 1)]"))
+        #expect(result.steps.reduce(0) { $0 + $1.gates.count } == count - 1)
+    }
+
     @Test func aRolloutStopsAtAReplicaThatFails() {
         let old = shop(["web": service("one", replicas: 2)])
         let new = shop(["web": service("one", replicas: 2) { $0.command = ["broken"] }])

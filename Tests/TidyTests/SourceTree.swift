@@ -7,7 +7,9 @@ struct SourceFile {
         /// Without comments and without what stands in string literals.
         var code: String
         /// From `//` on.
-        var comment: Substring
+        var comment: String
+        /// It begins within a string literal.
+        var isText: Bool
         var indentation: Int { text.prefix { $0 == " " }.count }
         var isBlank: Bool { text.allSatisfy(\.isWhitespace) }
     }
@@ -17,35 +19,60 @@ struct SourceFile {
 
     init(path: String, text: String) {
         self.path = path
-        var inMultilineString = false
+        var literal: Literal?
         var rows = text.split(separator: "\n", omittingEmptySubsequences: false)
         if rows.last?.isEmpty == true { rows.removeLast() }
-        lines = rows.map { Self.line($0, &inMultilineString) }
+        lines = rows.map { Self.line($0, &literal) }
     }
 
-    private static func line(_ text: Substring, _ inMultilineString: inout Bool) -> Line {
-        var code = ""
-        var inString = false
-        var rest = text
-        while let character = rest.first {
-            if rest.hasPrefix(#"""""#) {
-                inMultilineString.toggle()
-                rest = rest.dropFirst(3)
-            } else if inMultilineString {
-                rest = rest.dropFirst()
-            } else if inString, character == "\\" {
-                rest = rest.dropFirst(2)
-            } else if character == "\"" {
-                inString.toggle()
-                rest = rest.dropFirst()
-            } else if !inString, rest.hasPrefix("//") {
+    /// A string literal that has begun and not ended.
+    private enum Literal: String {
+        case plain = "\""
+        case raw = "\"#"
+        case multiline = "\"\"\""
+    }
+
+    private static let (quote, hash, slash, backslash) = (UInt8(34), UInt8(35), UInt8(47), UInt8(92))
+
+    private static func line(_ text: Substring, _ literal: inout Literal?) -> Line {
+        let bytes = Array(text.utf8)
+        var code: [UInt8] = []
+        let startsInString = literal != nil
+        var index = 0
+        func follows(_ word: String) -> Bool { bytes[index...].starts(with: word.utf8) }
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte != quote, byte != hash, byte != slash, byte != backslash {
+                if literal == nil { code.append(byte) }
+                index += 1
+            } else if let open = literal {
+                if open != .raw, follows("\\") {
+                    index += 2
+                } else if follows(open.rawValue) {
+                    index += open.rawValue.utf8.count
+                    literal = nil
+                } else {
+                    index += 1
+                }
+            } else if follows(Literal.multiline.rawValue) {
+                literal = .multiline
+                index += 3
+            } else if follows("#\"") {
+                literal = .raw
+                index += 2
+            } else if follows("\"") {
+                literal = .plain
+                index += 1
+            } else if follows("//") {
                 break
             } else {
-                if !inString { code.append(character) }
-                rest = rest.dropFirst()
+                code.append(byte)
+                index += 1
             }
         }
-        return Line(text: text, code: code, comment: rest)
+        let comment = String(decoding: bytes[min(index, bytes.count)...], as: UTF8.self)
+        if literal != .multiline { literal = nil }
+        return Line(text: text, code: String(decoding: code, as: UTF8.self), comment: comment, isText: startsInString)
     }
 }
 

@@ -59,3 +59,17 @@ static inline int gantry_local_port_ipv4(int fd) {
   socklen_t length = sizeof address;
   return getsockname(fd, (struct sockaddr *)&address, &length) < 0 ? -1 : ntohs(address.sin_port);
 }
+// glibc's transparent unions of sockaddr pointers do not import.
+static inline int gantry_connect_ipv4(int fd, uint32_t address_network_order, uint16_t port_host_order) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port_host_order), .sin_addr = {.s_addr = address_network_order}};
+  return connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+// The connecting side's address, network order, is stored in `peer`.
+static inline int gantry_accept_ipv4(int fd, uint32_t *peer) {
+  struct sockaddr_in address = {0};
+  socklen_t length = sizeof address;
+  int accepted = accept4(fd, (struct sockaddr *)&address, &length, SOCK_CLOEXEC);
+  *peer = address.sin_addr.s_addr;
+  return accepted;
+}

@@ -194,6 +194,12 @@ static inline int gantry_prlimit(pid_t pid, int resource, uint64_t soft, uint64_
 // Both Glibc and this module declare the variable, which makes its name ambiguous.
 static inline char **gantry_environment(void) { return environ; }
 
+// glibc hides signals 32 and 33 from sigaction(2), and its posix_spawn leaves them ignored, which execve passes on.
+static inline void gantry_default_internal_signals(void) {
+  const unsigned long action[4] = {0, 0, 0, 0};
+  for (int number = 32; number < 34; number++) syscall(SYS_rt_sigaction, number, action, NULL, 8);
+}
+
 // Function-like macro.
 static inline int gantry_is_character_device(mode_t mode) { return S_ISCHR(mode); }
 

@@ -59,8 +59,12 @@ extension DNSLoop {
     }
 
     func openSpare() {
-        // Without one the thread is busier for as long as descriptors are short, and nothing worse.
-        spare = (try? FileDescriptor.open("/dev/null", O_RDONLY)).map { SharedDescriptor($0) }
+        do {
+            spare = SharedDescriptor(try FileDescriptor.open("/dev/null", O_RDONLY))
+        } catch {
+            // Without one the thread is busier for as long as descriptors are short, and nothing worse.
+            spare = nil
+        }
     }
 
     func close(_ connection: DNSConnection) {

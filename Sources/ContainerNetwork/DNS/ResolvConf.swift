@@ -64,8 +64,8 @@ enum ResolvConf {
     }
 }
 
-/// The servers of a file, read again when it changed. A `stat(2)` at each use costs a microsecond before a network round
-/// trip, follows symbolic links (`/etc/resolv.conf` is mostly one) and cannot miss a change.
+/// The servers of a file, read again when it changed. A `stat(2)` at each use costs a microsecond before a network
+/// round trip, follows symbolic links (`/etc/resolv.conf` is mostly one) and cannot miss a change.
 struct ResolvConfFile {
     private struct Stamp: Equatable {
         var device: dev_t

@@ -58,7 +58,7 @@ struct ContainerRoutes {
             let query = try LogQuery(request)
             let logs = try await engine.logs(parameters["id"], query)
             return .stream(status: 200, headers: ["Content-Type": logs.contentType]) { writer in
-                for await chunk in logs.chunks { try await writer.write(chunk) }
+                while let chunk = try await logs.next() { try await writer.write(chunk) }
             }
         }
     }

@@ -65,6 +65,8 @@ final class Report {
         return mark
     }
 
+    func hasError(at mark: SourceMark) -> Bool { foundErrors.contains { $0.source == mark } }
+
     /// Throws when there are errors; they come sorted by place.
     func check() throws(StackFileError) {
         if errorCount > 0 { throw StackFileError(diagnostics: errors) }

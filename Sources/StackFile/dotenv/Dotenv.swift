@@ -36,7 +36,8 @@ struct Dotenv {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let key = String(parts.first ?? "")
             guard !key.isEmpty, !key.contains(where: \.isWhitespace) else {
-                throw DotenvError(line: index + 1, message: "variable name '\(key)' must not be empty or contain spaces")
+                throw DotenvError(
+                    line: index + 1, message: "variable name '\(key)' must not be empty or contain spaces")
             }
             if parts.count > 1 {
                 values[key] = String(parts[1])
@@ -80,8 +81,9 @@ struct Dotenv {
         while let byte = text.first, Self.isKeyByte(byte) || Self.isSpace(byte) { text = text.dropFirst() }
         let key = String(decoding: trimmed(start[..<text.startIndex]), as: UTF8.self)
         let separator = text.first
-        guard separator == nil || separator == Self.newline || separator == UInt8(ascii: "=")
-            || separator == UInt8(ascii: ":")
+        guard
+            separator == nil || separator == Self.newline || separator == UInt8(ascii: "=")
+                || separator == UInt8(ascii: ":")
         else {
             let character = String(decoding: text.prefix(4), as: UTF8.self).prefix(1)
             throw DotenvError(line: line, message: "unexpected character '\(character)' in variable name")

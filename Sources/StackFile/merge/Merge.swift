@@ -46,7 +46,9 @@ struct Merge {
     }
 
     private func merge(_ over: Node, over base: Node?, _ table: PathTable<MergeRule>?) -> Node {
-        guard let base, over.mergeTag == nil else { return keepsTags ? over : withoutTags(over) }
+        guard let base, base.mergeTag != .reset, over.mergeTag == nil else {
+            return keepsTags ? over : withoutTags(over)
+        }
         switch (table?.rule, base.content, over.content) {
         case (.replace, _, _): return over.isNull ? base : withoutTagsUnlessKept(over)
         case (.pairs, .mapping(let low), .mapping(let high)):

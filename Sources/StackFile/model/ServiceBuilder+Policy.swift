@@ -55,7 +55,8 @@ extension ServiceBuilder {
         resources.pids = pids == 0 ? nil : pids
         if let swap = resources.memorySwap, swap > 0, let memory = resources.memory, swap < memory {
             report.error(
-                "stack.value", "'memswap_limit' counts memory and swap together, so it cannot be below the memory limit",
+                "stack.value",
+                "'memswap_limit' counts memory and swap together, so it cannot be below the memory limit",
                 at: node["memswap_limit"]?.mark)
         }
         return resources

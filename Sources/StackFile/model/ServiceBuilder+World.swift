@@ -38,6 +38,8 @@ extension ServiceBuilder {
         case .bind:
             if mount.source == nil {
                 report.error("stack.missing-key", "a bind mount needs the key 'source'", at: item.mark)
+            } else if mount.source?.hasPrefix("/") == false {
+                report.error("stack.unsupported", "Windows paths are not supported", at: item["source"]?.mark)
             }
             mount.createHostPath = item.at("bind", "create_host_path")?.flag ?? true
             mount.propagation = propagation(item.at("bind", "propagation"))

@@ -17,7 +17,8 @@ private func addKeys(of node: Node, below path: String, to marks: inout [String:
     for entry in node.entries {
         let place = "\(path).\(entry.key)"
         // A value on the key's line is the better place to point at; below it, the key is.
-        let isScalarBeside = entry.value.scalar != nil && entry.value.mark.line == entry.keyMark.line
+        let isScalarBeside =
+            entry.value.scalar != nil && entry.value.mark.line == entry.keyMark.line
             && entry.value.mark.file == entry.keyMark.file
         marks[place] = isScalarBeside ? entry.value.mark : entry.keyMark
         for (index, item) in (entry.value.items ?? []).enumerated() { marks["\(place)[\(index)]"] = item.mark }

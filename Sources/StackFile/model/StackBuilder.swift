@@ -91,7 +91,8 @@ struct StackBuilder {
         } else if let variable = node["environment"], let name = variable.text {
             if environment[name] == nil {
                 report.error(
-                    "stack.unset-variable", "variable '\(name)' of '\(kind).\(entry.key)' is not set", at: variable.mark,
+                    "stack.unset-variable", "variable '\(name)' of '\(kind).\(entry.key)' is not set",
+                    at: variable.mark,
                     hint: "set it in the environment or in .env")
             }
             object.content = environment[name].map { Array($0.utf8) }

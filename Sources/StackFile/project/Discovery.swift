@@ -108,9 +108,7 @@ struct Discovery {
 
     private func warnOfSeveral(_ found: [String]) {
         guard found.count > 1, let first = found.first else { return }
-        report.warning(
-            "stack.file",
-            "several stack files: \(found.map(PathText.name).joined(separator: ", ")); \(PathText.name(of: first)) is used",
-            at: nil)
+        let names = found.map(PathText.name).joined(separator: ", ")
+        report.warning("stack.file", "several stack files: \(names); \(PathText.name(of: first)) is used", at: nil)
     }
 }

@@ -68,7 +68,7 @@ struct Extends {
         guard loader.report.errorCount == errorsBefore else { return nil }
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
-        return PathResolution(directory: directory, home: home).applyService(resolved)
+        return PathResolution(directory: directory, home: home).applyService(withoutTags(resolved))
     }
 
     /// The services of another file in long form; only `wanted` and what it extends there are checked.
@@ -81,7 +81,7 @@ struct Extends {
                 needed.contains(entry.key) ? prepare(entry.value, name: entry.key) : entry.value
             }
             let tree = Node.map(["services": Node(.mapping(prepared), at: document.mark)], at: document.mark)
-            result = unique(Merge(keepsTags: false).merge(tree, over: result), uniqueTable)
+            result = unique(Merge(keepsTags: true).merge(tree, over: result), uniqueTable)
         }
         return result?["services"]?.mapping ?? Mapping()
     }
@@ -105,8 +105,11 @@ struct Extends {
     }
 
     private func isAcyclic(_ next: Place, _ chain: [Place], at mark: SourceMark) -> Bool {
-        if chain.contains(next) {
-            let names = (chain + [next]).map(\.service).joined(separator: " → ")
+        if let start = chain.firstIndex(of: next) {
+            let cycle = chain[start...].map { "\($0.path) \($0.service)" }.sorted().joined(separator: "\n")
+            let names = (chain[start...] + [next]).map(\.service).joined(separator: " → ")
+            // Each service of the cycle comes here; one message is enough.
+            guard loader.reportedCycles.insert(cycle).inserted else { return false }
             loader.report.error("stack.cycle", "services extend each other: \(names)", at: mark)
             return false
         }

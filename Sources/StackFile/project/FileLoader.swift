@@ -8,7 +8,8 @@ struct FileScope {
     var includeChain: [String] = []
 }
 
-/// Loads files into one canonical tree: for each document interpolation, schema, long form, `include`, `extends`, merge.
+/// Loads files into one canonical tree: for each document interpolation, schema, long form, `include`, `extends` and
+/// merge.
 final class FileLoader {
     static let includeDepthMax = 50
     static let filesMax = 1000
@@ -19,7 +20,8 @@ final class FileLoader {
     let environmentFiles: EnvironmentFiles
     /// Parsed documents by path: the same file may be extended many times.
     private var parsed: [String: [Node]] = [:]
-    private(set) var readFiles: [String] = []
+    /// Cycles of `extends` that have been reported.
+    var reportedCycles: Set<String> = []
 
     init(files: FileAccess, report: Report, workingDirectory: String) {
         self.files = files

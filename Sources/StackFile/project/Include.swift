@@ -29,12 +29,28 @@ extension FileLoader {
         let directory = given ?? PathText.directory(of: first)
         let variables = environment(entry["env_file"], directory: directory, scope: scope)
         let inner = FileScope(directory: directory, environment: variables, includeChain: scope.includeChain)
-        guard let tree = load(paths, scope: inner, at: entry.mark)?.mapping else { return nil }
+        guard let loaded = load(paths, scope: inner, at: entry.mark)?.mapping else { return nil }
         var imported = Mapping()
-        for item in tree.entries where Self.importedKeys.contains(item.key) {
+        for item in loaded.entries where Self.importedKeys.contains(item.key) {
             imported.set(item.key, at: item.keyMark, to: item.value)
         }
-        return PathResolution(directory: directory, home: home).apply(to: Node(.mapping(imported), at: entry.mark))
+        let tree = inheriting(variables, in: Node(.mapping(imported), at: entry.mark))
+        return PathResolution(directory: directory, home: home).apply(to: tree)
+    }
+
+    /// Variables without a value are taken from the include's own environment where it has them.
+    private func inheriting(_ variables: [String: String], in tree: Node) -> Node {
+        guard let services = tree["services"] else { return tree }
+        return tree.setting(
+            "services",
+            to: services.mapEntries { service in
+                guard let own = service.value["environment"] else { return service.value }
+                let resolved = own.mapEntries { entry in
+                    guard entry.value.isNull, let value = variables[entry.key] else { return entry.value }
+                    return .string(value, at: entry.value.mark)
+                }
+                return service.value.setting("environment", to: resolved)
+            })
     }
 
     private func strings(_ node: Node?) -> [Node] {

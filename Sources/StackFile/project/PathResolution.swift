@@ -73,6 +73,8 @@ struct PathResolution {
 
     private func absolute(_ node: Node) -> Node {
         guard node.scalar?.value == .string, let text = node.text, !text.isEmpty else { return node }
+        // A Windows path stays as it is and is refused where it is used.
+        if text.dropFirst().hasPrefix(":\\") { return node }
         let path = PathText.absolute(text, in: directory, home: home)
         return with(node, .scalar(Scalar(string: path)))
     }

@@ -33,7 +33,8 @@ enum ConfigOrder {
     private static let last = ["pre_start", "post_start", "pre_stop"]
 
     static func apply(to document: Node) -> Node {
-        let kept = document["services"] == nil ? document.setting("services", to: .map([:], at: document.mark)) : document
+        let kept =
+            document["services"] == nil ? document.setting("services", to: .map([:], at: document.mark)) : document
         return sorted(kept, leading, first: top, isRoot: true)
     }
 
@@ -66,9 +67,14 @@ enum ConfigOrder {
         return last.contains(key) ? order.count + 1 : order.count
     }
 
-    /// Empty lists that say nothing; an empty command or entrypoint clears the image's.
+    private static let mapsOmittedWhenEmpty: Set<String> = [
+        "annotations", "environment", "extra_hosts", "labels", "sysctls", "ulimits",
+    ]
+
+    /// Empty lists and maps that say nothing; an empty command or entrypoint clears the image's.
     private static func isOmitted(_ value: Node, isRoot: Bool, key: String) -> Bool {
         if isRoot || key.hasPrefix("x-") || ["command", "entrypoint"].contains(key) { return false }
+        if value.mapping?.isEmpty == true { return mapsOmittedWhenEmpty.contains(key) }
         return value.items?.isEmpty == true
     }
 }

@@ -76,7 +76,9 @@ struct YAMLWriter {
         let isPrintable = text.unicodeScalars.allSatisfy { isPlainCharacter($0) || $0 == "\n" }
         guard isPrintable else { return doubleQuoted(text) }
         if text.contains("\n") { return literalBlock(text, indent: indent) ?? doubleQuoted(text) }
-        if resolvePlainScalar(text) != .string || isOldBoolean(text) || looksLikeDate(text) { return doubleQuoted(text) }
+        if resolvePlainScalar(text) != .string || isOldBoolean(text) || looksLikeDate(text) {
+            return doubleQuoted(text)
+        }
         if isPlainSafe(text) { return text }
         return "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
     }
@@ -116,8 +118,9 @@ struct YAMLWriter {
 
     /// Words that YAML 1.1 reads as booleans, and base-60 numbers.
     private static func isOldBoolean(_ text: String) -> Bool {
-        if ["y", "n", "yes", "no", "on", "off"].contains(text.lowercased()), text.lowercased() == text
-            || text.uppercased() == text || text.capitalized == text
+        if ["y", "n", "yes", "no", "on", "off"].contains(text.lowercased()),
+            text.lowercased() == text
+                || text.uppercased() == text || text.capitalized == text
         {
             return true
         }
@@ -155,7 +158,8 @@ func escaped(_ text: String) -> String {
         case "\r": result += "\\r"
         case "\t": result += "\\t"
         default:
-            let mustEscape = scalar.properties.generalCategory == .control || scalar.value == 0xFEFF
+            let mustEscape =
+                scalar.properties.generalCategory == .control || scalar.value == 0xFEFF
                 || scalar.value == 0x2028 || scalar.value == 0x2029
             if mustEscape {
                 let digits = String(scalar.value, radix: 16)

@@ -1,6 +1,6 @@
 /// How the value at a place is brought into its long form.
 enum CanonicalRule: Sendable {
-    case boolean, integer, number, bytes, bytesOrUnlimited, duration, octalMode
+    case boolean, integer, number, bytes, bytesOrUnlimited, duration
     /// A list whose items become strings.
     case textItems
     /// A string or a list becomes a list of strings.
@@ -72,6 +72,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.deploy.resources.reservations.cpus": .number,
     "services.*.deploy.resources.reservations.memory": .bytes,
     "services.*.deploy.resources.reservations.devices.*.count": .deviceCount,
+    "services.*.deploy.resources.reservations.devices.*.options": .pairs,
     "services.*.deploy.restart_policy.delay": .duration,
     "services.*.deploy.restart_policy.max_attempts": .integer,
     "services.*.deploy.restart_policy.window": .duration,
@@ -94,6 +95,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.extra_hosts": .extraHosts,
     "services.*.gpus": .gpus,
     "services.*.gpus.*.count": .deviceCount,
+    "services.*.gpus.*.options": .pairs,
     "services.*.group_add": .textItems,
     "services.*.healthcheck.disable": .boolean,
     "services.*.healthcheck.interval": .duration,

@@ -2,9 +2,12 @@ import StackModel
 
 extension Canonicalizer {
     /// Short ports become long ones; ranges become several.
-    func ports(_ node: Node) -> Node {
+    func ports(_ node: Node, _ path: String) -> Node {
         guard let items = node.items else { return node }
-        return .list(items.flatMap { $0.mapping == nil ? shortPort($0) : [longPort($0)] }, at: node.mark)
+        let ports = items.enumerated().flatMap { index, item in
+            item.mapping == nil ? shortPort(item) : [longPort(item, "\(path)[\(index)]")]
+        }
+        return .list(ports, at: node.mark)
     }
 
     private func shortPort(_ node: Node) -> [Node] {
@@ -26,21 +29,21 @@ extension Canonicalizer {
         }
     }
 
-    private func longPort(_ node: Node) -> Node {
+    private func longPort(_ node: Node, _ path: String) -> Node {
         guard var mapping = node.mapping else { return node }
         if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
         if let target = mapping["target"] {
-            let number = integer(target, "target")
+            let number = integer(target, "\(path).target")
             if case .integer(let port)? = number.scalar?.value, !(1...65535).contains(port) {
-                invalid("target", "a port from 1 to 65535", target)
+                invalid("\(path).target", "a port from 1 to 65535", target)
             }
             mapping.set("target", to: number)
         } else {
-            report.error("stack.missing-key", "a port needs the key 'target'", at: node.mark)
+            report.error("stack.missing-key", "'\(path)' needs the key 'target'", at: node.mark)
         }
         if let published = mapping["published"], let text = published.text {
             if !text.isEmpty, text != "0", portRange(text) == nil {
-                invalid("published", "a port or a range of ports", published)
+                invalid("\(path).published", "a port or a range of ports", published)
             }
             if text.isEmpty || text == "0" {
                 mapping.remove("published")
@@ -49,11 +52,11 @@ extension Canonicalizer {
             }
         }
         if let address = mapping["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {
-            invalid("host_ip", "an IP address", address)
+            invalid("\(path).host_ip", "an IP address", address)
         }
         let transport = (mapping["protocol"]?.text ?? "tcp").lowercased()
         if !["tcp", "udp", "sctp"].contains(transport) {
-            invalid("protocol", "tcp, udp or sctp", mapping["protocol"] ?? node)
+            invalid("\(path).protocol", "tcp, udp or sctp", mapping["protocol"] ?? node)
         }
         mapping.set("protocol", to: .string(transport, at: mapping["protocol"]?.mark ?? node.mark))
         return Node(.mapping(mapping), at: node.mark)
@@ -201,7 +204,9 @@ extension Canonicalizer {
                 invalid("\(path)[\(index)]", "HOST=ADDRESS", item)
                 continue
             }
-            lines.append(line(String(text[..<cut]), String(text[text.index(after: cut)...]), item.mark))
+            for address in text[text.index(after: cut)...].split(separator: ",") {
+                lines.append(line(String(text[..<cut]), String(address), item.mark))
+            }
         }
         return node.scalar == nil ? .list(lines, at: node.mark) : node
     }

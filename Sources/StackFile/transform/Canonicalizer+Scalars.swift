@@ -84,8 +84,8 @@ extension Canonicalizer {
     }
 
     func asText(_ node: Node) -> Node {
-        guard let scalar = node.scalar, scalar.value != .string else { return node }
-        return .string(scalar.canonicalText, at: node.mark)
+        guard let scalar = node.scalar, scalar.value != .string, node.mergeTag != .reset else { return node }
+        return Node(.scalar(Scalar(string: scalar.canonicalText)), at: node.mark, mergeTag: node.mergeTag)
     }
 
     func textItems(_ node: Node) -> Node {
@@ -93,7 +93,9 @@ extension Canonicalizer {
         return .list(items.map(asText), at: node.mark)
     }
 
-    func stringList(_ node: Node) -> Node { node.scalar == nil ? textItems(node) : .list([asText(node)], at: node.mark) }
+    func stringList(_ node: Node) -> Node {
+        node.scalar == nil ? textItems(node) : .list([asText(node)], at: node.mark)
+    }
 
     func textMap(_ node: Node) -> Node {
         guard let mapping = node.mapping else { return node }
@@ -105,7 +107,8 @@ extension Canonicalizer {
         var result = Mapping()
         if let mapping = node.mapping {
             for entry in mapping.entries {
-                let value = entry.value.isNull ? missing(entry.value.mark) : asText(entry.value)
+                let isMissing = entry.value.isNull && entry.value.mergeTag == nil
+                let value = isMissing ? missing(entry.value.mark) : asText(entry.value)
                 result.set(entry.key, at: entry.keyMark, to: value)
             }
             return Node(.mapping(result), at: node.mark)

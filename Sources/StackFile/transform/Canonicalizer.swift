@@ -43,7 +43,6 @@ struct Canonicalizer {
         case .bytes: bytes(node, path, unlimited: false)
         case .bytesOrUnlimited: bytes(node, path, unlimited: true)
         case .duration: duration(node, path)
-        case .octalMode: octalMode(node, path)
         case .textItems: textItems(node)
         case .stringList: stringList(node)
         case .pairs: pairs(node, missing: { .string("", at: $0) })
@@ -51,7 +50,7 @@ struct Canonicalizer {
         case .textMap: textMap(node)
         case .command: command(node, path)
         case .healthTest: healthTest(node, path)
-        case .ports: ports(node)
+        case .ports: ports(node, path)
         case .mounts: mounts(node)
         case .fileMounts: fileMounts(node, path)
         case .dependencies: dependencies(node)
@@ -67,7 +66,9 @@ struct Canonicalizer {
         }
     }
 
+    /// Reports a value; nothing when the schema check has complained about it already.
     func invalid(_ path: String, _ expected: String, _ node: Node, hint: String? = nil) {
+        if report.hasError(at: node.mark) { return }
         report.error(
             "stack.value", "'\(path)' must be \(expected), found '\((node.text ?? "").prefix(60))'", at: node.mark,
             hint: hint)
@@ -92,7 +93,14 @@ struct Canonicalizer {
             report.warnOnce(
                 path, "stack.obsolete", "'\(path).external.name' is obsolete", at: mapping.keyMark("external"),
                 hint: "write 'external: true' and 'name:' beside it")
-            if let name = external["name"], mapping["name"] == nil { mapping.set("name", to: name) }
+            if let name = external["name"] {
+                if let own = mapping["name"], own.text != name.text {
+                    report.error(
+                        "stack.conflict", "'\(path).external.name' and '\(path).name' differ", at: name.mark,
+                        hint: "keep 'name:' and write 'external: true'")
+                }
+                mapping.set("name", to: mapping["name"] ?? name)
+            }
             mapping.set("external", to: .boolean(true, at: external.mark))
         } else {
             mapping.set("external", to: boolean(external, path + ".external"))
@@ -101,4 +109,3 @@ struct Canonicalizer {
         return result
     }
 }
-

@@ -42,10 +42,11 @@ struct Normalizer {
             }
             service = service.setting("secrets", to: .list(complete, at: secrets.mark))
         }
-        if let build = service["build"], build.mapping != nil, build["dockerfile"] == nil,
-            build["dockerfile_inline"] == nil
-        {
-            service = service.setting("build", to: build.setting("dockerfile", to: .string("Dockerfile", at: build.mark)))
+        if var build = service["build"], build.mapping != nil {
+            if build["dockerfile"] == nil, build["dockerfile_inline"] == nil {
+                build = build.setting("dockerfile", to: .string("Dockerfile", at: build.mark))
+            }
+            service = service.setting("build", to: build)
         }
         return service
     }

@@ -66,7 +66,8 @@ struct PortSyntax: Equatable {
 
     private static func range(_ text: String, in whole: String) throws(SyntaxError) -> [UInt16] {
         guard let range = portRange(text) else {
-            throw SyntaxError(message: "invalid port '\(text)' in '\(whole)'", hint: "ports are numbers from 1 to 65535")
+            throw SyntaxError(
+                message: "invalid port '\(text)' in '\(whole)'", hint: "ports are numbers from 1 to 65535")
         }
         return Array(range)
     }

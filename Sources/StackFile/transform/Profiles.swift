@@ -8,9 +8,7 @@ struct Profiles {
     init(options: LoadOptions, environment: [String: String], services: Node, report: Report) {
         var names = options.profiles
         if names.isEmpty {
-            names = (environment["COMPOSE_PROFILES"] ?? "").split(separator: ",").map { part in
-                String(part.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
-            }
+            names = (environment["COMPOSE_PROFILES"] ?? "").split(separator: ",").map { $0.filter { !$0.isWhitespace } }
         }
         var active = Set(names)
         for target in options.targetServices {

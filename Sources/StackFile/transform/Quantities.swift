@@ -1,5 +1,5 @@
-/// A size in bytes: a number with an optional unit `b k m g t p`, `kb`, `kib`, … in any case, all powers of 1024 (Docker's
-/// `RAMInBytes`). `nil` when it is none or does not fit.
+/// A size in bytes: a number with an optional unit `b k m g t p`, `kb`, `kib`, … in any case, all powers of 1024
+/// (Docker's `RAMInBytes`). `nil` when it is none or does not fit.
 func parseBytes(_ text: String) -> Int64? {
     let lowered = text.lowercased()
     let number = lowered.prefix { ("0"..."9").contains($0) || $0 == "." }

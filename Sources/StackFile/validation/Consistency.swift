@@ -1,6 +1,7 @@
 import StackModel
 
-/// Rules between different places of the merged stack (compose-go's `checkConsistency`), checked on the normalised tree.
+/// Rules between different places of the merged stack (compose-go's `checkConsistency`), checked on the normalised
+/// tree.
 struct Consistency {
     let document: Node
     /// Services that profiles leave out.
@@ -62,7 +63,9 @@ struct Consistency {
         var first: [String: (service: String, mark: SourceMark)] = [:]
         for entry in document["services"]?.entries ?? [] {
             for port in entry.value["ports"]?.items ?? [] {
-                guard let text = port["published"]?.text, let range = portRange(text), range.count == 1 else { continue }
+                guard let text = port["published"]?.text, let range = portRange(text), range.count == 1 else {
+                    continue
+                }
                 let address = port["host_ip"]?.text ?? "0.0.0.0"
                 let key = "\(address):\(text)/\(port["protocol"]?.text ?? "tcp")"
                 if let other = first[key] {

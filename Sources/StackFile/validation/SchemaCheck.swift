@@ -38,12 +38,14 @@ struct SchemaCheck {
             case .boolean: allowed.contains(.boolean)
             case .integer: !allowed.isDisjoint(with: [.integer, .number])
             case .float: allowed.contains(.number)
-            case .string: allowed.contains(.string) || (scalar.isInterpolated && interpolated(scalar.text, fits: allowed))
+            case .string:
+                allowed.contains(.string) || (scalar.isInterpolated && interpolated(scalar.text, fits: allowed))
             }
         guard fits else { return wrongType(node, shape, path) }
         guard !shape.words.isEmpty, scalar.value == .string, !shape.words.contains(scalar.text) else { return }
         report.error(
-            "stack.value", "'\(path)' must be \(shape.words.map { "'\($0)'" }.joined(separator: ", ")), found '\(scalar.text)'",
+            "stack.value",
+            "'\(path)' must be \(shape.words.map { "'\($0)'" }.joined(separator: ", ")), found '\(scalar.text)'",
             at: node.mark, hint: nearest(scalar.text, in: shape.words).map { "did you mean '\($0)'?" })
     }
 

@@ -77,7 +77,8 @@ func goNumberText(_ value: Double) -> String {
     if exponent < -4 || exponent >= 6 {
         let fraction = digits.count > 1 ? "." + digits.dropFirst() : ""
         let size = String(exponent.magnitude)
-        return sign + digits.prefix(1) + fraction + "e" + (exponent < 0 ? "-" : "+") + (size.count < 2 ? "0" : "") + size
+        return sign + digits.prefix(1) + fraction + "e" + (exponent < 0 ? "-" : "+") + (size.count < 2 ? "0" : "")
+            + size
     }
     if exponent < 0 { return sign + "0." + String(repeating: "0", count: -exponent - 1) + digits }
     if digits.count <= exponent + 1 {

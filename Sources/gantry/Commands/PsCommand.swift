@@ -12,7 +12,7 @@ struct PsCommand: ParsableCommand {
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
     @OptionGroup(visibility: .hidden) var file: FileOptions
 
-    @Flag(name: [.short, .long], help: "Also those that do not run, and one-off containers.")
+    @Flag(name: [.short, .long], help: "Also those that do not run.")
     var all = false
 
     @Flag(name: [.short, .long], help: "Only ids.")
@@ -59,7 +59,7 @@ struct PsCommand: ParsableCommand {
     }
 }
 
-/// Those that `ps` lists, by service and number. Without `all`: what runs or is about to, and nothing one-off that ended.
+/// Those that `ps` lists, by service and number. Without `all`: what runs or is about to.
 func selectContainers(_ containers: [ContainerStatus], services: [String], all: Bool) -> [ContainerStatus] {
     containers.filter { container in
         guard services.isEmpty || services.contains(container.service) else { return false }

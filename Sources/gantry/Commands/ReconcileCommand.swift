@@ -8,7 +8,7 @@ struct ReconcileCommand: ParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
 
     static let configuration = CommandConfiguration(
-        commandName: "reconcile", abstract: "Plan, apply, and wait until the stack is as it should be.",
+        commandName: "reconcile", abstract: "Plan, apply, and wait until the stack has converged.",
         usage: "gantry reconcile [<global options>] [<options>]",
         discussion: """
             For scripts and CI: exit code 0 when the stack has converged, 1 when it

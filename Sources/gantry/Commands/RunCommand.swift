@@ -78,7 +78,8 @@ struct RunCommand: ParsableCommand {
 
     private func attach(_ container: RunReply, tty: Bool, _ client: EngineClient, _ session: Session) throws {
         let signals = try SignalSource(endingSignals + [SIGWINCH])
-        // Attached and waited for before it starts, so that no output and no exit is missed.
+        // Attached before it starts, so that no output is missed. The wait is sent before it too, so that the engine
+        // knows of it long before `--rm` takes the container away.
         let output = try client.attach(container.id, stdin: interactive, raw: tty)
         let first = try output.receiveHead()
         let wait = try client.openWait(container.id)

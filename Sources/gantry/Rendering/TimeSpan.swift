@@ -4,11 +4,13 @@ import ArgumentParser
 struct TimeSpan: Equatable, Sendable, ExpressibleByArgument {
     var nanoseconds: Int64
 
-    /// About 100 years, far from Int64's end.
-    private static let secondsMax = 3_200_000_000.0
+    /// About 100 years: sums of a few of them stay far from Int64's end.
+    private static let nanosecondsMax: Int64 = 3_200_000_000 * 1_000_000_000
 
-    private static let units: [(suffix: String, seconds: Double)] = [
-        ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("h", 3600), ("m", 60), ("s", 1),
+    /// Longer suffixes before those they begin with.
+    private static let units: [(suffix: String, nanoseconds: Int64)] = [
+        ("ms", 1_000_000), ("us", 1000), ("µs", 1000), ("ns", 1), ("h", 3600 * 1_000_000_000),
+        ("m", 60 * 1_000_000_000), ("s", 1_000_000_000),
     ]
 
     init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
@@ -19,30 +21,40 @@ struct TimeSpan: Equatable, Sendable, ExpressibleByArgument {
 
     /// Digits with an optional fraction, no unit.
     init?(seconds text: String) {
-        guard let seconds = Self.decimal(text[...]), seconds <= Self.secondsMax else { return nil }
-        nanoseconds = Int64((seconds * 1e9).rounded())
+        guard let value = Self.product(text[...], 1_000_000_000) else { return nil }
+        nanoseconds = value
     }
 
     init?(parsing text: String) {
         var rest = text[...]
         guard !rest.isEmpty else { return nil }
-        var total = 0.0
+        nanoseconds = 0
         while !rest.isEmpty {
             let number = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
             rest = rest[number.endIndex...]
-            guard let value = Self.decimal(number), let unit = Self.units.first(where: { rest.hasPrefix($0.suffix) })
+            guard let unit = Self.units.first(where: { rest.hasPrefix($0.suffix) }),
+                let value = Self.product(number, unit.nanoseconds), nanoseconds <= Self.nanosecondsMax - value
             else { return nil }
             rest = rest.dropFirst(unit.suffix.count)
-            total += value * unit.seconds
+            nanoseconds += value
         }
-        guard total <= Self.secondsMax else { return nil }
-        nanoseconds = Int64((total * 1e9).rounded())
     }
 
-    private static func decimal(_ text: Substring) -> Double? {
-        guard let first = text.first, let last = text.last, first != ".", last != ".",
-            text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == ".") })
+    /// Exactly, but for what is finer than a nanosecond: a decimal number of units of so many nanoseconds.
+    private static func product(_ number: Substring, _ unit: Int64) -> Int64? {
+        let digitCountMax = 18
+        let parts = number.split(separator: ".", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count),
+            parts.allSatisfy({ !$0.isEmpty && $0.count <= digitCountMax && $0.allSatisfy { $0.isASCII && $0.isNumber } }
+            ),
+            let whole = Int64(parts[0]), whole <= nanosecondsMax / unit
         else { return nil }
-        return Double(text)
+        var value = whole * unit
+        var place = unit
+        for digit in parts.dropFirst().joined() {
+            place /= 10
+            value += Int64(digit.wholeNumberValue ?? 0) * place
+        }
+        return value <= nanosecondsMax ? value : nil
     }
 }

@@ -92,7 +92,7 @@ private func lastLines(of path: String) -> [String] {
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(lineCountMax).map(String.init)
 }
 
-private func readLink(_ path: String) throws(SystemError) -> String {
+func readLink(_ path: String) throws(SystemError) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = try check("readlink", path: path) { readlink(path, &buffer, buffer.count) }
     return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -77,7 +77,11 @@ private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
         ]
     case .refused(let status, let reply):
         if reply.diagnostics.contains(where: { $0.severity == .error }) { return reply.diagnostics }
-        return reply.diagnostics + [Diagnostic(code: "engine.\(status)", reply.message)]
+        // Docker's words for a path it does not have.
+        let hint =
+            reply.message == "page not found"
+            ? "is another engine answering? --host, GANTRY_HOST and DOCKER_HOST choose the socket" : nil
+        return reply.diagnostics + [Diagnostic(code: "engine.\(status)", reply.message, hint: hint)]
     }
 }
 

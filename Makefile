@@ -1,0 +1,102 @@
+# `make test` and `make demo` do all of their set-up themselves. Tests and products have scratch folders of their own, so
+# neither rebuilds the other.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+# What building, testing and the examples need beyond Swift 6.2 or later, as Debian packages.
+PACKAGES := libyaml-dev libcap-dev libseccomp-dev libsqlite3-dev libarchive-dev libzstd-dev zlib1g-dev libssl-dev \
+            nftables iproute2 mmdebstrap busybox-static python3 jq procps
+
+export PATH := $(PATH):/opt/swift/usr/bin:/usr/sbin:/sbin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+RELEASE := .build/release
+export GANTRY_BIN := $(CURDIR)/$(RELEASE)/gantry
+TEST_BUILD := .build-test
+TEST_LOG := $(TEST_BUILD)/test.log
+# What the caller asks of `swift test`, such as TEST_ARGUMENTS='--filter NetlinkTests'.
+TEST_ARGUMENTS ?=
+BENCH_ARGUMENTS ?=
+
+.PHONY: help setup build debug test unit e2e host-unchanged demo demo-down demo-images bench format lint clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup:  ## Install what is missing on this machine
+	@command -v swift > /dev/null || {
+		echo 'Swift 6.2 or later is needed: https://www.swift.org/install/linux' >&2
+		exit 1
+	}
+	missing=()
+	for package in $(PACKAGES); do
+		dpkg-query -W -f '$${Status}' "$$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$$package")
+	done
+	[ $${#missing[@]} -gt 0 ] || exit 0
+	echo "installing $${missing[*]}"
+	$(SUDO) apt-get update -q
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}"
+
+build: setup  ## Build gantry and gantry-supervisor for use, into .build/release
+	swift build -c release --static-swift-stdlib --product gantry
+	swift build -c release --static-swift-stdlib --product gantry-supervisor
+
+debug: setup  ## Build everything, tests too, for debugging, into .build-test
+	swift build --build-tests --scratch-path $(TEST_BUILD)
+
+lint:  ## Check the layout of the source
+	swift format lint --strict --parallel --recursive --configuration .swift-format Package.swift Sources Tests
+
+format:  ## Lay the source out
+	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
+
+# Tests of the kernel's side make network and mount namespaces of their own; as root they run in a private copy of the
+# host besides, so that a test that fails leaves nothing either.
+unit: debug  ## Run the Swift tests; those that need root say so without it
+	@private=
+	if [ "$$(id -u)" = 0 ]; then
+		private=Tests/EndToEnd/private_host.sh
+	else
+		echo 'not root: the tests of namespaces, networks and containers are skipped'
+	fi
+	$$private swift test --skip-build --scratch-path $(TEST_BUILD) $(TEST_ARGUMENTS) 2>&1 | tee $(TEST_LOG)
+
+e2e: build  ## Run the built program as a user does
+	@if [ "$$(id -u)" != 0 ]; then
+		echo 'not root: the end-to-end tests are skipped'
+		exit 0
+	fi
+	Tests/EndToEnd/run.sh
+
+host-unchanged: build  ## Check that a stack and its engine leave the host as it was
+	@if [ "$$(id -u)" != 0 ]; then
+		echo 'not root: the test that the host is left unchanged is skipped'
+		exit 0
+	fi
+	Tests/EndToEnd/host_unchanged.sh $(GANTRY_BIN)
+
+test: setup  ## Set up, then run every test
+	@$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory e2e
+	$(MAKE) --no-print-directory host-unchanged
+	# Once more at the end, where it is looked for: what `swift test` said.
+	tail -n 1 $(TEST_LOG)
+
+demo: build  ## Bring the example shop up, ask it ten times, and say how to go on
+	@$(SUDO) env "PATH=$$PATH" GANTRY=$(GANTRY_BIN) examples/shop/demo.sh up
+
+demo-down:  ## Take all of that away
+	@$(SUDO) env "PATH=$$PATH" GANTRY=$(GANTRY_BIN) examples/shop/demo.sh down
+
+demo-images: setup  ## Make the images of the examples, without loading them
+	$(SUDO) examples/images/build.sh --no-load
+
+bench: build  ## Time up, down and run, with Docker beside it where installed (BENCH_ARGUMENTS='--repeat 3')
+	$(SUDO) Benchmarks/bench.py --gantry $(GANTRY_BIN) $(BENCH_ARGUMENTS)
+
+clean:  ## Remove what was built
+	rm -rf .build $(TEST_BUILD)

@@ -1,0 +1,149 @@
+import Glibc
+import LinuxSystem
+import Netlink
+import Synchronization
+
+extension NetworkManager {
+    /// Transactions that lose against a concurrent change of the rule set are tried again this often.
+    private static let attemptCountMax = 8
+
+    /// Makes the table say `state`. All of a change takes effect at once: by its elements alone when the table is as we left
+    /// it, else by putting a whole new table in the place of what is there.
+    public func applyFirewall(_ state: FirewallState) throws(NetworkError) {
+        let stale = try firewall.withLock { applied throws(NetworkError) in
+            var failure: NetlinkError?
+            for _ in 0..<Self.attemptCountMax {
+                do throws(NetworkError) {
+                    return try applyOnce(state, &applied)
+                } catch {
+                    // ERESTART: the generation is another than the one the difference was made for.
+                    guard case .netlink(let cause) = error, cause.code == ERESTART else { throw error }
+                    failure = cause
+                }
+            }
+            throw .netlink(failure ?? .dumpInterrupted(operation: "apply firewall"))
+        }
+        try switchOnForwarding(openedUplinks.withLock { $0.sorted() })
+        try forget(stale)
+    }
+
+    /// Forgets every tracked connection that a container answers: when its address is taken away.
+    public func forgetConnections(of addresses: [IPv4Address]) throws(NetworkError) {
+        try forget(addresses.map { ConntrackFilter(replySource: $0.bytes) })
+    }
+
+    /// Removes the table; one that is not there is no error.
+    public func removeFirewall() throws(NetworkError) {
+        try firewall.withLock { applied throws(NetworkError) in
+            var batch = MessageBuilder()
+            batch.beginBatch(generation: nil)
+            batch.newTable(tableName)
+            batch.deleteTable(tableName)
+            batch.endBatch()
+            try netlink { () throws(NetlinkError) in try netfilter.transact(batch, operation: "remove firewall table") }
+            applied = nil
+        }
+    }
+
+    private func forget(_ filters: [ConntrackFilter]) throws(NetworkError) {
+        for filter in filters {
+            var request = MessageBuilder()
+            request.deleteConnections(filter)
+            do {
+                try netfilter.transact(request, operation: "forget connections")
+            } catch {
+                // Nothing is tracked.
+                if error.code != ENOENT { throw .netlink(error) }
+            }
+        }
+    }
+
+    private func applyOnce(
+        _ state: FirewallState, _ applied: inout AppliedFirewall?
+    ) throws(NetworkError) -> [ConntrackFilter] {
+        let generation = try netlink { () throws(NetlinkError) in try netfilter.firewallGeneration() }
+        let present = try presentElements(applied, generation: generation)
+        let wanted = try FirewallElements(state, opened: try opened(known: present.elements))
+        let body =
+            present.isOurs
+            ? present.elements.changes(to: wanted, table: tableName)
+            : FirewallTable.replacement(table: tableName, elements: wanted)
+        if !body.isEmpty {
+            applied = nil
+            let batch = body.asBatch(generation: generation)
+            try netlink { () throws(NetlinkError) in try netfilter.transact(batch, operation: "change firewall table") }
+        }
+        let next = body.isEmpty ? generation : (generation == UInt32.max ? 1 : generation + 1)
+        let shape: TableShape
+        if present.isOurs, let known = present.shape {
+            shape = known
+        } else {
+            shape = try shapeAfterReplacement(generation: next)
+        }
+        applied = AppliedFirewall(
+            state: state, elements: wanted, shape: shape, generation: next)
+        return StaleConnections.filters(from: present.elements, to: wanted)
+    }
+
+    private struct Present {
+        var elements: FirewallElements
+        var shape: TableShape?
+        /// The table is one of ours and as we left it but for elements.
+        var isOurs: Bool
+    }
+
+    /// What is in the kernel now: known without a look when nobody changed anything since our last transaction.
+    private func presentElements(
+        _ applied: AppliedFirewall?, generation: UInt32
+    ) throws(NetworkError) -> Present {
+        if let applied, applied.generation == generation {
+            return Present(elements: applied.elements, shape: applied.shape, isOurs: true)
+        }
+        return try netlink { () throws(NetlinkError) in
+            let shape = try netfilter.shape(ofTable: tableName)
+            guard !shape.isEmpty else { return Present(elements: FirewallElements(), shape: nil, isOurs: false) }
+            let isOurs = applied?.shape == shape
+            let elements = try readElements(sets: FirewallTable.sets.map(\.name).filter { shape.setNames.contains($0) })
+            return Present(elements: elements, shape: isOurs ? shape : nil, isOurs: isOurs)
+        }
+    }
+
+    func readElements(sets: [String]) throws(NetlinkError) -> FirewallElements {
+        var elements = FirewallElements()
+        for set in sets { elements[set] = Set(try netfilter.elements(ofSet: set, table: tableName)) }
+        return elements
+    }
+
+    /// The table as the kernel tells it, provided that nobody changed anything while it did: otherwise everything is made
+    /// again.
+    private func shapeAfterReplacement(generation: UInt32) throws(NetworkError) -> TableShape {
+        try netlink { () throws(NetlinkError) in
+            let shape = try netfilter.shape(ofTable: tableName)
+            guard try netfilter.firewallGeneration() == generation else {
+                throw .refused(operation: "read back firewall table", code: ERESTART, reason: nil)
+            }
+            return shape
+        }
+    }
+
+    /// Interfaces that forward because of us: those of this manager, and those noted in the table by one before it. When
+    /// forwarding is on for the whole host, routing between its interfaces is its owner's wish.
+    private func opened(known: FirewallElements) throws(NetworkError) -> [String] {
+        let isGlobal = try forwardsGlobally()
+        return openedUplinks.withLock { names in
+            names = isGlobal ? [] : names.union(known.names(in: "opened"))
+            return names.sorted()
+        }
+    }
+}
+
+extension MessageBuilder {
+    /// These messages as one transaction, refused when the rule set's generation is another.
+    func asBatch(generation: UInt32) -> MessageBuilder {
+        var batch = MessageBuilder()
+        batch.beginBatch(generation: generation)
+        batch.append(messagesOf: self)
+        batch.endBatch()
+        return batch
+    }
+}

@@ -1,0 +1,101 @@
+import ContainerRuntime
+import LinuxSystem
+import Reconciler
+import StackModel
+import SupervisorPlan
+import Synchronization
+
+/// A container's log on its way to a client: Docker's frames, or with a terminal the bare bytes. Read from the
+/// supervisor's file as the client takes it, so it is whole whatever happened to the engine meanwhile and a slow
+/// client costs no memory.
+public final class LogStreaming: Sendable {
+    /// A follower looks this often whether the container has ended.
+    private static let pollMilliseconds: Int32 = 100
+
+    public let contentType: String
+    private let reader: Mutex<LogReader>
+    private let query: LogQuery
+    private let isTerminal: Bool
+    private let pool: BlockingPool
+    private let ended: EndFlag
+
+    init(path: String, query: LogQuery, isTerminal: Bool, pool: BlockingPool, ended: EndFlag) throws(SystemError) {
+        reader = Mutex(try LogReader(path: path, tail: query.tail))
+        contentType =
+            isTerminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream"
+        self.query = query
+        self.isTerminal = isTerminal
+        self.pool = pool
+        self.ended = ended
+    }
+
+    /// The next bytes; `nil` at the end: all was read or, following, the container has ended.
+    public func next() async throws -> [UInt8]? {
+        while !Task.isCancelled {
+            // Asked before the file is: what was written before the end is then still read.
+            let isLast = !query.follow || ended.isSet
+            let bytes = try await pool.run { [self] () throws(SystemError) in try step(wait: !isLast) }
+            if let bytes, !bytes.isEmpty { return bytes }
+            if bytes == nil, isLast { return nil }
+        }
+        return nil
+    }
+
+    /// `nil`: nothing new was there. Empty: only records that are not wanted.
+    private func step(wait: Bool) throws(SystemError) -> [UInt8]? {
+        try reader.withLock { reader throws(SystemError) -> [UInt8]? in
+            let records = try reader.read(byteCountMax: 64 << 10)
+            if records.isEmpty {
+                if wait { _ = try reader.wait(milliseconds: Self.pollMilliseconds) }
+                return nil
+            }
+            return records.reduce(into: []) { $0 += render($1) }
+        }
+    }
+
+    private func render(_ record: LogRecord) -> [UInt8] {
+        let isWanted = record.stream == .stdout ? query.standardOutput : query.standardError
+        let time = Nanoseconds(clamping: record.time)
+        guard isWanted, query.since.map({ time >= $0 }) ?? true, query.until.map({ time <= $0 }) ?? true else {
+            return []
+        }
+        var line: [UInt8] = []
+        if query.timestamps { line += Timestamp.text(nanoseconds: record.time) + [UInt8(ascii: " ")] }
+        line += record.bytes
+        if !record.isPartial { line.append(UInt8(ascii: "\n")) }
+        if isTerminal { return line }
+        let kind: StreamFrame.Kind = record.stream == .stdout ? .standardOutput : .standardError
+        return StreamFrame(kind: kind, payload: line).bytes
+    }
+}
+
+/// Set once, when a container's run has ended.
+final class EndFlag: Sendable {
+    private let state = Mutex(false)
+
+    var isSet: Bool { state.withLock { $0 } }
+
+    func set() { state.withLock { $0 = true } }
+}
+
+extension Engine {
+    public func logs(_ reference: String, _ query: LogQuery) async throws(EngineError) -> LogStreaming {
+        let container = try container(reference)
+        let stored = container.stored
+        let path = "\(options.containerData(stored.id))/container.log"
+        let ended = EndFlag()
+        if container.process == nil {
+            ended.set()
+        } else if query.follow {
+            background.start { [self] in
+                await waitForExit(stored.id)
+                ended.set()
+            }
+        }
+        let isTerminal = stored.definition.service.tty
+        let streams = streams
+        return try await onPool { () throws(SystemError) in
+            try LogStreaming(path: path, query: query, isTerminal: isTerminal, pool: streams, ended: ended)
+        }
+    }
+}

@@ -1,0 +1,352 @@
+/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends each but that one is in
+/// `helpEnding`.
+let helpSnapshots: [String: String] = [
+    "": """
+    OVERVIEW: Run stacks of containers from a Compose file, and keep them running.
+
+    Global options, before or after the command:
+      -f, --file <file>           Stack file; repeat to override
+      -p, --project-name <name>   Project name
+      --project-directory <dir>   Folder that relative paths start from
+      --profile <profile>         Profile to enable; repeatable
+      --env-file <file>           Variables for the stack file; repeatable
+      -H, --host <host>           The engine's socket, unix:///path
+      --progress <mode>           auto, tty, plain, quiet, json
+      --ansi <when>               auto, always, never (also NO_COLOR)
+      --strict                    Unsupported parts of the file are errors
+
+    The host is taken from --host, GANTRY_HOST or DOCKER_HOST, and is
+    unix:///run/gantry.sock otherwise. The engine is started when a command
+    needs it and none answers; GANTRY_NO_AUTOSTART=1 prevents that.
+
+    USAGE: gantry [<global options>] <command> [<options>]
+
+    OPTIONS:
+      --version               Show the version.
+      -h, --help              Show help information.
+
+    STACK SUBCOMMANDS:
+      up                      Create and start a stack, or bring it up to date.
+      down                    Stop and remove a stack's containers and networks.
+      plan                    Show what `up` would change, and why.
+      reconcile               Plan, apply, and wait until the stack has converged.
+      config, convert         Check the stack file, and show it as it is understood.
+      scale                   Set the number of containers of services.
+      ls                      List stacks.
+
+    CONTAINERS SUBCOMMANDS:
+      ps                      List a stack's containers.
+      logs                    Show the output of containers.
+      exec                    Run a command in a running container.
+      run                     Run a one-off command in a new container of a service.
+      start                   Start stopped containers.
+      stop                    Stop containers, and keep them stopped.
+      restart                 Stop and start containers.
+      kill                    Send a signal to containers.
+
+    IMAGES SUBCOMMANDS:
+      load                    Load images from an archive: of `docker save`, or an
+                              OCI layout.
+      images                  List the engine's images.
+
+    ENGINE SUBCOMMANDS:
+      engine                  Run the engine in the foreground, or stop a running
+                              one
+      version                 Show the version of this program, and of the engine
+                              when it runs.
+
+      See 'gantry help <subcommand>' for detailed help.
+
+    """,
+    "up": """
+    OVERVIEW: Create and start a stack, or bring it up to date.
+
+    USAGE: gantry up [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services to start, with what they depend on; all when
+                              none is named.
+
+    OPTIONS:
+      -d, --detach            Do not stay and show logs.
+      --wait                  Wait until services are running and healthy; implies
+                              --detach.
+      --wait-timeout <wait-timeout>
+                              How long to wait: seconds, or as in 1m30s.
+      --scale <scale>         Number of containers of a service, SERVICE=N; may be
+                              repeated.
+      --force-recreate        Replace containers even when nothing has changed.
+      --no-recreate           Keep containers even when something has changed.
+      --remove-orphans        Remove containers of services that the stack file no
+                              longer has.
+      --no-start              Create containers, but do not start them.
+      --no-deps               Leave the services alone that the named ones depend
+                              on.
+      -t, --timeout <timeout> Seconds that containers get to stop.
+      --no-color              No colours in logs.
+      --no-log-prefix         No names before the lines of logs.
+      --timestamps            Times before the lines of logs.
+
+    """,
+    "down": """
+    OVERVIEW: Stop and remove a stack's containers and networks.
+
+    USAGE: gantry down [<global options>] [<options>]
+
+    OPTIONS:
+      -v, --volumes           Remove its named and anonymous volumes too.
+      --remove-orphans        Remove containers of services that the stack file no
+                              longer has.
+      -t, --timeout <timeout> Seconds that containers get to stop.
+
+    """,
+    "plan": """
+    OVERVIEW: Show what `up` would change, and why.
+
+    Symbols: + created, -/+ replaced, - removed, ! missing or damaged and
+    repaired, ~ changed in another way: started, stopped, updated in place.
+
+    USAGE: gantry plan [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services, with what they depend on; all when none is
+                              named.
+
+    OPTIONS:
+      --format <format>       Form of the output. (values: table, json; default:
+                              table)
+      --detailed-exitcode     Exit code 2 when there are changes.
+      --remove-orphans        Also remove containers of services that the stack
+                              file no longer has.
+
+    """,
+    "reconcile": """
+    OVERVIEW: Plan, apply, and wait until the stack has converged.
+
+    For scripts and CI: exit code 0 when the stack has converged, 1 when it
+    has not, 2 when the command line is wrong. With -p and without a stack
+    file it is the stack as the engine knows it.
+
+    USAGE: gantry reconcile [<global options>] [<options>]
+
+    OPTIONS:
+      --wait-timeout <wait-timeout>
+                              How long to wait: seconds, or as in 1m30s.
+      --remove-orphans        Also remove containers of services that the stack
+                              file no longer has.
+      --format <format>       Form of the output. (values: text, json; default:
+                              text)
+
+    """,
+    "config": """
+    OVERVIEW: Check the stack file, and show it as it is understood.
+
+    USAGE: gantry config [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services to show, with what they depend on; all when
+                              none is named.
+
+    OPTIONS:
+      --format <format>       Form of the output. (values: yaml, json; default:
+                              yaml)
+      --services              Only names of services.
+      --volumes               Only names of volumes.
+      --images                Only names of images.
+      -q, --quiet             Only check.
+      -o, --output <output>   File to write to instead of standard output.
+
+    """,
+    "scale": """
+    OVERVIEW: Set the number of containers of services.
+
+    USAGE: gantry scale [<global options>] [<options>] <service>=<n> ...
+
+    ARGUMENTS:
+      <scales>                SERVICE=N.
+
+    OPTIONS:
+      --no-deps               Leave the services alone that the named ones depend
+                              on.
+
+    """,
+    "ls": """
+    OVERVIEW: List stacks.
+
+    USAGE: gantry ls [<global options>] [<options>]
+
+    OPTIONS:
+      -a, --all               Also those of which nothing runs.
+      -q, --quiet             Only names.
+      --format <format>       Form of the output. (values: table, json; default:
+                              table)
+
+    """,
+    "ps": """
+    OVERVIEW: List a stack's containers.
+
+    USAGE: gantry ps [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+      -a, --all               Also those that do not run.
+      -q, --quiet             Only ids.
+      --services              Only names of services.
+      --no-trunc              Show commands in full length.
+      --format <format>       Form of the output. (values: table, json; default:
+                              table)
+
+    """,
+    "logs": """
+    OVERVIEW: Show the output of containers.
+
+    USAGE: gantry logs [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+      -f, --follow            Go on with new output, also of containers that start
+                              later.
+      -n, --tail <tail>       Lines from the end of each log, or all. (default: all)
+      -t, --timestamps        Times before the lines.
+      --since <since>         Only from this time on: RFC 3339, seconds since 1970,
+                              or as in 10m.
+      --until <until>         Only up to this time.
+      --no-color              No colours.
+      --no-log-prefix         No names before the lines.
+
+    """,
+    "exec": """
+    OVERVIEW: Run a command in a running container.
+
+    USAGE: gantry exec [<global options>] [<options>] <service> <command> ...
+
+    ARGUMENTS:
+      <words>                 Service, command and its arguments.
+
+    OPTIONS:
+      -d, --detach            Do not wait for it.
+      -e, --env <env>         Environment variable, NAME=VALUE; may be repeated.
+      -u, --user <user>       User, or USER:GROUP.
+      -w, --workdir <workdir> Working directory in the container.
+      -T, --no-tty            No terminal, even when there is one here.
+      --index <index>         Number of the service's container (default: the
+                              lowest that runs).
+      --privileged            With all privileges.
+
+    """,
+    "run": """
+    OVERVIEW: Run a one-off command in a new container of a service.
+
+    USAGE: gantry run [<global options>] [<options>] <service> [<command> ...]
+
+    ARGUMENTS:
+      <words>                 Service, and a command instead of the service's.
+
+    OPTIONS:
+      --rm                    Remove the container when it ends.
+      -d, --detach            Do not wait for it; print its name.
+      -e, --env <env>         Environment variable, NAME=VALUE or NAME; may be
+                              repeated.
+      -u, --user <user>       User, or USER:GROUP.
+      -w, --workdir <workdir> Working directory in the container.
+      -T, --no-tty            No terminal, even when there is one here.
+      -i, --interactive/--no-interactive
+                              Give it standard input. (default: -i)
+      --entrypoint <entrypoint>
+                              Program to run instead of the image's entrypoint.
+      --name <name>           Name of the container.
+      --no-deps               Do not start the services it depends on.
+      -P, --service-ports     Publish the service's ports.
+      -l, --label <label>     Label, NAME=VALUE; may be repeated.
+
+    """,
+    "start": """
+    OVERVIEW: Start stopped containers.
+
+    USAGE: gantry start [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+
+    """,
+    "stop": """
+    OVERVIEW: Stop containers, and keep them stopped.
+
+    USAGE: gantry stop [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+      -t, --timeout <timeout> Seconds that containers get to stop.
+
+    """,
+    "restart": """
+    OVERVIEW: Stop and start containers.
+
+    USAGE: gantry restart [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+      -t, --timeout <timeout> Seconds that containers get to stop.
+
+    """,
+    "kill": """
+    OVERVIEW: Send a signal to containers.
+
+    USAGE: gantry kill [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services; all when none is named.
+
+    OPTIONS:
+      -s, --signal <signal>   Name or number of the signal. (default: SIGKILL)
+
+    """,
+    "load": """
+    OVERVIEW: Load images from an archive: of `docker save`, or an OCI layout.
+
+    USAGE: gantry load [<global options>] [<options>]
+
+    OPTIONS:
+      -i, --input <input>     File to read instead of standard input.
+      -q, --quiet             Say only what went wrong.
+
+    """,
+    "images": """
+    OVERVIEW: List the engine's images.
+
+    USAGE: gantry images [<global options>] [<options>]
+
+    OPTIONS:
+      -q, --quiet             Only ids.
+      --format <format>       Form of the output. (values: table, json; default:
+                              table)
+
+    """,
+    "version": """
+    OVERVIEW: Show the version of this program, and of the engine when it runs.
+
+    USAGE: gantry version [<global options>] [<options>]
+
+    OPTIONS:
+      --format <format>       Form of the output. (values: text, json; default:
+                              text)
+      --client                Only this program's.
+      --short                 Only this program's number.
+
+    """,
+]
+
+let helpEnding = """
+      -h, --help              Show help information.
+
+    """

@@ -1,0 +1,189 @@
+import ContainerNetwork
+import Synchronization
+import Testing
+
+@Suite struct NetworkRepairTests {
+    @Test func attachingTwiceChangesNothingAndMakesWhatIpWouldMake() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let network = NetworkFixture.bridge("a")
+        let path = try fixture.container("c0", on: network, host: 2)
+        // Timers of the bridge run on.
+        let withoutTimers = "sed 's/\"[a-z_]*_timer\":[^,]*,//g'"
+        let look = {
+            try fixture.lab.shell("{ ip -j -d link show dev gvc0; ip -j -d link show dev gn-a; } | \(withoutTimers)")
+        }
+        let lookInside = {
+            try fixture.lab.shell("nsenter --net=\(path) sh -c 'ip -j -4 addr show dev eth0; ip -j route; ip -br link'")
+        }
+        let before = (try look(), try lookInside())
+        for part in [#""master":"gn-a""#, #""hairpin":true"#, #""isolated":false"#, #""forward_delay":0"#] {
+            #expect(before.0.contains(part))
+        }
+        #expect(before.0.contains(#""ifalias":"gantry:net-a""#))
+        for part in [
+            #""local":"10.89.1.2","prefixlen":24,"broadcast":"10.89.1.255""#,
+            #""dst":"default","gateway":"10.89.1.1","dev":"eth0""#, "02:42:0a:59:01:02", "lo               UNKNOWN",
+        ] {
+            #expect(before.1.contains(part))
+        }
+        let manager = fixture.manager
+        try fixture.lab.run {
+            try manager.ensureBridge(network)
+            try manager.attach(namespaceID: "c0", [NetworkFixture.interface("c0", on: network, host: 2)])
+        }
+        #expect(try look() == before.0)
+        #expect(try lookInside() == before.1)
+    }
+
+    @Test func lostLinksAndAddressesComeBack() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let network = NetworkFixture.bridge("a")
+        let path = try fixture.container("c0", on: network, host: 2)
+        let server = try fixture.lab.server("c0", inNamespace: path, port: 80)
+        let damages = [
+            "ip link del gvc0", "ip link del gn-a", "ip link set gvc0 nomaster", "ip link set gn-a down",
+            "ip addr flush dev gn-a", "ip addr add 10.99.0.1/24 dev gn-a", "ip link set gvc0 down",
+            "nsenter --net=\(path) ip addr flush dev eth0", "nsenter --net=\(path) ip link set eth0 down",
+            "nsenter --net=\(path) ip link set eth0 name eth7", "echo 0 >/proc/sys/net/ipv4/conf/gn-a/route_localnet",
+        ]
+        for damage in damages {
+            try fixture.lab.shell(damage)
+            _ = try fixture.container("c0", on: network, host: 2)
+            #expect(
+                try fixture.lab.connect(from: .host, to: "10.89.1.2", 80, [server])
+                    == Answer(server: "c0", peer: "10.89.1.1"), "after \(damage)")
+        }
+        #expect(try fixture.lab.shell("cat /proc/sys/net/ipv4/conf/gn-a/route_localnet") == "1\n")
+        #expect(try !fixture.lab.shell("ip -4 -br addr show dev gn-a").contains("10.99.0.1"))
+    }
+
+    @Test func namespacesAreMadeOnceAndGoWithTheirLinks() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let network = NetworkFixture.bridge("a")
+        let manager = fixture.manager
+        let path = try fixture.container("c0", on: network, host: 2)
+        #expect(try fixture.make("c0") == path)
+        #expect(try fixture.lab.run { try manager.namespaces() } == ["c0", "lan"])
+        // At once again: the old pair may still be there, under the same names.
+        for _ in 0..<3 {
+            try fixture.lab.run { try manager.removeNamespace(id: "c0") }
+            _ = try fixture.container("c0", on: network, host: 2)
+        }
+        try fixture.lab.run {
+            try manager.removeNamespace(id: "c0")
+            try manager.removeNamespace(id: "c0")
+        }
+        #expect(try fixture.lab.run { try manager.namespaces() } == ["lan"])
+        let gone = "for i in $(seq 100); do ip -br link | grep -q -e gvc0 -e ^gx || exit 0; sleep 0.05; done; exit 1"
+        try fixture.lab.shell("( \(gone) )")
+        try fixture.lab.run { try manager.removeBridge("gn-a") }
+        try fixture.lab.run { try manager.removeBridge("gn-a") }
+        #expect(try !fixture.lab.shell("ip -br link").contains("gn-"))
+        #expect(throws: NetworkError.invalidName("../c0")) { try manager.makeNamespace(id: "../c0") }
+    }
+
+    @Test func theTableIsRestoredWhoeverChangesIt() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let manager = fixture.manager
+        let network = NetworkFixture.bridge("a")
+        let ports = [
+            PublishedPort(port: 80, backends: [backend("10.89.1.2")]),
+            PublishedPort(hostIP: .loopback, port: 81, backends: [backend("10.89.1.2"), backend("10.89.1.3")]),
+        ]
+        let state = FirewallState(bridges: [network], ports: ports)
+        let observe = { try fixture.lab.run { try manager.observe().firewall } }
+        #expect(try observe() == .notApplied(isTablePresent: false))
+        try fixture.apply(state.bridges, state.ports)
+        let table = try fixture.lab.shell("nft list table inet gantry")
+        #expect(try observe() == .asApplied)
+        let damages: [(String, NetworkObservation.Firewall)] = [
+            ("nft delete table inet gantry", .missing),
+            ("nft flush ruleset", .missing),
+            ("nft flush chain inet gantry ours", .changed(sets: [], rules: true)),
+            ("nft add rule inet gantry publish accept", .changed(sets: [], rules: true)),
+            ("nft flush map inet gantry slots4_ip", .changed(sets: ["slots4_ip"], rules: false)),
+            ("nft add element inet gantry bridges '{ eth0 }'", .changed(sets: ["bridges"], rules: false)),
+            ("nft delete element inet gantry ports4 '{ tcp . 80 }'", .changed(sets: ["ports4"], rules: false)),
+            ("nft add table inet foreign", .asApplied),
+        ]
+        for (damage, expected) in damages {
+            try fixture.lab.shell(damage)
+            #expect(try observe() == expected, "\(damage)")
+            try fixture.apply(state.bridges, state.ports)
+            #expect(try observe() == .asApplied, "repaired after \(damage)")
+            #expect(try fixture.lab.shell("nft list table inet gantry") == table, "after \(damage)")
+        }
+        try fixture.lab.run { try manager.removeFirewall() }
+        try fixture.lab.run { try manager.removeFirewall() }
+        #expect(try !fixture.lab.shell("nft list tables").contains("gantry"))
+    }
+
+    @Test func othersChangesAreReportedAndOwnOnesAreNot() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let manager = fixture.manager
+        let network = NetworkFixture.bridge("a")
+        _ = try fixture.container("c0", on: network, host: 2)
+        let seen = ChangeLog()
+        let watch = try fixture.lab.run { try manager.watch { seen.add($0) } }
+        defer { watch.cancel() }
+        try fixture.apply([network])
+        try fixture.apply([network], [PublishedPort(port: 80, backends: [backend("10.89.1.2")])])
+        try fixture.lab.shell("ip link set gn-a down")
+        #expect(seen.wait(for: .linkChanged(name: "gn-a")))
+        #expect(!seen.has(.tableChanged))
+        try fixture.lab.shell("nft flush map inet gantry ports4")
+        #expect(seen.wait(for: .tableChanged))
+        try fixture.lab.shell("ip link set gvc0 nomaster")
+        #expect(seen.wait(for: .linkChanged(name: "gvc0")))
+        try fixture.lab.shell("ip link del gn-a")
+        #expect(seen.wait(for: .linkRemoved(name: "gn-a")))
+        try fixture.lab.shell("ip route add 198.51.100.0/24 via 192.0.2.2")
+        #expect(seen.wait(for: .routesChanged))
+        try fixture.lab.shell("ip link del gvc0")
+        #expect(seen.wait(for: .linkRemoved(name: "gvc0")))
+    }
+
+    @Test func hostRoutesLeaveOutDefaultsAndOwnNetworks() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let manager = fixture.manager
+        try fixture.lab.shell(
+            """
+            ip route add default via 192.0.2.2
+            ip route add 0.0.0.0/1 via 192.0.2.2
+            ip route add 10.200.0.0/16 via 192.0.2.2
+            ip link set up0 mtu 1420
+            """)
+        try fixture.lab.run { try manager.ensureBridge(NetworkFixture.bridge("a")) }
+        let routes = try fixture.lab.run { try manager.hostRoutes() }.map(\.description)
+        #expect(routes.contains("10.200.0.0/16"))
+        #expect(routes.contains("192.0.2.0/24"))
+        #expect(!routes.contains { $0.hasPrefix("0.0.0.0") || $0.hasPrefix("10.89.") || $0.hasPrefix("127.") })
+        #expect(try fixture.lab.run { try manager.uplinkMTU() } == 1420)
+        #expect(try fixture.lab.shell("ip link show dev gn-a").contains("mtu 1420"))
+        #expect(try fixture.lab.shell("cat /proc/sys/net/ipv4/ip_forward") == "0\n")
+    }
+}
+
+/// What a watch reported so far.
+private final class ChangeLog: Sendable {
+    private let changes = Mutex<[NetworkChange]>([])
+
+    func add(_ change: NetworkChange) { changes.withLock { $0.append(change) } }
+
+    func has(_ change: NetworkChange) -> Bool { changes.withLock { $0.contains(change) } }
+
+    /// Waits up to five seconds.
+    func wait(for change: NetworkChange) -> Bool {
+        for _ in 0..<500 {
+            if has(change) { return true }
+            pause()
+        }
+        return false
+    }
+}
