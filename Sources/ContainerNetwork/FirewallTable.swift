@@ -30,7 +30,7 @@ enum FirewallTable {
 
     static let sets: [FirewallSet] = {
         let target = FirewallSet.Value.data(type: types(addressType, portType), byteCount: 8)
-        let name = { FirewallSet($0, keyType: nameType, keyByteCount: nameByteCount) }
+        let name = { FirewallSet($0, keyType: nameType, keyByteCount: nameByteCount, isHostOrder: true) }
         return [
             name("bridges"), name("internal"), name("masquerade"), name("opened"),
             FirewallSet("peers", keyType: types(nameType, nameType), keyByteCount: 2 * nameByteCount),
@@ -151,13 +151,15 @@ enum FirewallTable {
         "raw_prerouting", base: .init(type: "filter", hook: .prerouting, priority: -300),
         rules: [inputIs(in: "bridges") + isLoopback(offset: destinationOffset) + [.verdict(.drop)]])
 
-    /// What touches no bridge of ours is none of our business, unless we were the ones who made its interface forward.
+    /// What touches no bridge of ours is none of our business, unless we were the ones who made its interface forward: then
+    /// only bridges of Gantry, also of another engine's, are reached through it.
     private static let forward = FirewallChain(
         "forward", base: .init(type: "filter", hook: .forward, priority: 0),
         rules: [
             inputIs(in: "bridges") + [.verdict(.goto("ours"))],
             outputIs(in: "bridges") + [.verdict(.goto("ours"))],
-            inputIs(in: "opened") + [.verdict(.drop)],
+            inputIs(in: "opened")
+                + [.meta(.outputName, into: key), .notEqual(key, Array(bridgeNamePrefix.utf8)), .verdict(.drop)],
         ])
 
     /// Bits of `NF_CT_STATE_BIT`: invalid 1, established 2, related 4.

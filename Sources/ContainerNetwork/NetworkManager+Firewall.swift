@@ -9,22 +9,36 @@ extension NetworkManager {
 
     /// Makes the table say `state`. All of a change takes effect at once: by its elements alone when the table is as we left
     /// it, else by putting a whole new table in the place of what is there.
-    public func applyFirewall(_ state: FirewallState) throws(NetworkError) {
+    public func applyFirewall(_ state: FirewallState) throws(NetworkError) { try applyFirewall { _ in state } }
+
+    /// Applies once more what was applied last, if anything was: after something else that goes into the table changed.
+    func reapplyFirewall() throws(NetworkError) { try applyFirewall { $0?.state } }
+
+    private func applyFirewall(_ choose: (AppliedFirewall?) -> FirewallState?) throws(NetworkError) {
         let stale = try firewall.withLock { applied throws(NetworkError) in
-            var failure: NetlinkError?
-            for _ in 0..<Self.attemptCountMax {
-                do throws(NetworkError) {
-                    return try applyOnce(state, &applied)
-                } catch {
-                    // ERESTART: the generation is another than the one the difference was made for.
-                    guard case .netlink(let cause) = error, cause.code == ERESTART else { throw error }
-                    failure = cause
-                }
-            }
-            throw .netlink(failure ?? .dumpInterrupted(operation: "apply firewall"))
+            guard let state = choose(applied) else { return [ConntrackFilter]() }
+            let stale = try applyRepeatedly(state, &applied)
+            // Only now, with the firewall ready, may they forward.
+            try switchForwarding(openedUplinks.withLock { $0.sorted() }, on: true)
+            return stale
         }
-        try switchOnForwarding(openedUplinks.withLock { $0.sorted() })
         try forget(stale)
+    }
+
+    private func applyRepeatedly(
+        _ state: FirewallState, _ applied: inout AppliedFirewall?
+    ) throws(NetworkError) -> [ConntrackFilter] {
+        var failure = NetlinkError.dumpInterrupted(operation: "change firewall table")
+        for _ in 0..<Self.attemptCountMax {
+            do throws(NetworkError) {
+                return try applyOnce(state, &applied)
+            } catch {
+                // ERESTART: the generation is another than the one the difference was made for.
+                guard case .netlink(let cause) = error, cause.code == ERESTART else { throw error }
+                failure = cause
+            }
+        }
+        throw .netlink(failure)
     }
 
     /// Forgets every tracked connection that a container answers: when its address is taken away.
@@ -32,9 +46,16 @@ extension NetworkManager {
         try forget(addresses.map { ConntrackFilter(replySource: $0.bytes) })
     }
 
-    /// Removes the table; one that is not there is no error.
+    /// Removes the table; one that is not there is no error. Interfaces that forward because of us stop, unless another
+    /// engine's bridges need them too.
     public func removeFirewall() throws(NetworkError) {
         try firewall.withLock { applied throws(NetworkError) in
+            let opened = openedUplinks.withLock { $0.sorted() }
+            let links = try netlink { () throws(NetlinkError) in try route.links() }
+            if !links.contains(where: { $0.name.hasPrefix(bridgeNamePrefix) && !isOwn($0) }) {
+                try switchForwarding(opened, on: false)
+                openedUplinks.withLock { $0 = [] }
+            }
             var batch = MessageBuilder()
             batch.beginBatch(generation: nil)
             batch.newTable(tableName)

@@ -53,19 +53,18 @@ extension NetworkManager {
         }
         guard !closed.isEmpty else { return }
         openedUplinks.withLock { $0.formUnion(closed) }
-        if let state = firewall.withLock({ $0?.state }) { try applyFirewall(state) }
+        try reapplyFirewall()
     }
 
     func forwardsGlobally() throws(NetworkError) -> Bool {
         try system { () throws(SystemError) in try SystemControls.read("/proc/sys/net/ipv4/ip_forward") != 0 }
     }
 
-    /// Switches forwarding on where the firewall is ready for it.
-    func switchOnForwarding(_ names: [String]) throws(NetworkError) {
+    func switchForwarding(_ names: [String], on: Bool) throws(NetworkError) {
         for name in names {
             try ignoringMissing { () throws(SystemError) in
                 let path = SystemControls.path(.ipv4, name, "forwarding")
-                if try SystemControls.read(path) != 1 { try SystemControls.write(path, 1) }
+                if try SystemControls.read(path) != (on ? 1 : 0) { try SystemControls.write(path, on ? 1 : 0) }
             }
         }
     }

@@ -64,9 +64,18 @@ public struct CgroupLayout: Equatable, Sendable {
         hierarchies.first { $0.controllers.contains(controller) }
     }
 
-    /// Directories of a container, v2 last: a process is put there when it is born, into the others by itself.
+    /// The hierarchies that containers have directories in. v2 is always among them: it counts processor time, kills
+    /// and freezes, which takes two controllers of v1.
+    var used: [Hierarchy] {
+        let wanted: Set<String> = ["memory", "cpu", "cpuset", "pids", "devices"]
+        let replaced: Set<String> = unified == nil ? ["freezer", "cpuacct"] : []
+        return hierarchies.filter {
+            $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)
+        }
+    }
+
     func directories(name: String) -> [(hierarchy: Hierarchy, path: String)] {
-        hierarchies.map { ($0, "\($0.mountPoint)/\(name)") }
+        used.map { ($0, "\($0.mountPoint)/\(name)") }
     }
 
     /// Path of a container's directory for a controller.

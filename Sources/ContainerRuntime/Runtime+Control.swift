@@ -184,6 +184,12 @@ extension Runtime {
         }
     }
 
+    /// Removes the cgroup above all containers, where none is left in it; the next `prepareParent` makes it again.
+    public func removeEmptyParent() {
+        // A cgroup in use answers EBUSY and stays.
+        for hierarchy in host.cgroups.hierarchies { rmdir("\(hierarchy.mountPoint)/\(compiler.cgroupParent)") }
+    }
+
     func removeCgroups(directory: String) throws(RuntimeError) {
         guard let state = try readState(directory) else { return }
         for (_, path) in host.cgroups.directories(name: state.cgroupName) {
@@ -196,7 +202,7 @@ extension CgroupLayout {
     /// Makes the cgroup above all containers. v2: its controllers are handed down at every level; v1: a cpuset without
     /// processors would take no process.
     func prepareParent(_ name: String) throws(SystemError) {
-        for hierarchy in hierarchies {
+        for hierarchy in used {
             var path = hierarchy.mountPoint
             for component in name.split(separator: "/") {
                 if hierarchy.version == .two { try enableControllers(hierarchy, at: path) }

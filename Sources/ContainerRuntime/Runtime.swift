@@ -11,6 +11,7 @@ public final class Runtime: Sendable {
     private static let reportByteCountMax = 1 << 20
 
     let host: HostFacts
+    let cgroupParent: String
     let compiler: PlanCompiler
     let seccomp: SeccompCache
     let spawner: Spawner
@@ -35,6 +36,7 @@ public final class Runtime: Sendable {
             isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
                 try Self.isInUserNamespace()
             })
+        self.cgroupParent = cgroupParent
         compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
         seccomp = SeccompCache(directory: cacheDirectory)
         spawner = try purpose("open the supervisor program") { () throws(SystemError) in

@@ -171,6 +171,7 @@ public actor Engine {
         background.stop()
         dns.stop()
         networkWatch = nil
+        if containers.isEmpty { runtime.removeEmptyParent() }
     }
 
     private func loadRecords() throws(EngineError) {

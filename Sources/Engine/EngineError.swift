@@ -35,7 +35,7 @@ public enum EngineError: Error, Sendable {
         case .image(let error): [imageDiagnostic(error)]
         case .network(let error): [Diagnostic(code: "network.failed", "\(error)")]
         case .runtime(let error, let container):
-            [Diagnostic(code: "container.start-failed", "container \(container): \(error)")]
+            [runtimeDiagnostic(error, container: container)]
         case .database(let error): [databaseDiagnostic(error)]
         case .system(let error): [systemDiagnostic(error)]
         case .cancelled: [Diagnostic(code: "engine.cancelled", "the engine is shutting down")]
@@ -62,6 +62,17 @@ public enum EngineError: Error, Sendable {
                 hint: "load it with `gantry load -i FILE`; `gantry images` shows what is there")
         default: Diagnostic(code: "image.failed", "\(error)")
         }
+    }
+
+    /// 126 and 127 are the exit codes that `run` and `exec` end with, as a shell would.
+    private func runtimeDiagnostic(_ error: RuntimeError, container: String) -> Diagnostic {
+        let code =
+            switch error.conventionalExitCode {
+            case 127: "container.command-not-found"
+            case 126: "container.command-not-executable"
+            default: "container.start-failed"
+            }
+        return Diagnostic(code: code, "container \(container): \(error)")
     }
 
     private func databaseDiagnostic(_ error: DatabaseError) -> Diagnostic {

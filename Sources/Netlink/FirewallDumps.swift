@@ -35,11 +35,9 @@ extension NetlinkSocket {
 
     /// Number of the rule set's generation: every transaction of anybody raises it by one.
     public func firewallGeneration() throws(NetlinkError) -> UInt32 {
-        var request = MessageBuilder()
         let type = UInt16(truncatingIfNeeded: NFNL_SUBSYS_NFTABLES) << 8 | NFT_MSG_GETGEN.type16
-        request.message(type: type) { $0.netfilterHeader(UInt8(AF_UNSPEC)) }
-        guard let answer = try exchange(request, operation: "read firewall generation").first else {
-            throw .malformed("no firewall generation")
+        let answer = try query(type: type, operation: "read firewall generation") {
+            $0.netfilterHeader(UInt8(AF_UNSPEC))
         }
         var cursor = ByteCursor(answer.payload)
         try cursor.skip(4)

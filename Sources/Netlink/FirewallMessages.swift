@@ -58,11 +58,15 @@ public struct FirewallSet: Equatable, Sendable {
     public var value: Value
     /// Keys are starts and ends of ranges.
     public var isInterval: Bool
+    /// Tells `nft list` that keys are in the machine's byte order, as it takes names to be.
+    public var isHostOrder: Bool
 
     public init(
-        _ name: String, keyType: UInt32, keyByteCount: UInt32, value: Value = .none, isInterval: Bool = false
+        _ name: String, keyType: UInt32, keyByteCount: UInt32, value: Value = .none, isInterval: Bool = false,
+        isHostOrder: Bool = false
     ) {
         self.name = name
+        self.isHostOrder = isHostOrder
         self.keyType = keyType
         self.keyByteCount = keyByteCount
         self.value = value
@@ -90,6 +94,9 @@ public struct SetElement: Hashable, Sendable {
         self.isIntervalEnd = isIntervalEnd
     }
 }
+
+/// `NFTNL_UDATA_SET_KEYBYTEORDER` (type 0, four bytes) with libnftables' `BYTEORDER_HOST_ENDIAN`.
+private let keyByteOrderHost: [UInt8] = [0, 4] + withUnsafeBytes(of: UInt32(1)) { Array($0) }
 
 /// Elements one message carries: an attribute's length has 16 bits, an element takes at most some 130 bytes.
 let elementsPerMessageMax = 400
@@ -180,6 +187,7 @@ extension MessageBuilder {
             case .verdict: $0.put(NFTA_SET_DATA_TYPE, big: gantry_nft_data_verdict)
             }
             $0.put(NFTA_SET_ID, big: id)
+            if set.isHostOrder { $0.put(NFTA_SET_USERDATA, keyByteOrderHost) }
         }
     }
 

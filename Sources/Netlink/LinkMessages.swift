@@ -210,15 +210,6 @@ extension MessageBuilder {
             if case .name(let name) = link { $0.put(IFLA_IFNAME, string: name) }
         }
     }
-
-    /// Asks for one interface.
-    public mutating func getLink(_ link: LinkReference) {
-        message(type: RTM_GETLINK.type16) {
-            let index: Int32 = if case .index(let index) = link { index } else { 0 }
-            $0.linkHeader(index: index)
-            if case .name(let name) = link { $0.put(IFLA_IFNAME, string: name) }
-        }
-    }
 }
 
 extension NetlinkSocket {
@@ -232,13 +223,17 @@ extension NetlinkSocket {
 
     /// One interface, `nil` when it is not there.
     public func link(_ reference: LinkReference) throws(NetlinkError) -> Link? {
-        var request = MessageBuilder()
-        request.getLink(reference)
         do {
-            for message in try exchange(request, operation: "look up link") where message.type == RTM_NEWLINK.type16 {
-                return try Link(message)
+            let answer = try query(type: RTM_GETLINK.type16, operation: "look up link") {
+                switch reference {
+                case .index(let index): $0.linkHeader(index: index)
+                case .name(let name):
+                    $0.linkHeader()
+                    $0.put(IFLA_IFNAME, string: name)
+                }
+                $0.put(IFLA_EXT_MASK, native: UInt32(RTEXT_FILTER_SKIP_STATS))
             }
-            return nil
+            return try Link(answer)
         } catch {
             if error.code == ENODEV { return nil }
             throw error

@@ -90,6 +90,25 @@ public final class NetlinkSocket: Sendable {
         }
     }
 
+    /// Sends one request that is answered by one message.
+    public func query(
+        type: UInt16, operation: String, _ body: (inout MessageBuilder) -> Void
+    ) throws(NetlinkError) -> NetlinkMessage {
+        var request = MessageBuilder()
+        request.message(type: type, body)
+        return try sequence.withLock { next throws(NetlinkError) in
+            let mine = next
+            next = next &+ 1
+            try send(request.unacknowledgedDatagram(sequence: mine))
+            while true {
+                for message in try receive() where message.sequence == mine {
+                    if message.type == NLMSG_ERROR { try Acknowledgement(message).check(operation) }
+                    return message
+                }
+            }
+        }
+    }
+
     /// Sends one dump request; answers every entry, asked for again when the kernel says that they changed meanwhile.
     public func dump(
         type: UInt16, operation: String, _ body: (inout MessageBuilder) -> Void
@@ -106,7 +125,7 @@ public final class NetlinkSocket: Sendable {
         try sequence.withLock { next throws(NetlinkError) in
             let mine = next
             next = next &+ 1
-            try send(request.dumpDatagram(sequence: mine))
+            try send(request.unacknowledgedDatagram(sequence: mine))
             var entries: [NetlinkMessage] = []
             var interrupted = false
             while true {
@@ -188,8 +207,8 @@ private func setBuffer(_ raw: Int32, force: Int32, plain: Int32, _ byteCount: In
 }
 
 extension MessageBuilder {
-    /// A dump ends with `NLMSG_DONE`, so that no acknowledgement is asked for.
-    func dumpDatagram(sequence: UInt32) -> [UInt8] {
+    /// For requests whose answer says that they were heard: a message, or the end of a dump.
+    func unacknowledgedDatagram(sequence: UInt32) -> [UInt8] {
         var bytes = bytes
         withUnsafeBytes(of: sequence) { raw in
             for (index, byte) in raw.enumerated() where 8 + index < bytes.count { bytes[8 + index] = byte }

@@ -24,13 +24,36 @@ struct LogFile {
         return (file.take(), UInt64(max(status.st_size, 0)))
     }
 
-    /// Writes whole records. On a full disk they are dropped, and a half-written one is cut off again.
+    /// Writes records, as many to a file as fit.
     mutating func append(_ records: [UInt8]) {
-        if plan.byteCountMax > 0, byteCount > 0, byteCount + UInt64(records.count) > plan.byteCountMax { rotate() }
-        guard descriptor >= 0 else { return }
+        var rest = records[...]
+        while !rest.isEmpty {
+            let fitting = fitting(rest)
+            if fitting == 0 {
+                rotate()
+            } else {
+                write(rest.prefix(fitting))
+                rest = rest.dropFirst(fitting)
+            }
+        }
+    }
+
+    /// How many bytes of whole records go into the current file; one at least where it is empty.
+    private func fitting(_ records: ArraySlice<UInt8>) -> Int {
+        guard plan.byteCountMax > 0, byteCount + UInt64(records.count) > plan.byteCountMax else { return records.count }
+        let room = plan.byteCountMax > byteCount ? Int(plan.byteCountMax - byteCount) : 0
+        if let end = records.prefix(room).lastIndex(of: 0x0a) { return end + 1 - records.startIndex }
+        guard byteCount == 0, let end = records.firstIndex(of: 0x0a) else { return byteCount == 0 ? records.count : 0 }
+        return end + 1 - records.startIndex
+    }
+
+    /// On a full disk records are dropped, and a half-written one is cut off again.
+    private mutating func write(_ records: ArraySlice<UInt8>) {
         var offset = 0
         while offset < records.count {
-            let count = records.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset) }
+            let count = records.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress.map { $0 + offset }, $0.count - offset)
+            }
             if count > 0 {
                 offset += count
             } else if errno != EINTR {
@@ -48,11 +71,13 @@ struct LogFile {
             rename(number == 1 ? plan.path : "\(plan.path).\(number - 1)", "\(plan.path).\(number)")
         }
         if plan.files <= 1 { unlink(plan.path) }
-        close(descriptor)
         do {
-            (descriptor, byteCount) = try Self.open(plan.path)
+            let (fresh, count) = try Self.open(plan.path)
+            close(descriptor)
+            (descriptor, byteCount) = (fresh, count)
         } catch {
-            (descriptor, byteCount) = (-1, 0)
+            // No new file to be had: what follows still goes into the old one, whatever it is called now.
+            byteCount = 0
         }
     }
 }

@@ -49,7 +49,8 @@ struct EngineRun: ParsableCommand {
         // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
         let done = DispatchSemaphore(value: 0)
         let socketPath = String(host.dropFirst("unix://".count))
-        Task {  // The one root task; the process ends with it.
+        // OWNER: the one root task; the process ends with it.
+        Task {
             outcome.set(await serve(options, socketPath: socketPath, log: log, stop: stop))
             done.signal()
         }

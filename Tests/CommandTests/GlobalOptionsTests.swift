@@ -95,10 +95,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("exec: \"x\": executable file not found in $PATH", 127), ("fork/exec /x: no such file or directory", 127),
-        ("permission denied", 126), ("/etc is a directory", 126), ("the image is gone", 125),
-    ]) func knowsWhyACommandDoesNotRun(_ message: String, _ code: Int32) {
-        #expect(runFailureCode([message]) == code)
+        ("container.command-not-found", 127), ("container.command-not-executable", 126), ("image.not-found", 125),
+    ]) func knowsWhyACommandDoesNotRun(_ code: String, _ exitCode: Int32) {
+        #expect(runFailureCode([Diagnostic(code: code, "it does not run")]) == exitCode)
     }
 
     @Test func decidesOnColours() {

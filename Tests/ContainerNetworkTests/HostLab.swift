@@ -15,18 +15,17 @@ final class HostLab: Sendable {
 
     private let queue = Mutex(Queue())
     private let wakeUp: SharedDescriptor
-    /// Pinned namespaces of the containers; a tmpfs of the lab's mount namespace.
+    /// Pinned namespaces of the containers, on a tmpfs that covers /tmp in the lab's mount namespace only.
     static let directory = "/tmp/gantry-network-lab"
 
     init() throws {
         wakeUp = SharedDescriptor(FileDescriptor(owning: try check("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }))
-        try FileSystem.makeDirectories(Self.directory)
         try startDetachedThread(named: "lab") { [self] in loop() }
         try run {
             try system { () throws(SystemError) in
                 try check("unshare") { unshare(CLONE_NEWNET | CLONE_NEWNS) }
                 try check("mount /") { mount(nil, "/", nil, UInt(MS_REC | MS_PRIVATE), nil) }
-                try check("mount tmpfs") { mount("lab", Self.directory, "tmpfs", 0, nil) }
+                try check("mount tmpfs") { mount("lab", "/tmp", "tmpfs", 0, nil) }
             }
         }
         try shell("ip link set lo up")

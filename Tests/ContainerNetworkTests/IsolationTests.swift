@@ -94,4 +94,31 @@ import Testing
         #expect(try fixture.lab.connect(from: lan, to: "198.51.100.2", 80, [server])?.server == "other")
         #expect(try fixture.lab.shell("cat /proc/sys/net/ipv4/ip_forward") == "1\n")
     }
+
+    /// Two engines on one host: neither cuts off the other's ports, and their containers do not reach each other.
+    @Test func enginesSideBySideLeaveEachOtherAlone() throws {
+        let fixture = try NetworkFixture(table: "gantry_1")
+        defer { fixture.lab.close() }
+        let second = NetworkFixture(lab: fixture.lab, manager: try fixture.lab.manager("gantry_2"))
+        let a = NetworkFixture.bridge("a")
+        let b = NetworkFixture.bridge("b")
+        let a1 = try fixture.container("a1", on: a, host: 2)
+        try fixture.apply([a], [PublishedPort(port: 8080, backends: [backend("10.89.1.2")])])
+        let b1 = try second.container("b1", on: b, host: 2)
+        try second.apply([b], [PublishedPort(port: 8081, backends: [backend("10.89.2.2")])])
+        let servers = [
+            try fixture.lab.server("a1", inNamespace: a1, port: 80),
+            try fixture.lab.server("b1", inNamespace: b1, port: 80),
+        ]
+        let lan = Place.namespace(fixture.lanPath)
+        #expect(try fixture.lab.connect(from: lan, to: "192.0.2.1", 8080, servers)?.server == "a1")
+        #expect(try fixture.lab.connect(from: lan, to: "192.0.2.1", 8081, servers)?.server == "b1")
+        #expect(try fixture.lab.connect(from: .namespace(a1), to: "10.89.2.2", 80, servers) == nil)
+        #expect(try fixture.lab.connect(from: .namespace(b1), to: "10.89.1.2", 80, servers) == nil)
+        let observed = try fixture.lab.run { [manager = fixture.manager] in try manager.observe().bridges }
+        #expect(observed.map(\.name) == ["net-a", nil])
+        // The first goes: the second's port stays reachable.
+        try fixture.lab.run { [manager = fixture.manager] in try manager.removeFirewall() }
+        #expect(try fixture.lab.connect(from: lan, to: "192.0.2.1", 8081, servers)?.server == "b1")
+    }
 }

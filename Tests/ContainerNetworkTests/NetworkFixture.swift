@@ -8,6 +8,11 @@ struct NetworkFixture {
     let manager: NetworkManager
     let lanPath = "\(HostLab.directory)/netns/lan"
 
+    init(lab: HostLab, manager: NetworkManager) {
+        self.lab = lab
+        self.manager = manager
+    }
+
     init(table: String = "gantry") throws {
         lab = try HostLab()
         manager = try lab.manager(table)

@@ -1,4 +1,5 @@
 import ContainerNetwork
+import LinuxSystem
 import Testing
 
 @Suite struct PublishedPortTests {
@@ -146,5 +147,52 @@ import Testing
         #expect(throws: NetworkError.noSuchHostAddress(address)) {
             try lab.run { try manager.reservePort(hostIP: address, port: 8080, transport: .tcp) }
         }
+    }
+
+    /// A UDP flow follows its port to another backend, and starts to work when the port is published after it began.
+    @Test func udpFlowsFollowThePort() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let network = NetworkFixture.bridge("a")
+        var servers: [Server] = []
+        for (id, host) in [("c0", 2), ("c1", 3)] as [(String, UInt32)] {
+            let path = try fixture.container(id, on: network, host: host)
+            servers.append(try fixture.lab.datagramServer(id, inNamespace: path, port: 53))
+        }
+        let flow = try fixture.lab.datagramFlow(from: fixture.lanPath, to: "192.0.2.1", 5300)
+        func receiver() throws -> String? { try fixture.lab.send(over: flow, servers) }
+        try fixture.apply([network])
+        #expect(try receiver() == nil)
+        func publish(_ addresses: String...) throws {
+            let backends = addresses.map { backend($0, 53) }
+            try fixture.apply([network], [PublishedPort(port: 5300, transport: .udp, backends: backends)])
+        }
+        try publish("10.89.1.2")
+        #expect(try receiver() == "c0")
+        try publish("10.89.1.3")
+        #expect(try receiver() == "c1")
+        // A backend that joins does not move a flow that has one.
+        try publish("10.89.1.2", "10.89.1.3")
+        for _ in 0..<3 { #expect(try receiver() == "c1") }
+        // Without a table at first, as after a restart of the engine with another state.
+        let successor = try fixture.lab.manager()
+        let moved = PublishedPort(port: 5300, transport: .udp, backends: [backend("10.89.1.2", 53)])
+        try fixture.lab.run { try successor.applyFirewall(FirewallState(bridges: [network], ports: [moved])) }
+        #expect(try receiver() == "c0")
+        try fixture.lab.run { try successor.forgetConnections(of: moved.backends.map(\.address)) }
+        #expect(try receiver() == "c0")
+    }
+
+    /// An established TCP connection outlives the change that takes its backend away: it may finish.
+    @Test func tcpConnectionsAreLeftToFinish() throws {
+        let (fixture, networks, _, servers) = try twoNetworks()
+        defer { fixture.lab.close() }
+        try fixture.apply(networks, [PublishedPort(port: 8080, backends: [backend("10.89.1.2")])])
+        let pair = try fixture.lab.connection(from: fixture.lanPath, to: "192.0.2.1", 8080, servers[0])
+        try fixture.apply(networks, [PublishedPort(port: 8080, backends: [backend("10.89.1.3")])])
+        try pair.client.writeAll([1, 2, 3])
+        #expect(try pair.server.read(upTo: 16) == [1, 2, 3])
+        try pair.server.writeAll([4, 5])
+        #expect(try pair.client.read(upTo: 16) == [4, 5])
     }
 }

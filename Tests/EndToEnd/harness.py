@@ -78,7 +78,8 @@ def host_view():
         return set(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
 
     links = {line.split(":", 2)[1].strip() for line in run("ip", "-o", "link")}
-    mounts = {line.split(" ")[4] for line in open("/proc/self/mountinfo")}
+    with open("/proc/self/mountinfo") as file:
+        mounts = {line.split(" ")[4] for line in file}
     groups = set()
     for root in ("/sys/fs/cgroup", ):
         for folder, names, _ in os.walk(root):
@@ -151,7 +152,8 @@ class EngineCase(unittest.TestCase):
         if left:
             problems.append(f"still running: {left}")
         if problems:
-            print(open(f"{cls.root}/engine-output.log").read()[-4000:])
+            with open(f"{cls.root}/engine-output.log") as file:
+                print(file.read()[-4000:])
             raise AssertionError("; ".join(problems))
         shutil.rmtree(cls.root)
 

@@ -26,13 +26,12 @@ picture() {
     { ip route show table all; ip rule; ip netns list; } > "$1/routes"
     nft list ruleset > "$1/nft"
     find /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/{all,default,lo} \
-        /proc/sys/net/ipv6/conf/{all,default,lo} /proc/sys/net/bridge -type f -readable -print0 2>/dev/null |
+        /proc/sys/net/ipv6/conf/{all,default,lo} /proc/sys/net/bridge -type f -readable ! -name stable_secret -print0 2>/dev/null |
         sort -z | xargs -0 grep -H . > "$1/settings" || true
     cut -d ' ' -f 4- /proc/self/mountinfo | sort > "$1/mounts"
     find /sys/fs/cgroup -type d | sort > "$1/cgroups"
     # Without this script and what it runs to look.
-    ps -e -o pid=,args= | awk -v self=$$ '$1 != self && $1 != 1' |
-        grep -vE "host_unchanged.sh|ps -e -o|awk -v self|grep -vE" > "$1/processes" || true
+    ps -e -o args= | grep -vE "host_unchanged.sh|ps -e -o|grep -vE" > "$1/processes" || true
     find /run | sort > "$1/runtime-files"
 }
 

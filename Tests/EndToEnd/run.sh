@@ -2,9 +2,10 @@
 # Runs the end-to-end tests in network and mount namespaces of their own. Needs root.
 #   Tests/EndToEnd/run.sh [unittest arguments]
 set -euo pipefail
-cd "$(dirname "$0")"
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here"
 if [ "${GANTRY_E2E_INSIDE:-}" != 1 ]; then
-    exec env GANTRY_E2E_INSIDE=1 unshare --net --mount --propagation private "$0" "$@"
+    exec env GANTRY_E2E_INSIDE=1 unshare --net --mount --propagation private "$here/run.sh" "$@"
 fi
 ip link set lo up
 # A route to nowhere stands for the host's uplink, so that address pools have something to avoid.

@@ -16,7 +16,7 @@ class ErrorTest(EngineCase):
         for phrase in expected:
             self.assertIn(phrase, result.stderr)
         self.assertNotIn("Swift", result.stderr)
-        self.assertEqual(self.ps(folder, "-a"), [])
+        self.assertEqual(self.ps(self.root, "-p", name, "-a"), [])
         self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
         self.assertNotIn(name, self.gantry_ok("ls", "-a").stdout)
         return result.stderr

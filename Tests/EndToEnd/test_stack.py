@@ -68,7 +68,7 @@ class StackTest(EngineCase):
         after = self.pids(folder)
         self.assertEqual(after.keys(), before.keys())
         self.assertTrue(all(after[name] != before[name] for name in before))
-        self.assertEqual(self.gantry_ok("exec", "-T", "web", "printenv", "COLOUR", folder=folder).stdout, "blue\n")
+        self.assertEqual(self.gantry_ok("exec", "-T", "web", "sh", "-c", "echo $COLOUR", folder=folder).stdout, "blue\n")
 
     def test_killed_replica_is_back_and_no_request_fails_after_it_left(self):
         folder = self.up("killed")

@@ -132,17 +132,15 @@ func withRunFailures(_ body: () throws -> Void) throws {
         guard var ending = failure(for: error) else { throw error }
         // What has no words is the process's own code.
         if !ending.diagnostics.isEmpty, ending.exitCode == 1 {
-            ending.exitCode = runFailureCode(ending.diagnostics.map(\.message))
+            ending.exitCode = runFailureCode(ending.diagnostics)
         }
         throw ending
     }
 }
 
-/// What Docker's command line makes of the engine's words.
-func runFailureCode(_ messages: [String]) -> Int32 {
-    let says = { (text: String) in messages.contains { $0.contains(text) } }
-    if says("executable file not found") || says("no such file or directory") || says("executable not found") {
-        return 127
-    }
-    return says("permission denied") || says("is a directory") ? 126 : 125
+/// The exit code for a process that could not be started.
+func runFailureCode(_ diagnostics: [Diagnostic]) -> Int32 {
+    let codes = Set(diagnostics.map(\.code))
+    if codes.contains("container.command-not-found") { return 127 }
+    return codes.contains("container.command-not-executable") ? 126 : 125
 }
