@@ -81,15 +81,16 @@ def memory(pid):
 
 
 def processes():
-    """Process id to program name, of all processes here; in the private host those are only our own."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found[int(entry.name)] = os.path.basename(os.readlink(entry / "exe"))
-            except OSError:
-                continue  # a kernel thread, or it has just ended
-    return found
+    """Process id to the name it was started under: its first argument, for the program itself may be a sealed copy."""
+    names = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            first = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+        except OSError:
+            continue
+        if first:
+            names[int(pid)] = os.path.basename(first)
+    return names
 
 
 class Side:

@@ -16,8 +16,8 @@ public struct SubnetPool: Equatable, Sendable {
 
     public init(pools: [Pool]) { self.pools = pools }
 
-    /// 10.89.0.0/16 to 10.255.0.0/16 in /24 pieces (as Podman does: 42,752 networks), then 172.16.0.0/12 for hosts whose
-    /// routes take all of 10.0.0.0/8.
+    /// 10.89.0.0/16 to 10.255.0.0/16 in /24 pieces (as Podman does: 42,752 networks), then 172.16.0.0/12 for hosts
+    /// whose routes take all of 10.0.0.0/8.
     public static let standard = SubnetPool(
         pools: (89...255).compactMap { second in
             CIDR4(IPv4Address(value: 10 << 24 | UInt32(second) << 16), prefixLength: 16)

@@ -12,9 +12,9 @@ struct AppliedFirewall: Sendable {
 
 /// Connection tracking entries that a change of elements makes wrong.
 enum StaleConnections {
-    /// Connectionless flows would go on to a backend that is gone, or past one that is new, for as long as they are busy:
-    /// they are forgotten at once. TCP connections are left to finish: a rolling update must not cut them, and a container
-    /// that stops resets its own.
+    /// Connectionless flows would go on to a backend that is gone, or past one that is new, for as long as they are
+    /// busy: they are forgotten at once. TCP connections are left to finish: a rolling update must not cut them, and a
+    /// container that stops resets its own.
     static func filters(from old: FirewallElements, to new: FirewallElements) -> [ConntrackFilter] {
         let old = old.backends
         let new = new.backends
@@ -23,7 +23,8 @@ enum StaleConnections {
             for backend in backends.subtracting(new[key] ?? []) {
                 filters.insert(
                     ConntrackFilter(
-                        transport: key.transport, originalDestinationPort: key.port, replySource: backend.address.bytes))
+                        transport: key.transport, originalDestinationPort: key.port, replySource: backend.address.bytes)
+                )
             }
         }
         for key in new.keys where key.transport != Transport.tcp.number && old[key] == nil {

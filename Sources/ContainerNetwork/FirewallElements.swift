@@ -74,7 +74,8 @@ struct FirewallElements: Equatable, Sendable {
         var result: [PortKey: Set<Backend>] = [:]
         for (set, hasAddress) in [("ports4", false), ("slots4", false), ("ports4_ip", true), ("slots4_ip", true)] {
             for element in self[set] {
-                guard let key = PortKey(bytes: element.key, hasAddress: hasAddress), case .data(let data) = element.value,
+                guard let key = PortKey(bytes: element.key, hasAddress: hasAddress),
+                    case .data(let data) = element.value,
                     data.count >= 6, let address = IPv4Address(bytes: data.prefix(4))
                 else { continue }
                 let port = UInt16(data[4]) << 8 | UInt16(data[5])

@@ -4,10 +4,11 @@ import Netlink
 
 /// The static part of the table: chains, rules and empty sets. Everything that changes is a set element.
 ///
-/// A port with one backend is one element of `ports4` (or `ports4_ip`). A port with several has 120 elements in `slots4`:
-/// a counter of the connection's lane, modulo 120, is the last field of the key, slot i belongs to backend i mod N. So the
-/// kernel hands out backends in turn, and membership changes by elements only, all at once. A lane is a chain with counters
-/// of its own: ports whose connections come in step would otherwise each see only every second slot of a common counter.
+/// A port with one backend is one element of `ports4` (or `ports4_ip`). A port with several has 120 elements in
+/// `slots4`: a counter of the connection's lane, modulo 120, is the last field of the key, slot i belongs to backend i
+/// mod N. So the kernel hands out backends in turn, and membership changes by elements only, all at once. A lane is a
+/// chain with counters of its own: ports whose connections come in step would otherwise each see only every second slot
+/// of a common counter.
 enum FirewallTable {
     /// Divisible by every number of backends up to 6, and by 8, 10, 12: even shares.
     static let slotCount = 120
@@ -134,8 +135,8 @@ enum FirewallTable {
         "output", base: .init(type: "nat", hook: .output, priority: -100),
         rules: [isToHost + [.verdict(.goto("publish"))]])
 
-    /// From the host's 127/8 to a container; from a container to a published port (by source subnet: with br_netfilter a
-    /// bridged packet comes here without input device); from a container to the outside.
+    /// From the host's 127/8 to a container; from a container to a published port (by source subnet: with br_netfilter
+    /// a bridged packet comes here without input device); from a container to the outside.
     private static let postrouting = FirewallChain(
         "postrouting", base: .init(type: "nat", hook: .postrouting, priority: 100),
         rules: [
@@ -151,8 +152,8 @@ enum FirewallTable {
         "raw_prerouting", base: .init(type: "filter", hook: .prerouting, priority: -300),
         rules: [inputIs(in: "bridges") + isLoopback(offset: destinationOffset) + [.verdict(.drop)]])
 
-    /// What touches no bridge of ours is none of our business, unless we were the ones who made its interface forward: then
-    /// only bridges of Gantry, also of another engine's, are reached through it.
+    /// What touches no bridge of ours is none of our business, unless we were the ones who made its interface forward:
+    /// then only bridges of Gantry, also of another engine's, are reached through it.
     private static let forward = FirewallChain(
         "forward", base: .init(type: "filter", hook: .forward, priority: 0),
         rules: [

@@ -5,7 +5,8 @@ public struct IPv4Address: Hashable, Comparable, Sendable, CustomStringConvertib
 
     public init(value: UInt32) { self.value = value }
 
-    /// Parses the dotted form: four decimal numbers, no leading zeros (inet_aton(3)'s octal and short forms are refused).
+    /// Parses the dotted form: four decimal numbers, no leading zeros (inet_aton(3)'s octal and short forms are
+    /// refused).
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4 else { return nil }

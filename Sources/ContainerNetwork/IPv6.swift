@@ -28,7 +28,8 @@ public struct IPv6Address: Hashable, Comparable, Sendable, CustomStringConvertib
 
     /// In network byte order.
     public var bytes: [UInt8] {
-        [high, low].flatMap { half in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) } }
+        [high, low].flatMap { half in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
+        }
     }
 
     /// RFC 5952.

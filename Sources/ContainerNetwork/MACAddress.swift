@@ -16,8 +16,8 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
         self.value = value
     }
 
-    /// The address that belongs to an IPv4 address: `02:42` and its four bytes. An address that moves to another container
-    /// keeps it, so that no neighbour holds a stale one.
+    /// The address that belongs to an IPv4 address: `02:42` and its four bytes. An address that moves to another
+    /// container keeps it, so that no neighbour holds a stale one.
     public init(_ address: IPv4Address) { value = 0x0242 << 32 | UInt64(address.value) }
 
     public var bytes: [UInt8] { stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) } }

@@ -45,11 +45,12 @@ public func withNetworkNamespace<Value: Sendable>(
     }
 }
 
+// SAFETY: it has no state; an open class cannot be Sendable without saying so.
 private class ThreadBody: @unchecked Sendable {
-    // Immutable here; the subclass guards its state with a mutex.
     func run() {}
 }
 
+// SAFETY: everything in it is immutable or inside the mutex.
 private final class ThreadJob<Value: Sendable>: ThreadBody, @unchecked Sendable {
     private let name: String
     private let body: @Sendable () throws(NetworkError) -> Value

@@ -4,8 +4,8 @@ import LinuxSystem
 import Netlink
 
 extension NetworkManager {
-    /// Gives a namespace its interfaces: a veth pair each, whose container's end is born in the namespace, with address and
-    /// default route. What is right already stays; what is missing or wrong is made anew.
+    /// Gives a namespace its interfaces: a veth pair each, whose container's end is born in the namespace, with address
+    /// and default route. What is right already stays; what is missing or wrong is made anew.
     public func attach(namespaceID: String, _ interfaces: [InterfaceSpec]) throws(NetworkError) {
         guard !interfaces.isEmpty else { return }
         let path = try namespacePath(id: namespaceID)
@@ -21,8 +21,8 @@ extension NetworkManager {
         }
     }
 
-    /// The kernel's link watch starts queues and bridge ports some time after the carrier came: what is sent before is lost,
-    /// and a lost ARP request costs a second. Asking for a link runs the watch for it at once (kernel >= 6.9).
+    /// The kernel's link watch starts queues and bridge ports some time after the carrier came: what is sent before is
+    /// lost, and a lost ARP request costs a second. Asking for a link runs the watch for it at once (kernel >= 6.9).
     private func settle(_ spec: InterfaceSpec, inside: NetlinkSocket) throws(NetworkError) {
         try netlink { () throws(NetlinkError) in
             _ = try route.link(.name(spec.hostInterface))
@@ -73,8 +73,8 @@ extension NetworkManager {
         return change
     }
 
-    /// Looks at what took the names. A pair that joins this namespace and the host is put right: true. Everything else is
-    /// moved out of the way: false.
+    /// Looks at what took the names. A pair that joins this namespace and the host is put right: true. Everything else
+    /// is moved out of the way: false.
     private func repairPair(
         _ spec: InterfaceSpec, bridge: Link, inside: NetlinkSocket
     ) throws(NetworkError) -> Bool {
@@ -95,8 +95,8 @@ extension NetworkManager {
         return false
     }
 
-    /// The other end of a veth when it is in the namespace of `inside`. Indexes are unique in one namespace only: both ends
-    /// must name each other.
+    /// The other end of a veth when it is in the namespace of `inside`. Indexes are unique in one namespace only: both
+    /// ends must name each other.
     private func otherEnd(of host: Link, inside: NetlinkSocket) throws(NetworkError) -> Link? {
         guard let index = host.peerIndex else { return nil }
         let link = try netlink { () throws(NetlinkError) in try inside.link(.index(index)) }
@@ -130,7 +130,8 @@ extension NetworkManager {
         }
     }
 
-    /// The host's end of a namespace that the kernel has not finished removing: it goes by itself, its name is needed now.
+    /// The host's end of a namespace that the kernel has not finished removing: it goes by itself, its name is needed
+    /// now.
     private func setAside(_ link: Link) throws(NetworkError) {
         var change = LinkChange(isUp: false)
         change.name = "gx\(String(link.index, radix: 16))"
@@ -146,7 +147,8 @@ extension NetworkManager {
 
     /// Address, up and default route of the container's end, in one datagram.
     private func configure(_ spec: InterfaceSpec, inside: NetlinkSocket, isNew: Bool) throws(NetworkError) {
-        guard let link = try netlink({ () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) }) else {
+        guard let link = try netlink({ () throws(NetlinkError) in try inside.link(.name(spec.containerInterface)) })
+        else {
             throw .missingInterface(spec.containerInterface)
         }
         let addresses = self.addresses(spec, index: link.index)

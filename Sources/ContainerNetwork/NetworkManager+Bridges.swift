@@ -4,8 +4,8 @@ import LinuxSystem
 import Netlink
 
 extension NetworkManager {
-    /// Makes a bridge as `spec` says, or changes the one that is there to it. Global forwarding is never touched: the bridge
-    /// and the host's routed interfaces forward, each by its own switch.
+    /// Makes a bridge as `spec` says, or changes the one that is there to it. Global forwarding is never touched: the
+    /// bridge and the host's routed interfaces forward, each by its own switch.
     public func ensureBridge(_ spec: BridgeSpec) throws(NetworkError) {
         try checkInterfaceName(spec.bridge)
         let mtu = if let mtu = spec.mtu { mtu } else { try uplinkMTU() }
@@ -15,7 +15,8 @@ extension NetworkManager {
         if !spec.isInternal { try openUplinks() }
     }
 
-    /// Removes a bridge; one that is not there is no error. Its ports stay, without a master, for their namespaces to take.
+    /// Removes a bridge; one that is not there is no error. Its ports stay, without a master, for their namespaces to
+    /// take.
     public func removeBridge(_ bridge: String) throws(NetworkError) {
         try checkInterfaceName(bridge)
         guard let link = try netlink({ () throws(NetlinkError) in try route.link(.name(bridge)) }) else { return }
@@ -73,7 +74,8 @@ extension NetworkManager {
         ]
         if let subnet = spec.subnet6, let gateway = spec.gateway6 {
             wanted.append(
-                InterfaceAddress(index: index, address: gateway.bytes, prefixLength: UInt8(clamping: subnet.prefixLength))
+                InterfaceAddress(
+                    index: index, address: gateway.bytes, prefixLength: UInt8(clamping: subnet.prefixLength))
             )
         }
         try netlink { () throws(NetlinkError) in

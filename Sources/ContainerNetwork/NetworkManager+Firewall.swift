@@ -7,8 +7,8 @@ extension NetworkManager {
     /// Transactions that lose against a concurrent change of the rule set are tried again this often.
     private static let attemptCountMax = 8
 
-    /// Makes the table say `state`. All of a change takes effect at once: by its elements alone when the table is as we left
-    /// it, else by putting a whole new table in the place of what is there.
+    /// Makes the table say `state`. All of a change takes effect at once: by its elements alone when the table is as we
+    /// left it, else by putting a whole new table in the place of what is there.
     public func applyFirewall(_ state: FirewallState) throws(NetworkError) { try applyFirewall { _ in state } }
 
     /// Applies once more what was applied last, if anything was: after something else that goes into the table changed.
@@ -135,8 +135,8 @@ extension NetworkManager {
         return elements
     }
 
-    /// The table as the kernel tells it, provided that nobody changed anything while it did: otherwise everything is made
-    /// again.
+    /// The table as the kernel tells it, provided that nobody changed anything while it did: otherwise everything is
+    /// made again.
     private func shapeAfterReplacement(generation: UInt32) throws(NetworkError) -> TableShape {
         try netlink { () throws(NetlinkError) in
             let shape = try netfilter.shape(ofTable: tableName)
@@ -147,8 +147,8 @@ extension NetworkManager {
         }
     }
 
-    /// Interfaces that forward because of us: those of this manager, and those noted in the table by one before it. When
-    /// forwarding is on for the whole host, routing between its interfaces is its owner's wish.
+    /// Interfaces that forward because of us: those of this manager, and those noted in the table by one before it.
+    /// When forwarding is on for the whole host, routing between its interfaces is its owner's wish.
     private func opened(known: FirewallElements) throws(NetworkError) -> [String] {
         let isGlobal = try forwardsGlobally()
         return openedUplinks.withLock { names in

@@ -5,8 +5,8 @@ import Netlink
 import Synchronization
 
 extension NetworkManager {
-    /// Ranges that new subnets must not overlap: every route of the host but default routes (0/0, and the 0/1 and 128/1 of
-    /// VPNs), and the addresses of its resolvers. Networks of our own bridges are left out.
+    /// Ranges that new subnets must not overlap: every route of the host but default routes (0/0, and the 0/1 and 128/1
+    /// of VPNs), and the addresses of its resolvers. Networks of our own bridges are left out.
     public func hostRoutes() throws(NetworkError) -> [CIDR4] {
         let (routes, links) = try routesAndLinks()
         let own = Set(links.filter { isOwn($0) }.map(\.index))
@@ -36,12 +36,13 @@ extension NetworkManager {
     /// Whether a link is a bridge that this engine (this table name) made.
     func isOwn(_ link: Link) -> Bool { link.kind == "bridge" && link.alias?.hasPrefix("\(tableName):") == true }
 
-    /// Lets every interface that a route leaves by forward what comes in, so that answers to containers and connections to
-    /// published ports get through. Called by `ensureBridge`; call it again when routes change.
+    /// Lets every interface that a route leaves by forward what comes in, so that answers to containers and connections
+    /// to published ports get through. Called by `ensureBridge`; call it again when routes change.
     ///
-    /// The host does not become a router by it: the interfaces are first noted in the firewall, which lets nothing through
-    /// them but to and from our bridges; before the first `applyFirewall`, which then does the rest, they are only noted
-    /// here. When forwarding is on for the whole host, each interface's switch is its owner's choice and left alone.
+    /// The host does not become a router by it: the interfaces are first noted in the firewall, which lets nothing
+    /// through them but to and from our bridges; before the first `applyFirewall`, which then does the rest, they are
+    /// only noted here. When forwarding is on for the whole host, each interface's switch is its owner's choice and
+    /// left alone.
     public func openUplinks() throws(NetworkError) {
         if try forwardsGlobally() { return }
         var closed: [String] = []
@@ -95,7 +96,8 @@ extension NetworkManager {
 
     private func resolverAddresses() throws(NetworkError) -> [IPv4Address] {
         do {
-            return resolvers(inConfiguration: String(decoding: try FileSystem.readFile("/etc/resolv.conf"), as: UTF8.self))
+            return resolvers(
+                inConfiguration: String(decoding: try FileSystem.readFile("/etc/resolv.conf"), as: UTF8.self))
         } catch {
             if error.code == ENOENT { return [] }
             throw .system(error)

@@ -6,9 +6,9 @@ import Synchronization
 
 /// Makes and repairs what containers need of the kernel's network: bridges, namespaces, interfaces, the firewall table.
 ///
-/// Calls block (microseconds to a few milliseconds) and may come from any thread; it works in the network namespace of the
-/// thread that made it, and calling threads must be in that namespace too. Nothing is remembered but what was last applied
-/// to the firewall: every call asks the kernel, and may be repeated.
+/// Calls block (microseconds to a few milliseconds) and may come from any thread; it works in the network namespace of
+/// the thread that made it, and calling threads must be in that namespace too. Nothing is remembered but what was last
+/// applied to the firewall: every call asks the kernel, and may be repeated.
 public final class NetworkManager: Sendable {
     /// Name of the nftables table, family `inet`; also the mark of ownership in the aliases of bridges.
     public let tableName: String
@@ -59,5 +59,7 @@ func checkInterfaceName(_ name: String) throws(NetworkError) {
     guard allowed, (1..<Int(IFNAMSIZ)).contains(name.utf8.count) else { throw .invalidName(name) }
 }
 
-private func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z") }
+private func isLetter(_ byte: UInt8) -> Bool {
+    (byte | 0x20) >= UInt8(ascii: "a") && (byte | 0x20) <= UInt8(ascii: "z")
+}
 private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }

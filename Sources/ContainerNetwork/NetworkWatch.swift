@@ -33,8 +33,8 @@ public final class NetworkWatch: Sendable {
 }
 
 extension NetworkManager {
-    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters. Firewall changes made by
-    /// this manager are left out.
+    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters. Firewall changes
+    /// made by this manager are left out.
     public func watch(_ onChange: @escaping @Sendable (NetworkChange) -> Void) throws(NetworkError) -> NetworkWatch {
         let stop = try system { () throws(SystemError) in
             SharedDescriptor(FileDescriptor(owning: try check("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }))
@@ -47,7 +47,8 @@ extension NetworkManager {
             try tables.subscribe(NFNLGRP_NFTABLES.rawValue)
         }
         let reader = ChangeReader(
-            links: links, tables: tables, stop: stop, tableName: tableName, ownPortID: netfilter.portID, report: onChange)
+            links: links, tables: tables, stop: stop, tableName: tableName, ownPortID: netfilter.portID,
+            report: onChange)
         try startDetachedThread(named: "network-watch") { reader.run() }
         return NetworkWatch(stop: stop)
     }

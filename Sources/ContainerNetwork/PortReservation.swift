@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Holds a port of the host, so that no other program takes it while it is published: a bound socket that does not listen.
-/// The port is free again when the last reference goes.
+/// Holds a port of the host, so that no other program takes it while it is published: a bound socket that does not
+/// listen. The port is free again when the last reference goes.
 public final class PortReservation: Sendable {
     public let hostIP: IPv4Address?
     public let port: UInt16
@@ -21,8 +21,8 @@ public final class PortReservation: Sendable {
 extension NetworkManager {
     /// Reserves a port of the host. Port 0 takes a free one of the kernel's choice: see `PortReservation.port`.
     ///
-    /// Packets never reach the socket: they are sent on to a container before. A kernel without SCTP cannot have anybody
-    /// else on an SCTP port either; the reservation then holds nothing.
+    /// Packets never reach the socket: they are sent on to a container before. A kernel without SCTP cannot have
+    /// anybody else on an SCTP port either; the reservation then holds nothing.
     public func reservePort(
         hostIP: IPv4Address? = nil, port: UInt16, transport: Transport
     ) throws(NetworkError) -> PortReservation {

@@ -83,7 +83,7 @@ public struct CgroupLayout: Equatable, Sendable {
         hierarchy(of: controller).map { ($0.version, "\($0.mountPoint)/\(name)") }
     }
 
-    /// What a container's /sys/fs/cgroup shows: nothing on a pure v2 host (one cgroup2 mount), else a folder a hierarchy.
+    /// What a container's /sys/fs/cgroup shows: a folder a hierarchy; empty on a pure v2 host, for one cgroup2 mount.
     var containerMounts: [MountParameter] {
         guard hierarchies.contains(where: { $0.version == .one }) else { return [] }
         let wanted: Set<String> = ["cpu", "cpuacct", "cpuset", "memory", "pids"]

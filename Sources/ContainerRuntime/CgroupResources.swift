@@ -9,7 +9,9 @@ extension CgroupLayout {
             var plan = CgroupPlan(version: hierarchy.version, path: path)
             plan.copiesParentCPUSet = hierarchy.version == .one && hierarchy.controllers.contains("cpuset")
             plan.writes = try Self.writes(hierarchy, resources)
-            if hierarchy.controllers.contains("devices") { plan.writes += try Self.deviceWrites(resources.devices ?? []) }
+            if hierarchy.controllers.contains("devices") {
+                plan.writes += try Self.deviceWrites(resources.devices ?? [])
+            }
             if hierarchy.version == .two, self.hierarchy(of: "devices") == nil {
                 plan.deviceFilter = try DeviceFilter.program(resources.devices ?? [])
             }
@@ -43,7 +45,9 @@ extension CgroupLayout {
         if hierarchy.controllers.contains("memory"), let memory = resources.memory {
             writes += isOne ? memoryOne(memory) : try memoryTwo(memory)
         }
-        if hierarchy.controllers.contains("cpu"), let cpu = resources.cpu { writes += isOne ? cpuOne(cpu) : cpuTwo(cpu) }
+        if hierarchy.controllers.contains("cpu"), let cpu = resources.cpu {
+            writes += isOne ? cpuOne(cpu) : cpuTwo(cpu)
+        }
         if hierarchy.controllers.contains("cpuset"), let cpu = resources.cpu {
             for (file, value) in [("cpuset.cpus", cpu.cpus), ("cpuset.mems", cpu.mems)] {
                 guard let value, !value.isEmpty else { continue }
@@ -63,7 +67,9 @@ extension CgroupLayout {
         var writes: [CgroupWrite] = []
         if let limit = memory.limit { writes.append(CgroupWrite("memory.limit_in_bytes", "\(limit)")) }
         // Missing where the kernel does not account for swap.
-        if let swap = memory.swap { writes.append(CgroupWrite("memory.memsw.limit_in_bytes", "\(swap)", optional: true)) }
+        if let swap = memory.swap {
+            writes.append(CgroupWrite("memory.memsw.limit_in_bytes", "\(swap)", optional: true))
+        }
         if let soft = memory.reservation { writes.append(CgroupWrite("memory.soft_limit_in_bytes", "\(soft)")) }
         return writes
     }

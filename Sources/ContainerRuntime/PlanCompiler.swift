@@ -183,7 +183,8 @@ struct PlanCompiler {
         return plans
     }
 
-    private func compileMount(_ mount: RuntimeSpec.Mount, _ container: ContainerPlan) throws(RuntimeError) -> MountPlan {
+    private func compileMount(_ mount: RuntimeSpec.Mount, _ container: ContainerPlan) throws(RuntimeError) -> MountPlan
+    {
         guard mount.destination.hasPrefix("/") else {
             throw .invalidSpec("mount target '\(mount.destination)' is not absolute")
         }
@@ -207,7 +208,9 @@ struct PlanCompiler {
             plan = MountPlan(kind: .fileSystem, source: type, target: mount.destination)
         }
         plan.attributesSet = options.attributesSet
-        if plan.kind == .bind { Self.completeBind(&plan, options) } else if plan.kind != .cgroups {
+        if plan.kind == .bind {
+            Self.completeBind(&plan, options)
+        } else if plan.kind != .cgroups {
             plan.parameters = options.parameters
         }
         return plan

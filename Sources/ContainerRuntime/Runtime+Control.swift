@@ -34,7 +34,9 @@ extension Runtime {
         }
         // Frozen, they cannot fork away between being listed and being killed.
         let freezer = host.cgroups.path(of: "freezer", name: state.cgroupName)
+        // Without a freezer the kills go out all the same.
         if let freezer { try? CgroupTree.write(freezer.path, "freezer.state", "FROZEN") }
+        // Nor is there anyone to tell when the thaw fails: the cgroup is gone then.
         defer { if let freezer { try? CgroupTree.write(freezer.path, "freezer.state", "THAWED") } }
         for (_, path) in directories {
             // A cgroup that is not there holds nothing.
@@ -63,7 +65,8 @@ extension Runtime {
 
     private func isFrozen(_ state: StateRecord) throws(SystemError) -> Bool {
         if let unified = host.cgroups.unified {
-            return try CgroupTree.value("\(unified.mountPoint)/\(state.cgroupName)", "cgroup.events", key: "frozen") == 1
+            return try CgroupTree.value("\(unified.mountPoint)/\(state.cgroupName)", "cgroup.events", key: "frozen")
+                == 1
         }
         guard let freezer = host.cgroups.path(of: "freezer", name: state.cgroupName) else { return false }
         return try CgroupTree.read(freezer.path, "freezer.state") == "FROZEN"
@@ -163,9 +166,11 @@ extension Runtime {
     public func processes(directory: String) throws(RuntimeError) -> [Int32] {
         let state = try runningState(directory)
         return try purpose("list the container's processes") { () throws(SystemError) in
-            guard let place = host.cgroups.directories(name: state.cgroupName).first(where: {
-                FileSystem.exists($0.path)
-            }) else { return [state.initPID] }
+            guard
+                let place = host.cgroups.directories(name: state.cgroupName).first(where: {
+                    FileSystem.exists($0.path)
+                })
+            else { return [state.initPID] }
             return try CgroupTree.processes(place.path)
         }
     }
@@ -178,6 +183,7 @@ extension Runtime {
         case .running, .starting: throw .stillRunning(directory: directory)
         case .neverStarted, .exited, .lost: break
         }
+        try awaitPredecessor(directory)
         try removeCgroups(directory: directory)
         try purpose("remove the container's folder") { () throws(SystemError) in
             try FileSystem.removeTree(directory)

@@ -110,7 +110,8 @@ extension Runtime {
             throw error
         }
         return ExecSession(
-            socket: FileDescriptor(owning: ours), pid: answer.pid, supervisorPID: supervisor.pid, warnings: answer.warnings)
+            socket: FileDescriptor(owning: ours), pid: answer.pid, supervisorPID: supervisor.pid,
+            warnings: answer.warnings)
     }
 
     private static func socketPair() throws(SystemError) -> (ours: Int32, theirs: SharedDescriptor) {

@@ -4,6 +4,9 @@ import LinuxSystem
 import SupervisorPlan
 
 extension Runtime {
+    /// A supervisor's own end takes two seconds at the very most: clients to flush, busy cgroups.
+    private static let endMillisecondsMax: Int32 = 10_000
+
     /// What is there of a container. Where its supervisor was killed, what it left is killed and recorded as lost.
     public func inspect(directory: String) throws(RuntimeError) -> ContainerRecord {
         // State first: the supervisor writes the exit record before it ends.
@@ -46,6 +49,26 @@ extension Runtime {
     public func openSupervisorPIDFD(directory: String) throws(RuntimeError) -> FileDescriptor {
         guard let state = try readState(directory) else { throw .notRunning(directory: directory) }
         return try openProcess(state.supervisorPID, start: state.supervisorStart, directory)
+    }
+
+    /// Waits until the supervisor of an earlier run, whose exit record is written, has cleaned up after itself. One
+    /// that is still at work is an error.
+    func awaitPredecessor(_ directory: String) throws(RuntimeError) {
+        guard let state = try readState(directory) else { return }
+        let supervisor: FileDescriptor
+        do {
+            supervisor = try openProcess(state.supervisorPID, start: state.supervisorStart, directory)
+        } catch {
+            if case .notRunning = error { return }
+            throw error
+        }
+        guard try readExit(directory) != nil else { throw .stillRunning(directory: directory) }
+        let raw = supervisor.raw
+        let ready = try purpose("wait for the supervisor's end") { () throws(SystemError) in
+            var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+            return try check("poll") { poll(&polled, 1, Self.endMillisecondsMax) }
+        }
+        guard ready > 0 else { throw .stillRunning(directory: directory) }
     }
 
     /// A descriptor of `pid` if, and only if, it is the process that started at `start`.

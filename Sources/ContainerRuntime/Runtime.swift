@@ -62,6 +62,7 @@ public final class Runtime: Sendable {
         let attach = request.attach.map { SharedDescriptor(FileDescriptor(owning: $0)) }
         let filter = try seccomp.filter(request.spec, policy: request.seccomp)
         let plan = try compiler.compile(request, seccomp: filter)
+        try awaitPredecessor(request.directory)
         try purpose("make the container's folder") { () throws(SystemError) in
             try FileSystem.makeDirectories(request.directory)
             try Self.prepareVolatile(request.root)
@@ -139,7 +140,7 @@ public final class Runtime: Sendable {
         kill(supervisor, SIGKILL)
         // Both are best effort: the failure to start is already on its way to the caller.
         try? killAll(directory: directory)
-        try? removeCgroups(directory: directory)
+        try? removeCgroups(directory: directory)  // Likewise.
     }
 
     static func monotonicMilliseconds() -> Int64 {

@@ -37,7 +37,9 @@ extension RuntimeSpec {
     }
 
     public struct Namespace: Codable, Equatable, Sendable {
-        public enum Kind: String, Codable, Sendable, CaseIterable { case mount, pid, network, ipc, uts, cgroup, user, time }
+        public enum Kind: String, Codable, Sendable, CaseIterable {
+            case mount, pid, network, ipc, uts, cgroup, user, time
+        }
         public var type: Kind
         /// Joined when given; a new one is made otherwise.
         public var path: String?

@@ -48,6 +48,7 @@ final class SeccompCache: Sendable {
 
     /// The file begins with its whole key: a hash alone could be another profile's.
     private func read(_ path: String, key: String) -> [UInt8]? {
+        // Unreadable is as good as missing: compiled again then.
         guard let bytes = try? FileSystem.readFile(path, byteCountMax: Self.fileByteCountMax) else { return nil }
         guard bytes.starts(with: key.utf8) else { return nil }
         let filter = Array(bytes.dropFirst(key.utf8.count))

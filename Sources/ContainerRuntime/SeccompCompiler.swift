@@ -81,7 +81,8 @@ enum SeccompCompiler {
         (name.hasPrefix("SCMP_ARCH_") ? String(name.dropFirst(10)) : name).lowercased()
     }
 
-    private static func set(_ context: scmp_filter_ctx, _ attribute: scmp_filter_attr, _ value: UInt32) throws(RuntimeError)
+    private static func set(_ context: scmp_filter_ctx, _ attribute: scmp_filter_attr, _ value: UInt32)
+        throws(RuntimeError)
     {
         let result = seccomp_attr_set(context, attribute, value)
         guard result == 0 else { throw failure("set a filter attribute", result) }

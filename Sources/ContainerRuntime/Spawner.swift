@@ -48,7 +48,8 @@ final class Spawner: Sendable {
         if let client {
             passed.append((try FileDescriptorHolder(client, Self.descriptorMin), SupervisorDescriptor.client))
         }
-        let pid = try Self.spawn(arguments: ["gantry-supervisor", mode, name], passed.map { ($0.source.raw, $0.number) })
+        let pid = try Self.spawn(
+            arguments: ["gantry-supervisor", mode, name], passed.map { ($0.source.raw, $0.number) })
         try watch(pid)
         return SpawnedSupervisor(pid: pid, report: report)
     }

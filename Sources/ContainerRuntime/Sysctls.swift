@@ -16,9 +16,11 @@ enum Sysctls {
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             // A name with slashes is a path already, so that an interface may have a dot in its name: sysctl(8).
             let path = name.contains("/") ? name : name.split(separator: ".").joined(separator: "/")
-            guard !path.hasPrefix("/"), !path.split(separator: "/", omittingEmptySubsequences: false).contains(where: {
-                $0.isEmpty || $0 == "." || $0 == ".."
-            }) else { throw .invalidSpec("'\(name)' is not a kernel parameter") }
+            guard !path.hasPrefix("/"),
+                !path.split(separator: "/", omittingEmptySubsequences: false).contains(where: {
+                    $0.isEmpty || $0 == "." || $0 == ".."
+                })
+            else { throw .invalidSpec("'\(name)' is not a kernel parameter") }
             // CVE-2022-0811: no value may carry a second setting.
             guard !value.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 }), !value.contains("+") else {
                 throw .invalidSpec("the value of '\(name)' holds a forbidden character")

@@ -74,7 +74,8 @@ public struct Route: Hashable, Sendable {
 }
 
 extension MessageBuilder {
-    /// Adds an address, or leaves it as it is when it is there. IPv6 addresses skip duplicate detection: we choose them.
+    /// Adds an address, or leaves it as it is when it is there. IPv6 addresses skip duplicate detection: we choose
+    /// them.
     public mutating func newAddress(_ address: InterfaceAddress) {
         message(type: RTM_NEWADDR.type16, flags: NLM_F_CREATE | NLM_F_REPLACE) {
             let noDetection: UInt32 = address.address.count == 16 ? IFA_F_NODAD.kernelValue : 0

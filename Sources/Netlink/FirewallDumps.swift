@@ -142,7 +142,8 @@ public struct FirewallEvent: Equatable, Sendable {
         else { return nil }
         var cursor = ByteCursor(message.payload)
         try cursor.skip(4)
-        // The table's name is attribute 1 in messages of every kind: NFTA_{TABLE_NAME,CHAIN_TABLE,RULE_TABLE,SET_TABLE,…}.
+        // The table's name is attribute 1 in messages of every kind:
+        // NFTA_{TABLE_NAME,CHAIN_TABLE,RULE_TABLE,SET_TABLE,…}.
         guard let name = try Attribute.parse(cursor.rest)[of: NFTA_TABLE_NAME] else { return nil }
         table = name.string
         portID = message.portID

@@ -120,8 +120,8 @@ extension MessageBuilder {
         }
     }
 
-    /// Everything up to `endBatch` takes effect at once or not at all. With a generation it fails with ERESTART when the
-    /// rule set was changed by anybody since it had that number.
+    /// Everything up to `endBatch` takes effect at once or not at all. With a generation it fails with ERESTART when
+    /// the rule set was changed by anybody since it had that number.
     public mutating func beginBatch(generation: UInt32?) { batchMark(NFNL_MSG_BATCH_BEGIN, generation: generation) }
     public mutating func endBatch() { batchMark(NFNL_MSG_BATCH_END, generation: nil) }
 

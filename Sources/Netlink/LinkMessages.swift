@@ -42,7 +42,8 @@ public struct Link: Equatable, Sendable {
         alias = attributes[of: IFLA_IFALIAS]?.string
         let information = try attributes[of: IFLA_LINKINFO]?.nested() ?? []
         kind = information[of: IFLA_INFO_KIND]?.string
-        let port = information[of: IFLA_INFO_SLAVE_KIND]?.string == "bridge"
+        let port =
+            information[of: IFLA_INFO_SLAVE_KIND]?.string == "bridge"
             ? try information[of: IFLA_INFO_SLAVE_DATA]?.nested() ?? [] : []
         isHairpin = try port[of: IFLA_BRPORT_MODE]?.native(UInt8.self) == 1
         isIsolated = try port[of: IFLA_BRPORT_ISOLATED]?.native(UInt8.self) == 1
@@ -183,7 +184,9 @@ extension MessageBuilder {
             if change.withoutLinkLocal {
                 $0.nest(IFLA_AF_SPEC) {
                     $0.nest(AF_INET6) {
-                        $0.put(IFLA_INET6_ADDR_GEN_MODE, native: UInt8(truncatingIfNeeded: IN6_ADDR_GEN_MODE_NONE.kernelValue))
+                        $0.put(
+                            IFLA_INET6_ADDR_GEN_MODE,
+                            native: UInt8(truncatingIfNeeded: IN6_ADDR_GEN_MODE_NONE.kernelValue))
                     }
                 }
             }
@@ -202,7 +205,8 @@ extension MessageBuilder {
         }
     }
 
-    /// Deletes an interface. A veth's deletion waits for an RCU grace period (20 ms): let its namespace take it instead.
+    /// Deletes an interface. A veth's deletion waits for an RCU grace period (20 ms): let its namespace take it
+    /// instead.
     public mutating func deleteLink(_ link: LinkReference) {
         message(type: RTM_DELLINK.type16) {
             let index: Int32 = if case .index(let index) = link { index } else { 0 }

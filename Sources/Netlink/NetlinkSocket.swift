@@ -35,7 +35,9 @@ public final class NetlinkSocket: Sendable {
     public init(_ subsystem: NetlinkProtocol) throws(NetlinkError) {
         do {
             let descriptor = FileDescriptor(
-                owning: try check("socket") { socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | O_CLOEXEC, subsystem.number) })
+                owning: try check("socket") {
+                    socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | O_CLOEXEC, subsystem.number)
+                })
             let raw = descriptor.raw
             for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK] {
                 try setOption(raw, SOL_NETLINK, option, 1)

@@ -1,7 +1,8 @@
 import CLinux
 import Glibc
 
-/// A register of the nftables virtual machine: 16 of four bytes, each group of four also usable as one of sixteen bytes.
+/// A register of the nftables virtual machine: 16 of four bytes, each group of four also usable as one of sixteen
+/// bytes.
 public struct Register: Equatable, Sendable {
     public let number: UInt32
 
@@ -71,8 +72,8 @@ public enum PayloadBase: Sendable {
     }
 }
 
-/// One step of a rule: the instructions of the nftables virtual machine that Gantry uses, as `nft --debug=netlink` prints
-/// them. A rule runs its steps until one does not match.
+/// One step of a rule: the instructions of the nftables virtual machine that Gantry uses, as `nft --debug=netlink`
+/// prints them. A rule runs its steps until one does not match.
 public enum RuleExpression: Equatable, Sendable {
     case meta(MetaKey, into: Register)
     case payload(PayloadBase, offset: UInt32, byteCount: UInt32, into: Register)

@@ -87,10 +87,10 @@ public struct UserDatabase: Sendable {
         return gids
     }
 
-    private typealias Entry = (name: String, uid: UInt32, gid: UInt32, home: String)
+    private typealias Account = (name: String, uid: UInt32, gid: UInt32, home: String)
 
-    private func passwdEntry(where matches: (Entry) -> Bool) -> Entry? {
-        var found: Entry?
+    private func passwdEntry(where matches: (Account) -> Bool) -> Account? {
+        var found: Account?
         forEachLine(of: passwd) { fields in
             guard fields.count >= 6, let uid = Self.field(fields[2]), let gid = Self.field(fields[3]) else {
                 return true

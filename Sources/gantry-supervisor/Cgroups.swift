@@ -114,8 +114,8 @@ struct Cgroups {
         }
     }
 
-    /// Best effort: what is busy for longer is left to the engine's `delete`.
     func remove() {
+        // Best effort: what is busy for longer is left to the engine's `delete`.
         for plan in plans { try? CgroupTree.remove(plan.path) }
     }
 }

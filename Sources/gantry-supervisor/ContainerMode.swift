@@ -34,7 +34,7 @@ enum ContainerMode {
         Report.send(.started(pid: child.pid, at: state.startedAt), to: SupervisorDescriptor.report)
         close(SupervisorDescriptor.report)
         cgroups.closeDescriptors()
-        let streams = Streams(child.stdio, listener: listener, log: log, dropsSlowClients: true)
+        let streams = Streams(child.stdio, listener: listener, log: log, isExec: false)
         if plan.attached { streams.add(client: SupervisorDescriptor.client) }
         let directory = plan.directory
         // Arguments, environment, filter and files are not needed again.
@@ -75,7 +75,9 @@ enum ContainerMode {
             })
         let raw = listener.raw
         try check("chdir", path: directory) { chdir(directory) }
+        let previous = umask(0o177)
         try check("bind", path: directory) { gantry_unix_bind(raw, ContainerFile.attachSocket) }
+        _ = umask(previous)
         try check("listen", path: directory) { listen(raw, backlog) }
         try check("chdir", path: "/") { chdir("/") }
         return listener.take()
@@ -112,11 +114,10 @@ enum ContainerMode {
     private static func supervise(_ streams: Streams, pidfd: Int32, cgroups: Cgroups, directory: String) {
         let status: (code: Int32, signal: Int32)
         do {
-            status = try streams.run(pidfd: pidfd)
+            status = try streams.run(pidfd: pidfd, onExit: cgroups.killLeftovers)
         } catch {
             status = (128 + SIGKILL, SIGKILL)  // Not to be waited for: it can only be treated as killed.
         }
-        cgroups.killLeftovers()
         let record = ExitRecord(
             code: status.code, signal: status.signal, oomKilled: cgroups.sawOutOfMemory(), at: Clock.now())
         // With the folder gone there is nobody left to tell.

@@ -34,7 +34,7 @@ enum ExecMode {
         close(SupervisorDescriptor.report)
         cgroups.closeDescriptors()
         plan = ExecPlan(initPID: 0, initStartTime: 0, namespaces: 0, process: ProcessPlan(arguments: []))
-        let streams = Streams(channels.stdio, listener: -1, log: nil, dropsSlowClients: false)
+        let streams = Streams(channels.stdio, listener: -1, log: nil, isExec: true)
         streams.add(client: SupervisorDescriptor.client)
         let status = try step("wait") { () throws(SystemError) in try streams.run(pidfd: pidfd) }
         streams.end(code: status.code)

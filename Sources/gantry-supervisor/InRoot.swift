@@ -28,7 +28,7 @@ enum InRoot {
         var trimmed = path
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
         let name = FileSystem.lastComponent(of: trimmed)
-        guard name != "..", name != "." , !name.isEmpty else { throw SystemError("openat2", path: path, code: ENOENT) }
+        guard name != "..", name != ".", !name.isEmpty else { throw SystemError("openat2", path: path, code: ENOENT) }
         let parentPath = FileSystem.parent(of: trimmed)
         let parent = try openOrMake(root, parentPath, directory: true, strict: strict, depth: depth + 1)
         let made = make(name, in: parent, directory: directory)
@@ -79,10 +79,14 @@ enum InRoot {
         _ root: borrowing FileDescriptor, _ path: String, byteCountMax: Int
     ) throws(SystemError) -> [UInt8] {
         let place = try open(root, path)
-        guard gantry_is_regular(try status(place).st_mode) != 0 else { throw SystemError("read", path: path, code: EINVAL) }
+        guard gantry_is_regular(try status(place).st_mode) != 0 else {
+            throw SystemError("read", path: path, code: EINVAL)
+        }
         // Opened again to read: it may have been exchanged meanwhile, hence O_NONBLOCK and the second look.
         let file = try open(root, path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY)
-        guard gantry_is_regular(try status(file).st_mode) != 0 else { throw SystemError("read", path: path, code: EINVAL) }
+        guard gantry_is_regular(try status(file).st_mode) != 0 else {
+            throw SystemError("read", path: path, code: EINVAL)
+        }
         return try file.readAll(byteCountMax: byteCountMax)
     }
 }

@@ -131,7 +131,8 @@ struct MountSetup: ~Copyable {
                 } else if empty < 0 {
                     let made = try Self.make(
                         "tmpfs", [MountParameter("nr_blocks", "1"), MountParameter("nr_inodes", "1")],
-                        attributes: UInt64(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC))
+                        attributes: UInt64(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+                    )
                     try Self.attach(made, to: target, path: path)
                     empty = made.take()
                 } else {

@@ -26,11 +26,19 @@ struct ProcessSetup: ~Copyable {
 
     // MARK: - User
 
-    private static func resolve(_ plan: ProcessPlan, root: borrowing FileDescriptor) throws(SetupFailure) -> ResolvedUser
+    private static func resolve(_ plan: ProcessPlan, root: borrowing FileDescriptor) throws(SetupFailure)
+        -> ResolvedUser
     {
         let hasHome = plan.environment.contains { $0.hasPrefix("HOME=") }
         if plan.user == nil, plan.groups.isEmpty, hasHome {
             return ResolvedUser(uid: plan.uid, gid: plan.gid, groups: plan.additionalGids, home: "/")
+        }
+        if plan.user == nil, plan.groups.isEmpty {
+            // Numbers are all there is to run as; a home folder is looked for, and nothing depends on finding it.
+            let passwd = (try? InRoot.readRegularFile(root, "/etc/passwd", byteCountMax: databaseByteCountMax)) ?? []
+            return ResolvedUser(
+                uid: plan.uid, gid: plan.gid, groups: plan.additionalGids,
+                home: UserDatabase(passwd: passwd, group: []).home(of: plan.uid))
         }
         let database = UserDatabase(
             passwd: try read("/etc/passwd", root: root), group: try read("/etc/group", root: root))

@@ -75,6 +75,7 @@ struct Channels {
         let pipe = FileDescriptor(owning: report)
         report = -1
         let bytes = try step("start") { () throws(SystemError) in try pipe.readAll(byteCountMax: 1 << 20) }
+        // Which byte is wrong tells nobody anything.
         guard let reports = try? StartReport.parse(bytes) else {
             throw SetupFailure(step: "start", code: EPROTO, text: "the child's report is malformed")
         }

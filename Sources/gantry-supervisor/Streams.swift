@@ -9,8 +9,8 @@ final class Streams {
     /// A client that takes less than half its buffer in this time is dropped, so that it never holds the container up
     /// for longer.
     static let stallNanosecondsMax: UInt64 = 1_000_000_000
-    /// How long output is still collected after the init's end, should someone else hold the pipe.
-    private static let drainNanosecondsMax: UInt64 = 1_000_000_000
+    /// How long a terminal is still read after the process's end, should someone else hold it.
+    private static let drainNanosecondsMax: UInt64 = 250_000_000
     private static let clientsMax = 32
     private static let readByteCount = 32 << 10
     private static let stdinByteCountMax = 64 << 10
@@ -19,6 +19,8 @@ final class Streams {
         let descriptor: Int32
         let stream: LogStream
         var log: LogAssembler
+        /// After the process's end: what was in the pipe then, and is still to be read.
+        var remaining: Int?
     }
 
     private var sources: [Source] = []
@@ -29,14 +31,14 @@ final class Streams {
     private var stdinPending: [UInt8] = []
     private var stdinCloses = false
     private var log: LogFile?
-    /// `exec` has one client, which may be as slow as it likes.
-    private let dropsSlowClients: Bool
+    /// `exec` has one client, which may be as slow as it likes, and whose end is the end of the input.
+    private let isExec: Bool
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readByteCount, alignment: 16)
 
-    init(_ stdio: Stdio, listener: Int32, log: LogFile?, dropsSlowClients: Bool) {
+    init(_ stdio: Stdio, listener: Int32, log: LogFile?, isExec: Bool) {
         self.listener = listener
         self.log = log
-        self.dropsSlowClients = dropsSlowClients
+        self.isExec = isExec
         terminal = stdio.terminal
         stdin = stdio.terminal >= 0 ? stdio.terminal : stdio.stdin
         if stdio.terminal >= 0 {
@@ -64,30 +66,43 @@ final class Streams {
     // MARK: - Loop
 
     /// Serves the streams until the process behind `pidfd` has ended and its output is read; answers how it ended.
-    func run(pidfd: Int32) throws(SystemError) -> (code: Int32, signal: Int32) {
-        var status: (code: Int32, signal: Int32)?
-        var deadline: UInt64?
-        while true {
-            if status != nil, sources.isEmpty { break }
-            if let deadline, Clock.monotonic() >= deadline { break }
+    /// `onExit` is called in between.
+    func run(pidfd: Int32, onExit: () -> Void = {}) throws(SystemError) -> (code: Int32, signal: Int32) {
+        try serve(alsoAwaiting: pidfd, until: { false })
+        let status = try Self.reap(pidfd)
+        onExit()
+        limitSources()
+        let deadline = Clock.monotonic() + Self.drainNanosecondsMax
+        let isOver = { self.terminal >= 0 && Clock.monotonic() >= deadline && !self.clients.contains(where: \.isFull) }
+        try serve(alsoAwaiting: -1, until: { self.sources.isEmpty || isOver() })
+        finish()
+        return status
+    }
+
+    private func serve(alsoAwaiting pidfd: Int32, until isDone: () -> Bool) throws(SystemError) {
+        while !isDone() {
             var polled: [pollfd] = []
-            if status == nil { polled.append(pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)) }
+            if pidfd >= 0 { polled.append(pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)) }
             addInterests(to: &polled)
-            let count = poll(&polled, nfds_t(polled.count), timeout(deadline))
+            let count = poll(&polled, nfds_t(polled.count), timeout(hasEnded: pidfd < 0))
             guard count >= 0 || errno == EINTR else { throw SystemError("poll", code: errno) }
             for entry in polled where count > 0 && entry.revents != 0 {
-                if entry.fd == pidfd {
-                    status = try Self.reap(pidfd)
-                    deadline = Clock.monotonic() + Self.drainNanosecondsMax
-                } else {
-                    handle(entry)
-                }
+                // The rest of this round comes again: nothing has been taken from it.
+                if entry.fd == pidfd { return }
+                handle(entry)
             }
             dropClients()
         }
-        guard let status else { throw SystemError("poll", code: EINVAL) }
-        finish()
-        return status
+    }
+
+    /// A process's output is in the pipe when the process is gone. Whoever else holds the pipe is not waited for.
+    private func limitSources() {
+        for index in sources.indices.reversed() where sources[index].descriptor != terminal {
+            var available: Int32 = 0
+            gantry_ioctl(sources[index].descriptor, UInt(FIONREAD), &available)
+            sources[index].remaining = Int(available)
+            if available <= 0 { endSource(index) }
+        }
     }
 
     /// The last frame for everyone, then the end of every connection.
@@ -127,16 +142,13 @@ final class Streams {
         }
     }
 
-    /// Milliseconds for `poll`.
-    private func timeout(_ deadline: UInt64?) -> Int32 {
-        var nearest = deadline
-        for client in clients {
-            guard dropsSlowClients, let since = client.stalledSince else { continue }
-            nearest = min(nearest ?? .max, since + Self.stallNanosecondsMax)
-        }
-        guard let nearest else { return -1 }
-        let now = Clock.monotonic()
-        return nearest <= now ? 0 : Int32(truncatingIfNeeded: (nearest - now) / 1_000_000 + 1)
+    /// Milliseconds for `poll`: until the next client may have to go; after the end, a look at the clock now and then.
+    private func timeout(hasEnded: Bool) -> Int32 {
+        let lookMilliseconds: Int32 = 10
+        if hasEnded { return lookMilliseconds }
+        guard !isExec, let since = clients.compactMap(\.stalledSince).min() else { return -1 }
+        let (deadline, now) = (since + Self.stallNanosecondsMax, Clock.monotonic())
+        return deadline <= now ? 0 : Int32(truncatingIfNeeded: (deadline - now) / 1_000_000 + 1)
     }
 
     private func handle(_ entry: pollfd) {
@@ -157,9 +169,12 @@ final class Streams {
 
     private func read(_ index: Int) {
         let source = sources[index]
-        let count = Glibc.read(source.descriptor, buffer.baseAddress, buffer.count)
+        let count = Glibc.read(source.descriptor, buffer.baseAddress, min(buffer.count, source.remaining ?? .max))
         if count > 0 {
             deliver(UnsafeRawBufferPointer(rebasing: buffer[..<count]), from: index)
+            guard let remaining = source.remaining else { return }
+            sources[index].remaining = remaining - count
+            if remaining <= count { endSource(index) }
         } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
             // A terminal answers EIO once its last user has closed it.
             endSource(index)
@@ -241,6 +256,20 @@ final class Streams {
         }
     }
 
+    /// The only client has gone: no more input comes, and a terminal's programs are told by SIGHUP.
+    private func hangUp() {
+        if terminal >= 0 {
+            guard let index = sources.firstIndex(where: { $0.descriptor == terminal }) else { return }
+            endSource(index)
+            close(terminal)
+            stdin = -1
+        } else if stdin >= 0 {
+            stdinPending = []
+            close(stdin)
+            stdin = -1
+        }
+    }
+
     private func dropClients() {
         let now = Clock.monotonic()
         for client in clients {
@@ -252,8 +281,9 @@ final class Streams {
         }
         clients.removeAll { client in
             if client.hasFailed { return true }
-            guard dropsSlowClients, let since = client.stalledSince else { return false }
+            guard !isExec, let since = client.stalledSince else { return false }
             return now >= since + Self.stallNanosecondsMax
         }
+        if isExec, clients.isEmpty { hangUp() }
     }
 }

@@ -60,7 +60,7 @@ func step<Result: ~Copyable>(
 }
 
 enum Signals {
-    /// Signals are waited for, never handled: a blocked SIGPIPE is an EPIPE, a stray SIGTERM leaves the container alone.
+    /// Signals are waited for, never handled: a blocked SIGPIPE is an EPIPE, a stray SIGTERM hurts no container.
     static func blockAll() {
         var all = sigset_t()
         sigfillset(&all)

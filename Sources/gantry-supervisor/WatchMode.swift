@@ -38,7 +38,8 @@ enum WatchMode {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
         let arguments = CStrings(command)
-        return posix_spawnp(&pid, command[0], nil, &attributes, arguments.pointers, gantry_environment()) == 0 ? pid : nil
+        return posix_spawnp(&pid, command[0], nil, &attributes, arguments.pointers, gantry_environment()) == 0
+            ? pid : nil
     }
 
     /// Waits for the engine's end, passing SIGTERM and SIGINT on. Signals that arrive are the only wake-ups.

@@ -24,9 +24,11 @@ import Testing
         var used: [CIDR4] = []
         for _ in 0..<10 {
             let value = UInt32(10 << 24 | 1 << 16) + UInt32.random(in: 0..<4096, using: &generator)
-            used.append(try #require(CIDR4(IPv4Address(value: value), prefixLength: .random(in: 24...32, using: &generator))))
+            used.append(
+                try #require(CIDR4(IPv4Address(value: value), prefixLength: .random(in: 24...32, using: &generator))))
         }
         var chosen = 0
+        // The only error is that there is none to be had.
         while let next = try? pool.free(avoiding: used) {
             #expect(!used.contains { $0.overlaps(next) })
             #expect(pool.pools.contains { $0.base.contains(next) && next.prefixLength == $0.subnetPrefixLength })
@@ -41,7 +43,8 @@ import Testing
         let first = try pool.take()
         #expect(first.description == "10.1.2.2")
         pool.release(first)
-        #expect(try (0..<4).map { _ in try pool.take().description } == ["10.1.2.3", "10.1.2.5", "10.1.2.6", "10.1.2.2"])
+        #expect(
+            try (0..<4).map { _ in try pool.take().description } == ["10.1.2.3", "10.1.2.5", "10.1.2.6", "10.1.2.2"])
         #expect(throws: NetworkError.self) { try pool.take() }
     }
 
@@ -55,9 +58,13 @@ import Testing
             #expect(throws: NetworkError.addressInUse(try address(text))) { try pool.take(address(text)) }
         }
         for text in ["10.1.2.0", "10.1.2.255", "10.1.3.4"] {
-            #expect(throws: NetworkError.addressOutsideSubnet(try address(text), network)) { try pool.take(address(text)) }
+            #expect(throws: NetworkError.addressOutsideSubnet(try address(text), network)) {
+                try pool.take(address(text))
+            }
         }
-        #expect(throws: NetworkError.self) { try AddressPool(subnet: network, range: subnet("10.1.3.0/25"), reserved: []) }
+        #expect(throws: NetworkError.self) {
+            try AddressPool(subnet: network, range: subnet("10.1.3.0/25"), reserved: [])
+        }
     }
 
     /// Against a plain model: what is given out is free, and there is an address whenever the model has one.
@@ -71,15 +78,18 @@ import Testing
         for _ in 0..<400 {
             switch Int.random(in: 0..<5, using: &generator) {
             case 0, 1:
+                // The only error is that there is none to be had.
                 guard let taken = try? pool.take() else {
                     #expect(model.count == 13)
                     continue
                 }
-                #expect(network.contains(taken) && taken != gateway && taken != network.network && taken != network.last)
+                #expect(
+                    network.contains(taken) && taken != gateway && taken != network.network && taken != network.last)
                 #expect(model.insert(taken).inserted)
             case 2:
                 let wanted = IPv4Address(value: network.network.value + .random(in: 0..<16, using: &generator))
                 let isFree = pool.isFree(wanted)
+                // The only error is that there is none to be had.
                 #expect((try? pool.take(wanted)) != nil ? isFree : !isFree)
                 if isFree { model.insert(wanted) }
             default:

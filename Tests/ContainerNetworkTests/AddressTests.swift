@@ -2,7 +2,9 @@ import ContainerNetwork
 import Testing
 
 @Suite struct AddressTests {
-    @Test(arguments: ["", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1..2.3", "+1.2.3.4", " 1.2.3.4", "1.2.3.4 ", "a.b.c.d"])
+    @Test(arguments: [
+        "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1..2.3", "+1.2.3.4", " 1.2.3.4", "1.2.3.4 ", "a.b.c.d",
+    ])
     func textThatIsNoIPv4AddressIsRefused(text: String) {
         #expect(IPv4Address(text) == nil)
     }

@@ -56,8 +56,8 @@ import Testing
         #expect(StaleConnections.filters(from: try elements(.tcp, ["10.0.0.2"]), to: FirewallElements()).isEmpty)
     }
 
-    /// The kernel's elements after a walk through random states, each reached by the difference from the one before, are
-    /// those of the last state.
+    /// The kernel's elements after a walk through random states, each reached by the difference from the one before,
+    /// are those of the last state.
     @Test(arguments: 0..<4)
     func differencesLeadToTheState(seed: UInt64) throws {
         let lab = try HostLab()
@@ -89,7 +89,8 @@ import Testing
         for port in 0..<6 as Range<UInt16> {
             for hostIP in [nil, IPv4Address.loopback] {
                 let backends = (0..<UInt32.random(in: 0...4, using: &generator)).map {
-                    Backend(address: IPv4Address(value: 10 << 24 | 2 + $0), port: .random(in: 80...82, using: &generator))
+                    Backend(
+                        address: IPv4Address(value: 10 << 24 | 2 + $0), port: .random(in: 80...82, using: &generator))
                 }
                 let transport = Transport.allCases.randomElement(using: &generator) ?? .tcp
                 ports.append(PublishedPort(hostIP: hostIP, port: 8000 + port, transport: transport, backends: backends))

@@ -5,8 +5,8 @@ import Synchronization
 
 @testable import ContainerNetwork
 
-/// A host of its own for one test: a thread in fresh network and mount namespaces, where all calls are made. Nothing of it
-/// is seen outside, and it is gone with the thread.
+/// A host of its own for one test: a thread in fresh network and mount namespaces, where all calls are made. Nothing of
+/// it is seen outside, and it is gone with the thread.
 final class HostLab: Sendable {
     private struct Queue {
         var jobs: [@Sendable () -> Void] = []
@@ -70,7 +70,9 @@ final class HostLab: Sendable {
     @discardableResult
     func shell(_ command: String) throws -> String {
         try run {
-            guard let stream = popen("{ set -e; PATH=/usr/sbin:/sbin:$PATH; \(command)\n} 2>&1", "r") else { throw LabError.noResult }
+            guard let stream = popen("{ set -e; PATH=/usr/sbin:/sbin:$PATH; \(command)\n} 2>&1", "r") else {
+                throw LabError.noResult
+            }
             var bytes: [UInt8] = []
             while case let byte = getc(stream), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
             let text = String(decoding: bytes, as: UTF8.self)
@@ -172,5 +174,4 @@ private func connectHere(_ address: IPv4Address, _ port: UInt16, _ servers: [Ser
     return Answer(server: servers[index].name, peer: IPv4Address(value: UInt32(bigEndian: peer)).description)
 }
 
-/// Ten milliseconds.
-func pause() { usleep(10_000) }
+func waitTenMilliseconds() { usleep(10_000) }

@@ -11,7 +11,8 @@ struct Connection: ~Copyable {
 }
 
 extension HostLab {
-    private func boundDescriptor(inNamespace path: String, type: __socket_type, port: UInt16) throws -> SharedDescriptor {
+    private func boundDescriptor(inNamespace path: String, type: __socket_type, port: UInt16) throws -> SharedDescriptor
+    {
         let raw: Int32 = try run {
             try withNetworkNamespace(path) { () throws(NetworkError) in
                 try system { () throws(SystemError) in

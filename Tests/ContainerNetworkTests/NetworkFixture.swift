@@ -2,7 +2,9 @@ import ContainerNetwork
 
 /// A host with an uplink to a neighbour on the LAN, and networks with containers on it.
 ///
-///     lan (192.0.2.2) ── up0 (192.0.2.1) host ── gn-a 10.89.1.0/24, gn-b 10.89.2.0/24, gn-i 10.89.3.0/24 (internal)
+///     lan 192.0.2.2 ── 192.0.2.1 host ┬ gn-a 10.89.1.0/24
+///                                     ├ gn-b 10.89.2.0/24
+///                                     └ gn-i 10.89.3.0/24, internal
 struct NetworkFixture {
     let lab: HostLab
     let manager: NetworkManager

@@ -1,4 +1,7 @@
+import CLinux
 import ContainerNetwork
+import Glibc
+import LinuxSystem
 import Synchronization
 import Testing
 
@@ -148,6 +151,55 @@ import Testing
         #expect(seen.wait(for: .linkRemoved(name: "gvc0")))
     }
 
+    @Test func ipv6AddressesAreGivenAndIsolationHoldsForThem() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let manager = fixture.manager
+        var networks: [BridgeSpec] = []
+        for (letter, id) in [("a", "a1"), ("b", "b1")] {
+            var network = NetworkFixture.bridge(letter)
+            network.subnet6 = CIDR6("fd00:89:0:\(letter)::/64")
+            network.gateway6 = IPv6Address("fd00:89:0:\(letter)::1")
+            var interface = NetworkFixture.interface(id, on: network, host: 2)
+            interface.address6 = IPv6Address("fd00:89:0:\(letter)::2")
+            interface.prefixLength6 = 64
+            interface.gateway6 = network.gateway6
+            _ = try fixture.make(id)
+            networks.append(network)
+            try fixture.lab.run { [network, interface] in
+                try manager.ensureBridge(network)
+                for _ in 0..<2 { try manager.attach(namespaceID: id, [interface]) }
+            }
+        }
+        try fixture.apply(networks)
+        let inside = "nsenter --net=\(HostLab.directory)/netns/a1"
+        #expect(try fixture.lab.shell("\(inside) ip -6 -br addr show dev eth0").contains("fd00:89:0:a::2/64"))
+        #expect(try fixture.lab.shell("ip -6 -br addr show dev gn-a").contains("fd00:89:0:a::1/64"))
+        #expect(try fixture.lab.shell("\(inside) ip -6 route show default").contains("via fd00:89:0:a::1"))
+        try fixture.lab.shell("busybox ping -6 -c1 -W2 fd00:89:0:a::2")
+        try fixture.lab.shell("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+        #expect(throws: LabError.self) { try fixture.lab.shell("\(inside) busybox ping -6 -c1 -W1 fd00:89:0:b::2") }
+        try fixture.lab.shell("nft flush chain inet gantry ours; \(inside) busybox ping -6 -c1 -W2 fd00:89:0:b::2")
+    }
+
+    @Test func socketsAreMadeInsideOfANamespace() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let manager = fixture.manager
+        let path = try fixture.make("c0")
+        let address = try #require(IPv4Address("127.0.0.11"))
+        let raw = try fixture.lab.run {
+            try manager.openSocket(inNamespace: path, type: Int32(SOCK_STREAM.rawValue), bindAddress: address, port: 53)
+                .take()
+        }
+        defer { close(raw) }
+        #expect(try fixture.lab.shell("nsenter --net=\(path) ss -Hltn").contains("127.0.0.11:53"))
+        #expect(try !fixture.lab.shell("ss -Hltn").contains(":53"))
+        #expect(throws: NetworkError.self) {
+            try manager.openSocket(inNamespace: "/nowhere", type: 1, bindAddress: address, port: 53).take()
+        }
+    }
+
     @Test func hostRoutesLeaveOutDefaultsAndOwnNetworks() throws {
         let fixture = try NetworkFixture()
         defer { fixture.lab.close() }
@@ -182,7 +234,7 @@ private final class ChangeLog: Sendable {
     func wait(for change: NetworkChange) -> Bool {
         for _ in 0..<500 {
             if has(change) { return true }
-            pause()
+            waitTenMilliseconds()
         }
         return false
     }

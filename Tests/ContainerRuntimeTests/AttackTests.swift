@@ -168,7 +168,9 @@ extension KernelTests {
             ).output
             #expect(output.contains("chroot ok"))
             #expect(!output.contains("insmod: inserted"))
-            #expect(try shell("busybox umount /proc && echo gone; busybox mount -o remount,rw /sys && echo rw").output.contains("gone") == false)
+            #expect(
+                try shell("busybox umount /proc && echo gone; busybox mount -o remount,rw /sys && echo rw").output
+                    .contains("gone") == false)
         }
 
         /// CVE-2021-30465: one container exchanges folder and link in a shared volume while others start with mounts
@@ -179,7 +181,8 @@ extension KernelTests {
                 try FileSystem.makeDirectories("\(shared)/a", mode: 0o777)
                 symlink("/../../../../../../../..\(folder)", "\(shared)/b")
                 let attacker = try TestHost.shared.container([
-                    "sh", "-c", "while true; do mv -T /s/a /s/c; mv -T /s/b /s/a; mv -T /s/a /s/b; mv -T /s/c /s/a; done",
+                    "sh", "-c",
+                    "while true; do mv -T /s/a /s/c; mv -T /s/b /s/a; mv -T /s/a /s/b; mv -T /s/c /s/a; done",
                 ])
                 symlink("busybox", "\(TestHost.shared.directory)/lower/bin/mv")
                 attacker.request.spec.mounts.append(

@@ -45,7 +45,8 @@ extension KernelTests {
                 container,
                 "for n in mnt pid net ipc uts cgroup; do a=$(readlink /proc/1/ns/$n); b=$(readlink /proc/self/ns/$n); "
                     + "test \"$a\" = \"$b\" || echo differs $n; done; "
-                    + "sort /proc/1/cgroup > /tmp/a; sort /proc/self/cgroup > /tmp/b; cmp /tmp/a /tmp/b || echo cgroups")
+                    + "sort /proc/1/cgroup > /tmp/a; sort /proc/self/cgroup > /tmp/b; cmp /tmp/a /tmp/b || echo cgroups"
+            )
             #expect(result.output == "")
         }
 
@@ -107,6 +108,37 @@ extension KernelTests {
             #expect((second.exitCode, second.output.count) == (0, 10))
         }
 
+        /// What it leaves behind in the container holds its streams, and is not waited for.
+        @Test func endsThoughItsChildrenStay() throws {
+            let container = try sleeper()
+            let start = Runtime.monotonicMilliseconds()
+            let result = try exec(container, "sleep 62 & echo done")
+            #expect((result.code, result.output) == (0, "done\n"))
+            #expect(Runtime.monotonicMilliseconds() - start < 900)
+        }
+
+        @Test func allOutputArrivesBeforeTheEnd() throws {
+            let container = try sleeper()
+            let result = try exec(container, "seq 1 60000")
+            #expect(result.output.split(separator: "\n").count == 60_000)
+        }
+
+        @Test(arguments: [false, true]) func clientsEndIsTheEndOfTheInput(terminal: Bool) throws {
+            let container = try sleeper()
+            var request = ExecRequest(
+                directory: container.request.directory, spec: container.request.spec, args: ["cat"])
+            request.stdinOpen = true
+            request.terminal = terminal
+            let pid: Int32
+            do {
+                let session = try runtime.execute(request)
+                pid = session.pid
+                #expect(FileSystem.exists("/proc/\(pid)"))
+            }
+            for _ in 0..<100 where FileSystem.exists("/proc/\(pid)") { usleep(10_000) }
+            #expect(!FileSystem.exists("/proc/\(pid)"))
+        }
+
         @Test func failuresAreClear() throws {
             let container = try sleeper()
             func error(_ args: [String], _ user: String? = nil) -> RuntimeError? {
@@ -126,7 +158,8 @@ extension KernelTests {
         @Test func survivesItsContainersEnd() throws {
             let container = try sleeper()
             let session = try runtime.execute(
-                ExecRequest(directory: container.request.directory, spec: container.request.spec, args: ["sleep", "60"]))
+                ExecRequest(
+                    directory: container.request.directory, spec: container.request.spec, args: ["sleep", "60"]))
             try runtime.killAll(directory: container.request.directory)
             let outcome = try session.collect(timeoutMilliseconds: 5000, outputMax: 10)
             #expect(outcome.exitCode == 137)

@@ -19,7 +19,9 @@ extension KernelTests {
                 try runtime.inspect(directory: directory).state
                     == .running(
                         pid: launched.pid, supervisorPID: launched.supervisorPID, startedAt: launched.startedAt))
-            #expect(throws: RuntimeError.stillRunning(directory: directory)) { try runtime.delete(directory: directory) }
+            #expect(throws: RuntimeError.stillRunning(directory: directory)) {
+                try runtime.delete(directory: directory)
+            }
             try runtime.signal(directory: directory, SIGKILL)
             let exit = try container.wait()
             #expect((exit.code, exit.signal, exit.oomKilled) == (137, SIGKILL, false))
@@ -46,6 +48,30 @@ extension KernelTests {
                 #expect(try container.wait().code == 3)
             }
             #expect(try container.output() == "again\nagain\nagain\n")
+        }
+
+        /// The exit record is there before the supervisor has gone: the next start waits for it.
+        @Test func startsAgainRightAfterTheExitRecord() throws {
+            let container = try TestHost.shared.container(["sh", "-c", "echo x; exit 3"])
+            for _ in 0..<20 {
+                try container.launch()
+                while true {
+                    if case .exited = try runtime.inspect(directory: container.request.directory).state { break }
+                }
+            }
+            #expect(try container.output() == String(repeating: "x\n", count: 20))
+        }
+
+        @Test func runningContainerIsNotStartedAgain() throws {
+            let container = try TestHost.shared.container(["sleep", "60"])
+            try container.launch()
+            #expect(throws: RuntimeError.stillRunning(directory: container.request.directory)) {
+                try container.launch()
+            }
+            guard case .running = try runtime.inspect(directory: container.request.directory).state else {
+                Issue.record("the second launch harmed the first")
+                return
+            }
         }
 
         @Test func killedSupervisorIsALoss() throws {
@@ -82,7 +108,8 @@ extension KernelTests {
             #expect(try container.run().code == 0)
             let directory = container.request.directory
             // The number now belongs to this test; the start time does not.
-            var state = StateRecord(supervisorPID: getpid(), supervisorStart: 1, cgroupName: "gantry-test-\(getpid())/none")
+            var state = StateRecord(
+                supervisorPID: getpid(), supervisorStart: 1, cgroupName: "gantry-test-\(getpid())/none")
             (state.initPID, state.initStart, state.startedAt) = (getpid(), 1, 5)
             try FileSystem.replaceFile("\(directory)/state", with: Array(state.text.utf8))
             unlink("\(directory)/exit")
@@ -156,7 +183,7 @@ extension KernelTests {
             #expect(kibibytes > 0 && kibibytes < 700)
         }
 
-        /// A supervisor reacts to no signal but SIGKILL: a `kill` of the engine's process group or session is not its end.
+        /// A supervisor reacts to no signal but SIGKILL: a `kill` of the engine's session is not its end.
         @Test func supervisorIgnoresSignals() throws {
             let container = try TestHost.shared.container(["sleep", "60"])
             let launched = try container.launch()
@@ -246,7 +273,9 @@ extension KernelTests {
             }
         }
 
-        private func control(_ controller: String, _ container: TestContainer, one: String, two: String) throws -> String {
+        private func control(_ controller: String, _ container: TestContainer, one: String, two: String) throws
+            -> String
+        {
             let name = "gantry-test-\(getpid())/\(container.request.id)"
             let place = try #require(runtime.host.cgroups.path(of: controller, name: name))
             return try CgroupTree.read(place.path, place.version == .one ? one : two)
@@ -263,7 +292,9 @@ extension KernelTests {
 
         /// mknod works by default, using the node does not: no container reads the host's disk.
         @Test func otherDevicesAreClosed() throws {
-            let line = "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk 2>&1; mknod /tmp/null c 1 3 && echo > /tmp/null && echo ok"
+            let line =
+                "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk 2>&1; "
+                + "mknod /tmp/null c 1 3 && echo > /tmp/null && echo ok"
             let result = try shell(line)
             #expect(result.output.contains("peration not permitted"))
             #expect(result.output.hasSuffix("ok\n"))

@@ -9,7 +9,8 @@ extension KernelTests {
         @Test func defaultDevicesAreThere() throws {
             let output = try shell(
                 "for d in null zero full random urandom tty; do test -c /dev/$d && echo $d; done; "
-                    + "for l in fd ptmx stdout; do readlink /dev/$l; done; echo x > /dev/null && head -c 3 /dev/zero | wc -c; "
+                    + "for l in fd ptmx stdout; do readlink /dev/$l; done; echo x > /dev/null && "
+                    + "head -c 3 /dev/zero | wc -c; "
                     + "ls -d /dev/shm /dev/mqueue /dev/pts"
             ).output
             #expect(
@@ -33,7 +34,8 @@ extension KernelTests {
 
         @Test func sensitivePathsAreMasked() throws {
             let output = try shell(
-                "for f in kcore keys interrupts timer_list; do cat /proc/$f 2>/dev/null | wc -c; done; ls /sys/firmware | wc -l"
+                "for f in kcore keys interrupts timer_list; do cat /proc/$f 2>/dev/null | wc -c; done; "
+                    + "ls /sys/firmware | wc -l"
             ).output
             #expect(output == "0\n0\n0\n0\n0\n")
         }
@@ -108,7 +110,8 @@ extension KernelTests {
 
         @Test func injectedFilesAreReadOnlyAndNotOnDisk() throws {
             let container = try TestHost.shared.container([
-                "sh", "-c", "stat -c '%a %u %g' /run/secrets/key; cat /run/secrets/key; echo x > /run/secrets/key; id -u",
+                "sh", "-c",
+                "stat -c '%a %u %g' /run/secrets/key; cat /run/secrets/key; echo x > /run/secrets/key; id -u",
             ])
             container.request.files = [
                 InjectedFile(path: "/run/secrets/key", bytes: Array("s3cret\n".utf8), mode: 0o440, uid: 5, gid: 6)
@@ -135,7 +138,9 @@ extension KernelTests {
         }
 
         @Test func hostsMountsAreNotVisible() throws {
-            let output = try shell("grep -c /dev/vda /proc/mounts; grep -c gantry-runtime-tests /proc/self/mountinfo; :").output
+            let output = try shell(
+                "grep -c /dev/vda /proc/mounts; grep -c gantry-runtime-tests /proc/self/mountinfo; :"
+            ).output
             #expect(output == "0\n0\n")
         }
 

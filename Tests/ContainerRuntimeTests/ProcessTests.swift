@@ -50,7 +50,8 @@ extension KernelTests {
         }
 
         @Test(arguments: [
-            "nobody-here", "0x0", " 1000", "1000:", ":5", "4294967296", "4294967295", "2147483648", "-1", "user:nope", "",
+            "nobody-here", "0x0", " 1000", "1000:", ":5", "4294967296", "4294967295", "2147483648", "-1", "user:nope",
+            "",
         ])
         func oddUsersAreRefused(user: String) throws {
             let container = try TestHost.shared.container(["id"])
@@ -191,7 +192,10 @@ extension KernelTests {
 
         @Test func initForwardsSignalsAndReaps() throws {
             let container = try TestHost.shared.container(
-                ["sh", "-c", "trap 'echo got; exit 7' TERM; (sleep 0.05 &) ; echo pid $$; while true; do sleep 0.1; done"])
+                [
+                    "sh", "-c",
+                    "trap 'echo got; exit 7' TERM; (sleep 0.05 &) ; echo pid $$; while true; do sleep 0.1; done",
+                ])
             container.request.useInit = true
             try container.launch()
             usleep(300_000)
@@ -211,7 +215,9 @@ extension KernelTests {
 
         /// Process 1 runs the host's program file: it must not be readable from inside (CVE-2019-5736).
         @Test func initHidesItsProgram() throws {
-            let result = try shell("readlink /proc/1/exe; cat /proc/1/exe > /dev/null && echo readable; cat /proc/1/mem && echo readable; :") {
+            let result = try shell(
+                "readlink /proc/1/exe; cat /proc/1/exe >/dev/null && echo readable; cat /proc/1/mem && echo readable; :"
+            ) {
                 $0.useInit = true
             }
             #expect(!result.output.contains("gantry"))

@@ -175,7 +175,8 @@ extension KernelTests {
 
         @Test func terminalIsTheContainersOwn() throws {
             let container = try TestHost.shared.container([
-                "sh", "-c", "tty; stty size; test -c /dev/console && echo console; echo err >&2; read x; stty size; echo got $x",
+                "sh", "-c",
+                "tty; stty size; test -c /dev/console && echo console; echo err >&2; read x; stty size; echo got $x",
             ])
             container.request.spec.process.terminal = true
             container.request.spec.process.consoleSize = .init(height: 33, width: 99)
@@ -194,7 +195,9 @@ extension KernelTests {
         }
 
         @Test func terminalBelongsToTheUserAndControls() throws {
-            let container = try TestHost.shared.container(["sh", "-c", "echo x > /dev/tty; stat -c %u $(tty); sleep 60"])
+            let container = try TestHost.shared.container([
+                "sh", "-c", "echo x > /dev/tty; stat -c %u $(tty); sleep 60",
+            ])
             container.request.spec.process.terminal = true
             container.request.user = "user"
             container.request.useInit = true

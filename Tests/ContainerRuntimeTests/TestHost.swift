@@ -26,9 +26,14 @@ final class TestHost: Sendable {
         supervisorPath = try Self.findSupervisor()
         try FileSystem.makeDirectories(directory, mode: 0o755)
         atexit {
-            try? FileSystem.removeTree("/tmp/gantry-runtime-tests-\(getpid())")
-            guard let layout = try? CgroupLayout.current() else { return }
-            for (_, path) in layout.directories(name: "gantry-test-\(getpid())") { try? CgroupTree.remove(path) }
+            do {
+                try FileSystem.removeTree("/tmp/gantry-runtime-tests-\(getpid())")
+                for (_, path) in try CgroupLayout.current().directories(name: "gantry-test-\(getpid())") {
+                    try CgroupTree.remove(path)
+                }
+            } catch {
+                print("left behind: \(error)")
+            }
         }
         try Self.makeRoot(at: "\(directory)/lower")
         runtime = try Runtime(
@@ -103,11 +108,14 @@ final class TestContainer {
     }
 
     deinit {
-        // Best effort: the test has passed or failed already.
-        try? runtime.killAll(directory: request.directory)
-        if FileSystem.exists(request.directory) { _ = try? waitForSupervisor(milliseconds: 5000) }
-        try? runtime.delete(directory: request.directory)
-        try? FileSystem.removeTree(home)
+        do {
+            try runtime.killAll(directory: request.directory)
+            try waitForSupervisor(milliseconds: 5000)
+            try runtime.delete(directory: request.directory)
+            try FileSystem.removeTree(home)
+        } catch {
+            Issue.record("left behind: \(error)")
+        }
     }
 
     @discardableResult

@@ -92,15 +92,9 @@ final class TemporaryFolder {
         var ends: [Int32] = [0, 0]
         #expect(pipe2(&ends, O_CLOEXEC) == 0)
         let writer = FileDescriptor(owning: ends[1])
-        let reader = FileDescriptor(owning: ends[0])
-        await withCheckedContinuation { continuation in
-            do {
-                try poller.watch(reader, once: true) { continuation.resume() }
-                try writer.writeAll([1])
-            } catch {
-                Issue.record("\(error)")
-                continuation.resume()
-            }
-        }
+        let (news, continuation) = AsyncStream.makeStream(of: Void.self)
+        try poller.watch(FileDescriptor(owning: ends[0]), once: true) { continuation.yield() }
+        try writer.writeAll([1])
+        for await _ in news { break }
     }
 }

@@ -72,19 +72,24 @@ import Testing
     private func read(_ bytes: [UInt8]) {
         var bytes = bytes
         if bytes.count >= 16, bytes.count < 256 { bytes.replaceSubrange(0..<4, with: [UInt8(bytes.count), 0, 0, 0]) }
-        guard let messages = try? NetlinkMessage.parse(bytes) else { return }
+        guard let messages = attempt({ try NetlinkMessage.parse(bytes) }) else { return }
         for message in messages {
-            _ = try? Link(message)
-            _ = try? Route(message)
-            _ = try? InterfaceAddress(message)
-            _ = try? Acknowledgement(message)
-            _ = try? Acknowledgement(done: message)
-            _ = try? FirewallEvent(message)
-            guard let attributes = try? Attribute.parse(message.payload.dropFirst(4)) else { continue }
+            _ = attempt { try Link(message) }
+            _ = attempt { try Route(message) }
+            _ = attempt { try InterfaceAddress(message) }
+            _ = attempt { try Acknowledgement(message) }
+            _ = attempt { try Acknowledgement(done: message) }
+            _ = attempt { try FirewallEvent(message) }
+            guard let attributes = attempt({ try Attribute.parse(message.payload.dropFirst(4)) }) else { continue }
             for attribute in attributes {
-                guard let list = try? attribute.nested() else { continue }
-                for item in list { _ = try? SetElement(item.nested()) }
+                guard let list = attempt({ try attribute.nested() }) else { continue }
+                for item in list { _ = attempt { try SetElement(item.nested()) } }
             }
         }
+    }
+
+    private func attempt<Value>(_ body: () throws -> Value) -> Value? {
+        // An error is as good as a value: only a trap is wrong.
+        try? body()
     }
 }
