@@ -67,7 +67,8 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime", "SupervisorPlan",
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime",
+                "SupervisorPlan",
                 "LinuxSystem", "CLinux", "CSQLite", .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 

@@ -1,6 +1,5 @@
-
-/// Where the engine's long-lived and late work runs: one task group owned by `Engine.run`, fed through a stream, so that
-/// every task has an owner and ends with the engine.
+/// Where the engine's long-lived and late work runs: one task group owned by `Engine.run`, fed through a stream, so
+/// that every task has an owner and ends with the engine.
 final class BackgroundTasks: Sendable {
     private let jobs: AsyncStream<@Sendable () async -> Void>
     private let continuation: AsyncStream<@Sendable () async -> Void>.Continuation

@@ -28,8 +28,8 @@ enum DatabaseValue: Sendable, Equatable {
 /// `synchronous=NORMAL`: a power cut may lose the last transactions, never the file's consistency. What was lost is
 /// observed again from the kernel or asked for again by the user.
 final class Database: Sendable {
+    // SAFETY: only touched while the Mutex around it is held.
     private struct Connection: @unchecked Sendable {
-        // SAFETY: only touched while the Mutex around it is held.
         let handle: OpaquePointer
         var statements: [String: OpaquePointer] = [:]
     }

@@ -4,7 +4,6 @@ import EngineWire
 import Glibc
 import LinuxSystem
 import Logging
-import Logging
 import Reconciler
 import StackModel
 
@@ -88,7 +87,8 @@ extension Engine {
             }
             return attached
         } catch {
-            if case .runtime(let failure, _) = error { execs[id]?.exitCode = Int(failure.conventionalExitCode ?? 128)
+            if case .runtime(let failure, _) = error {
+                execs[id]?.exitCode = Int(failure.conventionalExitCode ?? 128)
             }
             throw error
         }

@@ -150,6 +150,8 @@ extension Engine.StackEntry {
 
     /// What the background loop put right lately, oldest first.
     func recentRepairs(now: Nanoseconds) -> [String] {
-        repaired.filter { now - $0.at < Self.repairsKeptFor }.map { "\($0.text) (\((now - $0.at) / 1_000_000_000)s ago)" }
+        repaired.filter { now - $0.at < Self.repairsKeptFor }.map {
+            "\($0.text) (\((now - $0.at) / 1_000_000_000)s ago)"
+        }
     }
 }

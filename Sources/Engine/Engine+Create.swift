@@ -84,7 +84,8 @@ extension Engine {
         var chosen: [StoredContainer.ChosenPort] = []
         for port in service.ports where port.published == nil && service.networkMode != "host" {
             do throws(NetworkError) {
-                let number = try ports.reserveEphemeral(hostIP: port.hostIP, transport: port.transport, stack: stack,
+                let number = try ports.reserveEphemeral(
+                    hostIP: port.hostIP, transport: port.transport, stack: stack,
                     with: network)
                 chosen.append(StoredContainer.ChosenPort(port: port, published: number))
             } catch {
@@ -154,7 +155,12 @@ extension Engine {
         let dataFolder = options.containerData(id)
         let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
-        try await onNetwork { network throws(NetworkError) in try network.removeNamespace(id: id) }
+        let addresses = stored.attachments.map(\.interface.address4)
+        try await onNetwork { network throws(NetworkError) in
+            try network.removeNamespace(id: id)
+            // Before another container can get them: its peers must not find connections of this one.
+            if !addresses.isEmpty { try network.forgetConnections(of: addresses) }
+        }
         try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
             try runtime.delete(directory: runFolder)
         }

@@ -13,7 +13,7 @@ extension Engine {
         guard let first = name.first, first != "_", first != "-", name.allSatisfy(allowed.contains), name.count <= 128
         else {
             throw .badRequest(
-                "invalid stack name '\(name)': use lower-case letters, digits, '-' and '_', starting with a letter or digit"
+                "invalid stack name '\(name)': begin with a letter or digit and use a-z, 0-9, '-' and '_'"
             )
         }
     }
@@ -36,7 +36,9 @@ extension Engine {
             selection = old.selection.isEmpty ? [] : Set(old.selection).union(selection).sorted()
         }
         var stopped = request.services.isEmpty ? [] : (old?.stopped ?? []).subtracting(request.services)
-        if request.noStart { stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services) }
+        if request.noStart {
+            stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services)
+        }
         return StackRecord(
             stack: stack, scale: scale, stopped: stopped, selection: selection, active: true, updatedAt: Clock.now())
     }
@@ -85,7 +87,8 @@ extension Engine {
     func reservePorts(_ record: StackRecord) throws(EngineError) {
         var problems: [Diagnostic] = []
         var wanted: Set<PortRegistry.Key> = []
-        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where service.networkMode != "host" {
+        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where service.networkMode != "host"
+        {
             for (index, port) in service.ports.enumerated() {
                 guard let published = port.published else { continue }
                 let key: PortRegistry.Key
@@ -134,7 +137,7 @@ extension Engine {
             || networks.values.contains { $0.stackName == name } || volumes.values.contains { $0.stackName == name }
     }
 
-    /// Forgets a stack that was taken down, or whose first `apply` was refused. A volume that was kept does not keep it.
+    /// Forgets a stack that was taken down, or whose first `apply` was refused. Volumes that were kept do not keep it.
     func dropIfEmpty(_ name: String) {
         guard let entry = stacks[name], !entry.record.active else { return }
         let hasContainers = containers.values.contains { $0.stored.stackName == name }

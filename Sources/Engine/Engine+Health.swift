@@ -79,7 +79,8 @@ extension Engine {
                 log.debug(
                     "healthcheck failed",
                     metadata: [
-                        "container": "\(container.stored.name)", "exit": "\(result.exitCode.map(String.init) ?? "timed out")",
+                        "container": "\(container.stored.name)",
+                        "exit": "\(result.exitCode.map(String.init) ?? "timed out")",
                         "output": "\(String(decoding: result.output, as: UTF8.self))",
                     ])
             }

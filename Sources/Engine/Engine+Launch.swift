@@ -80,7 +80,9 @@ extension Engine {
     }
 
     private func seccompPolicy(_ service: Service) -> SeccompPolicy {
-        let isUnconfined = service.securityOptions.contains { ["seccomp:unconfined", "seccomp=unconfined"].contains($0) }
+        let isUnconfined = service.securityOptions.contains {
+            ["seccomp:unconfined", "seccomp=unconfined"].contains($0)
+        }
         return service.privileged || isUnconfined ? .unconfined : .standard
     }
 

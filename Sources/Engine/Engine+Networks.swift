@@ -128,7 +128,7 @@ extension Engine {
                     bridge: bridge.bridge, hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
                     containerInterface: "eth\(index)", address4: address, prefixLength4: bridge.subnet4.prefixLength,
                     mac: attachment.macAddress.flatMap { MACAddress($0) } ?? MACAddress(address),
-                    gateway4: networkName == gateway ? bridge.gateway4 : nil)
+                    gateway4: networkName == gateway ? bridge.gateway4 : nil, isIsolated: !bridge.interContainer)
                 made.append(StoredContainer.Attachment(network: networkName, interface: interface))
             }
         } catch {

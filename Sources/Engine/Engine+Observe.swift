@@ -116,7 +116,18 @@ extension Engine {
         networkChangePending = true
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
+        await openUplinks()
         for name in stacks.keys { noteChange(in: name) }
+    }
+
+    /// A default route may lead out through another interface now.
+    private func openUplinks() async {
+        guard networks.values.contains(where: { !$0.bridge.isInternal }) else { return }
+        do throws(EngineError) {
+            try await onNetwork { network throws(NetworkError) in try network.openUplinks() }
+        } catch {
+            log.warning("uplinks not opened", metadata: ["error": "\(error)"])
+        }
     }
 
     private static let networkSettleTime = Duration.milliseconds(1000)

@@ -23,7 +23,8 @@ extension Engine {
             switch record.state {
             case .running(let pid, let supervisorPID, let startedAt):
                 try await adoptRunning(
-                    stored, Process(pid: pid, supervisorPID: supervisorPID, startedAt: Nanoseconds(clamping: startedAt)))
+                    stored, Process(pid: pid, supervisorPID: supervisorPID, startedAt: Nanoseconds(clamping: startedAt))
+                )
             case .exited, .lost: await adoptEnded(stored)
             case .neverStarted, .starting: await adoptNeverStarted(stored)
             }

@@ -32,7 +32,9 @@ struct LaunchBuilder {
         spec.hostname = hostname
         spec.domainname = service.domainname
         if service.privileged {
-            do throws(RuntimeError) { try spec.makePrivileged() } catch { throw .runtime(error, container: stored.name) }
+            do throws(RuntimeError) { try spec.makePrivileged() } catch {
+                throw .runtime(error, container: stored.name)
+            }
         }
         if let size = service.shmSize { setSharedMemory(size, in: &spec) }
         spec.mounts += mounts()
@@ -79,7 +81,11 @@ struct LaunchBuilder {
             return full
         }
         for name in service.capDrop {
-            if name.uppercased() == "ALL" { names = [] } else { names.removeAll { [name = try full(name)] in $0 == name } }
+            if name.uppercased() == "ALL" {
+                names = []
+            } else {
+                names.removeAll { [name = try full(name)] in $0 == name }
+            }
         }
         for name in service.capAdd {
             if name.uppercased() == "ALL" {
@@ -115,7 +121,8 @@ struct LaunchBuilder {
                 mounts.append(tmpfs(mount))
             case .volume:
                 guard let folder = volumeFolders[mount.target] else { continue }
-                mounts.append(bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+                mounts.append(
+                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
             }
         }
         for (target, folder) in volumeFolders.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {

@@ -1,4 +1,3 @@
-
 /// What of a container's log is wanted.
 public struct LogQuery: Sendable, Equatable {
     public var follow = false

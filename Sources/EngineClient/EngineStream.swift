@@ -130,6 +130,7 @@ public final class EngineStream {
         let data = Data(body)
         // Three shapes, from the richest to the poorest: a failed attempt means the next one.
         if let reply = try? decoder.decode(ErrorReply.self, from: data) { return reply }
+        // As above: the next shape is tried.
         if let reply = try? decoder.decode(MessageOnly.self, from: data) { return ErrorReply(message: reply.message) }
         let text = String(decoding: body.prefix(1000), as: UTF8.self)
         return ErrorReply(message: text.isEmpty ? "\(head.status) \(head.reason)" : text)

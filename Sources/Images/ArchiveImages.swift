@@ -29,7 +29,9 @@ struct ArchiveImages {
 
     private func dockerImages(_ bytes: [UInt8]) throws(ImageError) -> [ArchivedImage] {
         let manifests = try decodeJSON([DockerManifest].self, bytes, what: "manifest.json")
-        guard manifests.count <= limits.imageCountMax else { throw .archive(why: "more than \(limits.imageCountMax) images") }
+        guard manifests.count <= limits.imageCountMax else {
+            throw .archive(why: "more than \(limits.imageCountMax) images")
+        }
         var images: [ArchivedImage] = []
         for manifest in manifests {
             guard let config = try intake.member(manifest.config) else {
@@ -119,7 +121,9 @@ struct ArchiveImages {
         guard config.rootfs.diffIDs.count == layers.count else {
             throw .archive(why: "the config names \(config.rootfs.diffIDs.count) layers, the manifest \(layers.count)")
         }
-        guard layers.count <= limits.layerCountMax else { throw .archive(why: "more than \(limits.layerCountMax) layers") }
+        guard layers.count <= limits.layerCountMax else {
+            throw .archive(why: "more than \(limits.layerCountMax) layers")
+        }
         return ArchivedImage(
             configBytes: configBytes, config: config, layers: layers, references: references, manifestBytes: manifest)
     }

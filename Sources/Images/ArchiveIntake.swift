@@ -63,7 +63,9 @@ final class ArchiveIntake {
         let hasher = Hasher256()
         var byteCount: Int64 = 0
         while let block = try reader.block() {
-            guard block.offset == byteCount else { throw .archive(why: "a sparse file where an image's part should be") }
+            guard block.offset == byteCount else {
+                throw .archive(why: "a sparse file where an image's part should be")
+            }
             byteCount += Int64(block.bytes.count)
             hasher.update(block.bytes)
             try converting { () throws(SystemError) in

@@ -202,7 +202,9 @@ extension Planner {
 }
 
 extension PlanBuilder {
-    /// Stops in reverse dependency order, as the containers' own definitions have it, and removes. Answers the removals.
+    /// Stops in reverse dependency order, as the containers' own definitions have it, and removes.
+    ///
+    /// - Returns: the removals.
     mutating func tearDown(
         _ containers: [ObservedContainer], reason: String, timeout: Int64? = nil, anonymousVolumes: Bool = false
     ) -> [Int] {

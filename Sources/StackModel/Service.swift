@@ -9,7 +9,7 @@ public struct Service: Codable, Equatable, Sendable {
     public var dependsOn: [String: Dependency]
     public var ports: [Port]
     public var mounts: [Mount]
-    /// Keyed by the stack's network key. Empty together with `networkMode == nil` never happens: `default` is filled in.
+    /// Keyed by the stack's network key. Never empty together with `networkMode == nil`: `default` is filled in.
     public var networks: [String: NetworkAttachment]
     /// `none`, `host`, `service:NAME`, `container:NAME`; `nil` for attached networks.
     public var networkMode: String?

@@ -35,6 +35,8 @@ final class Client {
         flush()
     }
 
+    func drop() { hasFailed = true }
+
     func sendExit(code: Int32) {
         output.append(contentsOf: Frame.exit(code: code))
         flush()

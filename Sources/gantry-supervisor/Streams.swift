@@ -135,10 +135,8 @@ final class Streams {
         for client in clients {
             var events: Int16 = client.bufferedByteCount > 0 ? Int16(POLLOUT) : 0
             if takesInput, !client.inputEnded { events |= readable }
-            // Without any interest a hang-up would still be reported, again and again.
-            if events != 0 || !client.inputEnded {
-                polled.append(pollfd(fd: client.descriptor, events: events, revents: 0))
-            }
+            // Without any interest a hang-up is still reported.
+            polled.append(pollfd(fd: client.descriptor, events: events, revents: 0))
         }
     }
 
@@ -158,6 +156,8 @@ final class Streams {
             if writable { client.flush() }
             if entry.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 {
                 client.receive { kind, payload in receive(kind, payload) }
+                // A client that only has no more to say goes on listening; one that has hung up is gone.
+                if client.inputEnded, entry.revents & Int16(POLLHUP) != 0 { client.drop() }
             }
             return
         }

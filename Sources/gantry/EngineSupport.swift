@@ -1,6 +1,6 @@
 import CLinux
-import EngineClient
 import Engine
+import EngineClient
 import Glibc
 import LinuxSystem
 import Logging

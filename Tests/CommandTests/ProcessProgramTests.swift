@@ -60,13 +60,16 @@ private func containersJSON(_ state: String = "running") -> String {
             case "/stacks/shop/containers": connection.reply(containersJSON())
             case "/containers/c0ffee/exec": connection.reply(#"{"Id":"e1"}"#)
             default:
-                connection.reply(#"{"message":"x: executable file not found in $PATH"}"#, status: "400 Bad Request")
+                let diagnostic =
+                    #"{"severity":"error","code":"container.command-not-found","message":"x: program not found"}"#
+                let body = #"{"message":"x: program not found","diagnostics":["# + diagnostic + "]}"
+                connection.reply(body, status: "400 Bad Request")
             }
         }
         let missing = try runGantry(["-p", "shop", "exec", "web", "x"], engine: engine)
         #expect(
             missing
-                == ProgramResult(output: "", errors: "error: x: executable file not found in $PATH\n", exitCode: 127))
+                == ProgramResult(output: "", errors: "error: x: program not found\n", exitCode: 127))
         let stopped = try FakeEngine { _, connection in connection.reply(containersJSON("exited")) }
         let result = try runGantry(["-p", "shop", "exec", "web", "x"], engine: stopped)
         #expect(result.exitCode == 125)

@@ -180,6 +180,7 @@ final class DNSTestServer: Sendable {
         while !stopping.load(ordering: .relaxed) {
             var ready = [udp.raw, tcp.raw].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&ready, 2, 20) > 0 else { continue }
+            // Whether it fails does not matter here, only that it does not trap.
             if ready[0].revents != 0, let (packet, sender) = try? DNSSocket.receive(udp.raw, into: buffer) {
                 received.withLock { $0.append(packet) }
                 for reply in script(packet, true) { DNSSocket.send(udp.raw, reply, to: sender) }
@@ -193,6 +194,7 @@ final class DNSTestServer: Sendable {
         guard raw >= 0 else { return }
         let connection = SharedDescriptor(FileDescriptor(owning: raw))
         var buffer = DNSStreamBuffer()
+        // Whether it fails does not matter here, only that it does not trap.
         while let bytes = try? DNSSocket.receive(raw, byteCountMax: 65_535), !bytes.isEmpty {
             buffer.append(bytes)
             guard let packet = buffer.nextMessage() else { continue }

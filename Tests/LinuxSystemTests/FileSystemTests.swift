@@ -77,7 +77,11 @@ final class TemporaryFolder {
         let pool = try BlockingPool(name: "test", threadsMax: 4)
         let answers = await withTaskGroup(of: Int.self, returning: [Int].self) { group in
             for number in 0..<64 {
-                group.addTask { await pool.run { usleep(1000); return number } }
+                group.addTask {
+                    await pool.run {
+                        usleep(1000); return number
+                    }
+                }
             }
             return await group.reduce(into: []) { $0.append($1) }
         }

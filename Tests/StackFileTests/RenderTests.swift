@@ -25,85 +25,85 @@ struct RenderTests {
         secrets: {s: {environment: HOME}}
         """
 
+    private let canonical = """
+        name: demo
+        services:
+          db:
+            image: pg
+            networks:
+              default: null
+          web:
+            profiles:
+              - a
+            command:
+              - echo
+              - hi there
+            depends_on:
+              db:
+                condition: service_started
+                required: true
+            environment:
+              A: "1"
+              B: null
+              C: |-
+                a: b
+                c
+              D: "yes"
+              E: ""
+              F: |
+                two
+            image: nginx:$$TAG
+            mem_limit: "52428800"
+            networks:
+              default: null
+            ports:
+              - mode: ingress
+                target: 80
+                published: "8080"
+                protocol: tcp
+              - mode: ingress
+                host_ip: 127.0.0.1
+                target: 90
+                published: "90"
+                protocol: udp
+            secrets:
+              - source: s
+                target: /run/secrets/s
+            stop_grace_period: 1m30s
+            volumes:
+              - type: bind
+                source: /work/demo/d
+                target: /d
+                bind:
+                  create_host_path: true
+              - type: volume
+                source: data
+                target: /data
+                read_only: true
+                volume: {}
+        networks:
+          default:
+            name: demo_default
+        volumes:
+          data:
+            name: demo_data
+        secrets:
+          s:
+            name: demo_s
+            environment: HOME
+        x-common:
+          a:
+            - 1
+            - "yes"
+            - "no"
+            - 1.5
+            - null
+          z: 1
+        """
+
     @Test func yamlIsWhatComposePrints() throws {
         let rendered = try MemoryProject(text).load { $0.profiles = ["a"] }.render(.yaml)
-        #expect(
-            rendered == """
-                name: demo
-                services:
-                  db:
-                    image: pg
-                    networks:
-                      default: null
-                  web:
-                    profiles:
-                      - a
-                    command:
-                      - echo
-                      - hi there
-                    depends_on:
-                      db:
-                        condition: service_started
-                        required: true
-                    environment:
-                      A: "1"
-                      B: null
-                      C: |-
-                        a: b
-                        c
-                      D: "yes"
-                      E: ""
-                      F: |
-                        two
-                    image: nginx:$$TAG
-                    mem_limit: "52428800"
-                    networks:
-                      default: null
-                    ports:
-                      - mode: ingress
-                        target: 80
-                        published: "8080"
-                        protocol: tcp
-                      - mode: ingress
-                        host_ip: 127.0.0.1
-                        target: 90
-                        published: "90"
-                        protocol: udp
-                    secrets:
-                      - source: s
-                        target: /run/secrets/s
-                    stop_grace_period: 1m30s
-                    volumes:
-                      - type: bind
-                        source: /work/demo/d
-                        target: /d
-                        bind:
-                          create_host_path: true
-                      - type: volume
-                        source: data
-                        target: /data
-                        read_only: true
-                        volume: {}
-                networks:
-                  default:
-                    name: demo_default
-                volumes:
-                  data:
-                    name: demo_data
-                secrets:
-                  s:
-                    name: demo_s
-                    environment: HOME
-                x-common:
-                  a:
-                    - 1
-                    - "yes"
-                    - "no"
-                    - 1.5
-                    - null
-                  z: 1
-
-                """)
+        #expect(rendered == canonical)
     }
 
     @Test func whatIsRenderedLoadsToTheSame() throws {

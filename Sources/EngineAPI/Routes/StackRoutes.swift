@@ -33,7 +33,8 @@ struct StackRoutes {
             return progressReply(engine) { await engine.down(name, body, progress: $0) }
         }
         for verb in ServiceVerb.allCases {
-            router.on("POST", "/stacks/{name}/\(verb.rawValue)", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
+            router.on("POST", "/stacks/{name}/\(verb.rawValue)", bodyByteCountMax: Int64(Self.bodyBytesMax)) {
+                request, parameters in
                 let body = try await request.decode(ServicesRequest.self, byteCountMax: Self.bodyBytesMax)
                 let name = parameters["name"]
                 return progressReply(engine) { await engine.operate(verb, name, body, progress: $0) }
