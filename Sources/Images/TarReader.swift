@@ -50,11 +50,8 @@ final class TarReader {
                     return -1
                 }
             }, nil)
-        guard code == ARCHIVE_OK else {
-            let error = self.failure("its beginning")
-            archive_read_free(archive)
-            throw error
-        }
+        // A throw from here runs `deinit`, which frees the archive.
+        guard code == ARCHIVE_OK else { throw failure("its beginning") }
     }
 
     deinit { archive_read_free(archive) }
