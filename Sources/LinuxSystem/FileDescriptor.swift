@@ -39,7 +39,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
 
     /// Opens `path` with this directory as its root: absolute links and `..` stay inside (`RESOLVE_IN_ROOT`), and
-    /// magic links are refused. `openat2(2)`. EAGAIN (a rename raced with the look-up) is tried again, at most 64 times.
+    /// magic links are refused. `openat2(2)`. EAGAIN (a rename raced with the look-up) is retried, 64 times at most.
     public borrowing func openInRoot(
         _ path: String, _ flags: Int32, mode: mode_t = 0, resolve: Int32 = 0
     ) throws(SystemError) -> FileDescriptor {

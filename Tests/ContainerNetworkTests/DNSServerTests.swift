@@ -252,11 +252,9 @@ import Testing
                 try client.send(
                     (0..<Int.random(in: 0..<64, using: &random)).map { _ in .random(in: 0...255, using: &random) })
             }
-            try client.send(dnsQuestion("web", id: 0xBEEF))
-            while true {
-                let packet = try client.receive()
-                if packet.prefix(2) == [0xBE, 0xEF] { break }
-            }
+            // The burst may fill the sockets' queues: the next question comes when they have been emptied.
+            usleep(200_000)
+            #expect(try DNSTestClient(port: udp).ask(dnsQuestion("web")).addresses == [1])
         }
     }
 }

@@ -99,6 +99,7 @@ struct RenderTests {
             - 1.5
             - null
           z: 1
+
         """
 
     @Test func yamlIsWhatComposePrints() throws {
