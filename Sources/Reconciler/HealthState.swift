@@ -2,7 +2,7 @@ import StackModel
 
 /// The health of one container, from its probes: `starting` until a probe succeeds, `unhealthy` after `retries`
 /// failures in a row. A failure of a probe that began within the start period does not count until one has succeeded.
-/// As `daemon/health.go` of the Docker Engine does it.
+/// As `daemon/health.go` of the Docker Engine does it, but with eager probes before the first regular one.
 ///
 /// Event in, actions out. The engine runs the probes and the timer.
 public struct HealthState: Equatable, Sendable {
@@ -49,6 +49,8 @@ public struct HealthState: Equatable, Sendable {
         case changed(ContainerHealth)
     }
 
+    private static let eagerDelayFirst: Int64 = 100_000_000
+
     private enum Phase: Equatable {
         case stopped
         case waiting(until: Int64)
@@ -61,6 +63,8 @@ public struct HealthState: Equatable, Sendable {
     public private(set) var failures = 0
     private var phase = Phase.stopped
     private var startedAt: Int64 = 0
+    /// Until the next probe before `firstRegularProbe`; twice as long each time.
+    private var eagerDelay = eagerDelayFirst
     private var probe = 0
 
     public init(parameters: Parameters) { self.parameters = parameters }
@@ -69,7 +73,7 @@ public struct HealthState: Equatable, Sendable {
         switch event {
         case .containerStarted(let time):
             let aborted = abort()
-            (health, failures, startedAt) = (.starting, 0, time)
+            (health, failures, startedAt, eagerDelay) = (.starting, 0, time, Self.eagerDelayFirst)
             return aborted + [.changed(.starting), wait(from: time)]
         case .containerStopped:
             let aborted = abort()
@@ -100,10 +104,21 @@ public struct HealthState: Equatable, Sendable {
     }
 
     private mutating func wait(from time: Int64) -> Action {
-        let isEarly = health == .starting && isInStartPeriod(time)
-        let until = Self.sum(time, isEarly ? parameters.startInterval : parameters.interval)
+        let usesStartInterval = health == .starting && isInStartPeriod(time)
+        let regular = usesStartInterval ? parameters.startInterval : parameters.interval
+        var until = Self.sum(time, regular)
+        if health == .starting, time < firstRegularProbe {
+            until = min(until, Self.sum(time, eagerDelay), firstRegularProbe)
+            eagerDelay = Self.sum(eagerDelay, eagerDelay)
+        }
         phase = .waiting(until: until)
         return .wake(at: until)
+    }
+
+    /// When the Docker Engine would probe for the first time. Probes before it can only find the container healthy:
+    /// one that is up in a moment is not kept waiting, and none is called unhealthy sooner.
+    private var firstRegularProbe: Int64 {
+        Self.sum(startedAt, parameters.startPeriod > 0 ? parameters.startInterval : parameters.interval)
     }
 
     private func abort() -> [Action] {
@@ -115,7 +130,7 @@ public struct HealthState: Equatable, Sendable {
         let before = health
         if succeeded {
             (health, failures) = (.healthy, 0)
-        } else if !(health == .starting && isInStartPeriod(began)) {
+        } else if !(health == .starting && (isInStartPeriod(began) || began < firstRegularProbe)) {
             failures += 1
             if failures >= parameters.retries { health = .unhealthy }
         }

@@ -15,7 +15,7 @@ import Testing
 
     @Test func aSuccessMakesHealthyAndFailuresInARowUnhealthy() {
         var health = machine()
-        #expect(health.handle(.containerStarted(at: 0)) == [.changed(.starting), .wake(at: 10 * second)])
+        #expect(health.handle(.containerStarted(at: 0)) == [.changed(.starting), .wake(at: second / 10)])
         #expect(health.handle(.timer(at: 10 * second)) == [.startProbe(probe: 1), .wake(at: 14 * second)])
         #expect(
             health.handle(.probeEnded(probe: 1, succeeded: true, at: 11 * second)) == [
@@ -34,9 +34,36 @@ import Testing
         #expect((health.health, health.failures) == (.healthy, 0))
     }
 
+    @Test func eagerProbesFindAFastContainerHealthy() {
+        var health = machine()
+        _ = health.handle(.containerStarted(at: 0))
+        let first = second / 10
+        #expect(health.handle(.timer(at: first)) == [.startProbe(probe: 1), .wake(at: first + 4 * second)])
+        #expect(
+            health.handle(.probeEnded(probe: 1, succeeded: true, at: first)) == [
+                .changed(.healthy), .wake(at: first + 10 * second),
+            ])
+    }
+
+    @Test func eagerProbesCannotMakeUnhealthyAndEndWithTheFirstRegularOne() {
+        var health = machine()
+        var actions = health.handle(.containerStarted(at: 0))
+        var times: [Int64] = []
+        var probe = 0
+        while case .wake(let time)? = actions.last, time <= 10 * second {
+            times.append(time)
+            probe += 1
+            _ = health.handle(.timer(at: time))
+            actions = health.handle(.probeEnded(probe: probe, succeeded: false, at: time))
+        }
+        #expect(times.last == 10 * second)
+        #expect(times == times.sorted())
+        #expect((health.health, health.failures) == (.starting, 1))
+    }
+
     @Test func failuresInTheStartPeriodDoNotCount() {
         var health = machine(startPeriod: 3 * second)
-        #expect(health.handle(.containerStarted(at: 0)).last == .wake(at: 1 * second))
+        #expect(health.handle(.containerStarted(at: 0)).last == .wake(at: second / 10))
         for (probe, time) in [(1, 1 * second), (2, 2 * second)] {
             _ = health.handle(.timer(at: time))
             _ = health.handle(.probeEnded(probe: probe, succeeded: false, at: time))
@@ -78,7 +105,10 @@ import Testing
         #expect(health.handle(.containerStopped) == [.abortProbe(probe: 1)])
         #expect(health.handle(.timer(at: 14 * second)) == [])
         #expect(health.handle(.probeEnded(probe: 1, succeeded: true, at: 14 * second)) == [])
-        #expect(health.handle(.containerStarted(at: 20 * second)) == [.changed(.starting), .wake(at: 30 * second)])
+        #expect(
+            health.handle(.containerStarted(at: 20 * second)) == [
+                .changed(.starting), .wake(at: 20 * second + second / 10),
+            ])
     }
 
     @Test func theImageFillsWhatTheServiceDoesNotSay() {
