@@ -69,7 +69,7 @@ extension Engine {
         do throws(ImageError) { return try images.image(name) } catch { throw .image(error) }
     }
 
-    private func makeContainerFolders(_ stored: StoredContainer) async throws(EngineError) {
+    func makeContainerFolders(_ stored: StoredContainer) async throws(EngineError) {
         let folder = options.containerData(stored.id)
         let volumeFolders = stored.volumes.values.map { options.volumeData($0) }
         try await onPool { () throws(SystemError) in

@@ -31,6 +31,8 @@ extension Engine {
         let attachment = pendingAttach.removeValue(forKey: id)
         let launched: LaunchedContainer
         do throws(EngineError) {
+            // Made with the record, unless a crash came in between.
+            try await makeContainerFolders(stored)
             try await prepareNetwork(stored)
             try await makeBindSources(stored)
             try await populateVolumes(of: stored)

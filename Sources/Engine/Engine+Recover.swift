@@ -15,12 +15,8 @@ extension Engine {
     }
 
     private func adopt(_ stored: StoredContainer) async {
-        let folder = options.containerRun(stored.id)
         do throws(EngineError) {
-            let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
-                try runtime.inspect(directory: folder)
-            }
-            switch record.state {
+            switch try await settledState(stored) {
             case .running(let pid, let supervisorPID, let startedAt):
                 try await adoptRunning(
                     stored, Process(pid: pid, supervisorPID: supervisorPID, startedAt: Nanoseconds(clamping: startedAt))
@@ -32,6 +28,23 @@ extension Engine {
             log.error("container not adopted", metadata: ["container": "\(stored.name)", "error": "\(error)"])
         }
     }
+
+    /// What the supervisor is at, once it is past the start that the old engine may have died in.
+    private func settledState(_ stored: StoredContainer) async throws(EngineError) -> ContainerRecord.State {
+        let folder = options.containerRun(stored.id)
+        let deadline = Clock.monotonic() + Self.startPatience
+        while true {
+            let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+                try runtime.inspect(directory: folder)
+            }
+            guard case .starting = record.state, Clock.monotonic() < deadline else { return record.state }
+            do { try await Task.sleep(for: Self.startPoll) } catch { throw .cancelled }
+        }
+    }
+
+    /// A start takes milliseconds; one that takes longer than this is stuck.
+    private static let startPatience: Nanoseconds = 5_000_000_000
+    private static let startPoll = Duration.milliseconds(2)
 
     private func adoptRunning(_ stored: StoredContainer, _ process: Process) async throws(EngineError) {
         guard var container = containers[stored.id] else { return }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -55,7 +56,7 @@ class CrashTest(EngineCase):
         self.gantry_ok("down", folder=folder)
 
     def test_killed_in_the_middle_of_up(self):
-        for delay in (0.005, 0.02, 0.05, 0.1):
+        for delay in (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.07, 0.1):
             with self.subTest(delay=delay):
                 folder = self.stack(STACK, "middle")
                 up = subprocess.Popen([GANTRY, "up", "-d"], cwd=folder, env=self.environment(),
@@ -72,6 +73,17 @@ class CrashTest(EngineCase):
                 self.gantry_ok("down", "-t", "0", folder=folder)
                 self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
                 self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
+
+    def test_record_without_folders_is_made_whole(self):
+        folder = self.stack(STACK.replace("replicas: 8", "replicas: 1"), "halfmade")
+        self.gantry_ok("up", "--no-start", folder=folder)
+        container = os.listdir(f"{self.root}/data/containers")[0]
+        self.kill_engine()
+        shutil.rmtree(f"{self.root}/data/containers/{container}")
+        self.start_engine()
+        self.gantry_ok("up", "-d", folder=folder)
+        self.assertEqual([row["State"] for row in self.ps(folder)], ["running"])
+        self.gantry_ok("down", "-t", "0", folder=folder)
 
     def test_killed_in_the_middle_of_down(self):
         folder = self.stack(STACK, "falling")
