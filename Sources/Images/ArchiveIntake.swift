@@ -6,10 +6,17 @@ import LinuxSystem
 /// The files of an image archive, taken in as they come and put aside under temporary names: entries may stand in any
 /// order and the stream cannot be read twice.
 final class ArchiveIntake {
-    struct Member {
+    struct Member: Sendable {
         var path: String
         var digest: Digest
         var byteCount: Int64
+        /// The first bytes.
+        var magic: [UInt8]
+
+        /// How it is packed, whatever its media type says.
+        var compression: Compression {
+            get throws(ImageError) { try Compression(magic: magic) }
+        }
     }
 
     private let folder: String
@@ -25,7 +32,7 @@ final class ArchiveIntake {
 
     func read(_ source: any ByteSource) throws(ImageError) {
         let bounded = MeasuringSource(
-            try DecompressedSource(source), hashing: false, byteCountMax: limits.archiveByteCountMax,
+            try DecompressedSource.opening(source), hashing: false, byteCountMax: limits.archiveByteCountMax,
             what: "the archive")
         let reader = try TarReader(bounded, format: .tar)
         var entryCount = 0
@@ -37,40 +44,48 @@ final class ArchiveIntake {
             try take(entry, reader, number: entryCount)
         }
         guard entryCount > 0 else { throw .archive(why: "it is empty, or no tar file") }
+        // Who sends the archive is still writing the padding at its end.
+        _ = try bounded.finish()
     }
 
     private func take(_ entry: OpaquePointer, _ reader: TarReader, number: Int) throws(ImageError) {
-        let name = String(
-            decoding: try EntryPath(cleaning: entryBytes(archive_entry_pathname(entry))).bytes, as: UTF8.self)
+        let path = try EntryPath(cleaning: entryBytes(archive_entry_pathname(entry)))
+        let name = String(decoding: path.bytes, as: UTF8.self)
         if archive_entry_hardlink(entry) != nil {
-            links[name] = String(
-                decoding: try EntryPath(cleaning: entryBytes(archive_entry_hardlink(entry))).bytes, as: UTF8.self)
+            let target = try EntryPath(cleaning: entryBytes(archive_entry_hardlink(entry)))
+            setLink(name, to: target)
         } else if archive_entry_filetype(entry) == S_IFLNK {
             // Docker's archives link equal layers; the target counts from the link's folder.
-            let base = name.lastIndex(of: "/").map { String(name[..<$0]) } ?? ""
-            let target = String(decoding: entryBytes(archive_entry_symlink(entry)), as: UTF8.self)
-            links[name] = String(
-                decoding: try EntryPath(cleaning: Array("\(base)/\(target)".utf8)).bytes, as: UTF8.self)
+            let target = entryBytes(archive_entry_symlink(entry))
+            setLink(name, to: try EntryPath(cleaning: path.parent + [UInt8(ascii: "/")] + target))
         } else if archive_entry_filetype(entry) == S_IFREG {
-            members[name] = try putAside(reader, "\(folder)/\(number)")
+            links[name] = nil
+            members[name] = try putAside(reader, "\(folder)/member-\(number)")
         }
+    }
+
+    /// The last of several entries of a name wins.
+    private func setLink(_ name: String, to target: EntryPath) {
+        members[name] = nil
+        links[name] = String(decoding: target.bytes, as: UTF8.self)
     }
 
     private func putAside(_ reader: TarReader, _ path: String) throws(ImageError) -> Member {
         let file = try converting { () throws(SystemError) -> FileDescriptor in
             try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         }
+        let raw = file.raw
         let hasher = Hasher256()
-        var byteCount: Int64 = 0
+        var member = Member(path: path, digest: Digest.sha256(of: []), byteCount: 0, magic: [])
         while let block = try reader.block() {
-            guard block.offset == byteCount else {
+            guard block.offset == member.byteCount else {
                 throw .archive(why: "a sparse file where an image's part should be")
             }
-            byteCount += Int64(block.bytes.count)
+            member.byteCount += Int64(block.bytes.count)
+            member.magic += block.bytes.prefix(Compression.magicByteCount - member.magic.count)
             hasher.update(block.bytes)
             try converting { () throws(SystemError) in
                 var done = 0
-                let raw = file.raw
                 while done < block.bytes.count {
                     done += try check("write", path: path) {
                         write(raw, block.bytes.baseAddress.map { $0 + done }, block.bytes.count - done)
@@ -78,7 +93,8 @@ final class ArchiveIntake {
                 }
             }
         }
-        return Member(path: path, digest: hasher.finish(), byteCount: byteCount)
+        member.digest = hasher.finish()
+        return member
     }
 
     /// The file of this name, through links.
@@ -91,6 +107,13 @@ final class ArchiveIntake {
             name = Array(target.utf8)
         }
         throw .archive(why: "\(quoted(name)) is a loop of links")
+    }
+
+    func requiredMember(_ name: String, what: String) throws(ImageError) -> Member {
+        guard let member = try member(name) else {
+            throw .archive(why: "\(what) \(quoted(Array(name.utf8))) is missing")
+        }
+        return member
     }
 
     func document(_ name: String) throws(ImageError) -> [UInt8]? {

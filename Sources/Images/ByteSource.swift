@@ -10,12 +10,16 @@ protocol ByteSource: AnyObject {
 /// Reads a descriptor from where it stands, without seeking: pipes and sockets will do.
 final class DescriptorSource: ByteSource {
     private static let bufferByteCount = 256 << 10
+    /// How often `onRead` is called.
+    private static let reportByteCount: UInt64 = 1 << 20
     private let descriptor: Int32
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferByteCount, alignment: 64)
     private let onRead: (UInt64) -> Void
     private var byteCount: UInt64 = 0
+    private var reportedByteCount: UInt64 = 0
 
-    /// `descriptor` must stay open as long as this object; `onRead` is told the bytes read so far.
+    /// `descriptor` must stay open as long as this object; `onRead` is told the bytes read so far, each MiB and at the
+    /// end.
     init(descriptor: Int32, onRead: @escaping (UInt64) -> Void = { _ in }) {
         self.descriptor = descriptor
         self.onRead = onRead
@@ -31,8 +35,32 @@ final class DescriptorSource: ByteSource {
             throw ImageError(error)
         }
         byteCount += UInt64(count)
-        onRead(byteCount)
+        if byteCount - reportedByteCount >= Self.reportByteCount || (count == 0 && byteCount > reportedByteCount) {
+            reportedByteCount = byteCount
+            onRead(byteCount)
+        }
         return UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    }
+}
+
+/// A source whose first piece can be looked at before it is read.
+final class PeekedSource: ByteSource {
+    private let source: any ByteSource
+    let first: UnsafeRawBufferPointer
+    private var isFirst = true
+
+    init(_ source: any ByteSource) throws(ImageError) {
+        self.source = source
+        first = try source.next()
+    }
+
+    func next() throws(ImageError) -> UnsafeRawBufferPointer {
+        // The piece is valid until the source is asked again, which it was not.
+        if isFirst {
+            isFirst = false
+            return first
+        }
+        return try source.next()
     }
 }
 

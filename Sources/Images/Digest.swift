@@ -1,6 +1,6 @@
 import CLibCrypto
 
-/// A SHA-256 content address, `sha256:` and 64 lower-case hexadecimal digits (OCI image-spec `descriptor.md`).
+/// A SHA-256 content address, `sha256:` and 64 lower-case hexadecimal digits (image-spec `descriptor.md`).
 public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The 64 digits; safe as a file name.
     public let hex: String

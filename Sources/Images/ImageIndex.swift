@@ -7,17 +7,28 @@ struct ImageIndex: Codable, Equatable, Sendable {
         /// Digest of the configuration.
         var id: Digest
         var manifest: Digest
-        /// Canonical names.
-        var names: [String]
+        /// Sorted by canonical name, and written so.
+        var references: [ImageReference]
         var byteCount: UInt64
+
+        enum CodingKeys: String, CodingKey {
+            case id, manifest, byteCount
+            case references = "names"
+        }
     }
+
+    static let byteCountMax = 64 << 20
 
     var schemaVersion = 1
     var images: [Entry] = []
 
+    var references: [ImageReference] { images.flatMap(\.references) }
+
     static func read(_ path: String) throws(ImageError) -> ImageIndex {
         guard FileSystem.exists(path) else { return ImageIndex() }
-        let bytes = try converting { () throws(SystemError) in try FileSystem.readFile(path) }
+        let bytes = try converting { () throws(SystemError) in
+            try FileSystem.readFile(path, byteCountMax: byteCountMax)
+        }
         do {
             return try JSONDecoder().decode(ImageIndex.self, from: Data(bytes))
         } catch {
@@ -32,14 +43,33 @@ struct ImageIndex: Codable, Equatable, Sendable {
         }
     }
 
+    /// The image of a name. With a digest, the manifest's or the image's own, whatever the tag says.
+    func entry(of reference: ImageReference) -> Entry? {
+        images.first { entry in
+            if entry.references.contains(reference) { return true }
+            guard let digest = reference.digest, digest == entry.manifest || digest == entry.id else { return false }
+            return entry.references.contains { $0.canonicalName == reference.canonicalName }
+        }
+    }
+
     /// Adds an image, or gives the one that is there the names; a name belongs to one image only.
     mutating func add(_ entry: Entry) {
-        for index in images.indices { images[index].names.removeAll { entry.names.contains($0) } }
+        for index in images.indices { images[index].references.removeAll { entry.references.contains($0) } }
         if let index = images.firstIndex(where: { $0.id == entry.id }) {
-            images[index].names = Set(images[index].names).union(entry.names).sorted()
+            let references = Set(images[index].references).union(entry.references)
+            images[index].references = references.sorted { $0.canonical < $1.canonical }
         } else {
             images.append(entry)
         }
         images.sort { $0.id < $1.id }
+    }
+
+    /// False when no image has the name.
+    mutating func removeName(_ reference: ImageReference) -> Bool {
+        for index in images.indices where images[index].references.contains(reference) {
+            images[index].references.removeAll { $0 == reference }
+            return true
+        }
+        return false
     }
 }

@@ -8,26 +8,35 @@ import Synchronization
 ///     index.json                  which images there are, and their names
 ///     blobs/sha256/<hex>          configs, manifests, and layers as they came
 ///     layers/<diff id>/fs         layers unpacked, read-only lower directories for overlayfs
-///     tmp/                        what is being made; swept when the store is opened
+///     layers/<diff id>/size       bytes of file content in the layer, in decimal
+///     tmp/                        what is being made or removed; swept when the store is opened
 ///
 /// A thing gets its final name by a rename once it is whole, and the index is written last, so a crash at any moment
 /// leaves a store that is as it was. One process at a time, any number of its threads.
 public final class ImageStore: Sendable {
-    private struct State: Sendable {
+    struct State: Sendable {
         var index: ImageIndex
+        /// Parsed configurations, so that starting a container reads no file.
         var images: [Digest: Image] = [:]
-        /// By what users wrote; emptied when the index changes.
-        var lookups: [String: Digest] = [:]
+        /// How many running loads count on a blob or layer of this digest; collecting garbage spares it.
+        var leases: [Digest: Int] = [:]
     }
 
     public let root: String
-    private let options: ImageStoreOptions
+    let options: ImageStoreOptions
+    let state: Mutex<State>
+    /// Held while files get or lose their final names, `state` only for moments within: look-ups never wait for the
+    /// disk.
+    let writer = Mutex<Void>(())
     private let lock: SharedDescriptor
-    private let state: Mutex<State>
     private let nextTemporary = Atomic<Int>(0)
 
-    private var indexPath: String { "\(root)/index.json" }
+    var indexPath: String { "\(root)/index.json" }
+    func blobPath(_ digest: Digest) -> String { "\(root)/blobs/sha256/\(digest.hex)" }
+    func layerFolder(_ diffID: Digest) -> String { "\(root)/layers/\(diffID.hex)" }
+    func layerPath(_ diffID: Digest) -> String { "\(layerFolder(diffID))/fs" }
 
+    /// Opens the store, making its folders with mode 0700 and removing what a crash left behind.
     public init(root: String, options: ImageStoreOptions = ImageStoreOptions()) throws(ImageError) {
         self.root = root
         self.options = options
@@ -37,251 +46,162 @@ public final class ImageStore: Sendable {
         }
         guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else { throw .locked(path: root) }
         try converting { () throws(SystemError) in
-            try FileSystem.removeTree("\(root)/tmp")
+            try TreeRemoval.remove("\(root)/tmp")
             try FileSystem.makeDirectories("\(root)/tmp")
         }
         state = Mutex(State(index: try ImageIndex.read("\(root)/index.json")))
     }
 
-    // MARK: - Looking up
-
-    /// The image of a name, an id or a unique beginning of one.
-    public func image(_ name: String) throws(ImageError) -> Image {
-        try state.withLock { state throws(ImageError) in
-            if let id = state.lookups[name] { return try open(id, &state) }
-            let id = try find(name, state.index)
-            state.lookups[name] = id
-            return try open(id, &state)
-        }
-    }
-
-    /// All images, newest first.
-    public func images() throws(ImageError) -> [Image] {
-        try state.withLock { state throws(ImageError) in
-            var images: [Image] = []
-            for entry in state.index.images { images.append(try open(entry.id, &state)) }
-            return images.sorted { ($1.createdSeconds, $0.id) < ($0.createdSeconds, $1.id) }
-        }
-    }
-
-    private func find(_ name: String, _ index: ImageIndex) throws(ImageError) -> Digest {
-        if let digest = Digest(name), index.images.contains(where: { $0.id == digest }) { return digest }
-        let reference = try ImageReference(parsing: name)
-        for entry in index.images {
-            if entry.names.contains(reference.canonical) { return entry.id }
-            if let digest = reference.digest, entry.manifest == digest { return entry.id }
-        }
-        let prefix = name.hasPrefix("sha256:") ? String(name.dropFirst("sha256:".count)) : name
-        let matches = prefix.count >= 2 ? index.images.map(\.id).filter { $0.hex.hasPrefix(prefix) } : []
-        if matches.count > 1 { throw .ambiguous(prefix: name, ids: matches) }
-        if let match = matches.first { return match }
-        throw .notFound(name: name, similar: similar(reference, index))
-    }
-
-    /// Other tags of the same repository, or repositories of the same last part.
-    private func similar(_ wanted: ImageReference, _ index: ImageIndex) -> [String] {
-        func last(_ reference: ImageReference) -> Substring {
-            reference.repository.split(separator: "/").last ?? ""
-        }
-        return index.images.flatMap(\.names).compactMap { name in
-            // What is in the index was parsed before it got there.
-            (try? ImageReference(parsing: name)).flatMap { last($0) == last(wanted) ? $0.familiar : nil }
-        }.sorted()
-    }
-
-    private func open(_ id: Digest, _ state: inout State) throws(ImageError) -> Image {
-        guard let entry = state.index.images.first(where: { $0.id == id }) else {
-            throw .notFound(name: id.description, similar: [])
-        }
-        if let image = state.images[id] { return image }
-        let path = blobPath(id)
-        let bytes = try converting { () throws(SystemError) in try FileSystem.readFile(path) }
-        guard Digest.sha256(of: bytes) == id else { throw .damaged("config \(id) was changed on disk") }
-        let config = try decodeJSON(ImageConfig.self, bytes, what: "config \(id)")
-        var references: [ImageReference] = []
-        for name in entry.names { references.append(try ImageReference(parsing: name)) }
-        let image = Image(
-            id: id, manifestDigest: entry.manifest, references: references, createdSeconds: config.createdSeconds,
-            byteCount: entry.byteCount, config: config,
-            layers: config.rootfs.diffIDs.map { LayerPath(diffID: $0, path: layerPath($0)) })
-        state.images[id] = image
-        return image
-    }
-
-    private func blobPath(_ digest: Digest) -> String { "\(root)/blobs/sha256/\(digest.hex)" }
-    private func layerPath(_ diffID: Digest) -> String { "\(root)/layers/\(diffID.hex)/fs" }
-
-    // MARK: - Loading
-
-    /// Takes in every image of an archive (docker-archive, OCI archive, or an OCI layout as tar; plain, gzip or zstd).
-    /// All of them or, when anything is wrong, none.
-    public func load(
-        from descriptor: Int32, progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
-    ) throws(ImageError) -> [LoadedImage] {
-        let folder = try makeTemporaryFolder()
-        defer { removeTemporary(folder) }
-        let intake = ArchiveIntake(folder: folder, limits: options.limits)
-        try intake.read(
-            DescriptorSource(descriptor: descriptor, onRead: { progress(.read(byteCount: $0)) }))
-        let images = try ArchiveImages(intake: intake, limits: options.limits).all()
-        guard !images.isEmpty else { throw .archive(why: "there is no image in it") }
-        var entries: [ImageIndex.Entry] = []
-        for image in images { entries.append(try store(image, folder: folder, progress: progress)) }
-        try commit(entries)
-        return zip(images, entries).flatMap { image, entry in
-            image.references.isEmpty
-                ? [LoadedImage(reference: nil, id: entry.id)]
-                : image.references.map { LoadedImage(reference: $0, id: entry.id) }
-        }
-    }
-
-    private func store(
-        _ image: ArchivedImage, folder: String, progress: @Sendable (LoadProgress) -> Void
-    ) throws(ImageError) -> ImageIndex.Entry {
-        var byteCount: UInt64 = 0
-        for (layer, diffID) in zip(image.layers, image.config.rootfs.diffIDs) {
-            byteCount += try unpack(layer, diffID, folder: folder, progress: progress)
-        }
-        let id = Digest.sha256(of: image.configBytes)
-        let manifest = Digest.sha256(of: image.manifestBytes)
-        for (digest, bytes) in [(id, image.configBytes), (manifest, image.manifestBytes)] {
-            try converting { () throws(SystemError) in
-                try FileSystem.replaceFile(blobPath(digest), with: bytes, durable: options.durable)
-            }
-        }
-        return ImageIndex.Entry(
-            id: id, manifest: manifest, names: image.references.map(\.canonical).sorted(), byteCount: byteCount)
-    }
-
-    /// Unpacks a layer unless it is there. Answers the bytes of its files.
-    private func unpack(
-        _ layer: ArchiveIntake.Member, _ diffID: Digest, folder: String, progress: @Sendable (LoadProgress) -> Void
-    ) throws(ImageError) -> UInt64 {
-        let final = "\(root)/layers/\(diffID.hex)"
-        if let known = try layerSize(final) {
-            progress(.present(layer: diffID))
-            return known
-        }
-        let making = try makeTemporaryFolder()
-        defer { removeTemporary(making) }
-        let byteCount = try writeLayer(layer, diffID, into: making)
-        progress(.unpacking(layer: diffID, byteCount: byteCount, byteCountTotal: byteCount))
-        try converting { () throws(SystemError) in
-            try FileSystem.replaceFile("\(making)/size", with: "\(byteCount)\n".utf8)
-            // One flush of the file system instead of one for each of a layer's many files.
-            if options.durable {
-                let folder = try FileDescriptor.open(making, O_RDONLY | O_DIRECTORY)
-                let raw = folder.raw
-                try check("syncfs", path: making) { syncfs(raw) }
-            }
-        }
-        if rename(making, final) != 0 {
-            // Another thread was first: its layer is the same, byte for byte.
-            let code = errno
-            guard code == EEXIST || code == ENOTEMPTY else {
-                throw ImageError(SystemError("rename", path: final, code: code))
-            }
-        }
-        if options.keepsLayerBlobs { try keepBlob(layer) }
-        progress(.unpacked(layer: diffID))
-        return byteCount
-    }
-
-    private func layerSize(_ folder: String) throws(ImageError) -> UInt64? {
-        guard FileSystem.exists("\(folder)/fs") else { return nil }
-        let bytes = try converting { () throws(SystemError) in try FileSystem.readFile("\(folder)/size") }
-        return UInt64(String(decoding: bytes.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)) ?? 0
-    }
-
-    private func writeLayer(
-        _ layer: ArchiveIntake.Member, _ diffID: Digest, into folder: String
-    ) throws(ImageError) -> UInt64 {
-        let file = try converting { () throws(SystemError) in
-            try FileSystem.makeDirectories("\(folder)/fs", mode: 0o755)
-            // The root's mode when the layer does not say: the umask must not decide it.
-            try check("chmod", path: folder) { chmod("\(folder)/fs", 0o755) }
-            return SharedDescriptor(try FileDescriptor.open(layer.path, O_RDONLY))
-        }
-        let source = MeasuringSource(
-            try DecompressedSource(DescriptorSource(descriptor: file.raw)), hashing: true,
-            byteCountMax: options.limits.layerByteCountMax, what: "a layer")
-        let unpacker = try LayerUnpacker(folder: "\(folder)/fs", options: options)
-        try unpacker.unpack(source)
-        guard let actual = try source.finish(), actual == diffID else {
-            throw .digestMismatch(expected: diffID, actual: layer.digest, what: "a layer's content")
-        }
-        return unpacker.byteCount
-    }
-
-    private func keepBlob(_ layer: ArchiveIntake.Member) throws(ImageError) {
-        let path = blobPath(layer.digest)
-        guard !FileSystem.exists(path) else { return }
-        // A link, not a rename: another image of the archive may need the same file.
-        if link(layer.path, path) != 0, errno != EEXIST {
-            throw ImageError(SystemError("link", path: path, code: errno))
-        }
-    }
-
-    private func commit(_ entries: [ImageIndex.Entry]) throws(ImageError) {
-        try state.withLock { state throws(ImageError) in
-            var index = state.index
-            for entry in entries { index.add(entry) }
-            try replaceIndex(index, &state)
-        }
-    }
-
-    private func replaceIndex(_ index: ImageIndex, _ state: inout State) throws(ImageError) {
-        try index.write(indexPath, durable: options.durable)
-        state.index = index
-        state.images = [:]
-        state.lookups = [:]
-    }
-
-    private func makeTemporaryFolder() throws(ImageError) -> String {
+    func makeTemporaryFolder() throws(ImageError) -> String {
         let number = nextTemporary.wrappingAdd(1, ordering: .relaxed).newValue
         let path = "\(root)/tmp/\(number)"
         try converting { () throws(SystemError) in try FileSystem.makeDirectories(path) }
         return path
     }
 
-    /// What cannot be removed now is swept when the store is opened next.
-    private func removeTemporary(_ path: String) {
-        do throws(SystemError) { try FileSystem.removeTree(path) } catch { return }
+    // MARK: - Looking up
+
+    /// The image of a name, an id or a unique beginning of one.
+    public func image(_ name: String) throws(ImageError) -> Image {
+        try open(find(name, state.withLock { $0.index }))
     }
 
-    // MARK: - Names and removal
+    /// All images, newest first.
+    public func images() throws(ImageError) -> [Image] {
+        var images: [Image] = []
+        for entry in state.withLock({ $0.index.images }) { images.append(try open(entry)) }
+        return images.sorted { ($1.createdSeconds, $0.id) < ($0.createdSeconds, $1.id) }
+    }
 
-    /// Gives an image a name; the image that had it loses it.
+    /// The image's folders, top first, as overlayfs's `lowerdir` wants them.
+    public func lowerDirectories(for image: Image) -> [String] { image.lowerDirectories }
+
+    /// Names win over ids, as in Docker: an image called `cafe` is found although an id begins so.
+    private func find(_ name: String, _ index: ImageIndex) throws(ImageError) -> ImageIndex.Entry {
+        let hex = name.hasPrefix("sha256:") ? String(name.dropFirst("sha256:".count)) : name
+        if let id = Digest(hex: hex), let entry = index.images.first(where: { $0.id == id }) { return entry }
+        let reference: ImageReference?
+        do {
+            reference = try ImageReference(parsing: name)
+        } catch {
+            // Ids are no names, but must not be refused as such.
+            guard hex.utf8.count == 64, hex.utf8.allSatisfy(Digest.isLowerHex) else { throw error }
+            reference = nil
+        }
+        if let reference, let entry = index.entry(of: reference) { return entry }
+        let idDigitCountMin = 2
+        let isPrefix = hex.utf8.count >= idDigitCountMin && hex.utf8.allSatisfy(Digest.isLowerHex)
+        let matches = isPrefix ? index.images.filter { $0.id.hex.hasPrefix(hex) } : []
+        if matches.count > 1 { throw .ambiguous(prefix: name, ids: matches.map(\.id)) }
+        if let match = matches.first { return match }
+        throw .notFound(name: name, similar: reference.map { similarNames(to: $0, in: index.references) } ?? [])
+    }
+
+    func open(_ entry: ImageIndex.Entry) throws(ImageError) -> Image {
+        if let known = state.withLock({ $0.images[entry.id] }) {
+            var image = known
+            image.references = entry.references
+            return image
+        }
+        let config = try decodeJSON(
+            ImageConfig.self, readBlob(entry.id, what: "config"), what: "config of image \(entry.id)")
+        for diffID in config.rootfs.diffIDs where !FileSystem.exists(layerPath(diffID)) {
+            throw .damaged("image \(entry.id.short): layer \(diffID) is gone; load the image again")
+        }
+        let image = Image(
+            id: entry.id, manifestDigest: entry.manifest, references: entry.references,
+            createdSeconds: config.createdSeconds, byteCount: entry.byteCount, config: config,
+            layers: config.rootfs.diffIDs.map { LayerPath(diffID: $0, path: layerPath($0)) })
+        // Only images that are in the index: a removal may have come in between.
+        state.withLock { state in
+            if state.index.images.contains(where: { $0.id == entry.id }) { state.images[entry.id] = image }
+        }
+        return image
+    }
+
+    func readBlob(_ digest: Digest, what: String) throws(ImageError) -> [UInt8] {
+        let bytes: [UInt8]
+        do throws(SystemError) {
+            bytes = try FileSystem.readFile(blobPath(digest), byteCountMax: options.limits.documentByteCountMax)
+        } catch {
+            guard error.code == ENOENT else { throw ImageError(error) }
+            throw .damaged("\(what) \(digest) is gone; load the image again")
+        }
+        guard Digest.sha256(of: bytes) == digest else {
+            throw .damaged("\(what) \(digest) was changed on disk; load the image again")
+        }
+        return bytes
+    }
+
+    // MARK: - Names
+
+    /// Gives an image one more name; the image that had it loses it.
     public func tag(_ id: Digest, as reference: ImageReference) throws(ImageError) {
-        try state.withLock { state throws(ImageError) in
-            guard var entry = state.index.images.first(where: { $0.id == id }) else {
+        try changeIndex { index throws(ImageError) in
+            guard var entry = index.images.first(where: { $0.id == id }) else {
                 throw .notFound(name: id.description, similar: [])
             }
-            entry.names = [reference.canonical]
-            var index = state.index
+            entry.references = [reference]
             index.add(entry)
-            try replaceIndex(index, &state)
         }
     }
 
-    /// Takes an image away, with the layers and blobs that no other image has.
-    ///
-    /// - Parameter inUse: whether a container is made from the image.
-    public func remove(_ id: Digest, inUse: (Digest) -> Bool) throws(ImageError) {
-        guard !inUse(id) else { throw .inUse("image \(id.short) is used by a container") }
-        try state.withLock { state throws(ImageError) in
-            let image = try open(id, &state)
-            var index = state.index
-            index.images.removeAll { $0.id == id }
-            try replaceIndex(index, &state)
-            var kept: Set<Digest> = []
-            for entry in index.images { kept.formUnion(try open(entry.id, &state).config.rootfs.diffIDs) }
-            try converting { () throws(SystemError) in
-                for layer in image.layers where !kept.contains(layer.diffID) {
-                    try FileSystem.removeTree(FileSystem.parent(of: layer.path))
-                }
-                for digest in [image.id, image.manifestDigest] { try FileSystem.removeTree(blobPath(digest)) }
+    /// Takes a name away. The image stays, without name when it was its last.
+    public func untag(_ reference: ImageReference) throws(ImageError) {
+        try changeIndex { index throws(ImageError) in
+            guard index.removeName(reference) else {
+                throw .notFound(name: reference.familiar, similar: similarNames(to: reference, in: index.references))
             }
         }
     }
+
+    private func changeIndex(_ change: (inout ImageIndex) throws(ImageError) -> Void) throws(ImageError) {
+        try writer.withLock { _ throws(ImageError) in
+            var index = state.withLock { $0.index }
+            try change(&index)
+            try replaceIndex(index)
+        }
+    }
+
+    /// For holders of `writer`.
+    func replaceIndex(_ index: ImageIndex) throws(ImageError) {
+        try index.write(indexPath, durable: options.durable)
+        state.withLock { state in
+            state.index = index
+            let ids = Set(index.images.map(\.id))
+            state.images = state.images.filter { ids.contains($0.key) }
+        }
+    }
+}
+
+/// Names near a wanted one: other tags of it, the same last part elsewhere, or a small slip of the fingers.
+func similarNames(to wanted: ImageReference, in references: [ImageReference]) -> [String] {
+    let nameCountMax = 3
+    let editCountMax = 2
+    func last(_ reference: ImageReference) -> Substring {
+        reference.repository.split(separator: "/").last ?? ""
+    }
+    let ranked: [(rank: Int, name: String)] = references.compactMap { reference in
+        if reference.canonicalName == wanted.canonicalName { return (0, reference.familiar) }
+        if last(reference) == last(wanted) { return (1, reference.familiar) }
+        let distance = editDistance(Array(last(reference).utf8), Array(last(wanted).utf8))
+        // Short names are all near each other: two slips for every five letters.
+        return distance <= min(editCountMax, last(wanted).utf8.count * 2 / 5) ? (1 + distance, reference.familiar) : nil
+    }
+    return ranked.sorted { $0 < $1 }.prefix(nameCountMax).map(\.name)
+}
+
+/// Insertions, removals and replacements between two texts (Wagner and Fischer).
+private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    var row = Array(0...right.count)
+    for (line, byte) in left.enumerated() {
+        var diagonal = row[0]
+        row[0] = line + 1
+        for column in right.indices {
+            let above = row[column + 1]
+            row[column + 1] = min(above + 1, row[column] + 1, diagonal + (byte == right[column] ? 0 : 1))
+            diagonal = above
+        }
+    }
+    return row[right.count]
 }

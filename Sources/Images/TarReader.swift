@@ -20,7 +20,7 @@ final class TarReader {
     }
 
     init(_ source: any ByteSource, format: Format) throws(ImageError) {
-        guard let archive = archive_read_new() else { throw .system(.init("archive_read_new", code: ENOMEM)) }
+        guard let archive = archive_read_new() else { throw .system(SystemError("archive_read_new", code: ENOMEM)) }
         self.archive = archive
         feed = Feed(source)
         switch format {
@@ -50,8 +50,8 @@ final class TarReader {
                     return -1
                 }
             }, nil)
-        // A throw from here runs `deinit`, which frees the archive.
-        guard code == ARCHIVE_OK else { throw failure("its beginning") }
+        // Every property is set by now, so throwing runs deinit, which frees the archive.
+        guard code == ARCHIVE_OK else { throw self.failure("its beginning") }
     }
 
     deinit { archive_read_free(archive) }
@@ -62,6 +62,8 @@ final class TarReader {
         switch archive_read_next_header(archive, &entry) {
         case ARCHIVE_EOF: return nil
         case ARCHIVE_OK, ARCHIVE_WARN:
+            // libarchive would undo up to 25 compressions one after the other; image formats know one.
+            guard archive_filter_count(archive) <= 2 else { throw .archive(why: "it is compressed more than once") }
             // A warning is a name that is not in the locale's character set: bytes are bytes to us.
             return entry
         default: throw failure("an entry's header")
@@ -88,7 +90,7 @@ final class TarReader {
     }
 }
 
-/// The decompressed bytes of a gzip, zstd or plain stream.
+/// The decompressed bytes of a gzip or zstd stream.
 final class DecompressedSource: ByteSource {
     private let reader: TarReader
     private var isOpen: Bool
@@ -96,6 +98,13 @@ final class DecompressedSource: ByteSource {
     init(_ source: any ByteSource) throws(ImageError) {
         reader = try TarReader(source, format: .raw)
         isOpen = try reader.next() != nil
+    }
+
+    /// The content of `source`, which may be compressed: decided by its first bytes.
+    static func opening(_ source: any ByteSource) throws(ImageError) -> any ByteSource {
+        let peeked = try PeekedSource(source)
+        let compression = try Compression(magic: Array(peeked.first.prefix(Compression.magicByteCount)))
+        return compression == .none ? peeked : try DecompressedSource(peeked)
     }
 
     func next() throws(ImageError) -> UnsafeRawBufferPointer {

@@ -73,9 +73,10 @@ private func serve(
         let engine = try Engine(options: options, log: log)
         let server = EngineServer(
             engine: engine, version: gantryVersion, socketPath: socketPath, log: log, shutDown: { stop.raise() })
+        // Nothing is maintained before it is known what still runs.
+        try await engine.recover()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await engine.run() }
-            try await engine.recover()
             try await server.start()
             log.info("listening", metadata: ["socket": "\(socketPath)"])
             await stop.wait()

@@ -74,6 +74,18 @@ class CrashTest(EngineCase):
                 self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
                 self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
 
+    def test_a_recovered_stack_is_kept_up(self):
+        folder = self.stack(STACK.replace("replicas: 8", "replicas: 1").replace(
+            "stop_grace_period", "restart: always\n        stop_grace_period"), "kept")
+        self.gantry_ok("up", "-d", folder=folder)
+        self.kill_engine()
+        self.start_engine()
+        before = self.pids(folder)
+        os.kill(before["kept-box-1"], signal.SIGKILL)
+        wait_until(lambda: self.pids(folder).get("kept-box-1", before["kept-box-1"]) != before["kept-box-1"], 5,
+                   "the replica to come back")
+        self.gantry_ok("down", "-t", "0", folder=folder)
+
     def test_record_without_folders_is_made_whole(self):
         folder = self.stack(STACK.replace("replicas: 8", "replicas: 1"), "halfmade")
         self.gantry_ok("up", "--no-start", folder=folder)

@@ -1,72 +1,117 @@
-import Images
-import LinuxSystem
-
-/// Writes ustar archives byte by byte, also ones that no decent program would write.
+/// Builds tar archives byte by byte, also ones that no tar program would write.
 struct TarBuilder {
     private(set) var bytes: [UInt8] = []
 
-    mutating func add(
-        _ name: String, type: Character = "0", mode: Int = 0o644, uid: Int = 0, link: String = "",
-        content: [UInt8] = [], device: (major: Int, minor: Int) = (0, 0)
-    ) {
-        var header = [UInt8](repeating: 0, count: 512)
-        func put(_ text: String, at offset: Int, max: Int) {
-            for (index, byte) in text.utf8.prefix(max).enumerated() { header[offset + index] = byte }
+    struct Entry {
+        var name: [UInt8]
+        var type: Character = "0"
+        var content: [UInt8] = []
+        var mode = 0o644
+        var uid = 0
+        var gid = 0
+        var seconds = 1_000_000_000
+        var target: [UInt8] = []
+        var major = 0
+        var minor = 0
+        /// Extended header records before the entry.
+        var pax: [(String, [UInt8])] = []
+        /// Size in the header, when it shall differ from the content's.
+        var claimedByteCount: Int?
+
+        init(_ name: String) { self.name = Array(name.utf8) }
+    }
+
+    mutating func add(_ entry: Entry) {
+        if !entry.pax.isEmpty {
+            let records = entry.pax.flatMap { TarBuilder.paxRecord($0.0, $0.1) }
+            header(Array("pax".utf8), "x", byteCount: records.count, Entry("pax"))
+            body(records)
         }
-        func octal(_ value: Int, at offset: Int, width: Int) {
+        if entry.name.count > 100 { gnuLong("L", entry.name) }
+        if entry.target.count > 100 { gnuLong("K", entry.target) }
+        header(
+            Array(entry.name.prefix(100)), entry.type, byteCount: entry.claimedByteCount ?? entry.content.count, entry)
+        body(entry.content)
+    }
+
+    mutating func add(_ name: String, _ change: (inout Entry) -> Void = { _ in }) {
+        var entry = Entry(name)
+        change(&entry)
+        add(entry)
+    }
+
+    mutating func file(_ name: String, _ text: String = "") { add(name) { $0.content = Array(text.utf8) } }
+    mutating func file(_ name: String, _ content: [UInt8]) { add(name) { $0.content = content } }
+    mutating func folder(_ name: String) {
+        add(name) {
+            $0.type = "5"
+            $0.mode = 0o755
+        }
+    }
+    mutating func symlink(_ name: String, to target: String) {
+        add(name) {
+            $0.type = "2"
+            $0.mode = 0o777
+            $0.target = Array(target.utf8)
+        }
+    }
+    mutating func hardlink(_ name: String, to target: String) {
+        add(name) {
+            $0.type = "1"
+            $0.target = Array(target.utf8)
+        }
+    }
+
+    /// With the two blocks of zeros that end an archive.
+    var finished: [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
+
+    mutating func raw(_ more: [UInt8]) { bytes += more }
+
+    /// `LENGTH key=value\n`, the length counting itself (POSIX pax).
+    static func paxRecord(_ key: String, _ value: [UInt8]) -> [UInt8] {
+        let rest = Array(" \(key)=".utf8) + value + [10]
+        var length = rest.count + 1
+        while String(length).utf8.count + rest.count != length { length = String(length).utf8.count + rest.count }
+        return Array(String(length).utf8) + rest
+    }
+
+    private mutating func gnuLong(_ type: Character, _ name: [UInt8]) {
+        header(Array("././@LongLink".utf8), type, byteCount: name.count + 1, Entry("x"))
+        body(name + [0])
+    }
+
+    mutating func header(_ name: [UInt8], _ type: Character, byteCount: Int, _ entry: Entry) {
+        var block = [UInt8](repeating: 0, count: 512)
+        func put(_ offset: Int, _ bytes: some Collection<UInt8>) {
+            for (index, byte) in bytes.enumerated() where offset + index < 512 { block[offset + index] = byte }
+        }
+        func octal(_ offset: Int, _ width: Int, _ value: Int) {
             let digits = String(value, radix: 8)
-            put(String(repeating: "0", count: width - 1 - digits.count) + digits, at: offset, max: width - 1)
+            let zeros = String(repeating: "0", count: max(0, width - 1 - digits.utf8.count))
+            put(offset, Array((zeros + digits).utf8))
         }
-        put(name, at: 0, max: 100)
-        octal(mode, at: 100, width: 8)
-        octal(uid, at: 108, width: 8)
-        octal(uid, at: 116, width: 8)
-        octal(content.count, at: 124, width: 12)
-        octal(1_700_000_000, at: 136, width: 12)
-        put("        ", at: 148, max: 8)
-        header[156] = type.asciiValue ?? 0x30
-        put(link, at: 157, max: 100)
-        put("ustar", at: 257, max: 5)
-        put("00", at: 263, max: 2)
-        octal(device.major, at: 329, width: 8)
-        octal(device.minor, at: 337, width: 8)
-        let sum = header.reduce(0) { $0 + Int($1) }
-        octal(sum, at: 148, width: 7)
-        bytes += header + content
+        put(0, name.prefix(100))
+        octal(100, 8, entry.mode)
+        octal(108, 8, entry.uid)
+        octal(116, 8, entry.gid)
+        octal(124, 12, byteCount)
+        octal(136, 12, entry.seconds)
+        put(148, Array(repeating: UInt8(32), count: 8))
+        put(156, String(type).utf8)
+        put(157, entry.target.prefix(100))
+        put(257, "ustar".utf8)
+        put(263, "00".utf8)
+        octal(329, 8, entry.major)
+        octal(337, 8, entry.minor)
+        let sum = block.reduce(0) { $0 + Int($1) }
+        octal(148, 7, sum)
+        block[154] = 0
+        block[155] = 32
+        bytes += block
+    }
+
+    private mutating func body(_ content: [UInt8]) {
+        bytes += content
         bytes += [UInt8](repeating: 0, count: (512 - content.count % 512) % 512)
     }
-
-    /// A pax header for the next entry: `KEY=VALUE` records with their own lengths.
-    mutating func addPax(_ records: [(key: String, value: String)]) {
-        var content = ""
-        for (key, value) in records {
-            let rest = " \(key)=\(value)\n"
-            var length = rest.utf8.count + 1
-            while String(length).utf8.count + rest.utf8.count != length { length += 1 }
-            content += "\(length)\(rest)"
-        }
-        add("PaxHeader", type: "x", content: Array(content.utf8))
-    }
-
-    var finished: [UInt8] { bytes + [UInt8](repeating: 0, count: 1024) }
-}
-
-/// A docker-archive of one image with these layers, as `docker save` writes it.
-func dockerArchive(layers: [[UInt8]], tag: String = "test:1", diffIDs: [Digest]? = nil) -> [UInt8] {
-    let digests = diffIDs ?? layers.map { Digest.sha256(of: $0) }
-    let ids = digests.map { "\"\($0)\"" }.joined(separator: ",")
-    let config = Array(
-        """
-        {"architecture":"amd64","os":"linux","created":"2026-01-02T03:04:05Z",
-         "config":{"Cmd":["serve"],"Env":["A=b"],"Volumes":{"/data":{}}},
-         "rootfs":{"type":"layers","diff_ids":[\(ids)]}}
-        """.utf8)
-    let names = layers.indices.map { "\"\($0)/layer.tar\"" }.joined(separator: ",")
-    var archive = TarBuilder()
-    for (index, layer) in layers.enumerated() { archive.add("\(index)/layer.tar", content: layer) }
-    archive.add("config.json", content: config)
-    archive.add(
-        "manifest.json",
-        content: Array(#"[{"Config":"config.json","RepoTags":["\#(tag)"],"Layers":[\#(names)]}]"#.utf8))
-    return archive.finished
 }
