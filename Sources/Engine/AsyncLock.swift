@@ -25,14 +25,6 @@ final class AsyncLock: Sendable {
         }
     }
 
-    /// Takes the lock when it is free.
-    func tryAcquire() -> Bool {
-        state.withLock { state in
-            defer { state.held = true }
-            return !state.held
-        }
-    }
-
     func release() {
         let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard !state.waiting.isEmpty else {
