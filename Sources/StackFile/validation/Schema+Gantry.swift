@@ -49,7 +49,7 @@ extension Schema {
 
     static let duration: Shape = .text(
         Shape.Pattern(
-            noun: "a duration", expression: "^(0|([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h|d|w))+)$",
+            noun: "a duration", expression: "^(0|(([0-9]+\\.?[0-9]*|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$",
             hint: "write numbers with us, ms, s, m, h, d or w, for example \"1m30s\"",
             accepts: { parseDuration($0) != nil })
     )
