@@ -180,4 +180,13 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.volumes.*.tmpfs.size": .bytes,
     "services.*.volumes.*.volume.labels": .pairs,
     "services.*.volumes.*.volume.nocopy": .boolean,
+    "services.*.x-gantry.reload.command": .command,
+    "services.*.x-gantry.rollout.auto_promote": .boolean,
+    "services.*.x-gantry.rollout.auto_rollback": .boolean,
+    "services.*.x-gantry.rollout.canary": .integer,
+    "services.*.x-gantry.rollout.drain": .duration,
+    "services.*.x-gantry.rollout.healthy_deadline": .duration,
+    "services.*.x-gantry.rollout.min_healthy_time": .duration,
+    "services.*.x-gantry.rollout.progress_deadline": .duration,
+    "x-gantry.revisions": .integer,
 ])
