@@ -1,11 +1,15 @@
 import StackModel
 
-/// Writes trees as JSON (RFC 8259) indented by two blanks. `$` is written as `$$`.
+/// Writes trees as JSON (RFC 8259) indented by two blanks.
 struct JSONWriter {
+    private let escapingDollars: Bool
     private var output = ""
 
-    static func write(_ node: Node) -> String {
-        var writer = JSONWriter()
+    private init(escapingDollars: Bool) { self.escapingDollars = escapingDollars }
+
+    /// `escapingDollars` writes `$` as `$$`, so that a loaded document can be loaded again.
+    static func write(_ node: Node, escapingDollars: Bool = true) -> String {
+        var writer = JSONWriter(escapingDollars: escapingDollars)
         writer.value(node, indent: 0)
         return writer.output + "\n"
     }
@@ -43,7 +47,7 @@ struct JSONWriter {
         case .null: "null"
         case .boolean, .integer: scalar.canonicalText
         case .float(let number): number.isFinite ? scalar.canonicalText : "null"
-        case .string: "\"" + escaped(escapeDollars(scalar.text)) + "\""
+        case .string: "\"" + escaped(escapingDollars ? escapeDollars(scalar.text) : scalar.text) + "\""
         }
     }
 }

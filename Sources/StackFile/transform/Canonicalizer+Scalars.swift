@@ -131,7 +131,9 @@ extension Canonicalizer {
     func command(_ node: Node, _ path: String) -> Node {
         guard node.scalar != nil, let text = node.text else { return textItems(node) }
         guard let words = shellWords(text) else {
-            invalid(path, "a command line with closed quotes", node)
+            invalid(
+                path, "a command line with closed quotes", node,
+                hint: "close the quote, write \\' for an apostrophe, or give a list: [\"sh\", \"-c\", \"…\"]")
             return node
         }
         return .list(words.map { .string($0, at: node.mark) }, at: node.mark)
@@ -144,7 +146,7 @@ extension Canonicalizer {
         if let first = node.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
             report.error(
                 "stack.value", "'\(path)' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
-                at: first.mark, hint: "write [\"CMD\", …], or a string for a shell command")
+                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
         }
         return textItems(node)
     }

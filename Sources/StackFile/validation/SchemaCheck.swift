@@ -67,6 +67,10 @@ struct SchemaCheck {
     }
 
     private func typeHint(_ node: Node, _ shape: Shape) -> String? {
+        let misread = node.text.flatMap {
+            misreadHint($0, wantsMapping: shape.keys != nil, wantsList: !shape.items.isEmpty)
+        }
+        if let misread { return misread }
         if node.isNull { return "remove the key or give it a value" }
         if let scalar = node.scalar, shape.scalars.contains(.string) { return "write it in quotes: \"\(scalar.text)\"" }
         if node.scalar != nil, !shape.items.isEmpty { return "write it as a list: [\(node.scalar?.text ?? "")]" }
