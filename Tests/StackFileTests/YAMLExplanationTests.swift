@@ -31,7 +31,20 @@ struct YAMLExplanationTests {
         ("a:\n-\tb: c", 2, 2, "a tab is used for indentation"),
         ("{a: b}\nc: d", 2, 1, "'c' stands after the end of the file's value"),
         ("a: {b: c\nd: e", 1, 4, "'{' is never closed"), ("a: \"\\u12\"", 1, 5, "'\\u' is no escape in double quotes"),
-        ("a:\n  b: 1\n  \u{3000}c: 2", 3, 3, "the character U+3000 looks like a blank but is none"),
+        ("a:\n  b: 1\n  \u{3000}c: 2", 3, 3, "the character U+3000 looks like a space but is none"),
+        (
+            "a:\n  b: 1\n  c:\n[d, e]\nf: g", 4, 1,
+            "this line has no ':' and is not indented deep enough to be the value of 'c'"
+        ),
+        ("a:\n  b: 1\n  -\"c\"\n  d: e", 3, 3, "a space is missing after '-'"),
+        ("a: b: c\n", 1, 4, "'a' and 'b' are two keys in one line"),
+        ("a: [\"b, \"c\"]", 1, 10, "a double quote of this line has no counterpart"),
+        ("a: {", 1, 4, "'{' is never closed"), ("a: [{b: \"]\"}, [", 1, 15, "'[' is never closed"),
+        ("a: [!\"b\"]", 1, 5, "a value that starts with '!' is a tag"),
+        ("a: {b:, c}", 1, 6, "this ':' in brackets is neither part of a text nor the end of a key"),
+        ("a: {{ b :}}/c", 1, 4, "a value that starts with '{{' needs quotes"),
+        ("a: b\n  - \"c: d\"", 2, 3, "this line is indented below 'a', which has a value already"),
+        ("a: b\n  - c: d", 2, 3, "this line is indented below 'a', which has a value already"),
         ("{{ a }}", 1, 1, "a value that starts with '{{' needs quotes"),
         ("a: 'b\nc: d\ne: 'f'\n", 1, 4, "the quote is never closed"),
         ("a: |\n  it's\nb: 'c\nd: e\n", 3, 4, "the quote is never closed"),
@@ -68,7 +81,8 @@ struct YAMLExplanationTests {
         "\u{FEFF}services:\r\n  web:\r\n    image: nginx\r\n",
         "{\"services\": {\n\t\"web\": {\"image\": \"nginx\"}\n}}\n",
         "---\n# comment\nservices: {web: {image: nginx}}\n...\n",
-        "services:\n  web:\n    image: nginx\n    command: \"a\n      b: c\n      - d\"\n    labels: {a: 'x\n  y: z'}\n",
+        "services:\n  web:\n    image: nginx\n    command: \"a\n      b: c\n      - d\"\n"
+            + "    labels: {a: 'x\n  y: z'}\n",
         "services:\n  web:\n    image: nginx\n    hostname: |\n      it's \"open\n      key: [\n",
     ])
     func fine(text: String) throws {
@@ -114,8 +128,8 @@ struct YAMLExplanationTests {
 
     @Test(
         arguments: [
-            ("image:nginx", true, false, "a blank is missing after 'image:': write 'image: nginx'"),
-            ("-\"80\" -\"81\"", false, true, "a blank is missing after '-': write '- \"80\"'"),
+            ("image:nginx", true, false, "a space is missing after 'image:': write 'image: nginx'"),
+            ("-\"80\" -\"81\"", false, true, "a space is missing after '-': write '- \"80\"'"),
             (
                 "80 - 81", false, true,
                 "list items below a value belong to it: write every item in a line of its own, after '- '"

@@ -5,25 +5,38 @@ extension YAMLExplanation {
     // MARK: - A colon too many
 
     func unexpectedColon() -> Diagnostic? {
-        guard let line, let colon = line.colonOffset else { return nil }
-        if colon < offset { return colonInValue(line) }
+        guard let line else { return nil }
+        if let colon = line.colonOffset, colon < offset { return colonInValue(line) }
         guard let (number, above) = lines.above(lineNumber).first(where: { _ in true }) else { return nil }
         guard let key = above.key else {
             if above.isItem, !looksLikeKey(above.content) { return belowItem(line, above, number) }
             return missingColon(in: number)
         }
         guard above.value != nil, line.contentOffset > above.contentOffset else { return nil }
+        let note = Diagnostic.Note("'\(key)' has its value here", at: mark(number, above.contentOffset))
+        guard line.key != nil, !line.isItem else {
+            return report(
+                "this line is indented below '\(key)', which has a value already",
+                offset: line.isItem ? line.indent : line.contentOffset,
+                hint: "remove the value beside '\(key)', or put it into the list below", notes: [note])
+        }
         return report(
             "'\(line.key ?? "")' is indented deeper than '\(key)', which has a value already",
             offset: line.contentOffset,
-            hint: "indent it by \(blanks(above.contentOffset)) to stand beside '\(key)'",
-            notes: [.init("'\(key)' has its value here", at: mark(number, above.contentOffset))])
+            hint: "indent it by \(spaces(above.contentOffset)) to stand beside '\(key)'",
+            notes: [note])
     }
 
     /// `image: a: b`
     private func colonInValue(_ line: YAMLLine) -> Diagnostic? {
         guard let start = line.valueOffset, let key = line.key, let value = line.value else { return nil }
         let isQuoted = value.first == "\"" || value.first == "'"
+        let inner = value.prefix { $0 != ":" }
+        if !isQuoted, looksLikeKey(inner + ":x") {
+            return report(
+                "'\(key)' and '\(inner)' are two keys in one line", offset: start,
+                hint: "put '\(inner):' in the next line, or the whole value in quotes")
+        }
         return report(
             isQuoted
                 ? "text follows the closing quote of '\(key)'"
@@ -37,7 +50,7 @@ extension YAMLExplanation {
         return report(
             "\(name) is indented as if it belonged to the list item above",
             offset: isItem ? line.indent : line.contentOffset,
-            hint: isItem ? "indent it by \(blanks(item.indent)), as the item above" : levelsHint(line.contentOffset),
+            hint: isItem ? "indent it by \(spaces(item.indent)), as the item above" : levelsHint(line.contentOffset),
             notes: [.init("the item above", at: mark(number, item.contentOffset))])
     }
 
@@ -47,10 +60,16 @@ extension YAMLExplanation {
     func missingColon(in number: Int) -> Diagnostic? {
         guard let line = lines[number], !line.isBlank else { return nil }
         let content = line.content
+        if let found = badlyIndentedValue(line, number) { return found }
+        if content.hasPrefix("-") {
+            return report(
+                "a space is missing after '-'", line: number, offset: line.contentOffset,
+                hint: "write '- \(content.dropFirst().prefix(60))'")
+        }
         if looksLikeKey(content), let colon = content.firstIndex(of: ":") {
             let key = content[..<colon]
             return report(
-                "a blank is missing after '\(key):'", line: number, offset: line.contentOffset,
+                "a space is missing after '\(key):'", line: number, offset: line.contentOffset,
                 hint: "write '\(key): \(content[content.index(after: colon)...].prefix(60))'")
         }
         if let equals = content.firstIndex(of: "="), !content[..<equals].contains(" ") {
@@ -68,6 +87,17 @@ extension YAMLExplanation {
         return report(
             "a ':' is missing after '\(first.prefix(60))'", line: number, offset: line.contentOffset,
             hint: "write '\(first.prefix(60))\(rest)'")
+    }
+
+    /// A value in the line below its key, but not deeper than it.
+    private func badlyIndentedValue(_ line: YAMLLine, _ number: Int) -> Diagnostic? {
+        guard let (above, keyLine) = lines.above(number).first(where: { _ in true }), let key = keyLine.key,
+            keyLine.value == nil, line.contentOffset <= keyLine.contentOffset, !looksLikeKey(line.content)
+        else { return nil }
+        return report(
+            "this line has no ':' and is not indented deep enough to be the value of '\(key)'", line: number,
+            offset: line.contentOffset, hint: "indent it by more than \(spaces(keyLine.contentOffset))",
+            notes: [.init("the key without a value", at: mark(above, keyLine.contentOffset))])
     }
 
     // MARK: - Something else than a key or an item
@@ -89,7 +119,7 @@ extension YAMLExplanation {
             }
             return report(
                 "the indentation of this list item fits no line above", offset: line.indent,
-                hint: "indent it by \(blanks(above.line.indent)), as the item in line \(above.number)")
+                hint: "indent it by \(spaces(above.line.indent)), as the item in line \(above.number)")
         }
         let name = line.key.map { "'\($0)'" } ?? "this line"
         let isInList = problem.problem.contains("'-'")
@@ -155,10 +185,23 @@ extension YAMLExplanation {
     }
 
     func missingValue() -> Diagnostic? {
-        guard let character else { return nil }
+        guard let character else { return openBracket() }
         return report(
             "a value is expected before '\(character)'",
             hint: "remove '\(character)', or put a value that has it in quotes")
+    }
+
+    /// Double quotes that do not come in pairs.
+    private func oddQuotes(_ line: YAMLLine) -> Diagnostic? {
+        var count = 0
+        var previous: Unicode.Scalar = " "
+        for scalar in line.scalars.prefix(line.endOffset) {
+            if scalar == "\"", previous != "\\" { count += 1 }
+            previous = scalar
+        }
+        guard count % 2 == 1 else { return nil }
+        return report(
+            "a double quote of this line has no counterpart", hint: "add the one that is missing, or remove this one")
     }
 
     // MARK: - Brackets
@@ -168,21 +211,55 @@ extension YAMLExplanation {
             opening.scalars.indices.contains(start.column - 1)
         else { return nil }
         let open = opening.scalars[start.column - 1]
-        if !isClosed(start) {
-            return report(
-                "'\(open)' is never closed", line: start.line, offset: start.column - 1,
-                hint: "add '\(open == "[" ? "]" : "}")' after the last entry")
-        }
+        if !isClosed(start) { return notClosed(open, at: TextPlace(line: start.line, offset: start.column - 1)) }
         guard let line else { return nil }
         let isNewLine = start.line != lineNumber
+        if let odd = oddQuotes(line) { return odd }
+        let place = isNewLine ? line.contentOffset : offset
         if character == ":", !isNewLine, isSpaceOrEnd(line.scalars, offset + 1) {
             return report(
                 "a value in brackets has ': ' in it, so it needs quotes", hint: "put the whole value in quotes")
         }
         return report(
-            "a ',' is missing before '\(line.text(isNewLine ? line.contentOffset : offset, line.endOffset).prefix(20))'",
-            offset: isNewLine ? line.contentOffset : offset,
+            "a ',' is missing before '\(line.text(place, line.endOffset).prefix(20))'", offset: place,
             hint: "separate the entries of '\(open)' with ','; put values with special characters in quotes")
+    }
+
+    private func notClosed(_ bracket: Unicode.Scalar, at place: TextPlace) -> Diagnostic {
+        report(
+            "'\(bracket)' is never closed", line: place.line, offset: place.offset,
+            hint: "add '\(bracket == "[" ? "]" : "}")' after the last entry")
+    }
+
+    /// The last bracket of the file that is open at its end.
+    private func openBracket() -> Diagnostic? {
+        var open: [(bracket: Unicode.Scalar, place: TextPlace)] = []
+        for number in stride(from: 1, through: lines.count, by: 1) {
+            guard let line = lines[number] else { break }
+            for offset in brackets(line, from: 0) {
+                if ["[", "{"].contains(line.scalars[offset]) {
+                    open.append((line.scalars[offset], TextPlace(line: number, offset: offset)))
+                } else if !open.isEmpty {
+                    open.removeLast()
+                }
+            }
+        }
+        return open.last.map { notClosed($0.bracket, at: $0.place) }
+    }
+
+    /// The brackets of a line outside quotes and comments.
+    private func brackets(_ line: YAMLLine, from start: Int) -> [Int] {
+        var found: [Int] = []
+        var index = start
+        while index < line.endOffset {
+            switch line.scalars[index] {
+            case "[", "{", "]", "}": found.append(index)
+            case "\"", "'": index = closingQuote(line.scalars, from: index) ?? index
+            default: break
+            }
+            index += 1
+        }
+        return found
     }
 
     /// Whether the bracket at a mark has its counterpart somewhere below.
@@ -190,16 +267,9 @@ extension YAMLExplanation {
         var depth = 0
         var number = start.line
         while let line = lines[number] {
-            var index = number == start.line ? start.column - 1 : 0
-            while index < line.endOffset {
-                switch line.scalars[index] {
-                case "[", "{": depth += 1
-                case "]", "}": depth -= 1
-                case "\"", "'": index = closingQuote(line.scalars, from: index) ?? index
-                default: break
-                }
+            for offset in brackets(line, from: number == start.line ? start.column - 1 : 0) {
+                depth += ["[", "{"].contains(line.scalars[offset]) ? 1 : -1
                 if depth == 0 { return true }
-                index += 1
             }
             number += 1
         }
@@ -228,11 +298,11 @@ extension YAMLExplanation {
             if lowest == 0 { break }
         }
         let choices = [deeper, shallower].compactMap { level in
-            level.map { "by \(blanks($0.offset)) to stand beside '\($0.key)'" }
+            level.map { "\($0.offset == 0 ? "not at all" : "by \(spaces($0.offset))") to stand beside '\($0.key)'" }
         }
         if choices.isEmpty { return "indent it as the lines that it belongs to" }
         return "indent it " + choices.joined(separator: ", or ")
     }
 
-    private func blanks(_ count: Int) -> String { count == 1 ? "1 blank" : "\(count) blanks" }
+    private func spaces(_ count: Int) -> String { count == 1 ? "1 space" : "\(count) spaces" }
 }

@@ -59,6 +59,11 @@ struct YAMLExplanation {
         case "block sequence entries are not allowed in this context": return listBesideKey()
         case "mapping keys are not allowed in this context":
             return quoteValue("a value must not start with '? '")
+        case "found unexpected ':'": return colonInBrackets()
+        case "did not find expected whitespace or line break" where problem.context == "while scanning a tag":
+            return quoteValue(
+                "a value that starts with '!' is a tag", line: problem.contextMark?.line,
+                offset: problem.contextMark.map { $0.column - 1 })
         case "found undefined tag handle": return quoteValue("'!' starts a tag, and no such tag is declared")
         case "found unknown escape character", "did not find expected hexdecimal number",
             "found invalid Unicode character escape code":
@@ -87,7 +92,7 @@ struct YAMLExplanation {
             hint: "keep one of the two sides and remove the lines '<<<<<<<', '=======' and '>>>>>>>'")
     }
 
-    /// Tabs and other characters in front of a line that only look like blanks.
+    /// Tabs and other characters in front of a line that only look like spaces.
     private func strangeIndent() -> Diagnostic? {
         let above = lines.above(lineNumber).first { _ in true }?.number
         let numbers = [problem.contextMark?.line, above, lineNumber].compactMap { $0 }
@@ -135,6 +140,16 @@ struct YAMLExplanation {
         return quoteValue(message, line: start.line, offset: start.column - 1)
     }
 
+    /// `{image:nginx, …}` is text in brackets; `{image:, …}` is neither.
+    private func colonInBrackets() -> Diagnostic? {
+        if let start = line?.valueOffset, line?.value?.hasPrefix("{{") == true {
+            return quoteValue("a value that starts with '{{' needs quotes", offset: start)
+        }
+        return report(
+            "this ':' in brackets is neither part of a text nor the end of a key",
+            hint: "write a space after it, or put the text in quotes")
+    }
+
     private func badEscape() -> Diagnostic? {
         guard let line, let start = line.scalars.prefix(offset + 1).lastIndex(of: "\\") else { return nil }
         let escape = line.text(start, min(start + 2, line.scalars.count))
@@ -171,18 +186,18 @@ struct YAMLExplanation {
     }
 }
 
-/// A tab in front of a line, or a character that only looks like a blank.
+/// A tab in front of a line, or a character that only looks like a space.
 func explainStrangeBlank(_ scalar: Unicode.Scalar, at mark: SourceMark) -> Diagnostic {
     if scalar == "\t" {
         return Diagnostic(
             code: "stack.syntax", "a tab is used for indentation", source: mark,
-            hint: "indent with blanks; YAML allows no tabs there")
+            hint: "indent with spaces; YAML allows no tabs there")
     }
     let digits = String(scalar.value, radix: 16, uppercase: true)
     let name = "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     return Diagnostic(
-        code: "stack.syntax", "the character \(name) looks like a blank but is none", source: mark,
-        hint: "replace it with blanks")
+        code: "stack.syntax", "the character \(name) looks like a space but is none", source: mark,
+        hint: "replace it with spaces")
 }
 
 /// A value in quotes, cut to what fits a hint.
@@ -193,8 +208,8 @@ func quoted(_ value: String) -> String {
     return "'" + shown.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
 }
 
-/// What the reader of libyaml says about bytes that are no text; `value` is the byte or character, `offset` counts bytes
-/// from 0.
+/// What the reader of libyaml says about bytes that are no text. `value` is the byte or the character; `offset` counts
+/// bytes from 0.
 func explainBytes(_ problem: String, value: Int, offset: Int, at mark: SourceMark) -> Diagnostic {
     let digits = String(max(0, value), radix: 16, uppercase: true)
     func padded(_ width: Int) -> String { String(repeating: "0", count: max(0, width - digits.count)) + digits }

@@ -120,10 +120,7 @@ struct YAMLComposer {
             throw Diagnostic(code: "stack.cycle", "alias '*\(name)' stands inside its own anchor", source: mark)
         }
         guard let composed = anchors[name] else {
-            throw Diagnostic(
-                code: "stack.syntax", "no anchor '&\(name)' before this alias", source: mark,
-                hint: nearest(name, in: anchors.keys.sorted()).map { "did you mean '*\($0)'?" }
-                    ?? "define it above with '&\(name)', or put a literal '*' in quotes: \"*\(name)\"")
+            throw unknownAlias(name, mark)
         }
         aliasedNodes += composed.size
         guard aliasedNodes <= YAMLLimits.aliasedNodesMax else {
@@ -133,6 +130,21 @@ struct YAMLComposer {
         }
         try checkDepth(depth + composed.height - 1, mark)
         return composed
+    }
+
+    private func unknownAlias(_ name: String, _ mark: SourceMark) -> Diagnostic {
+        let wanted = Array("&\(name)".unicodeScalars)
+        let below = report.locate(from: mark, lines: Report.valueLinesMax) { line in
+            firstOffset(of: wanted, in: line).flatMap { isSpaceOrEnd(line, $0 + wanted.count) ? $0 : nil }
+        }
+        let isBelow = below != mark
+        let near = nearest(name, in: anchors.keys.sorted()).map { "did you mean '*\($0)'?" }
+        return Diagnostic(
+            code: "stack.syntax", "no anchor '&\(name)' before this alias", source: mark,
+            hint: isBelow
+                ? "move the anchor above the alias"
+                : near ?? "define it above with '&\(name)', or put a literal '*' in quotes: \"*\(name)\"",
+            notes: isBelow ? [.init("the anchor stands here", at: below)] : [])
     }
 
     private func scalarNode(_ text: String, tag: String?, plain: Bool, _ mark: SourceMark) -> Node {
