@@ -32,7 +32,7 @@ struct StackBuilder {
         for entry in document["models"]?.entries ?? [] { stack.models[entry.key] = model(entry) }
         for entry in document["jobs"]?.entries ?? [] { stack.jobs[entry.key] = job(entry) }
         stack.gantry = gantryOptions(document["x-gantry"])
-        stack.sources = sourceMarks(of: document)
+        if report.isForUse { stack.sources = sourceMarks(of: document) }
         return stack
     }
 

@@ -182,7 +182,7 @@ extension Canonicalizer {
             if mapping["permissions"] == nil { mapping.set("permissions", to: .string("rwm", at: node.mark)) }
             return Node(.mapping(mapping), at: node.mark)
         }
-        var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var parts = MountSyntax.split(text)
         var permissions = "rwm"
         if parts.count > 1, let last = parts.last, parts.count == 3 || isPermissions(last) {
             permissions = last

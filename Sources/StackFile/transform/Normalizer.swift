@@ -3,6 +3,8 @@ import StackModel
 /// Fills in what is implied: the default network, dependencies behind `service:NAME` and links, names of resources.
 struct Normalizer {
     let projectName: String
+    /// Variables have not been substituted.
+    var isRaw = false
 
     func apply(to document: Node) -> Node {
         let services = document["services"] ?? .map([:], at: document.mark)
@@ -24,7 +26,7 @@ struct Normalizer {
     private func service(_ node: Node, enabled: Set<String>) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"
-        if ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
+        if service["provider"] == nil, ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
             let none = Node.map(["default": .null(at: node.mark)], at: node.mark)
             service = service.setting("networks", to: none)
         } else if service["networks"]?.entries.isEmpty == true {
@@ -42,6 +44,13 @@ struct Normalizer {
             }
             service = service.setting("volumes", to: .list(cleaned, at: volumes.mark))
         }
+        if service["pull_policy"]?.text == "if_not_present", let policy = service["pull_policy"] {
+            service = service.setting("pull_policy", to: .string("missing", at: policy.mark))
+        }
+        if let hooks = service["pre_start"], let items = hooks.items, let image = service["image"] {
+            let complete = items.map { $0.mapping == nil || $0["image"] != nil ? $0 : $0.setting("image", to: image) }
+            service = service.setting("pre_start", to: .list(complete, at: hooks.mark))
+        }
         if var build = service["build"], build.mapping != nil {
             if build["dockerfile"] == nil, build["dockerfile_inline"] == nil {
                 build = build.setting("dockerfile", to: .string("Dockerfile", at: build.mark))
@@ -55,15 +64,14 @@ struct Normalizer {
     private func dependencies(of service: Node, enabled: Set<String>) -> Node {
         var result = Mapping()
         for entry in service["depends_on"]?.entries ?? [] {
-            let isRequired = entry.value["required"]?.flag ?? true
-            let value = entry.value.setting("required", to: .boolean(isRequired, at: entry.value.mark))
-            result.set(entry.key, at: entry.keyMark, to: value)
+            result.set(entry.key, at: entry.keyMark, to: entry.value)
         }
         for (name, restart, mark) in implied(by: service) where result[name] == nil {
             let value = Node.map(
                 [
                     "condition": .string("service_started", at: mark),
-                    "restart": restart ? .boolean(true, at: mark) : nil, "required": .boolean(true, at: mark),
+                    "restart": restart || isRaw ? .boolean(restart, at: mark) : nil,
+                    "required": .boolean(true, at: mark),
                 ], at: mark)
             result.set(name, at: mark, to: value)
         }
@@ -74,7 +82,7 @@ struct Normalizer {
 
     private func implied(by service: Node) -> [(name: String, restart: Bool, mark: SourceMark)] {
         var result: [(String, Bool, SourceMark)] = []
-        for key in ["network_mode", "ipc", "pid"] {
+        for key in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
             guard let node = service[key], let text = node.text, text.hasPrefix("service:") else { continue }
             result.append((String(text.dropFirst("service:".count)), true, node.mark))
         }

@@ -8,6 +8,7 @@ struct ServiceEnvironment {
     let report: Report
     /// Without: `env_file` and `label_file` stay, for others to read.
     let readsFiles: Bool
+    let resolvesArguments: Bool
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
@@ -15,7 +16,7 @@ struct ServiceEnvironment {
         if service["environment"] != nil || !inFiles.isEmpty {
             result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
         }
-        result = withBuildArguments(result)
+        if resolvesArguments { result = withBuildArguments(result) }
         guard readsFiles else { return result }
         if let labelFiles = service["label_file"]?.items {
             result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark))
@@ -50,7 +51,7 @@ struct ServiceEnvironment {
             let earlier = values.compactMapValues(\.text)
             let read = files.load(
                 text, raw: format == "raw", required: item["required"]?.flag ?? true,
-                lookup: { environment[$0] ?? own[$0] ?? earlier[$0] }, at: path.mark)
+                lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values
