@@ -1,0 +1,44 @@
+import StackModel
+import Testing
+
+@testable import StackFile
+
+/// `config --format json` equals Docker Compose's, for the stacks of Stacks/ and for Docker Compose's own cases. What is
+/// expected was written by refresh_expected.py.
+struct StacksTests {
+    private static let shownDifferencesMax = 10
+
+    @Test(arguments: CorpusRun.stacks)
+    func equalsDockerCompose(_ run: CorpusRun) throws { try check(run) }
+
+    @Test func noStackIsMissing() {
+        #expect(CorpusRun.stacks.count >= 120)
+    }
+
+    @Test(
+        .enabled(if: CorpusRun.casesFolder != nil, "there is no folder ../shared/reference/compose-cases"),
+        arguments: CorpusRun.cases("plain"))
+    func equalsDockerComposeOnItsCases(_ run: CorpusRun) throws { try check(run) }
+
+    @Test(.enabled(if: CorpusRun.casesFolder != nil, "there is no folder ../shared/reference/compose-cases"))
+    func noCaseIsMissing() {
+        #expect(CorpusRun.cases("plain").count >= 200)
+    }
+
+    /// A difference that is written down must still be one.
+    private func check(_ run: CorpusRun) throws {
+        let known = Set(CorpusRun.knownDifferences.filter { $0.name == run.name }.map(\.path))
+        let differences: [JSONDifference]
+        do {
+            differences = try run.differences()
+        } catch let error as StackFileError {
+            Issue.record("\(run.name) is refused: \(error.diagnostics.map { "\($0)" }.prefix(3))")
+            return
+        }
+        let unknown = differences.filter { !known.contains($0.path) }
+        let lines = unknown.prefix(Self.shownDifferencesMax).map(\.description).joined(separator: "\n")
+        #expect(unknown.isEmpty, "\(run.name): \(unknown.count) differences\n\(lines)")
+        let stale = known.subtracting(differences.map(\.path)).sorted()
+        #expect(stale.isEmpty, "\(run.name): no longer different, take them off the list: \(stale)")
+    }
+}
