@@ -27,7 +27,7 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
     }
 
     func differences() throws -> [JSONDifference] {
-        let expected = expected.mapStrings { Self.replaced("@ROOT@", by: root, in: $0) }
+        let expected = expected.mapStrings { Self.placed($0, at: root) }
         return JSONDifference.all(found: try found(), expected: expected)
     }
 
@@ -55,7 +55,18 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
         return value
     }
 
-    static func replaced(_ word: String, by replacement: String, in text: String) -> String {
+    /// The text with paths for the placeholders of refresh_expected.py.
+    static func placed(_ text: String, at root: String) -> String {
+        var folders = root.split(separator: "/")
+        var text = text
+        for name in ["@ROOT@", "@PARENT@", "@GRANDPARENT@"] {
+            text = replaced(name, by: "/" + folders.joined(separator: "/"), in: text)
+            if !folders.isEmpty { folders.removeLast() }
+        }
+        return text
+    }
+
+    private static func replaced(_ word: String, by replacement: String, in text: String) -> String {
         guard text.contains(word) else { return text }
         return text.split(separator: word, omittingEmptySubsequences: false).joined(separator: replacement)
     }
@@ -102,7 +113,7 @@ extension CorpusRun {
             guard let row = document(text: String(line)), row["run"]?.text == kind,
                 let path = row["path"]?.text, let answer = row["json"]
             else { return nil }
-            let arguments = (row["args"]?.items ?? []).compactMap(\.text).map { replaced("@ROOT@", by: root, in: $0) }
+            let arguments = (row["args"]?.items ?? []).compactMap(\.text).map { placed($0, at: root) }
             let folder = arguments.firstIndex(of: "--project-directory").map { arguments[$0 + 1] } ?? root
             return CorpusRun(
                 name: path + " " + kind, root: root, workingDirectory: folder, arguments: arguments,

@@ -12,8 +12,9 @@ For each folder of Stacks/, `docker-compose ARGS config --format json` is run in
 HOME=/home/me and PATH only. A folder's `case.json` may hold
     {"files": ["a.yaml"], "args": ["--profile", "x"], "env": {"A": "1"}}
 for -f options, other global options, and more environment. The answer goes to `expected.json`, with the folder's
-absolute path replaced by @ROOT@. A stack the oracle refuses is an error of this script: negative cases are not kept
-here. Each stack is run twice, and an answer that changes between the runs is an error too.
+absolute path replaced by @ROOT@, its parent's by @PARENT@, and that one's parent's by @GRANDPARENT@. A stack the oracle
+refuses is an error of this script: negative cases are not kept here. Each stack is run twice, and an answer that
+changes between the runs is an error too.
 
 A case of the corpus is one line of Expected/compose-cases.jsonl for each run: its path, the run's kind (`plain`, or
 `flags`), the command line, the environment, and the answer. Rows that the oracle refuses are left out.
@@ -59,7 +60,10 @@ def refresh_stack(oracle, folder):
         return f"{folder.name}: refused: {answers[0][1]}"
     if answers[0] != answers[1]:
         return f"{folder.name}: two runs differ"
-    document = json.loads(answers[0][0].replace(str(folder), "@ROOT@"))
+    text = answers[0][0]
+    for name, path in (("@ROOT@", folder), ("@PARENT@", folder.parent), ("@GRANDPARENT@", folder.parent.parent)):
+        text = text.replace(str(path), name)
+    document = json.loads(text)
     text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "expected.json").write_text(text)
     return None
