@@ -21,7 +21,8 @@ TEST_LOG := $(TEST_BUILD)/test.log
 TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 
-.PHONY: help setup build debug test unit e2e host-unchanged demo demo-down demo-images bench format lint clean
+.PHONY: help setup build debug test unit e2e host-unchanged demo demo-down demo-images bench format lint schemas \
+        clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +53,11 @@ lint:  ## Check the layout of the source
 
 format:  ## Lay the source out
 	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
+
+schemas: build  ## Write the JSON Schema of stack files anew, into schemas
+	mkdir -p schemas
+	$(GANTRY_BIN) schema > schemas/stack.schema.json.new
+	mv schemas/stack.schema.json.new schemas/stack.schema.json
 
 # Tests of the kernel's side make network and mount namespaces of their own; as root they run in a private copy of the
 # host besides, so that a test that fails leaves nothing either.

@@ -123,6 +123,9 @@ struct LaunchBuilder {
                 guard let folder = volumeFolders[mount.target] else { continue }
                 mounts.append(
                     bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+            case .image, .cluster, .npipe:
+                // The stack file's loader has warned of them.
+                continue
             }
         }
         for (target, folder) in volumeFolders.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {

@@ -41,6 +41,11 @@ struct FieldRule: Sendable {
         whole("stdin_open", "stdinOpen") { $0.stdinOpen },
         whole("healthcheck", "healthcheck") { $0.healthcheck },
         entries("labels", "labels") { $0.labels },
+        whole("pre_start", "preStart") { $0.preStart },
+        whole("platform", "platform") { $0.platform },
+        whole("provider", "provider") { $0.provider },
+        whole("logging", "logging") { $0.logging },
+        entries("annotations", "annotations") { $0.annotations },
     ]
 
     private static let placement: [FieldRule] = [
@@ -54,13 +59,25 @@ struct FieldRule: Sendable {
         whole("group_add", "groupAdd") { Set($0.groupAdd) },
         whole("pid", "pidMode") { $0.pidMode },
         whole("ipc", "ipcMode") { $0.ipcMode },
+        whole("userns_mode", "usernsMode") { $0.usernsMode },
+        whole("uts", "utsMode") { $0.utsMode },
+        whole("cgroup", "cgroupMode") { $0.cgroupMode ?? "private" },
+        whole("cgroup_parent", "cgroupParent") { $0.cgroupParent },
+        whole("runtime", "runtime") { $0.runtime },
+        whole("isolation", "isolation") { $0.isolation ?? "default" },
+        whole("credential_spec", "credentialSpec") { $0.credentialSpec },
+        whole("use_api_socket", "useAPISocket") { $0.useAPISocket },
     ]
 
     private static let files: [FieldRule] = [
         entries("volumes", "mounts") { mountsByTarget($0.mounts) },
         whole("configs", "configs") { fileMounts($0.configs) },
         whole("secrets", "secrets") { fileMounts($0.secrets) },
+        whole("volumes_from", "volumesFrom") { $0.volumesFrom },
         whole("devices", "devices") { Set($0.devices) },
+        whole("device_cgroup_rules", "deviceCgroupRules") { Set($0.deviceCgroupRules) },
+        whole("gpus", "deviceRequests") { $0.deviceRequests },
+        entries("storage_opt", "storageOptions") { $0.storageOptions },
         whole("read_only", "readOnly") { $0.readOnly },
         whole("shm_size", "shmSize") { $0.shmSize },
     ]
@@ -68,7 +85,10 @@ struct FieldRule: Sendable {
     private static let network: [FieldRule] = [
         entries("networks", "networks") { $0.networks.mapValues(normalAttachment) },
         whole("network_mode", "networkMode") { $0.networkMode },
-        whole("ports", "ports") { Set($0.ports) },
+        whole("ports", "ports") { Set($0.ports.map(normalPort)) },
+        whole("links", "links") { Set($0.links) },
+        whole("external_links", "externalLinks") { Set($0.externalLinks) },
+        entries("models", "models") { $0.models },
         whole("extra_hosts", "extraHosts") { $0.extraHosts },
         whole("dns", "dns") { $0.dns },
         whole("dns_search", "dnsSearch") { $0.dnsSearch },
@@ -80,6 +100,7 @@ struct FieldRule: Sendable {
         entries("ulimits", "ulimits") { $0.ulimits },
         entries("sysctls", "sysctls") { $0.sysctls },
         whole("oom_score_adj", "oomScoreAdjust") { $0.oomScoreAdjust },
+        whole("oom_kill_disable", "oomKillDisable") { $0.oomKillDisable ?? false },
     ]
 
     /// What the engine acts on and the container never sees.
@@ -88,6 +109,16 @@ struct FieldRule: Sendable {
         whole("stop_signal", "stopSignal", .control) { signalName($0.stopSignal) },
         whole("stop_grace_period", "stopGracePeriod", .control) { $0.stopGracePeriod },
         whole("depends_on", "dependsOn", .control) { $0.dependsOn },
+        whole("post_start", "postStart", .control) { $0.postStart },
+        whole("pre_stop", "preStop", .control) { $0.preStop },
+        whole("deploy", "deploy", .control) { $0.deploy },
+        whole("deploy.resources.reservations", "reservations", .control) { $0.reservations },
+        whole("x-gantry", "gantry", .control) { $0.gantry },
+        whole("build", "build", .none) { $0.build },
+        whole("pull_policy", "pullPolicy", .none) { $0.pullPolicy },
+        whole("develop", "develop", .none) { $0.develop },
+        whole("attach", "attach", .none) { $0.attach ?? true },
+        whole("expose", "expose", .none) { Set($0.expose) },
         whole("scale", "replicas", .none) { $0.replicas },
         whole("profiles", "profiles", .none) { Set($0.profiles) },
     ]
@@ -115,6 +146,13 @@ struct FieldRule: Sendable {
 
     private static func fileMounts(_ mounts: [FileMount]) -> [String: FileMount] {
         Dictionary(mounts.map { ($0.target, $0) }) { _, later in later }
+    }
+
+    /// Names of ports are for people.
+    private static func normalPort(_ port: Port) -> Port {
+        var normal = port
+        (normal.name, normal.appProtocol) = (nil, nil)
+        return normal
     }
 
     private static func normalAttachment(_ attachment: NetworkAttachment) -> NetworkAttachment {

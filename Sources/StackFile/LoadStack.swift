@@ -3,37 +3,58 @@ import StackModel
 /// Loads a Compose stack: finds the files, substitutes variables, merges, checks, and reads the files that configs,
 /// secrets and environments name. Nothing else of the machine is looked at.
 ///
-/// The order of the steps is that of compose-go's loader, which is what users' files have been written against.
+/// The order of the steps is that of compose-go's loader, which is what users' files have been written against. Every
+/// step goes on after errors as far as it makes sense, so that all of a file's errors are told at once.
 public func loadStack(_ options: LoadOptions) throws(StackFileError) -> LoadedStack {
     try loadStack(options, files: .system)
 }
 
 func loadStack(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedStack {
-    let report = Report()
-    let loader = FileLoader(files: files, report: report, workingDirectory: options.workingDirectory)
-    let discovery = Discovery(
-        options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
-    let sources = try discovery.sources()
-    var project = Project(options: options, sources: sources, loader: loader, report: report)
-    return try project.load()
+    var project = try Project(options: options, files: files, isForUse: true)
+    let document = try project.load()
+    let stack = project.stack(of: document)
+    try project.finish()
+    return LoadedStack(stack: stack, document: project.loaded(document))
+}
+
+/// Loads the files as `config` shows them. Configs and secrets are not read, and each step can be left out.
+public func loadDocument(_ options: LoadOptions) throws(StackFileError) -> LoadedDocument {
+    try loadDocument(options, files: .system)
+}
+
+func loadDocument(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedDocument {
+    var project = try Project(options: options, files: files, isForUse: false)
+    let document = try project.load()
+    if options.interpolates, options.normalizes, options.checksConsistency { _ = project.stack(of: document) }
+    try project.finish()
+    return project.loaded(document)
 }
 
 /// The steps from files to a stack.
 private struct Project {
     let options: LoadOptions
-    var sources: Sources
     let loader: FileLoader
     let report: Report
+    var sources: Sources
+    var name = ""
+    /// What the first steps complained about; later ones leave it alone.
+    var damage = Damage()
 
-    mutating func load() throws(StackFileError) -> LoadedStack {
-        let name = try projectName()
+    init(options: LoadOptions, files: FileAccess, isForUse: Bool) throws(StackFileError) {
+        self.options = options
+        report = Report(isForUse: isForUse)
+        loader = FileLoader(files: files, report: report, options: options)
+        let discovery = Discovery(
+            options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
+        sources = try discovery.sources()
+    }
+
+    mutating func load() throws(StackFileError) -> Node {
+        name = try projectName()
         let merged = try mergedDocument()
-        let document = try normalised(merged, name: name)
-        let builder = StackBuilder(report: report, files: loader.files, environment: sources.environment)
-        let stack = builder.build(
-            document, name: name, workingDirectory: sources.projectDirectory, configFiles: sources.files)
-        try finish()
-        return LoadedStack(stack: stack, warnings: report.warnings, document: document)
+        damage = Damage(marks: report.errorMarks)
+        guard options.interpolates else { return raw(merged) }
+        return try normalised(merged)
     }
 
     /// Also makes the name known to interpolation as `COMPOSE_PROJECT_NAME`.
@@ -49,9 +70,8 @@ private struct Project {
 
     private func mergedDocument() throws(StackFileError) -> Node {
         let scope = FileScope(directory: sources.projectDirectory, environment: sources.environment)
-        let merged = loader.load(sources.files, scope: scope)
-        try report.check()
-        guard let merged else {
+        guard let merged = loader.load(sources.files, scope: scope) else {
+            try report.check()
             let shown = sources.files.map { PathText.shown($0, from: options.workingDirectory) }
             throw StackFileError(diagnostics: [
                 Diagnostic(
@@ -60,26 +80,53 @@ private struct Project {
             ])
         }
         SchemaCheck(phase: .merged, report: report).check(merged, against: Schema.file, path: "")
-        try report.check()
-        return PathResolution(directory: sources.projectDirectory, home: sources.environment["HOME"]).apply(to: merged)
+        let complete = Defaults.apply(to: merged)
+        guard options.resolvesPaths else { return complete }
+        let home = sources.environment["HOME"]
+        return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
     }
 
-    private func normalised(_ document: Node, name: String) throws(StackFileError) -> Node {
+    /// Without interpolation most values stay as they are written, and all services are shown.
+    private func raw(_ document: Node) -> Node {
+        options.normalizes ? Normalizer(projectName: name).apply(to: document) : named(document)
+    }
+
+    private func named(_ document: Node) -> Node {
+        document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
+    }
+
+    private func normalised(_ document: Node) throws(StackFileError) -> Node {
         let services = document["services"] ?? .map([:], at: document.mark)
         let profiles = Profiles(
             options: options, environment: sources.environment, services: services, report: report)
         let enabled = services.mapEntries { profiles.enables($0.value) ? $0.value : nil }
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
         let environment = ServiceEnvironment(
-            environment: sources.environment, files: loader.environmentFiles, report: report)
+            environment: sources.environment, files: loader.environmentFiles, report: report,
+            readsFiles: options.resolvesEnvironment)
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
-        let normal = Normalizer(projectName: name).apply(to: document.setting("services", to: resolved))
-        Consistency(document: normal, disabled: disabled, report: report).check()
-        try report.check()
-        return Normalizer.prune(normal)
+        let whole = document.setting("services", to: resolved)
+        let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)
+        if options.checksConsistency {
+            Consistency(document: normal, disabled: disabled, report: report, damage: damage).check()
+        }
+        return options.keepsUnused ? normal : Normalizer.prune(normal)
     }
 
-    private func finish() throws(StackFileError) {
+    func stack(of document: Node) -> Stack {
+        let builder = StackBuilder(
+            report: report, files: loader.files, environment: sources.environment, damage: damage)
+        return builder.build(
+            document, name: name, workingDirectory: sources.projectDirectory, configFiles: sources.files)
+    }
+
+    func loaded(_ document: Node) -> LoadedDocument {
+        LoadedDocument(
+            name: name, warnings: report.warnings, environment: sources.environment, document: document,
+            files: sources.files, isRaw: !options.interpolates)
+    }
+
+    func finish() throws(StackFileError) {
         try report.check()
         guard options.strict, !report.warnings.isEmpty else { return }
         throw StackFileError(

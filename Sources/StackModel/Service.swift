@@ -1,86 +1,121 @@
 /// One service of a stack. Optional means "the stack file does not say"; the image or the engine decides then.
-/// Field names follow the Compose Specification. Durations are nanoseconds, sizes bytes.
+/// Names follow the Compose Specification, chapter services. Durations are nanoseconds, sizes bytes.
 public struct Service: Codable, Equatable, Sendable {
+    /// The image's reference; `<stack>-<service>` for one that is built and not named. Empty with `provider`.
     public var image: String
+    public var build: Build?
+    public var pullPolicy: PullPolicy?
+    /// `os/arch[/variant]`.
+    public var platform: String?
+
+    // MARK: What runs
     public var command: [String]?
     public var entrypoint: [String]?
     /// `nil` value: set in the file without a value and not found in the environment, so it is unset in the container.
-    public var environment: [String: String?]
-    public var dependsOn: [String: Dependency]
-    public var ports: [Port]
-    public var mounts: [Mount]
-    /// Keyed by the stack's network key. Never empty together with `networkMode == nil`: `default` is filled in.
-    public var networks: [String: NetworkAttachment]
-    /// `none`, `host`, `service:NAME`, `container:NAME`; `nil` for attached networks.
-    public var networkMode: String?
-    public var configs: [FileMount]
-    public var secrets: [FileMount]
+    @Sparse public var environment: [String: String?] = [:]
+    public var user: String?
+    public var workingDirectory: String?
+    /// Run an init as process 1 that forwards signals and reaps.
+    public var initProcess: Bool?
+    @Switch public var tty: Bool = false
+    @Switch public var stdinOpen: Bool = false
+    /// `up` shows its output; `nil` is yes.
+    public var attach: Bool?
     public var healthcheck: Healthcheck?
+    @Sparse public var preStart: [Hook] = []
+    @Sparse public var postStart: [Hook] = []
+    @Sparse public var preStop: [Hook] = []
+    public var stopSignal: String?
+    public var stopGracePeriod: Int64?
+    /// An external program that provides the service instead of a container.
+    public var provider: Provider?
+    public var develop: Develop?
+
+    // MARK: How it is deployed
     /// `deploy.replicas`, else `scale`, else 1.
     public var replicas: Int
     public var restart: RestartPolicy
-    public var user: String?
-    public var workingDirectory: String?
+    public var deploy: Deploy?
+    @Sparse public var dependsOn: [String: Dependency] = [:]
+    @Sparse public var profiles: [String] = []
+    public var gantry: ServiceOptions?
+
+    // MARK: Identity
+    public var containerName: String?
     public var hostname: String?
     public var domainname: String?
-    public var containerName: String?
-    public var labels: [String: String]
-    /// Run an init as process 1 that forwards signals and reaps.
-    public var initProcess: Bool?
-    public var readOnly: Bool
-    public var privileged: Bool
-    public var tty: Bool
-    public var stdinOpen: Bool
-    public var capAdd: [String]
-    public var capDrop: [String]
-    public var stopSignal: String?
-    public var stopGracePeriod: Int64?
-    public var resources: Resources
-    /// Name (`nofile`) to limits; -1 is unlimited.
-    public var ulimits: [String: Ulimit]
-    public var sysctls: [String: String]
-    public var extraHosts: [ExtraHost]
-    public var dns: [String]
-    public var dnsSearch: [String]
-    public var dnsOptions: [String]
-    public var groupAdd: [String]
+    @Sparse public var labels: [String: String] = [:]
+    /// OCI annotations of the container.
+    @Sparse public var annotations: [String: String] = [:]
+    public var logging: Logging?
+
+    // MARK: What it sees
+    @Sparse public var mounts: [Mount] = []
+    /// `SERVICE[:ro|rw]` or `container:NAME[:ro|rw]`.
+    @Sparse public var volumesFrom: [String] = []
+    @Sparse public var configs: [FileMount] = []
+    @Sparse public var secrets: [FileMount] = []
+    /// `HOST:CONTAINER:PERMISSIONS`, or the name of a CDI device.
+    @Sparse public var devices: [String] = []
+    @Sparse public var deviceCgroupRules: [String] = []
+    /// Of `gpus` and of `deploy.resources.reservations.devices`.
+    @Sparse public var deviceRequests: [DeviceRequest] = []
+    @Switch public var readOnly: Bool = false
     public var shmSize: Int64?
-    public var securityOptions: [String]
-    public var devices: [String]
-    public var oomScoreAdjust: Int?
+    @Sparse public var storageOptions: [String: String] = [:]
+    /// Mounts the engine's socket and registry credentials.
+    @Switch public var useAPISocket: Bool = false
+
+    // MARK: Who sees it
+    @Sparse public var ports: [Port] = []
+    /// Ports the image is told to listen on, `PORT[-PORT][/PROTOCOL]`; nothing is opened by them.
+    @Sparse public var expose: [String] = []
+    /// Keyed by the stack's network key. Never empty together with `networkMode == nil`: `default` is filled in.
+    @Sparse public var networks: [String: NetworkAttachment] = [:]
+    /// `none`, `host`, `service:NAME`, `container:NAME`; `nil` for attached networks.
+    public var networkMode: String?
+    /// `SERVICE[:ALIAS]`.
+    @Sparse public var links: [String] = []
+    /// `CONTAINER[:ALIAS]`.
+    @Sparse public var externalLinks: [String] = []
+    @Sparse public var extraHosts: [ExtraHost] = []
+    @Sparse public var dns: [String] = []
+    @Sparse public var dnsSearch: [String] = []
+    @Sparse public var dnsOptions: [String] = []
+    /// Keyed by the stack's model key.
+    @Sparse public var models: [String: ModelBinding] = [:]
+
+    // MARK: Confinement
+    @Switch public var privileged: Bool = false
+    @Sparse public var capAdd: [String] = []
+    @Sparse public var capDrop: [String] = []
+    @Sparse public var securityOptions: [String] = []
+    @Sparse public var groupAdd: [String] = []
     public var pidMode: String?
     public var ipcMode: String?
-    public var profiles: [String]
+    public var usernsMode: String?
+    public var utsMode: String?
+    /// `host` or `private`.
+    public var cgroupMode: String?
+    public var cgroupParent: String?
+    public var runtime: String?
+    public var isolation: String?
+    public var credentialSpec: CredentialSpec?
+    @Sparse public var sysctls: [String: String] = [:]
+
+    // MARK: Limits
+    public var resources: Resources
+    public var reservations: Reservations?
+    /// Name (`nofile`) to limits; -1 is unlimited.
+    @Sparse public var ulimits: [String: Ulimit] = [:]
+    public var oomScoreAdjust: Int?
+    public var oomKillDisable: Bool?
 
     public init(image: String) {
         self.image = image
-        environment = [:]
-        dependsOn = [:]
-        ports = []
-        mounts = []
-        networks = [:]
-        configs = []
-        secrets = []
         replicas = 1
         restart = RestartPolicy(mode: .no)
-        labels = [:]
-        readOnly = false
-        privileged = false
-        tty = false
-        stdinOpen = false
-        capAdd = []
-        capDrop = []
         resources = Resources()
-        ulimits = [:]
-        sysctls = [:]
-        extraHosts = []
-        dns = []
-        dnsSearch = []
-        dnsOptions = []
-        groupAdd = []
-        securityOptions = []
-        devices = []
-        profiles = []
     }
 }
 
@@ -103,87 +138,6 @@ public struct Dependency: Codable, Equatable, Sendable {
     }
 }
 
-/// One published (or, with `published == nil`, one ephemeral) port; ranges are expanded into one `Port` each.
-public struct Port: Codable, Hashable, Sendable {
-    public enum Transport: String, Codable, Sendable, Comparable {
-        case sctp, tcp, udp
-        public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
-    }
-    public var target: UInt16
-    /// `nil`: the engine chooses a free port.
-    public var published: UInt16?
-    public var hostIP: String?
-    public var transport: Transport
-
-    public init(target: UInt16, published: UInt16? = nil, hostIP: String? = nil, transport: Transport = .tcp) {
-        self.target = target
-        self.published = published
-        self.hostIP = hostIP
-        self.transport = transport
-    }
-}
-
-public struct Mount: Codable, Equatable, Sendable {
-    public enum Kind: String, Codable, Sendable { case bind, tmpfs, volume }
-    public var kind: Kind
-    /// Bind: absolute host path. Volume: the stack's volume key, `nil` for an anonymous volume. Tmpfs: `nil`.
-    public var source: String?
-    public var target: String
-    public var readOnly: Bool
-    /// Bind: make a missing source folder (short syntax does).
-    public var createHostPath: Bool
-    /// Bind: `rprivate`, `rslave`, `rshared`, `private`, `slave`, `shared`.
-    public var propagation: String?
-    /// Volume: do not copy the image's content at `target` into a new volume.
-    public var noCopy: Bool
-    /// Tmpfs: bytes.
-    public var size: Int64?
-    /// Tmpfs: permission bits.
-    public var mode: UInt32?
-
-    public init(kind: Kind, source: String? = nil, target: String, readOnly: Bool = false) {
-        self.kind = kind
-        self.source = source
-        self.target = target
-        self.readOnly = readOnly
-        createHostPath = false
-        noCopy = false
-    }
-}
-
-public struct NetworkAttachment: Codable, Equatable, Sendable {
-    public var aliases: [String]
-    public var ipv4Address: String?
-    public var ipv6Address: String?
-    /// The network with the highest priority gives the default route.
-    public var gatewayPriority: Int
-    public var macAddress: String?
-
-    public init(aliases: [String] = []) {
-        self.aliases = aliases
-        gatewayPriority = 0
-    }
-}
-
-/// A config or secret as one service sees it.
-public struct FileMount: Codable, Equatable, Sendable {
-    /// Key in the stack's `configs` or `secrets`.
-    public var source: String
-    /// Absolute path in the container (`/NAME` for configs, `/run/secrets/NAME` for secrets by default).
-    public var target: String
-    public var uid: UInt32
-    public var gid: UInt32
-    public var mode: UInt32
-
-    public init(source: String, target: String, uid: UInt32 = 0, gid: UInt32 = 0, mode: UInt32 = 0o444) {
-        self.source = source
-        self.target = target
-        self.uid = uid
-        self.gid = gid
-        self.mode = mode
-    }
-}
-
 public struct Healthcheck: Codable, Equatable, Sendable {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", line]`; `nil` keeps the image's.
     public var test: [String]?
@@ -196,6 +150,21 @@ public struct Healthcheck: Codable, Equatable, Sendable {
     public init(test: [String]? = nil) { self.test = test }
 }
 
+/// A command run at a moment of a container's life.
+public struct Hook: Codable, Equatable, Sendable {
+    @Sparse public var command: [String] = []
+    public var user: String?
+    @Switch public var privileged: Bool = false
+    public var workingDirectory: String?
+    @Sparse public var environment: [String: String?] = [:]
+    /// `pre_start`: the image of the container it runs in; `nil` is the service's.
+    public var image: String?
+    /// `pre_start`: once for each replica instead of once for the service.
+    @Switch public var perReplica: Bool = false
+
+    public init(command: [String] = []) { self.command = command }
+}
+
 public struct RestartPolicy: Codable, Equatable, Sendable {
     public enum Mode: String, Codable, Sendable {
         case no, always
@@ -205,26 +174,15 @@ public struct RestartPolicy: Codable, Equatable, Sendable {
     public var mode: Mode
     /// For `on-failure`; `nil` is no limit.
     public var attemptsMax: Int?
+    /// Wait before a restart; `nil` leaves it to the engine's back-off.
+    public var delay: Int64?
+    /// How long a restart must hold before it counts as successful.
+    public var window: Int64?
 
     public init(mode: Mode, attemptsMax: Int? = nil) {
         self.mode = mode
         self.attemptsMax = attemptsMax
     }
-}
-
-public struct Resources: Codable, Equatable, Sendable {
-    /// Limit in bytes.
-    public var memory: Int64?
-    public var memoryReservation: Int64?
-    /// Memory plus swap, bytes; -1 is unlimited.
-    public var memorySwap: Int64?
-    /// Billionths of one CPU.
-    public var nanoCPUs: Int64?
-    public var cpuShares: Int64?
-    public var cpuset: String?
-    public var pids: Int64?
-
-    public init() {}
 }
 
 public struct Ulimit: Codable, Equatable, Sendable {
@@ -237,13 +195,36 @@ public struct Ulimit: Codable, Equatable, Sendable {
     }
 }
 
-public struct ExtraHost: Codable, Equatable, Sendable {
-    public var name: String
-    /// An address or `host-gateway`.
-    public var address: String
+public struct Logging: Codable, Equatable, Sendable {
+    public var driver: String?
+    @Sparse public var options: [String: String] = [:]
 
-    public init(name: String, address: String) {
-        self.name = name
-        self.address = address
-    }
+    public init(driver: String? = nil) { self.driver = driver }
+}
+
+/// Credentials of a Windows container; carried, never acted on.
+public struct CredentialSpec: Codable, Equatable, Sendable {
+    public var config: String?
+    public var file: String?
+    public var registry: String?
+
+    public init() {}
+}
+
+/// Compose Specification, chapter provider.
+public struct Provider: Codable, Equatable, Sendable {
+    public var type: String
+    @Sparse public var options: [String: [String]] = [:]
+
+    public init(type: String) { self.type = type }
+}
+
+/// How a service learns of a model: the names of the variables it is given.
+public struct ModelBinding: Codable, Equatable, Sendable {
+    /// `nil`: `<MODEL>_URL`.
+    public var endpointVariable: String?
+    /// `nil`: `<MODEL>_MODEL`.
+    public var modelVariable: String?
+
+    public init() {}
 }

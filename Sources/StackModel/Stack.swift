@@ -15,6 +15,9 @@ public struct Stack: Codable, Equatable, Sendable {
     public var volumes: [String: Volume]
     public var configs: [String: FileObject]
     public var secrets: [String: FileObject]
+    @Sparse public var models: [String: Model] = [:]
+    @Sparse public var jobs: [String: Job] = [:]
+    public var gantry: StackOptions?
     /// Where each value was written. The key is a path such as `services.web.image`, `services.web.ports[0]` or
     /// `networks.front`; a missing path is looked up at its nearest ancestor (`source(of:)`).
     public var sources: [String: SourceMark]

@@ -32,7 +32,7 @@ struct Gantry: ParsableCommand {
                 name: "Stack",
                 subcommands: [
                     UpCommand.self, DownCommand.self, PlanCommand.self, ReconcileCommand.self, ConfigCommand.self,
-                    ScaleCommand.self, ListCommand.self,
+                    ScaleCommand.self, ListCommand.self, SchemaCommand.self,
                 ]),
             CommandGroup(
                 name: "Containers",

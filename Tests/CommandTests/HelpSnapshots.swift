@@ -33,6 +33,7 @@ let helpSnapshots: [String: String] = [
       config, convert         Check the stack file, and show it as it is understood.
       scale                   Set the number of containers of services.
       ls                      List stacks.
+      schema                  Print the JSON Schema of stack files, for editors.
 
     CONTAINERS SUBCOMMANDS:
       ps                      List a stack's containers.
@@ -180,6 +181,14 @@ let helpSnapshots: [String: String] = [
       -q, --quiet             Only names.
       --format <format>       Form of the output. (values: table, json; default:
                               table)
+
+    """,
+    "schema": """
+    OVERVIEW: Print the JSON Schema of stack files, for editors.
+
+    USAGE: gantry schema [<global options>]
+
+    OPTIONS:
 
     """,
     "ps": """

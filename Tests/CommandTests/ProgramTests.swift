@@ -1,6 +1,7 @@
 import EngineClient
 import Glibc
 import LinuxSystem
+import StackFile
 import Testing
 
 @testable import gantry
@@ -20,6 +21,12 @@ import Testing
                         """, exitCode: 1))
         #expect(try runGantry(["exec", "-p", "shop", "web", "ls"]).exitCode == 125)
         #expect(try runGantry(["version"]).output == "gantry \(gantryVersion)\nengine not running\n")
+    }
+
+    @Test func printsTheSchemaOfStackFiles() throws {
+        let expected = ProgramResult(output: stackFileSchema(), errors: "", exitCode: 0)
+        let isPrinted = try runGantry(["schema"]) == expected
+        #expect(isPrinted)
     }
 
     @Test(arguments: [

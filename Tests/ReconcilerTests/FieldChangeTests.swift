@@ -14,6 +14,8 @@ import Testing
 
     @Test func everyPropertyOfAServiceHasItsClass() {
         let properties = Mirror(reflecting: Service(image: "")).children.compactMap(\.label)
+            // Property wrappers store `_name`.
+            .map { $0.hasPrefix("_") ? String($0.dropFirst()) : $0 }
         let known = FieldRule.all.map(\.property) + ["image"]
         #expect(Set(properties) == Set(known))
         #expect(known.count == Set(known).count)

@@ -123,7 +123,7 @@ struct FuzzTests {
             _ = try? PortSyntax.parse(text)
             // Whether it fails does not matter here, only that it does not trap.
             _ = try? MountSyntax.parse(text)
-            _ = shellWords(text)
+            _ = ShellWords(text)
             _ = parseBytes(text)
             _ = parseDuration(text)
         }

@@ -43,7 +43,7 @@ struct LoadErrorTests {
         ("depends_on: {web: {restart: true}}", "'services.web.depends_on.web' needs the key 'condition'"),
         ("depends_on: [web]", "dependency cycle: web → web"),
         ("ulimits: {NOFILE: 1}", "'NOFILE' is not a valid name in 'services.web.ulimits'"),
-        ("container_name: \"-x\"", "'-x' is not a valid container name"),
+        ("container_name: \"-x\"", "'services.web.container_name' must be a container name, found '-x'"),
         ("scale: 2\ncontainer_name: one", "service 'web' has 2 replicas but one 'container_name'"),
         ("scale: 2\ndeploy: {replicas: 3}", "'scale' and 'deploy.replicas' of service 'web' differ"),
         ("network_mode: host\nnetworks: [default]", "service 'web' has both 'network_mode' and 'networks'"),

@@ -49,13 +49,13 @@ struct MergeTests {
             volumes: ["w:/a:ro"]
             dns: [2.2.2.2, 1.1.1.1]
             cap_add: [A, B]
-            security_opt: [a]
+            security_opt: [b]
             """
         )
         #expect(service.ports.map(\.target) == [80, 81, 82])
         #expect(service.mounts.map(\.source) == ["w", "v"] && service.mounts[0].readOnly)
         #expect(service.dns == ["1.1.1.1", "2.2.2.2"] && service.capAdd == ["A", "B"])
-        #expect(service.securityOptions == ["a", "a"])
+        #expect(service.securityOptions == ["a", "b"])
     }
 
     @Test func networksMergeAcrossForms() throws {

@@ -41,12 +41,12 @@ struct QuantityTests {
             ("$HOME `x`", ["$HOME", "`x`"]),
         ] as [(String, [String])])
     func words(line: String, words: [String]) {
-        #expect(shellWords(line) == words)
+        #expect(ShellWords(line)?.words == words)
     }
 
     @Test(arguments: ["'a", "\"a", "a\\"])
     func notWords(line: String) {
-        #expect(shellWords(line) == nil)
+        #expect(ShellWords(line) == nil)
     }
 
     @Test(arguments: [

@@ -261,7 +261,7 @@ struct ServiceTests {
     @Test func hostsDevicesAndNames() throws {
         let service = try loadService(
             """
-            extra_hosts: ["a:1.2.3.4", "b=::1", "c:[::1]", "d:host-gateway", "a:1.2.3.4"]
+            extra_hosts: ["a:1.2.3.4", "b=::1", "c:[::1]", "d:host-gateway", "a=1.2.3.4"]
             dns: 1.1.1.1
             dns_search: [a.b]
             dns_opt: [ndots:2]

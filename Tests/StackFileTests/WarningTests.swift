@@ -22,9 +22,10 @@ struct WarningTests {
         ).load()
         #expect(
             loaded.warnings.map(\.message) == [
-                "'version' is obsolete and is ignored", "'services.web.build' is not supported yet and is ignored",
-                "'services.web.deploy.update_config' is not supported yet and is ignored",
-                "'services.web.develop' is not supported yet and is ignored",
+                "'version' is obsolete and is ignored",
+                "'services.web.build' is known, but this engine does not act on it",
+                "'services.web.deploy.update_config' is known, but this engine does not act on it",
+                "'services.web.develop' is known, but this engine does not act on it",
             ])
         #expect(loaded.warnings.map(\.source?.line) == [1, 5, 7, 11])
         #expect(loaded.warnings[1].code == "stack.ignored-key")

@@ -6,6 +6,8 @@ final class Report {
     static let errorsMax = 20
     static let warningsMax = 200
 
+    /// The stack is to be brought up, not only to be shown.
+    let isForUse: Bool
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     private var texts: [String: [Substring]] = [:]
@@ -13,7 +15,10 @@ final class Report {
     private var ranks: [String: Int] = [:]
     private var warnedOnce: Set<String> = []
 
+    init(isForUse: Bool = true) { self.isForUse = isForUse }
+
     var errorCount: Int { foundErrors.count }
+    var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)) }
     var errors: [Diagnostic] { sorted(foundErrors) }
     var warnings: [Diagnostic] { sorted(foundWarnings) }
 
@@ -30,6 +35,11 @@ final class Report {
 
     func warning(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
         add(Diagnostic(.warning, code: code, message, source: mark, hint: hint))
+    }
+
+    /// What Docker Compose shows and would fail with when it is brought up: an error then, a warning before.
+    func unusable(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
+        add(Diagnostic(isForUse ? .error : .warning, code: code, message, source: mark, hint: hint))
     }
 
     /// A warning that is given once for each `key`, however often the occasion arises.

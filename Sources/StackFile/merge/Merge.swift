@@ -10,6 +10,8 @@ enum MergeRule: Sendable {
     case logging
     /// Entries with the same `subnet` merge, others are appended.
     case subnets
+    /// One text or a list of them.
+    case texts
 }
 
 /// Compose Specification, chapter Merge. Short forms are gone by now, so fewer places need a rule of their own than in
@@ -21,21 +23,29 @@ let mergeTable = PathTable<MergeRule>([
     "services.*.annotations": .pairs,
     "services.*.build.additional_contexts": .pairs,
     "services.*.build.args": .pairs,
+    "services.*.build.extra_hosts": .pairs,
     "services.*.build.labels": .pairs,
     "services.*.command": .replace,
     "services.*.deploy.labels": .pairs,
+    "services.*.dns": .texts,
+    "services.*.dns_opt": .texts,
+    "services.*.dns_search": .texts,
     "services.*.entrypoint": .replace,
     "services.*.environment": .pairs,
+    "services.*.extra_hosts": .pairs,
     "services.*.healthcheck.test": .replace,
     "services.*.labels": .pairs,
     "services.*.logging": .logging,
     "services.*.sysctls": .pairs,
+    "services.*.tmpfs": .texts,
 ])
 
 /// Merges canonical trees.
 struct Merge {
     /// Keeps `!reset` and `!override` in the result, because it will be merged over more.
     let keepsTags: Bool
+    /// The trees are not in their long form.
+    let isRaw: Bool
 
     func merge(_ over: Node, over base: Node?) -> Node { merge(over, over: base, mergeTable) }
 
@@ -50,7 +60,11 @@ struct Merge {
             return keepsTags ? over : withoutTags(over)
         }
         switch (table?.rule, base.content, over.content) {
-        case (.replace, _, _): return over.isNull ? base : withoutTagsUnlessKept(over)
+        case (.replace, _, _): return withoutTagsUnlessKept(over)
+        case (.pairs, _, _) where isRaw && !over.isNull:
+            return .list(pairTexts(base) + pairTexts(over), at: base.mark)
+        case (.texts, _, _) where isRaw && !over.isNull:
+            return .list((base.items ?? [base]) + (over.items ?? [over]), at: base.mark)
         case (.pairs, .mapping(let low), .mapping(let high)):
             return Node(.mapping(pairs(high, over: low)), at: base.mark)
         case (.logging, .mapping, .mapping) where !sameDriver(base, over): return withoutTagsUnlessKept(over)
@@ -91,6 +105,16 @@ struct Merge {
             }
         }
         return result
+    }
+
+    /// `KEY=value` texts of a map, in alphabetical order, or the list as it is.
+    private func pairTexts(_ node: Node) -> [Node] {
+        if let items = node.items { return items }
+        return node.entries.sorted { $0.key < $1.key }.flatMap { entry in
+            (entry.value.items ?? [entry.value]).map { value in
+                .string(value.isNull ? entry.key : "\(entry.key)=\(value.text ?? "")", at: entry.keyMark)
+            }
+        }
     }
 
     private func sameDriver(_ base: Node, _ over: Node) -> Bool {

@@ -3,8 +3,8 @@ import StackModel
 /// What makes two items of a list the same, so that the later replaces the earlier in its place.
 enum UniqueRule: Sendable {
     case text
-    /// The text before `:`: `/run:size=1m` is `/run`.
-    case tmpfs
+    /// The text before `=`.
+    case pair
     case key(String)
     case port
     /// The target, by default the source in this folder.
@@ -13,27 +13,36 @@ enum UniqueRule: Sendable {
 
 /// compose-go's `override` package, for lists that are still lists in long form.
 let uniqueTable = PathTable<UniqueRule>([
+    "networks.*.labels": .pair,
+    "volumes.*.labels": .pair,
+    "services.*.annotations": .pair,
+    "services.*.build.args": .pair,
     "services.*.build.extra_hosts": .text,
+    "services.*.build.labels": .pair,
     "services.*.build.platforms": .text,
     "services.*.build.tags": .text,
     "services.*.cap_add": .text,
     "services.*.cap_drop": .text,
     "services.*.configs": .fileMount(folder: "/"),
+    "services.*.deploy.labels": .pair,
     "services.*.devices": .key("target"),
     "services.*.dns": .text,
     "services.*.dns_opt": .text,
     "services.*.dns_search": .text,
     "services.*.env_file": .key("path"),
+    "services.*.environment": .pair,
     "services.*.expose": .text,
     "services.*.extra_hosts": .text,
     "services.*.label_file": .text,
+    "services.*.labels": .pair,
     "services.*.links": .text,
     "services.*.networks.*.aliases": .text,
     "services.*.networks.*.link_local_ips": .text,
     "services.*.ports": .port,
     "services.*.profiles": .text,
     "services.*.secrets": .fileMount(folder: "/run/secrets/"),
-    "services.*.tmpfs": .tmpfs,
+    "services.*.sysctls": .pair,
+    "services.*.tmpfs": .pair,
     "services.*.volumes": .key("target"),
 ])
 
@@ -74,7 +83,8 @@ extension UniqueRule {
     fileprivate func key(of item: Node) -> String? {
         switch self {
         case .text: return item.text
-        case .tmpfs: return item.text?.split(separator: ":").first.map(String.init)
+        case .pair:
+            return item.text.map { String($0.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)[0]) }
         case .key(let key): return item[key]?.text
         case .port:
             guard let target = item["target"]?.text else { return nil }

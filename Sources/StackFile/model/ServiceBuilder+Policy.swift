@@ -1,12 +1,18 @@
 import StackModel
 
 extension ServiceBuilder {
-    /// `restart`, else `deploy.restart_policy`.
+    /// `deploy.restart_policy`, else `restart`.
     func restart() -> RestartPolicy {
-        if let value = node["restart"], let text = value.text, !text.isEmpty { return restart(text, value) }
-        guard let policy = node.at("deploy", "restart_policy"), policy.mapping != nil else {
-            return RestartPolicy(mode: .no)
-        }
+        var simple = RestartPolicy(mode: .no)
+        if let value = node["restart"], let text = value.text, !text.isEmpty { simple = restart(text, value) }
+        guard let policy = node.at("deploy", "restart_policy"), policy.mapping != nil else { return simple }
+        var restart = mode(of: policy)
+        restart.delay = duration(policy["delay"])
+        restart.window = duration(policy["window"])
+        return restart
+    }
+
+    private func mode(of policy: Node) -> RestartPolicy {
         let attempts = policy["max_attempts"]?.wholeNumber.map { Int(clamping: $0) }
         switch policy["condition"]?.text ?? "any" {
         case "any", "always": return RestartPolicy(mode: .always)
@@ -51,6 +57,14 @@ extension ServiceBuilder {
         resources.nanoCPUs = nanoCPUs(limits?["cpus"] ?? node["cpus"])
         resources.cpuShares = positive(node["cpu_shares"])
         resources.cpuset = text("cpuset")
+        resources.cpuQuota = positive(node["cpu_quota"])
+        resources.cpuPeriod = microseconds("cpu_period")
+        resources.cpuRealtimePeriod = microseconds("cpu_rt_period")
+        resources.cpuRealtimeRuntime = microseconds("cpu_rt_runtime")
+        resources.cpuCount = positive(node["cpu_count"])
+        resources.cpuPercent = node["cpu_percent"]?.decimalNumber
+        resources.memorySwappiness = positive(node["mem_swappiness"])
+        resources.blockIO = blockIO()
         let pids = (limits?["pids"] ?? node["pids_limit"])?.wholeNumber
         resources.pids = pids == 0 ? nil : pids
         if let swap = resources.memorySwap, swap > 0, let memory = resources.memory, swap < memory {
@@ -65,7 +79,19 @@ extension ServiceBuilder {
     /// Zero stands for "no limit" in Docker's interface.
     private func positive(_ node: Node?) -> Int64? { node?.wholeNumber.flatMap { $0 > 0 ? $0 : nil } }
 
-    private func nanoCPUs(_ node: Node?) -> Int64? {
+    /// A number of microseconds or a duration.
+    private func microseconds(_ key: String) -> Int64? {
+        guard let value = node[key], let text = value.text else { return nil }
+        if let number = value.wholeNumber { return number }
+        guard let duration = parseDuration(text) else {
+            report.error(
+                "stack.value", "'\(key)' must be microseconds or a duration, found '\(text)'", at: value.mark)
+            return nil
+        }
+        return duration / 1000
+    }
+
+    func nanoCPUs(_ node: Node?) -> Int64? {
         guard let node, let count = node.decimalNumber, count != 0 else { return nil }
         guard count > 0, let billionths = Int64(exactly: (count * 1e9).rounded()) else {
             report.error("stack.value", "'cpus' must be a positive number, found \(node.text ?? "")", at: node.mark)

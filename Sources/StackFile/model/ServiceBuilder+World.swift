@@ -10,11 +10,15 @@ extension ServiceBuilder {
             if let text = item["published"]?.text, let range = portRange(text) {
                 port.published = range.lowerBound
                 if range.count > 1 {
+                    port.publishedLast = range.upperBound
                     report.warning(
                         "stack.port-range", "of the host ports \(text) the first one is taken", at: item.mark,
                         hint: "publish one port, or leave the host port out to have a free one chosen")
                 }
             }
+            port.mode = item["mode"]?.text == "host" ? .host : nil
+            port.name = item["name"]?.text
+            port.appProtocol = item["app_protocol"]?.text
             return port
         }
     }
@@ -27,28 +31,50 @@ extension ServiceBuilder {
         guard let target = item["target"]?.text, let type = item["type"]?.text else { return nil }
         guard let kind = Mount.Kind(rawValue: type) else {
             report.error(
-                "stack.unsupported", "mounts of type '\(type)' are not supported", at: item["type"]?.mark ?? item.mark,
-                hint: "use bind, volume or tmpfs")
+                "stack.value", "unknown mount type '\(type)'", at: item["type"]?.mark ?? item.mark,
+                hint: "use bind, volume, tmpfs or image")
             return nil
         }
         var mount = Mount(
             kind: kind, source: kind == .tmpfs ? nil : item["source"]?.text, target: PathText.clean(target),
             readOnly: item["read_only"]?.flag ?? false)
+        mount.consistency = item["consistency"]?.text
         switch kind {
         case .bind:
-            if mount.source == nil {
-                report.error("stack.missing-key", "a bind mount needs the key 'source'", at: item.mark)
-            } else if mount.source?.hasPrefix("/") == false {
-                report.error("stack.unsupported", "Windows paths are not supported", at: item["source"]?.mark)
-            }
             mount.createHostPath = item.at("bind", "create_host_path")?.flag ?? true
             mount.propagation = propagation(item.at("bind", "propagation"))
-        case .volume: mount.noCopy = item.at("volume", "nocopy")?.flag ?? false
+            mount.recursion = item.at("bind", "recursive")?.text.flatMap(Mount.Recursion.init(rawValue:))
+            mount.selinux = item.at("bind", "selinux")?.text
+        case .volume:
+            mount.noCopy = item.at("volume", "nocopy")?.flag ?? false
+            mount.subpath = item.at("volume", "subpath")?.text
+            mount.volumeLabels = stringMap(item.at("volume", "labels"))
         case .tmpfs:
             mount.size = item.at("tmpfs", "size")?.wholeNumber
             mount.mode = item.at("tmpfs", "mode")?.wholeNumber.flatMap { UInt32(exactly: $0) }
+        case .image: mount.subpath = item.at("image", "subpath")?.text
+        case .cluster, .npipe: break
         }
+        warnOfUnsupported(mount, item)
         return mount
+    }
+
+    /// What is carried and not mounted: one warning each.
+    private func warnOfUnsupported(_ mount: Mount, _ item: Node) {
+        var unsupported: [(String, SourceMark?)] = []
+        if [.image, .cluster, .npipe].contains(mount.kind) {
+            unsupported.append(("mounts of type '\(mount.kind.rawValue)' are", item["type"]?.mark))
+        }
+        for path in [item["source"], item["target"]] where path?.text.map(isWindowsPath) == true {
+            unsupported.append(("Windows paths are", path?.mark))
+        }
+        if mount.subpath != nil, mount.kind == .volume {
+            unsupported.append(("a volume's 'subpath' is", item.at("volume", "subpath")?.mark))
+        }
+        for (what, mark) in unsupported {
+            report.warning(
+                "stack.ignored-key", "\(what) known, but this engine cannot mount them", at: mark ?? item.mark)
+        }
     }
 
     private func propagation(_ node: Node?) -> String? {
@@ -86,8 +112,15 @@ extension ServiceBuilder {
         return mount
     }
 
-    func fileMounts(_ key: String, folder: String) -> [FileMount] {
-        (node[key]?.items ?? []).compactMap { item in
+    func extraHosts(_ node: Node?) -> [ExtraHost] {
+        (node?.texts ?? []).compactMap { line in
+            let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
+            return parts.count == 2 ? ExtraHost(name: parts[0], address: parts[1]) : nil
+        }
+    }
+
+    func fileMounts(_ node: Node?, folder: String) -> [FileMount] {
+        (node?.items ?? []).compactMap { item in
             guard let source = item["source"]?.text else { return nil }
             let target = item["target"]?.text.flatMap { $0.isEmpty ? nil : $0 } ?? source
             return FileMount(
@@ -120,6 +153,10 @@ extension ServiceBuilder {
             checkAddress(entry.value["ipv6_address"], report)
             attachment.gatewayPriority = Int(clamping: entry.value["gw_priority"]?.wholeNumber ?? 0)
             attachment.macAddress = entry.value["mac_address"]?.text
+            attachment.linkLocalIPs = entry.value["link_local_ips"]?.texts ?? []
+            attachment.priority = entry.value["priority"]?.wholeNumber.map { Int(clamping: $0) }
+            attachment.interfaceName = entry.value["interface_name"]?.text
+            attachment.driverOptions = stringMap(entry.value["driver_opts"])
             result[entry.key] = attachment
         }
         if let address = text("mac_address"), let primary = primaryNetwork() {

@@ -12,16 +12,18 @@ struct ServiceBuilder {
         fillSwitches(&service)
         fillWorld(&service)
         fillLifecycle(&service)
+        fillImage(&service)
+        fillConfinement(&service)
         service.resources = resources()
+        service.reservations = reservations()
+        service.deviceRequests = deviceRequests()
         return service
     }
 
     private func fillProcess(_ service: inout Service) {
         service.command = node["command"]?.items == nil ? nil : node["command"]?.texts
         service.entrypoint = node["entrypoint"]?.items == nil ? nil : node["entrypoint"]?.texts
-        for entry in node["environment"]?.entries ?? [] {
-            service.environment.updateValue(entry.value.text, forKey: entry.key)
-        }
+        service.environment = optionalStrings(node["environment"])
         service.user = text("user")
         service.groupAdd = node["group_add"]?.texts ?? []
         service.workingDirectory = text("working_dir")
@@ -33,7 +35,7 @@ struct ServiceBuilder {
         service.ipcMode = text("ipc")
         service.sysctls = stringMap(node["sysctls"])
         service.oomScoreAdjust = number("oom_score_adj", in: -1000...1000).map(Int.init)
-        service.ulimits = ulimits()
+        service.ulimits = ulimits(node["ulimits"])
         service.profiles = node["profiles"]?.texts ?? []
     }
 
@@ -53,11 +55,18 @@ struct ServiceBuilder {
         service.mounts = mounts()
         service.networks = networks()
         service.networkMode = networkMode()
-        service.configs = fileMounts("configs", folder: "/")
-        service.secrets = fileMounts("secrets", folder: "/run/secrets/")
-        service.extraHosts = (node["extra_hosts"]?.texts ?? []).compactMap { line in
-            let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
-            return parts.count == 2 ? ExtraHost(name: parts[0], address: parts[1]) : nil
+        service.volumesFrom = node["volumes_from"]?.texts ?? []
+        service.configs = fileMounts(node["configs"], folder: "/")
+        service.secrets = fileMounts(node["secrets"], folder: "/run/secrets/")
+        service.extraHosts = extraHosts(node["extra_hosts"])
+        service.expose = node["expose"]?.texts ?? []
+        service.links = node["links"]?.texts ?? []
+        service.externalLinks = node["external_links"]?.texts ?? []
+        for entry in node["models"]?.entries ?? [] {
+            var binding = ModelBinding()
+            binding.endpointVariable = entry.value["endpoint_var"]?.text
+            binding.modelVariable = entry.value["model_var"]?.text
+            service.models[entry.key] = binding
         }
         for (key, path) in [("dns", \Service.dns), ("dns_search", \.dnsSearch), ("dns_opt", \.dnsOptions)] {
             service[keyPath: path] = node[key]?.texts ?? []
@@ -70,7 +79,46 @@ struct ServiceBuilder {
         }
     }
 
+    private func fillImage(_ service: inout Service) {
+        service.build = build(node["build"])
+        service.pullPolicy = pullPolicy()
+        service.platform = text("platform")
+        service.provider = provider()
+        service.develop = develop()
+        service.gantry = gantryOptions()
+        service.annotations = stringMap(node["annotations"])
+        service.attach = node["attach"]?.flag
+        if let logging = node["logging"], logging.mapping != nil {
+            service.logging = Logging(driver: logging["driver"]?.text)
+            service.logging?.options = stringMap(logging["options"])
+        }
+    }
+
+    private func fillConfinement(_ service: inout Service) {
+        service.usernsMode = text("userns_mode")
+        service.utsMode = text("uts")
+        service.cgroupMode = text("cgroup")
+        service.cgroupParent = text("cgroup_parent")
+        service.runtime = text("runtime")
+        service.isolation = text("isolation")
+        service.deviceCgroupRules = node["device_cgroup_rules"]?.texts ?? []
+        service.storageOptions = stringMap(node["storage_opt"])
+        service.useAPISocket = node["use_api_socket"]?.flag ?? false
+        service.oomKillDisable = node["oom_kill_disable"]?.flag
+        if let spec = node["credential_spec"], spec.mapping != nil {
+            var credentials = CredentialSpec()
+            credentials.config = spec["config"]?.text
+            credentials.file = spec["file"]?.text
+            credentials.registry = spec["registry"]?.text
+            service.credentialSpec = credentials
+        }
+    }
+
     private func fillLifecycle(_ service: inout Service) {
+        service.deploy = deploy()
+        service.preStart = hooks("pre_start")
+        service.postStart = hooks("post_start")
+        service.preStop = hooks("pre_stop")
         for entry in node["depends_on"]?.entries ?? [] {
             service.dependsOn[entry.key] = dependency(entry.value)
         }
@@ -97,9 +145,9 @@ struct ServiceBuilder {
         return number
     }
 
-    private func ulimits() -> [String: Ulimit] {
+    func ulimits(_ node: Node?) -> [String: Ulimit] {
         var result: [String: Ulimit] = [:]
-        for entry in node["ulimits"]?.entries ?? [] {
+        for entry in node?.entries ?? [] {
             if let both = entry.value.wholeNumber {
                 result[entry.key] = Ulimit(soft: both, hard: both)
             } else if let soft = entry.value["soft"]?.wholeNumber, let hard = entry.value["hard"]?.wholeNumber {

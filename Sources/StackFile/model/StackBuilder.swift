@@ -5,15 +5,18 @@ struct StackBuilder {
     let report: Report
     let files: FileAccess
     let environment: [String: String]
+    let damage: Damage
 
     /// Bytes of one config or secret.
     static let contentBytesMax = 1024 * 1024
 
     func build(_ document: Node, name: String, workingDirectory: String, configFiles: [String]) -> Stack {
         var stack = Stack(name: name, workingDirectory: workingDirectory, configFiles: configFiles)
-        for entry in document["services"]?.entries ?? [] {
+        for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
             stack.services[entry.key] = ServiceBuilder(name: entry.key, node: entry.value, report: report).build()
         }
+        attachDefaultNetwork(&stack)
+        dropMissingDependencies(&stack)
         for entry in document["networks"]?.entries ?? [] {
             stack.networks[entry.key] = network(entry.value, derivedName: "\(name)_\(entry.key)")
         }
@@ -26,8 +29,27 @@ struct StackBuilder {
         for entry in document["secrets"]?.entries ?? [] {
             stack.secrets[entry.key] = fileObject(entry, kind: "secrets", derivedName: "\(name)_\(entry.key)")
         }
+        for entry in document["models"]?.entries ?? [] { stack.models[entry.key] = model(entry) }
+        for entry in document["jobs"]?.entries ?? [] { stack.jobs[entry.key] = job(entry) }
+        stack.gantry = gantryOptions(document["x-gantry"])
         stack.sources = sourceMarks(of: document)
         return stack
+    }
+
+    /// Docker's `bridge` network stands in no file: those who ask for it share the stack's own.
+    private func attachDefaultNetwork(_ stack: inout Stack) {
+        for (name, service) in stack.services where service.networkMode == nil && service.networks.isEmpty {
+            stack.services[name]?.networks = ["default": NetworkAttachment()]
+            stack.networks["default"] = stack.networks["default"] ?? Network()
+        }
+    }
+
+    /// Optional dependencies that no profile enables are not there to be waited for.
+    private func dropMissingDependencies(_ stack: inout Stack) {
+        let names = Set(stack.services.keys)
+        for (name, service) in stack.services {
+            stack.services[name]?.dependsOn = service.dependsOn.filter { names.contains($0.key) || $0.value.required }
+        }
     }
 
     private func engineName(_ node: Node, derivedName: String) -> String? {
@@ -42,7 +64,11 @@ struct StackBuilder {
         network.driverOptions = stringMap(node["driver_opts"])
         network.external = node["external"]?.flag ?? false
         network.isInternal = node["internal"]?.flag ?? false
+        network.attachable = node["attachable"]?.flag ?? false
+        network.enableIPv4 = node["enable_ipv4"]?.flag
         network.enableIPv6 = node["enable_ipv6"]?.flag ?? false
+        network.ipamDriver = node.at("ipam", "driver")?.text
+        network.ipamOptions = stringMap(node.at("ipam", "options"))
         network.labels = stringMap(node["labels"])
         network.subnets = (node.at("ipam", "config")?.items ?? []).map { item in
             var subnet = Subnet(subnet: item["subnet"]?.text, gateway: item["gateway"]?.text)
@@ -85,7 +111,13 @@ struct StackBuilder {
         var object = FileObject()
         object.name = engineName(node, derivedName: derivedName)
         object.external = node["external"]?.flag ?? false
-        if object.external { return object }
+        object.driver = node["driver"]?.text
+        object.driverOptions = stringMap(node["driver_opts"])
+        object.templateDriver = node["template_driver"]?.text
+        object.labels = stringMap(node["labels"])
+        object.file = node["file"]?.text
+        object.variable = node["environment"]?.text
+        if object.external || object.driver != nil || !report.isForUse { return object }
         if let content = node["content"]?.text {
             object.content = Array(content.utf8)
         } else if let variable = node["environment"], let name = variable.text {
@@ -97,7 +129,6 @@ struct StackBuilder {
             }
             object.content = environment[name].map { Array($0.utf8) }
         } else if let file = node["file"], let path = file.text {
-            object.file = path
             object.content = read(path, "\(kind).\(entry.key)", at: file.mark)
         }
         checkSize(object.content, "\(kind).\(entry.key)", at: node["content"]?.mark ?? entry.keyMark)

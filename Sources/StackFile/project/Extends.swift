@@ -41,7 +41,7 @@ struct Extends {
         }
         let mark = extends["service"]?.mark ?? extends.mark
         guard let base = base(name, extends: extends, place, in: services, chain: chain, at: mark) else { return nil }
-        return Merge(keepsTags: true).mergeService(stripped, over: base)
+        return Merge(keepsTags: true, isRaw: !loader.interpolates).mergeService(stripped, over: base)
     }
 
     private func base(
@@ -81,17 +81,17 @@ struct Extends {
                 needed.contains(entry.key) ? prepare(entry.value, name: entry.key) : entry.value
             }
             let tree = Node.map(["services": Node(.mapping(prepared), at: document.mark)], at: document.mark)
-            result = unique(Merge(keepsTags: true).merge(tree, over: result), uniqueTable)
+            result = unique(Merge(keepsTags: true, isRaw: !loader.interpolates).merge(tree, over: result), uniqueTable)
         }
         return result?["services"]?.mapping ?? Mapping()
     }
 
     private func prepare(_ service: Node, name: String) -> Node {
         let report = loader.report
-        let interpolated = Interpolation(environment: scope.environment, report: report).apply(to: service)
+        let interpolated = loader.interpolated(service, scope)
         SchemaCheck(phase: .document, report: report)
             .check(interpolated, against: Schema.service, path: "services.\(name)")
-        return Canonicalizer(report: report).applyService(interpolated, name: name)
+        return Canonicalizer(report: report, isRaw: !loader.interpolates).applyService(interpolated, name: name)
     }
 
     private func closure(of name: String, in services: Mapping) -> Set<String> {

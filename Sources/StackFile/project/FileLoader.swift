@@ -23,10 +23,14 @@ final class FileLoader {
     /// Cycles of `extends` that have been reported.
     var reportedCycles: Set<String> = []
 
-    init(files: FileAccess, report: Report, workingDirectory: String) {
+    /// Substitutes variables and brings values into their long form.
+    let interpolates: Bool
+
+    init(files: FileAccess, report: Report, options: LoadOptions) {
         self.files = files
         self.report = report
-        self.workingDirectory = workingDirectory
+        workingDirectory = options.workingDirectory
+        interpolates = options.interpolates
         environmentFiles = EnvironmentFiles(files: files, report: report, workingDirectory: workingDirectory)
     }
 
@@ -80,7 +84,7 @@ final class FileLoader {
                 let prepared = prepare(document, scope: scope)
                 let included = applyIncludes(prepared, scope: scope)
                 let extended = Extends(loader: self, scope: scope).apply(to: included, path: path)
-                let merged = Merge(keepsTags: false).merge(extended, over: model)
+                let merged = Merge(keepsTags: false, isRaw: !interpolates).merge(extended, over: model)
                 model = unique(merged, uniqueTable)
             }
         }
@@ -90,11 +94,17 @@ final class FileLoader {
     /// One document interpolated, checked and in long form.
     private func prepare(_ document: Node, scope: FileScope) -> Node {
         warnOfVersion(document)
-        let interpolated = Interpolation(environment: scope.environment, report: report).apply(to: document)
+        let interpolated = interpolated(document, scope)
         SchemaCheck(phase: .document, report: report).check(interpolated, against: Schema.file, path: "")
         guard var mapping = interpolated.mapping else { return interpolated }
         mapping.remove("version")
-        return Canonicalizer(report: report).apply(to: Node(.mapping(mapping), at: interpolated.mark))
+        return Canonicalizer(report: report, isRaw: !interpolates)
+            .apply(to: Node(.mapping(mapping), at: interpolated.mark))
+    }
+
+    func interpolated(_ node: Node, _ scope: FileScope) -> Node {
+        guard interpolates else { return node }
+        return Interpolation(environment: scope.environment, report: report).apply(to: node)
     }
 
     private func warnOfVersion(_ document: Node) {

@@ -11,7 +11,7 @@ extension FileLoader {
         var result = Node(.mapping(mapping), at: document.mark)
         for entry in include.items ?? [] {
             guard let included = load(entry, scope: scope) else { continue }
-            result = unique(Merge(keepsTags: true).merge(result, over: included), uniqueTable)
+            result = unique(Merge(keepsTags: true, isRaw: !interpolates).merge(result, over: included), uniqueTable)
         }
         return result
     }

@@ -16,7 +16,7 @@ let pathTable = PathTable<PathRule>([
     "secrets.*.file": .path,
     "services.*.build.additional_contexts.*": .pathOrURL,
     "services.*.build.context": .pathOrURL,
-    "services.*.credential_spec.file": .path,
+    "services.*.build.ssh.*": .path,
     "services.*.develop.watch.*.path": .path,
     "services.*.env_file.*.path": .path,
     "services.*.label_file.*": .path,
@@ -73,8 +73,8 @@ struct PathResolution {
 
     private func absolute(_ node: Node) -> Node {
         guard node.scalar?.value == .string, let text = node.text, !text.isEmpty else { return node }
-        // A Windows path stays as it is and is refused where it is used.
-        if text.dropFirst().hasPrefix(":\\") { return node }
+        // Absolute paths stay as they are written, Windows' too.
+        if text.hasPrefix("/") || isWindowsPath(text) { return node }
         let path = PathText.absolute(text, in: directory, home: home)
         return with(node, .scalar(Scalar(string: path)))
     }

@@ -1,6 +1,6 @@
 import StackModel
 
-/// Writes trees as JSON (RFC 8259) indented by two blanks. `$` is written as `$$`.
+/// Writes trees as JSON (RFC 8259) indented by two blanks.
 struct JSONWriter {
     private var output = ""
 
@@ -43,7 +43,7 @@ struct JSONWriter {
         case .null: "null"
         case .boolean, .integer: scalar.canonicalText
         case .float(let number): number.isFinite ? scalar.canonicalText : "null"
-        case .string: "\"" + escaped(escapeDollars(scalar.text)) + "\""
+        case .string: "\"" + escaped(scalar.text) + "\""
         }
     }
 }

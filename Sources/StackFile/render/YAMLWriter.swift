@@ -5,7 +5,6 @@ import StackModel
 struct YAMLWriter {
     private var output = ""
 
-    /// `$` is written as `$$`, so that the document can be loaded again.
     static func write(_ node: Node) -> String {
         var writer = YAMLWriter()
         switch node.content {
@@ -63,7 +62,7 @@ struct YAMLWriter {
     private static func text(of scalar: Scalar, indent: Int) -> String {
         switch scalar.value {
         case .null: "null"
-        case .string: scalarText(escapeDollars(scalar.text), indent: indent)
+        case .string: scalarText(scalar.text, indent: indent)
         case .boolean, .integer: scalar.canonicalText
         case .float(let number) where number.isNaN: ".nan"
         case .float(let number) where number.isInfinite: number < 0 ? "-.inf" : ".inf"
@@ -142,9 +141,31 @@ extension String {
     fileprivate var capitalized: String { prefix(1).uppercased() + dropFirst().lowercased() }
 }
 
-/// `$` doubled, so that loading the document again gives the same text.
-func escapeDollars(_ text: String) -> String {
-    text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
+extension Node {
+    /// `$` doubled in keys and values, so that loading the document again gives the same text.
+    var escapingDollars: Node {
+        var result = self
+        switch content {
+        case .scalar(var scalar):
+            guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return self }
+            scalar.text = Self.doublingDollars(scalar.text)
+            result.content = .scalar(scalar)
+        case .sequence(let items): result.content = .sequence(items.map(\.escapingDollars))
+        case .mapping(let mapping):
+            var escaped = Mapping()
+            for entry in mapping.entries {
+                let hasDollar = entry.key.utf8.contains(UInt8(ascii: "$"))
+                let key = hasDollar ? Self.doublingDollars(entry.key) : entry.key
+                escaped.set(key, at: entry.keyMark, to: entry.value.escapingDollars)
+            }
+            result.content = .mapping(escaped)
+        }
+        return result
+    }
+
+    private static func doublingDollars(_ text: String) -> String {
+        text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
+    }
 }
 
 /// The inside of a double-quoted scalar (YAML 1.2, section 5.7; RFC 8259, section 7).

@@ -5,6 +5,10 @@ enum CanonicalRule: Sendable {
     case textItems
     /// A string or a list becomes a list of strings.
     case stringList
+    /// As `stringList`, also before variables are substituted.
+    case strings
+    /// As `pairs`, also before variables are substituted.
+    case contexts
     /// A map or a `KEY=value` list becomes a map; a missing value is empty.
     case pairs
     /// As `pairs`, but a missing value stays null: it is taken from the environment.
@@ -13,7 +17,17 @@ enum CanonicalRule: Sendable {
     case textMap
     case command, healthTest
     case ports, mounts, fileMounts, dependencies, attachments, devices, extraHosts, envFiles
-    case build, external, gpus, deviceCount, pullPolicy
+    case build, external, gpus, deviceCount, pullPolicy, ssh
+
+    /// Changes the structure and not the values, so that it applies before variables are substituted.
+    var isStructural: Bool {
+        switch self {
+        case .strings, .contexts, .ports, .mounts, .fileMounts, .dependencies, .attachments, .devices, .envFiles,
+            .build, .external, .gpus, .pullPolicy, .ssh:
+            true
+        default: false
+        }
+    }
 }
 
 /// The canonical form of the Compose Specification as compose-go's `transform` package has it.
@@ -41,7 +55,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.build": .build,
     "services.*.build.args": .environment,
     "services.*.build.labels": .pairs,
-    "services.*.build.additional_contexts": .pairs,
+    "services.*.build.additional_contexts": .contexts,
     "services.*.build.extra_hosts": .extraHosts,
     "services.*.build.no_cache": .boolean,
     "services.*.build.no_cache_filter": .stringList,
@@ -49,6 +63,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.build.privileged": .boolean,
     "services.*.build.secrets": .fileMounts,
     "services.*.build.shm_size": .bytes,
+    "services.*.build.ssh": .ssh,
     "services.*.build.ulimits.*.soft": .integer,
     "services.*.build.ulimits.*.hard": .integer,
     "services.*.blkio_config.device_read_bps.*.rate": .bytes,
@@ -58,6 +73,10 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.command": .command,
     "services.*.configs": .fileMounts,
     "services.*.cpu_count": .integer,
+    "services.*.cpu_period": .integer,
+    "services.*.cpu_quota": .integer,
+    "services.*.cpu_rt_period": .integer,
+    "services.*.cpu_rt_runtime": .integer,
     "services.*.cpu_percent": .number,
     "services.*.cpu_shares": .integer,
     "services.*.cpus": .number,
@@ -84,8 +103,14 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.deploy.update_config.max_failure_ratio": .number,
     "services.*.deploy.update_config.monitor": .duration,
     "services.*.deploy.update_config.parallelism": .integer,
+    "services.*.develop.watch.*.exec.command": .command,
+    "services.*.develop.watch.*.exec.environment": .environment,
+    "services.*.develop.watch.*.exec.privileged": .boolean,
+    "services.*.develop.watch.*.ignore": .stringList,
+    "services.*.develop.watch.*.include": .stringList,
+    "services.*.develop.watch.*.initial_sync": .boolean,
     "services.*.devices": .devices,
-    "services.*.dns": .stringList,
+    "services.*.dns": .strings,
     "services.*.dns_opt": .stringList,
     "services.*.dns_search": .stringList,
     "services.*.entrypoint": .command,
@@ -105,7 +130,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.healthcheck.test": .healthTest,
     "services.*.healthcheck.timeout": .duration,
     "services.*.init": .boolean,
-    "services.*.label_file": .stringList,
+    "services.*.label_file": .strings,
     "services.*.labels": .pairs,
     "services.*.logging.options": .textMap,
     "services.*.mem_limit": .bytes,
@@ -132,6 +157,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.pre_stop.*.environment": .environment,
     "services.*.pre_stop.*.privileged": .boolean,
     "services.*.privileged": .boolean,
+    "services.*.provider.options.*": .stringList,
     "services.*.pull_policy": .pullPolicy,
     "services.*.read_only": .boolean,
     "services.*.scale": .integer,
@@ -154,4 +180,13 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.volumes.*.tmpfs.size": .bytes,
     "services.*.volumes.*.volume.labels": .pairs,
     "services.*.volumes.*.volume.nocopy": .boolean,
+    "services.*.x-gantry.reload.command": .command,
+    "services.*.x-gantry.rollout.auto_promote": .boolean,
+    "services.*.x-gantry.rollout.auto_rollback": .boolean,
+    "services.*.x-gantry.rollout.canary": .integer,
+    "services.*.x-gantry.rollout.drain": .duration,
+    "services.*.x-gantry.rollout.healthy_deadline": .duration,
+    "services.*.x-gantry.rollout.min_healthy_time": .duration,
+    "services.*.x-gantry.rollout.progress_deadline": .duration,
+    "x-gantry.revisions": .integer,
 ])

@@ -4,6 +4,7 @@ extension Canonicalizer {
     /// Short ports become long ones; ranges become several.
     func ports(_ node: Node, _ path: String) -> Node {
         guard let items = node.items else { return node }
+        if isRaw, items.contains(where: { $0.text?.contains("$") == true }) { return node }
         let ports = items.enumerated().flatMap { index, item in
             item.mapping == nil ? shortPort(item) : [longPort(item, "\(path)[\(index)]")]
         }
@@ -76,29 +77,32 @@ extension Canonicalizer {
             report.error("stack.value", error.message, at: node.mark, hint: error.hint)
             return nil
         }
-        var options = MountOptions(syntax.options)
+        let options = MountOptions(syntax.options)
         for option in options.unknown {
             report.warning(
                 "stack.ignored-key", "volume option '\(option)' is not known and is ignored", at: node.mark)
         }
-        if !syntax.sourceIsPath { options.propagation = nil }
-        func string(_ text: String?) -> Node? { text.map { .string($0, at: node.mark) } }
+        return mount(syntax, options, at: node.mark)
+    }
+
+    private func mount(_ syntax: MountSyntax, _ options: MountOptions, at mark: SourceMark) -> Node {
+        func string(_ text: String?) -> Node? { text.map { .string($0, at: mark) } }
+        let isBind = syntax.sourceIsPath
+        let bind = Node.map(
+            [
+                "propagation": string(options.propagation), "selinux": string(options.selinux),
+                "create_host_path": isBind ? .boolean(true, at: mark) : nil,
+            ], at: mark)
+        let volume = Node.map(["nocopy": options.noCopy ? .boolean(true, at: mark) : nil], at: mark)
         return .map(
             [
-                "type": string(syntax.sourceIsPath ? "bind" : "volume"),
+                "type": string(isBind ? "bind" : "volume"),
                 "source": string(syntax.source),
                 "target": string(syntax.target),
-                "read_only": options.readOnly ? .boolean(true, at: node.mark) : nil,
-                "consistency": string(options.consistency),
-                "bind": syntax.sourceIsPath
-                    ? .map(
-                        [
-                            "propagation": string(options.propagation), "selinux": string(options.selinux),
-                            "create_host_path": .boolean(true, at: node.mark),
-                        ], at: node.mark) : nil,
-                "volume": syntax.sourceIsPath
-                    ? nil : .map(["nocopy": options.noCopy ? .boolean(true, at: node.mark) : nil], at: node.mark),
-            ], at: node.mark)
+                "read_only": options.readOnly ? .boolean(true, at: mark) : nil,
+                "bind": bind.entries.isEmpty ? nil : bind,
+                "volume": (isBind || syntax.isBare) && volume.entries.isEmpty ? nil : volume,
+            ], at: mark)
     }
 
     /// Names become `{source}`.
@@ -106,7 +110,7 @@ extension Canonicalizer {
         guard let items = node.items else { return node }
         let mounts = items.enumerated().map { index, item -> Node in
             guard var mapping = item.mapping else { return .map(["source": item], at: item.mark) }
-            if let mode = mapping["mode"], !mode.isNull {
+            if !isRaw, let mode = mapping["mode"], !mode.isNull {
                 mapping.set("mode", to: octalMode(mode, "\(path)[\(index)].mode"))
             }
             return Node(.mapping(mapping), at: item.mark)
@@ -144,11 +148,24 @@ extension Canonicalizer {
             guard var mapping = item.mapping else {
                 return .map(["path": asText(item), "required": .boolean(true, at: item.mark)], at: item.mark)
             }
-            let required = mapping["required"].map { boolean($0, "env_file.required") }
+            let required = mapping["required"].map { isRaw ? $0 : boolean($0, "env_file.required") }
             mapping.set("required", to: required ?? .boolean(true, at: item.mark))
             return Node(.mapping(mapping), at: item.mark)
         }
         return .list(files, at: node.mark)
+    }
+
+    /// `ID[=PATH]`, one or several, or a map.
+    func ssh(_ node: Node) -> Node {
+        if node.mapping != nil { return node }
+        var result = Mapping()
+        for item in node.items ?? [node] {
+            guard let text = item.text else { continue }
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard let id = parts.first else { continue }
+            result.set(id, at: item.mark, to: parts.count > 1 ? .string(parts[1], at: item.mark) : .null(at: item.mark))
+        }
+        return Node(.mapping(result), at: node.mark)
     }
 
     /// `SOURCE[:TARGET[:PERMISSIONS]]`
@@ -172,7 +189,7 @@ extension Canonicalizer {
             parts.removeLast()
         }
         let source = parts.first ?? ""
-        guard !source.isEmpty, parts.count <= 2, isPermissions(permissions) else {
+        guard !source.isEmpty, parts.count <= 2 else {
             invalid(path, "SOURCE[:TARGET[:rwm]]", node)
             return node
         }
@@ -191,7 +208,7 @@ extension Canonicalizer {
             return .string("\(host)=\(isBracketed ? String(address.dropFirst().dropLast()) : address)", at: mark)
         }
         var lines: [Node] = []
-        for entry in node.mapping?.entries ?? [] {
+        for entry in (node.mapping?.entries ?? []).sorted(by: { $0.key < $1.key }) {
             for address in entry.value.items ?? [entry.value] {
                 lines.append(line(entry.key, address.text ?? "", address.mark))
             }
@@ -218,7 +235,6 @@ private struct MountOptions {
     var noCopy = false
     var propagation: String?
     var selinux: String?
-    var consistency: String?
     var unknown: [String] = []
 
     init(_ options: [String]) {
@@ -228,7 +244,8 @@ private struct MountOptions {
             case "rw": readOnly = false
             case "nocopy": noCopy = true
             case "z", "Z": selinux = option
-            case "cached", "delegated", "consistent": consistency = option
+            // These speed up Docker Desktop's shares and mean nothing on Linux.
+            case "cached", "delegated", "consistent": break
             case "private", "rprivate", "shared", "rshared", "slave", "rslave": propagation = option
             default: unknown.append(option)
             }

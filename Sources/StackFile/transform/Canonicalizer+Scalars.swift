@@ -79,8 +79,7 @@ extension Canonicalizer {
             invalid(path, "a file mode", node, hint: "write octal digits, for example \"0440\"")
             return node
         }
-        let digits = String(mode, radix: 8)
-        return .string(String(repeating: "0", count: max(0, 4 - digits.count)) + digits, at: node.mark)
+        return .string("0" + String(mode, radix: 8), at: node.mark)
     }
 
     func asText(_ node: Node) -> Node {
@@ -130,11 +129,18 @@ extension Canonicalizer {
 
     func command(_ node: Node, _ path: String) -> Node {
         guard node.scalar != nil, let text = node.text else { return textItems(node) }
-        guard let words = shellWords(text) else {
-            invalid(path, "a command line with closed quotes", node)
+        guard let line = ShellWords(text) else {
+            invalid(
+                path, "a command line with closed quotes and parentheses", node,
+                hint: "no shell reads it; for one write [\"sh\", \"-c\", …]")
             return node
         }
-        return .list(words.map { .string($0, at: node.mark) }, at: node.mark)
+        if let cut = line.cut {
+            report.warning(
+                "stack.shell", "'\(path)' ends at '\(cut)': no shell reads it", at: node.mark,
+                hint: "write [\"sh\", \"-c\", …], or quote the character")
+        }
+        return .list(line.words.map { .string($0, at: node.mark) }, at: node.mark)
     }
 
     func healthTest(_ node: Node, _ path: String) -> Node {

@@ -4,6 +4,8 @@ import StackModel
 /// they are; values of the right kind that mean nothing (`10y`, `99999:80`) are reported here.
 struct Canonicalizer {
     let report: Report
+    /// Variables have not been substituted, so only the structure is brought into long form; values stay as written.
+    let isRaw: Bool
 
     func apply(to document: Node) -> Node { apply(to: document, canonicalTable, path: "") }
 
@@ -16,7 +18,7 @@ struct Canonicalizer {
     private func apply(to node: Node, _ table: PathTable<CanonicalRule>, path: String) -> Node {
         if node.mergeTag == .reset { return node }
         var result = node
-        if let rule = table.rule, !node.isNull { result = apply(rule, to: node, path) }
+        if let rule = table.rule, !node.isNull, !isRaw || rule.isStructural { result = apply(rule, to: node, path) }
         result.mergeTag = node.mergeTag
         switch result.content {
         case .scalar: break
@@ -44,8 +46,8 @@ struct Canonicalizer {
         case .bytesOrUnlimited: bytes(node, path, unlimited: true)
         case .duration: duration(node, path)
         case .textItems: textItems(node)
-        case .stringList: stringList(node)
-        case .pairs: pairs(node, missing: { .string("", at: $0) })
+        case .stringList, .strings: stringList(node)
+        case .pairs, .contexts: pairs(node, missing: { .string("", at: $0) })
         case .environment: pairs(node, missing: { .null(at: $0) })
         case .textMap: textMap(node)
         case .command: command(node, path)
@@ -59,6 +61,7 @@ struct Canonicalizer {
         case .extraHosts: extraHosts(node, path)
         case .envFiles: envFiles(node)
         case .build: build(node)
+        case .ssh: ssh(node)
         case .external: external(node, path)
         case .gpus: gpus(node)
         case .deviceCount: node.text == "all" ? .integer(-1, at: node.mark) : integer(node, path)
@@ -80,7 +83,8 @@ struct Canonicalizer {
 
     private func gpus(_ node: Node) -> Node {
         guard node.text == "all" else { return node }
-        return .list([.map(["count": .integer(-1, at: node.mark)], at: node.mark)], at: node.mark)
+        let count = isRaw ? Node.string("all", at: node.mark) : .integer(-1, at: node.mark)
+        return .list([.map(["count": count], at: node.mark)], at: node.mark)
     }
 
     /// `external: {name: x}` of old files is `external: true` with a `name`.
@@ -103,7 +107,7 @@ struct Canonicalizer {
             }
             mapping.set("external", to: .boolean(true, at: external.mark))
         } else {
-            mapping.set("external", to: boolean(external, path + ".external"))
+            mapping.set("external", to: isRaw ? external : boolean(external, path + ".external"))
         }
         result.content = .mapping(mapping)
         return result

@@ -3,12 +3,15 @@ struct MountSyntax: Equatable {
     var source: String?
     var target: String
     var options: [String] = []
+    /// Too short for more than a target; Docker Compose prints no `volume` with it.
+    var isBare = false
 
     static let hint = "write [SOURCE:]TARGET[:OPTIONS], for example \"./data:/data:ro\""
 
     static func parse(_ text: String) throws(SyntaxError) -> MountSyntax {
         guard !text.isEmpty else { throw SyntaxError(message: "a volume must not be empty", hint: hint) }
-        if text.count <= 2, !text.contains("/") || text == "/" { return MountSyntax(target: text) }
+        if text.utf8.count <= 2 { return MountSyntax(target: text, isBare: true) }
+        // As in compose-go one letter before a colon is a drive.
         let sections = split(text)
         guard !sections.contains(where: \.isEmpty) else {
             throw SyntaxError(message: "empty section between colons in volume '\(text)'", hint: hint)
@@ -27,11 +30,8 @@ struct MountSyntax: Equatable {
     private static func split(_ text: String) -> [String] {
         var sections: [String] = []
         var section = ""
-        let characters = Array(text)
-        for (index, character) in characters.enumerated() {
-            let isDrive =
-                character == ":" && section.count == 1 && section.first?.isLetter == true
-                && index + 1 < characters.count && characters[index + 1] == "\\"
+        for character in text {
+            let isDrive = character == ":" && section.count == 1 && section.first?.isLetter == true
             if character == ":", !isDrive {
                 sections.append(section)
                 section = ""
@@ -45,6 +45,14 @@ struct MountSyntax: Equatable {
     /// A path on the host, not a volume's name.
     var sourceIsPath: Bool {
         guard let first = source?.first else { return false }
-        return first == "." || first == "/" || first == "~" || source?.contains("\\") == true
+        let isWindows = source.map { isWindowsPath($0) || $0.dropFirst().first == ":" } ?? false
+        return first == "." || first == "/" || first == "~" || isWindows
     }
+}
+
+/// `C:\data`, `c:/data` or `\\server\share`.
+func isWindowsPath(_ text: String) -> Bool {
+    if text.hasPrefix("\\\\") { return true }
+    let head = Array(text.unicodeScalars.prefix(3))
+    return head.count == 3 && head[0].properties.isAlphabetic && head[1] == ":" && (head[2] == "\\" || head[2] == "/")
 }

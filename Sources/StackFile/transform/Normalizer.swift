@@ -24,7 +24,7 @@ struct Normalizer {
     private func service(_ node: Node, enabled: Set<String>) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"
-        if ["", "bridge", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
+        if ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
             let none = Node.map(["default": .null(at: node.mark)], at: node.mark)
             service = service.setting("networks", to: none)
         } else if service["networks"]?.entries.isEmpty == true {
@@ -35,12 +35,12 @@ struct Normalizer {
 
     private func withDefaults(_ node: Node) -> Node {
         var service = node
-        if let secrets = service["secrets"], let items = secrets.items {
-            let complete = items.map { item -> Node in
-                guard item["target"] == nil, let source = item["source"]?.text else { return item }
-                return item.setting("target", to: .string("/run/secrets/\(source)", at: item.mark))
+        if let volumes = service["volumes"], let items = volumes.items {
+            let cleaned = items.map { item -> Node in
+                guard let target = item["target"], let text = target.text else { return item }
+                return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
             }
-            service = service.setting("secrets", to: .list(complete, at: secrets.mark))
+            service = service.setting("volumes", to: .list(cleaned, at: volumes.mark))
         }
         if var build = service["build"], build.mapping != nil {
             if build["dockerfile"] == nil, build["dockerfile_inline"] == nil {
@@ -56,7 +56,6 @@ struct Normalizer {
         var result = Mapping()
         for entry in service["depends_on"]?.entries ?? [] {
             let isRequired = entry.value["required"]?.flag ?? true
-            if !isRequired, !enabled.contains(entry.key) { continue }
             let value = entry.value.setting("required", to: .boolean(isRequired, at: entry.value.mark))
             result.set(entry.key, at: entry.keyMark, to: value)
         }

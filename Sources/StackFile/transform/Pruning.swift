@@ -9,6 +9,8 @@ extension Normalizer {
             for mount in entry.value["volumes"]?.items ?? [] where mount["type"]?.text == "volume" {
                 if let source = mount["source"]?.text { used["volumes"]?.insert(source) }
             }
+            used["secrets"]?.formUnion(
+                (entry.value.at("build", "secrets")?.items ?? []).compactMap { $0["source"]?.text })
             for kind in ["configs", "secrets"] {
                 used[kind]?.formUnion((entry.value[kind]?.items ?? []).compactMap { $0["source"]?.text })
             }

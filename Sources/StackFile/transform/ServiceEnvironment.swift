@@ -6,22 +6,39 @@ struct ServiceEnvironment {
     let environment: [String: String]
     let files: EnvironmentFiles
     let report: Report
+    /// Without: `env_file` and `label_file` stay, for others to read.
+    let readsFiles: Bool
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
-        let inFiles = environmentFileValues(service)
+        let inFiles = readsFiles ? environmentFileValues(service) : [:]
         if service["environment"] != nil || !inFiles.isEmpty {
             result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
         }
+        result = withBuildArguments(result)
+        guard readsFiles else { return result }
         if let labelFiles = service["label_file"]?.items {
             result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark))
         }
         return result.removing("env_file").removing("label_file")
     }
 
+    /// Build arguments without a value are taken from the environment, and left out when it has none.
+    private func withBuildArguments(_ service: Node) -> Node {
+        guard let build = service["build"], let arguments = build["args"], arguments.mapping != nil else {
+            return service
+        }
+        let resolved = arguments.mapEntries { entry in
+            guard entry.value.isNull else { return entry.value }
+            return environment[entry.key].map { .string($0, at: entry.value.mark) }
+        }
+        return service.setting("build", to: build.setting("args", to: resolved))
+    }
+
     /// Variables of the files, each with the mark of the line that names its file.
     private func environmentFileValues(_ service: Node) -> [String: Node] {
         var values: [String: Node] = [:]
+        let own = stringMap(service["environment"])
         for item in service["env_file"]?.items ?? [] {
             guard let path = item["path"], let text = path.text else { continue }
             let format = item["format"]?.text
@@ -33,7 +50,7 @@ struct ServiceEnvironment {
             let earlier = values.compactMapValues(\.text)
             let read = files.load(
                 text, raw: format == "raw", required: item["required"]?.flag ?? true,
-                lookup: { environment[$0] ?? earlier[$0] }, at: path.mark)
+                lookup: { environment[$0] ?? own[$0] ?? earlier[$0] }, at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values

@@ -7,16 +7,22 @@ struct Consistency {
     /// Services that profiles leave out.
     let disabled: Set<String>
     let report: Report
+    let damage: Damage
 
     func check() {
         for kind in ["networks", "volumes", "configs", "secrets"] { checkExternal(kind) }
         checkSources()
-        for entry in document["services"]?.entries ?? [] {
+        for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
             ServiceConsistency(name: entry.key, service: entry.value, mark: entry.keyMark, whole: self).check()
         }
         checkContainerNames()
         checkPublishedPorts()
         checkCycles()
+    }
+
+    /// What the section holds is known, so that a missing name is an error of its own.
+    func isWhole(_ kind: String) -> Bool {
+        !damage.touchesKeys(of: document) && !(document[kind].map(damage.touchesKeys) ?? false)
     }
 
     func names(_ kind: String) -> [String] { document[kind]?.mapping?.keys ?? [] }
@@ -69,7 +75,7 @@ struct Consistency {
                 let address = port["host_ip"]?.text ?? "0.0.0.0"
                 let key = "\(address):\(text)/\(port["protocol"]?.text ?? "tcp")"
                 if let other = first[key] {
-                    report.error(
+                    report.unusable(
                         "stack.conflict", "host port \(key) is published by service '\(other.service)' already",
                         at: port.mark, hint: "see \(other.mark); publish another port")
                 } else {

@@ -11,6 +11,8 @@ struct ServiceConsistency {
 
     func check() {
         checkImage()
+        checkBuild()
+        checkWatch()
         checkReferences()
         checkNetworkMode()
         checkScale()
@@ -21,15 +23,49 @@ struct ServiceConsistency {
     }
 
     private func checkImage() {
-        if service["image"]?.text?.isEmpty == false { return }
-        if service["build"] != nil {
+        if service["image"]?.text?.isEmpty == false || service["build"] != nil || service["provider"] != nil { return }
+        report.error(
+            "stack.missing-key", "service '\(name)' has neither an image nor a build context", at: mark,
+            hint: "add 'image:' or 'build:'")
+    }
+
+    private func checkBuild() {
+        guard let build = service["build"], build.mapping != nil else { return }
+        if build["dockerfile_inline"] != nil, let file = build["dockerfile"] {
             report.error(
-                "stack.missing-key", "service '\(name)' has no image, and building one is not supported yet",
-                at: service.mapping?.keyMark("build"), hint: "build the image beforehand and name it with 'image:'")
-        } else {
+                "stack.conflict", "service '\(name)' has both 'dockerfile' and 'dockerfile_inline'", at: file.mark,
+                hint: "remove one of the two")
+        }
+        for entry in build["additional_contexts"]?.entries ?? [] {
+            guard let text = entry.value.text, text.hasPrefix("service:") else { continue }
+            let target = String(text.dropFirst("service:".count))
+            reference(target, in: "services", "service", at: entry.value.mark)
+            if let other = whole.document.at("services", target), other["build"] == nil {
+                report.error(
+                    "stack.reference", "service '\(target)' is not built, so it is no context of '\(name)'",
+                    at: entry.value.mark, hint: "name its image: docker-image://\(other["image"]?.text ?? "IMAGE")")
+            }
+        }
+        for secret in build["secrets"]?.items ?? [] {
+            if let source = secret["source"], let text = source.text {
+                reference(text, in: "secrets", "build secret", at: source.mark)
+            }
+        }
+        let platforms = build["platforms"]?.texts ?? []
+        if let platform = service["platform"], let text = platform.text, !platforms.isEmpty, !platforms.contains(text) {
             report.error(
-                "stack.missing-key", "service '\(name)' has neither an image nor a build context", at: mark,
-                hint: "add 'image:'")
+                "stack.conflict", "'build.platforms' of service '\(name)' does not include its platform '\(text)'",
+                at: platform.mark, hint: "add it there")
+        }
+    }
+
+    private func checkWatch() {
+        for rule in service.at("develop", "watch")?.items ?? [] {
+            let action = rule["action"]?.text ?? ""
+            if ["rebuild", "restart"].contains(action) || rule["target"]?.text?.isEmpty == false { continue }
+            report.error(
+                "stack.missing-key", "the watch action '\(action)' of service '\(name)' needs the key 'target'",
+                at: rule.mark, hint: "say where in the container the files go")
         }
     }
 
@@ -50,6 +86,7 @@ struct ServiceConsistency {
                 reference(text, in: kind, noun, at: source.mark)
             }
         }
+        for entry in service["models"]?.entries ?? [] { reference(entry.key, in: "models", "model", at: entry.keyMark) }
         for entry in service["depends_on"]?.entries ?? [] { checkDependency(entry.key, at: entry.keyMark) }
     }
 
@@ -65,17 +102,17 @@ struct ServiceConsistency {
     }
 
     private func reference(_ key: String, in kind: String, _ noun: String, at mark: SourceMark) {
-        if whole.document.at(kind, key) != nil { return }
+        if whole.document.at(kind, key) != nil || !whole.isWhole(kind) { return }
         let known = whole.names(kind)
         let suggestion = nearest(key, in: known).map { "did you mean '\($0)'?" }
-        let declare = noun == "service" ? nil : "declare it under the top-level '\(kind):'"
+        let declare = kind == "services" ? nil : "declare it under the top-level '\(kind):'"
         report.error(
             "stack.reference", "service '\(name)' refers to undefined \(noun) '\(key)'", at: mark,
             hint: suggestion ?? declare)
     }
 
     private func checkNetworkMode() {
-        guard let node = service["network_mode"], let mode = node.text else { return }
+        guard let node = service["network_mode"], let mode = node.text, !mode.isEmpty else { return }
         if service["networks"] != nil, mode != "bridge", mode != "default" {
             report.error(
                 "stack.conflict", "service '\(name)' has both 'network_mode' and 'networks'",
@@ -83,9 +120,9 @@ struct ServiceConsistency {
         }
         let known = ["none", "host", "bridge", "default"]
         guard !known.contains(mode), !mode.hasPrefix("service:"), !mode.hasPrefix("container:") else { return }
-        report.error(
-            "stack.value", "network mode '\(mode)' is not none, host, service:NAME or container:NAME", at: node.mark,
-            hint: "to join a network, list it under 'networks:'")
+        report.warning(
+            "stack.ignored-key", "network mode '\(mode)' is known, but this engine joins networks by 'networks:' only",
+            at: node.mark, hint: "list it under 'networks:', with 'external: true' where it is declared")
     }
 
     private func checkScale() {
@@ -135,9 +172,9 @@ struct ServiceConsistency {
                 report.error("stack.missing-key", "a mount needs the key 'target'", at: mark)
                 continue
             }
-            if !target.hasPrefix("/") {
-                report.error("stack.value", "mount target '\(target)' must be an absolute path", at: mark)
-            } else if !seen.insert(PathText.clean(target)).inserted {
+            if !target.hasPrefix("/"), !isWindowsPath(target) {
+                report.unusable("stack.value", "mount target '\(target)' must be an absolute path", at: mark)
+            } else if !seen.insert(target).inserted {
                 report.error("stack.conflict", "service '\(name)' mounts twice on '\(target)'", at: mark)
             }
         }

@@ -1,19 +1,51 @@
 /// What a place in a stack file may hold: at most one scalar form, one list form and one mapping form, as in the
 /// Compose Specification's JSON schema.
-struct Shape: Sendable {
+///
+/// A class, so that the check hands shapes on without copying tables.
+final class Shape: Sendable {
     struct Scalars: OptionSet, Sendable {
         let rawValue: Int
         static let string = Scalars(rawValue: 1)
+        /// Also numbers without a fraction, such as `2.0`.
         static let integer = Scalars(rawValue: 2)
         static let number = Scalars(rawValue: 4)
         static let boolean = Scalars(rawValue: 8)
         static let null = Scalars(rawValue: 16)
     }
 
+    struct List: Sendable {
+        /// What is to be said about an item that stands in a list twice.
+        enum Repeats: Sendable {
+            case allowed
+            case refused
+            /// The schema refuses them, but merging has dropped them before the schema is looked at.
+            case merged
+        }
+
+        let item: Shape
+        let repeats: Repeats
+    }
+
     enum Keys: Sendable {
-        case object([String: Field], required: Set<String>, extensions: Bool)
+        case object(Object)
         /// Any key that fits the rule, all values of the same shape.
-        case free(KeyRule, [Shape])
+        case free(KeyRule, Shape)
+    }
+
+    /// A mapping of which every key is known.
+    struct Object: Sendable {
+        /// What the JSON schema calls it; `nil` for one that stands in one place.
+        var name: String?
+        var fields: [String: Field]
+        var required: [String] = []
+        /// Exactly one of these keys must be there; empty is no such rule.
+        var exactlyOne: [String] = []
+        /// Whether any `x-…` is allowed besides.
+        var allowsExtensions = true
+        /// Whether other keys are refused, rather than said to be ignored.
+        var refusesUnknown = true
+        /// The object that this one has the fields of, besides its own; by name, for the JSON schema.
+        var base: String?
     }
 
     enum KeyRule: Sendable {
@@ -24,68 +56,45 @@ struct Shape: Sendable {
         case lowercase
     }
 
-    var scalars: Scalars = []
+    /// Texts of one form.
+    struct Pattern: Sendable {
+        /// "a container name"
+        let noun: String
+        /// ECMA-262, as JSON Schema wants it.
+        let expression: String
+        let hint: String
+        let accepts: @Sendable (String) -> Bool
+    }
+
+    /// What the JSON schema calls this shape; `nil` for one that is written out where it stands.
+    let name: String?
+    let doc: String
+    let scalars: Scalars
     /// The words a string must be one of; empty is any text.
-    var words: [String] = []
-    /// The shape of list items; one element, or none when a list is not allowed.
-    var items: [Shape] = []
-    var keys: Keys?
-    var isAnything = false
+    let words: [String]
+    let pattern: Pattern?
+    /// What a number may be; also one written as a string.
+    let range: ClosedRange<Int64>?
+    let list: List?
+    let keys: Keys?
+    let isAnything: Bool
 
-    static let anything: Shape = {
-        var shape = Shape()
-        shape.isAnything = true
-        return shape
-    }()
-
-    static func scalar(_ scalars: Scalars) -> Shape {
-        var shape = Shape()
-        shape.scalars = scalars
-        return shape
+    init(
+        name: String? = nil, doc: String = "", scalars: Scalars = [], words: [String] = [], pattern: Pattern? = nil,
+        range: ClosedRange<Int64>? = nil, list: List? = nil, keys: Keys? = nil, isAnything: Bool = false
+    ) {
+        self.name = name
+        self.doc = doc
+        self.scalars = scalars
+        self.words = words
+        self.pattern = pattern
+        self.range = range
+        self.list = list
+        self.keys = keys
+        self.isAnything = isAnything
     }
 
-    static let string = scalar(.string)
-    static let boolean = scalar([.boolean, .string])
-    static let integer = scalar([.integer, .string])
-    static let number = scalar([.number, .string])
-
-    static func word(_ words: String...) -> Shape {
-        var shape = scalar(.string)
-        shape.words = words
-        return shape
-    }
-
-    static func list(_ item: Shape) -> Shape {
-        var shape = Shape()
-        shape.items = [item]
-        return shape
-    }
-
-    static func object(
-        _ fields: [String: Field], required: Set<String> = [], extensions: Bool = true
-    ) -> Shape {
-        var shape = Shape()
-        shape.keys = .object(fields, required: required, extensions: extensions)
-        return shape
-    }
-
-    static func map(_ values: Shape, _ keys: KeyRule = .any) -> Shape {
-        var shape = Shape()
-        shape.keys = .free(keys, [values])
-        return shape
-    }
-
-    /// Both alternatives; they differ in kind.
-    func or(_ other: Shape) -> Shape {
-        var shape = self
-        shape.scalars.formUnion(other.scalars)
-        shape.words += other.words
-        if shape.items.isEmpty { shape.items = other.items }
-        if shape.keys == nil { shape.keys = other.keys }
-        return shape
-    }
-
-    var orNull: Shape { or(.scalar(.null)) }
+    var object: Object? { if case .object(let object)? = keys { object } else { nil } }
 
     /// "a string or a list"
     var description: String {
@@ -97,7 +106,7 @@ struct Shape: Sendable {
             kinds.append("an integer")
         }
         if scalars.contains(.boolean) { kinds.append("a boolean") }
-        if !items.isEmpty { kinds.append("a list") }
+        if list != nil { kinds.append("a list") }
         if keys != nil { kinds.append("a mapping") }
         guard let last = kinds.popLast() else { return "nothing" }
         return kinds.isEmpty ? last : kinds.joined(separator: ", ") + " or " + last
@@ -114,11 +123,50 @@ struct Field: Sendable {
         case ignoredUnless([String])
     }
 
-    var shape: Shape
-    var support: Support
+    let shape: Shape
+    /// One or two lines for editors, without a final full stop.
+    let doc: String
+    let support: Support
 
-    init(_ shape: Shape, _ support: Support = .supported) {
+    init(_ shape: Shape, _ doc: String, _ support: Support = .supported) {
         self.shape = shape
+        self.doc = doc
         self.support = support
     }
+}
+
+extension Shape.KeyRule {
+    func accepts(_ key: String) -> Bool {
+        switch self {
+        case .any: !key.isEmpty
+        case .resourceName: isResourceName(key)
+        case .lowercase: !key.isEmpty && key.utf8.allSatisfy { (0x61...0x7A).contains($0) }
+        }
+    }
+
+    /// ECMA-262, as JSON Schema wants it.
+    var expression: String {
+        switch self {
+        case .any: "^.+$"
+        case .resourceName: "^[a-zA-Z0-9._-]+$"
+        case .lowercase: "^[a-z]+$"
+        }
+    }
+
+    var hint: String {
+        switch self {
+        case .any: "a name must not be empty"
+        case .resourceName: "use letters, digits, '.', '_' and '-'"
+        case .lowercase: "use lower-case letters"
+        }
+    }
+}
+
+/// `^[a-zA-Z0-9._-]+$`
+func isResourceName(_ text: String) -> Bool {
+    !text.isEmpty
+        && text.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || byte == 0x2E || byte == 0x5F || byte == 0x2D
+        }
 }

@@ -113,7 +113,7 @@ struct Scalar: Equatable, Sendable {
         case .null: ""
         case .boolean(let flag): flag ? "true" : "false"
         case .integer(let number): String(number)
-        case .float(let number): goNumberText(number)
+        case .float(let number): UInt64(text).map(String.init) ?? goNumberText(number)
         case .string: text
         }
     }

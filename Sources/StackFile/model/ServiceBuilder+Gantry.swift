@@ -1,0 +1,64 @@
+import StackModel
+
+extension ServiceBuilder {
+    /// `x-gantry` of the service.
+    func gantryOptions() -> ServiceOptions? {
+        guard let node = node["x-gantry"], node.mapping != nil else { return nil }
+        var options = ServiceOptions()
+        options.rollout = rollout(node["rollout"])
+        options.sessionAffinity = word(node["session_affinity"], "session affinity")
+        options.drift = word(node["drift"], "drift policy")
+        if let reload = node["reload"], reload.mapping != nil {
+            switch (reload["signal"]?.text, reload["command"]?.items) {
+            case (let signal?, nil): options.reload = .signal(signal)
+            case (nil, let words?): options.reload = .command(words.compactMap(\.text))
+            default:
+                report.error("stack.conflict", "'reload' needs one of 'signal' and 'command'", at: reload.mark)
+            }
+        }
+        return options
+    }
+
+    private func rollout(_ node: Node?) -> Rollout? {
+        guard let node, node.mapping != nil else { return nil }
+        var rollout = Rollout()
+        rollout.minHealthyTime = duration(node["min_healthy_time"])
+        rollout.healthyDeadline = duration(node["healthy_deadline"])
+        rollout.progressDeadline = duration(node["progress_deadline"])
+        rollout.drain = duration(node["drain"])
+        rollout.canary = count(node["canary"], "canary")
+        rollout.autoPromote = node["auto_promote"]?.flag
+        rollout.autoRollback = node["auto_rollback"]?.flag
+        return rollout
+    }
+}
+
+extension StackBuilder {
+    /// `x-gantry` of the stack.
+    func gantryOptions(_ node: Node?) -> StackOptions? {
+        guard let node, node.mapping != nil else { return nil }
+        var options = StackOptions()
+        let drift = node["drift"]
+        options.drift = (drift?["policy"]?.text ?? drift?.text).flatMap(DriftPolicy.init(rawValue:))
+        options.driftIgnored = drift?["ignore"]?.texts ?? []
+        options.revisions = node["revisions"]?.wholeNumber.map { Int(clamping: $0) }
+        return options
+    }
+
+    func model(_ entry: Mapping.Entry) -> Model {
+        var model = Model(model: entry.value["model"]?.text ?? "")
+        let name = entry.value["name"]?.text
+        model.name = name == entry.key ? nil : name
+        model.contextSize = entry.value["context_size"]?.wholeNumber.map { Int(clamping: $0) }
+        model.runtimeFlags = entry.value["runtime_flags"]?.texts ?? []
+        return model
+    }
+
+    func job(_ entry: Mapping.Entry) -> Job {
+        let service = ServiceBuilder(name: entry.key, node: entry.value, report: report).build()
+        let triggers = entry.value["triggers"]
+        var job = Job(service: service, manual: triggers?["manual"]?.flag ?? (triggers == nil))
+        job.schedules = (triggers?["schedule"]?.items ?? []).compactMap { $0["cron"]?.text }
+        return job
+    }
+}
