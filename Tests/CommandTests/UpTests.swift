@@ -36,7 +36,7 @@ import Testing
         let result = try runGantry(["-f", wrong, "up", "-d"])
         #expect(result.exitCode == 1)
         #expect(result.output == "")
-        #expect(result.errors.contains("wrong.yaml:3:5: error: "))
+        #expect(result.errors.contains("wrong.yaml:3:5: error[stack."))
         #expect(result.errors.contains("    imagge: web:1\n"))
     }
 

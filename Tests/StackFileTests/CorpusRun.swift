@@ -23,7 +23,7 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
 
     /// What this package prints for the run.
     func found() throws -> JSONValue {
-        try JSONValue(parsing: try loadStack(options()).render(.json))
+        try JSONValue(parsing: try loadDocument(options()).render(.json))
     }
 
     func differences() throws -> [JSONDifference] {
@@ -42,6 +42,11 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
             case "--project-directory": options.projectDirectory = try Self.value(&words)
             case "--profile": options.profiles.append(try Self.value(&words))
             case "--env-file": options.envFiles.append(try Self.value(&words))
+            case "--no-interpolate": options.interpolates = false
+            case "--no-normalize": options.normalizes = false
+            case "--no-path-resolution": options.resolvesPaths = false
+            case "--no-consistency": options.checksConsistency = false
+            case "--no-env-resolution": options.resolvesEnvironment = false
             default:
                 guard !word.hasPrefix("-") else { throw UnknownArgument(word: word) }
                 options.targetServices.append(word)

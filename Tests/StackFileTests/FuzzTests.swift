@@ -27,6 +27,10 @@ struct FuzzTests {
         configs: {c: {content: "x $$y"}}
         """
 
+    private func render(_ diagnostics: [Diagnostic]) {
+        for format in [DiagnosticFormat.text, .json] { _ = renderDiagnostics(diagnostics, format, color: true) }
+    }
+
     private func load(_ bytes: [UInt8]) {
         var options = LoadOptions(workingDirectory: "/w", environment: ["HOME": "/h"])
         options.profiles = ["*"]
@@ -38,10 +42,10 @@ struct FuzzTests {
         do throws(StackFileError) {
             let loaded = try loadStack(options, files: access)
             _ = loaded.render(.yaml) + loaded.render(.json)
-            for warning in loaded.warnings { _ = renderDiagnostic(warning, color: true) }
+            render(loaded.warnings)
         } catch {
             #expect(!error.diagnostics.isEmpty && error.diagnostics.count <= 20)
-            for diagnostic in error.diagnostics { _ = renderDiagnostic(diagnostic, color: false) }
+            render(error.diagnostics)
         }
     }
 

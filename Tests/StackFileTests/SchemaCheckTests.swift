@@ -207,7 +207,7 @@ struct SchemaCheckTests {
                   rollout: {drain: 90s, canary: "1", auto_promote: "true"}
                   reload: {command: "kill -HUP 1"}
             """
-        let document = try MemoryProject(text).load().document
+        let document = try MemoryProject(text).load().document.document
         let gantry = try #require(document.at("services", "web", "x-gantry"))
         #expect(gantry.at("rollout", "drain")?.text == "1m30s")
         #expect(gantry.at("rollout", "canary")?.scalar?.value == .integer(1))

@@ -20,9 +20,16 @@ struct StacksTests {
         arguments: CorpusRun.cases("plain"))
     func equalsDockerComposeOnItsCases(_ run: CorpusRun) throws { try check(run) }
 
+    /// The same cases with `--no-normalize` and its kin.
+    @Test(
+        .enabled(if: CorpusRun.casesFolder != nil, "there is no folder ../shared/reference/compose-cases"),
+        arguments: CorpusRun.cases("flags"))
+    func equalsDockerComposeWithFlags(_ run: CorpusRun) throws { try check(run) }
+
     @Test(.enabled(if: CorpusRun.casesFolder != nil, "there is no folder ../shared/reference/compose-cases"))
     func noCaseIsMissing() {
         #expect(CorpusRun.cases("plain").count >= 200)
+        #expect(CorpusRun.cases("flags").count >= 200)
     }
 
     /// A difference that is written down must still be one.

@@ -1,3 +1,4 @@
+import Glibc
 import StackModel
 
 @testable import StackFile
@@ -73,4 +74,48 @@ struct SeededRandom: RandomNumberGenerator {
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return mixed ^ (mixed >> 31)
     }
+}
+
+// MARK: - Files of the source tree
+
+/// The folder of these tests, without symbolic links.
+func sourceFolder(_ file: String = #filePath) -> String {
+    guard let real = realpath(file, nil) else { return PathText.directory(of: file) }
+    defer { free(real) }
+    return PathText.directory(of: String(cString: real))
+}
+
+/// The folders below one, sorted.
+func folderNames(_ path: String) -> [String] { entries(path).filter { isFolder(path + "/" + $0) } }
+
+/// The Swift files below a folder.
+func swiftFiles(_ path: String) -> [String] {
+    entries(path).flatMap { name in
+        let inner = path + "/" + name
+        return isFolder(inner) ? swiftFiles(inner) : name.hasSuffix(".swift") ? [inner] : []
+    }
+}
+
+func write(_ text: String, to path: String) throws {
+    struct CannotWrite: Error { var path: String }
+    guard let file = fopen(path, "w") else { throw CannotWrite(path: path) }
+    let bytes = Array(text.utf8)
+    let written = fwrite(bytes, 1, bytes.count, file)
+    guard fclose(file) == 0, written == bytes.count else { throw CannotWrite(path: path) }
+}
+
+private func entries(_ path: String) -> [String] {
+    guard let folder = opendir(path) else { return [] }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted()
+}
+
+private func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }

@@ -5,32 +5,46 @@ final class Report {
     /// More errors than this say nothing new.
     static let errorsMax = 20
     static let warningsMax = 200
+    /// Files that bring each other in.
+    static let chainMax = 100
 
     /// The stack is to be brought up, not only to be shown.
     let isForUse: Bool
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     private var texts: [String: [Substring]] = [:]
+    /// The documents of stack files as written.
+    private var trees: [String: [Node]] = [:]
     /// Files in the order of reading.
     private var ranks: [String: Int] = [:]
+    private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
 
     init(isForUse: Bool = true) { self.isForUse = isForUse }
 
     var errorCount: Int { foundErrors.count }
     var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)) }
-    var errors: [Diagnostic] { sorted(foundErrors) }
-    var warnings: [Diagnostic] { sorted(foundWarnings) }
+    /// By place.
+    var errors: [Diagnostic] { withPaths(sorted(foundErrors)) }
+    /// By place.
+    var warnings: [Diagnostic] { withPaths(sorted(foundWarnings)) }
 
-    /// Keeps the text of a file for the source lines of messages.
-    func remember(_ bytes: [UInt8], file: String) {
-        if ranks[file] == nil { ranks[file] = ranks.count }
-        texts[file] = String(decoding: bytes, as: UTF8.self)
-            .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+    /// Keeps the text of a file for the source lines of messages, and what brought the file in first.
+    func remember(_ bytes: [UInt8], file: String, from origin: Diagnostic.Origin? = nil) {
+        if ranks[file] == nil {
+            ranks[file] = ranks.count
+            if let origin, origin.mark.file != file { origins[file] = origin }
+        }
+        texts[file] = sourceLines(bytes)
     }
 
-    func error(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
-        add(Diagnostic(.error, code: code, message, source: mark, hint: hint))
+    /// Keeps the tree of a file for the stack paths of messages.
+    func remember(_ documents: [Node], file: String) { trees[file] = documents }
+
+    func error(
+        _ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil, notes: [Diagnostic.Note] = []
+    ) {
+        add(Diagnostic(.error, code: code, message, source: mark, hint: hint, notes: notes))
     }
 
     func warning(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
@@ -38,8 +52,10 @@ final class Report {
     }
 
     /// What Docker Compose shows and would fail with when it is brought up: an error then, a warning before.
-    func unusable(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
-        add(Diagnostic(isForUse ? .error : .warning, code: code, message, source: mark, hint: hint))
+    func unusable(
+        _ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil, notes: [Diagnostic.Note] = []
+    ) {
+        add(Diagnostic(isForUse ? .error : .warning, code: code, message, source: mark, hint: hint, notes: notes))
     }
 
     /// A warning that is given once for each `key`, however often the occasion arises.
@@ -50,7 +66,13 @@ final class Report {
 
     func add(_ diagnostic: Diagnostic) {
         var diagnostic = diagnostic
-        if let mark = diagnostic.source, diagnostic.sourceLine == nil { diagnostic.sourceLine = line(at: mark) }
+        if let mark = diagnostic.source {
+            if diagnostic.sourceLine == nil { diagnostic.sourceLine = line(at: mark) }
+            if diagnostic.chain.isEmpty { diagnostic.chain = chain(of: mark.file) }
+        }
+        for index in diagnostic.notes.indices where diagnostic.notes[index].sourceLine == nil {
+            diagnostic.notes[index].sourceLine = line(at: diagnostic.notes[index].mark)
+        }
         switch diagnostic.severity {
         case .error:
             guard foundErrors.count < Self.errorsMax, !foundErrors.contains(diagnostic) else { return }
@@ -61,25 +83,33 @@ final class Report {
         }
     }
 
-    /// The mark of `needle` when it stands in the mark's line at or after the mark, else the mark itself.
-    func locate(_ needle: String, from mark: SourceMark) -> SourceMark {
-        guard let line = line(at: mark), mark.column >= 1 else { return mark }
-        let tail = line.unicodeScalars.dropFirst(mark.column - 1)
-        let wanted = Array(needle.unicodeScalars)
-        guard !wanted.isEmpty, tail.count >= wanted.count else { return mark }
-        let characters = Array(tail)
-        for offset in 0...(characters.count - wanted.count)
-        where characters[offset..<(offset + wanted.count)].elementsEqual(wanted) {
-            return SourceMark(file: mark.file, line: mark.line, column: mark.column + offset)
-        }
-        return mark
-    }
-
     func hasError(at mark: SourceMark) -> Bool { foundErrors.contains { $0.source == mark } }
 
-    /// Throws when there are errors; they come sorted by place.
+    /// Throws when there are errors; they come sorted by place, together with the warnings about variables that are not
+    /// set, which are often why.
     func check() throws(StackFileError) {
-        if errorCount > 0 { throw StackFileError(diagnostics: errors) }
+        guard errorCount > 0 else { return }
+        let unset = foundWarnings.filter { $0.code == "stack.unset-variable" }
+        let shown = foundErrors + unset.prefix(Self.errorsMax - foundErrors.count)
+        throw StackFileError(diagnostics: withPaths(sorted(shown)))
+    }
+
+    /// The text of the mark's line when its file is known.
+    func line(at mark: SourceMark) -> String? {
+        guard let lines = texts[mark.file], mark.line >= 1, mark.line <= lines.count else { return nil }
+        return String(lines[mark.line - 1])
+    }
+
+    /// What brought a file in, and what brought that file in, to a file that the user named.
+    private func chain(of file: String) -> [Diagnostic.Origin] {
+        var chain: [Diagnostic.Origin] = []
+        var seen: Set<String> = [file]
+        var next = origins[file]
+        while let origin = next, chain.count < Self.chainMax {
+            chain.append(origin)
+            next = seen.insert(origin.mark.file).inserted ? origins[origin.mark.file] : nil
+        }
+        return chain
     }
 
     /// By place; what has no place comes first.
@@ -91,8 +121,32 @@ final class Report {
         return diagnostics.indices.sorted { key($0).lexicographicallyPrecedes(key($1)) }.map { diagnostics[$0] }
     }
 
-    private func line(at mark: SourceMark) -> String? {
-        guard let lines = texts[mark.file], mark.line >= 1, mark.line <= lines.count else { return nil }
-        return String(lines[mark.line - 1])
+    private func withPaths(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+        let wanted = Dictionary(grouping: diagnostics.compactMap { $0.path == nil ? $0.source : nil }, by: \.file)
+        var paths: [SourceMark: String] = [:]
+        for (file, marks) in wanted {
+            paths.merge(stackPaths(of: Set(marks), in: trees[file] ?? [])) { first, _ in first }
+        }
+        return diagnostics.map { diagnostic in
+            guard diagnostic.path == nil, let mark = diagnostic.source, let path = paths[mark] else {
+                return diagnostic
+            }
+            var result = diagnostic
+            result.path = path
+            return result
+        }
+    }
+}
+
+/// The lines of a text file. Lines end as in YAML 1.1 (which libyaml counts by): LF, CR LF, CR, NEL, LS, PS. A
+/// byte-order mark is no part of the first line.
+func sourceLines(_ bytes: some Collection<UInt8>) -> [Substring] {
+    let text = String(
+        decoding: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : Array(bytes), as: UTF8.self)
+    return text.split(omittingEmptySubsequences: false) { character in
+        switch character {
+        case "\n", "\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": true
+        default: false
+        }
     }
 }

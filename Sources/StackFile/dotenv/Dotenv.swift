@@ -3,6 +3,7 @@ struct DotenvError: Error, Equatable {
     /// Counted from 1.
     var line: Int
     var message: String
+    var hint = "write NAME=value, one a line"
 }
 
 /// The environment file grammar of Compose (Compose Specification, chapter env_file; a superset of the shell's
@@ -148,7 +149,9 @@ struct Dotenv {
                 content.append(byte)
             }
         }
-        throw DotenvError(line: firstLine, message: "unterminated quoted value")
+        throw DotenvError(
+            line: firstLine, message: "unterminated quoted value",
+            hint: "close it with another \(Unicode.Scalar(quote))")
     }
 
     private func expand(_ bytes: ArraySlice<UInt8>, line: Int) throws(DotenvError) -> String {
@@ -158,9 +161,12 @@ struct Dotenv {
         do throws(TemplateError) {
             return try template.substitute(text)
         } catch .required(let name, let message) {
-            throw DotenvError(line: line, message: "required variable \(name) is missing a value: \(message)")
+            throw DotenvError(
+                line: line, message: "required variable \(name) is missing a value: \(message)",
+                hint: "set \(name) in the environment or above this line")
         } catch {
-            throw DotenvError(line: line, message: "invalid interpolation format: \(text.prefix(80))")
+            let wrong = explainTemplate(text)
+            throw DotenvError(line: line, message: wrong.message, hint: wrong.hint)
         }
     }
 

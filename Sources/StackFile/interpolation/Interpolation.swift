@@ -5,33 +5,40 @@ struct Interpolation {
     let environment: [String: String]
     let report: Report
 
-    func apply(to node: Node) -> Node {
+    /// Keys whose values a shell in the container may read.
+    private static let commandKeys: Set<String> = ["command", "entrypoint", "test"]
+
+    func apply(to node: Node) -> Node { apply(to: node, isCommand: false) }
+
+    private func apply(to node: Node, isCommand: Bool) -> Node {
         var node = node
         switch node.content {
-        case .scalar(let scalar): node.content = .scalar(substitute(scalar, at: node.mark))
-        case .sequence(let items): node.content = .sequence(items.map(apply))
-        case .mapping(let mapping): node.content = .mapping(mapping.mapValues { apply(to: $0.value) })
+        case .scalar(let scalar): node.content = .scalar(substitute(scalar, at: node.mark, isCommand: isCommand))
+        case .sequence(let items): node.content = .sequence(items.map { apply(to: $0, isCommand: isCommand) })
+        case .mapping(let mapping):
+            node.content = .mapping(
+                mapping.mapValues { apply(to: $0.value, isCommand: Self.commandKeys.contains($0.key)) })
         }
         return node
     }
 
-    private func substitute(_ scalar: Scalar, at mark: SourceMark) -> Scalar {
+    private func substitute(_ scalar: Scalar, at mark: SourceMark, isCommand: Bool) -> Scalar {
         guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return scalar }
-        guard let text = substitute(scalar.text, at: mark) else { return scalar }
+        guard let text = substitute(scalar.text, at: mark, isCommand: isCommand) else { return scalar }
         var result = Scalar(string: text)
         result.isInterpolated = true
         return result
     }
 
     /// The substituted text; `nil` after reporting why there is none.
-    func substitute(_ text: String, at mark: SourceMark) -> String? {
+    func substitute(_ text: String, at mark: SourceMark, isCommand: Bool = false) -> String? {
         let template = Template(
             lookup: { environment[$0] },
             unset: { name in
                 report.warnOnce(
                     name, "stack.unset-variable",
-                    "variable '\(name)' is not set; an empty string is used", at: place(of: name, in: text, mark),
-                    hint: "set it in the environment or in .env, or give a default: ${\(name):-value}")
+                    "variable '\(name)' is not set; an empty string is used", at: place(of: name, mark),
+                    hint: hint(unset: name, in: text, isCommand: isCommand))
             })
         do throws(TemplateError) {
             return try template.substitute(text)
@@ -41,28 +48,48 @@ struct Interpolation {
         }
     }
 
+    private func hint(unset name: String, in text: String, isCommand: Bool) -> String {
+        let scalars = Array(text.unicodeScalars)
+        if nearVariable(name, in: Array(environment.keys)) == nil, let offset = substitution(of: name, in: scalars) {
+            if isCommand { return "for a variable of the container write $$\(name); else set it in .env" }
+            let isPlain = offset + 1 < scalars.count && scalars[offset + 1] != "{"
+            if isPlain, offset > 0, looksLikeWord(scalars[offset - 1]) {
+                var literal = String.UnicodeScalarView()
+                literal.append(contentsOf: scalars[..<offset] + ["$"] + scalars[offset...])
+                return "for a literal '$' double it: \(String(literal).prefix(60))"
+            }
+        }
+        return unsetHint(name, known: Array(environment.keys))
+    }
+
+    /// Before a `$` that is part of a password rather than of `prefix/$NAME`.
+    private func looksLikeWord(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+            || ["!", "#", "%", "^", "&", "*", "$", "@"].contains(scalar)
+    }
+
     private func explain(_ error: TemplateError, _ text: String, _ mark: SourceMark) {
         switch error {
         case .invalid:
+            let fault = explainTemplate(text)
+            let part = Array(fault.part.prefix { $0 != "\n" }.unicodeScalars)
             report.error(
-                "stack.interpolation", "invalid interpolation format: \(text.prefix(80))",
-                at: report.locate("${", from: mark), hint: "escape a literal '$' with another one: $$")
+                "stack.interpolation", fault.message,
+                at: report.locate(from: mark, lines: Report.valueLinesMax) { firstOffset(of: part, in: $0) },
+                hint: fault.hint)
         case .required(let name, let message):
             let detail = message.isEmpty ? "" : ": \(message)"
+            let near = nearVariable(name, in: Array(environment.keys)).map { "did you mean '\($0)', which is set?" }
             report.error(
                 "stack.interpolation", "required variable \(name) is missing a value\(detail)",
-                at: place(of: name, in: text, mark), hint: "set \(name) in the environment or in .env")
+                at: place(of: name, mark), hint: near ?? "set \(name) in the environment or in .env")
         case .tooDeep:
             report.error(
                 "stack.limit", "interpolation is nested deeper than \(Template.depthMax) levels", at: mark)
         }
     }
 
-    private func place(of name: String, in text: String, _ mark: SourceMark) -> SourceMark {
-        for form in ["${\(name)", "$\(name)"] {
-            let found = report.locate(form, from: mark)
-            if found != mark || text.hasPrefix(form) { return found }
-        }
-        return mark
+    private func place(of name: String, _ mark: SourceMark) -> SourceMark {
+        report.locate(from: mark, lines: Report.valueLinesMax) { substitution(of: name, in: $0) }
     }
 }

@@ -167,8 +167,9 @@ struct ServiceBuilder {
             let known = ["service_started", "service_healthy", "service_completed_successfully"]
             report.error(
                 "stack.value", "unknown condition '\(condition)'", at: node["condition"]?.mark ?? node.mark,
-                hint: nearest(condition, in: known).map { "did you mean '\($0)'?" }
-                    ?? "use \(known.joined(separator: ", "))")
+                hint: (known.first { $0 == "service_" + condition } ?? nearest(condition, in: known))
+                    .map { "did you mean '\($0)'?" }
+                    ?? "use service_started, service_healthy or service_completed_successfully")
         }
         return Dependency(
             condition: Dependency.Condition(rawValue: condition) ?? .started,

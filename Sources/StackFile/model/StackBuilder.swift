@@ -139,7 +139,9 @@ struct StackBuilder {
         do throws(FileProblem) {
             return try files.read(path, Self.contentBytesMax)
         } catch {
-            report.error("stack.file", "file \(path) of '\(place)' cannot be read: \(error.text)", at: mark)
+            report.error(
+                "stack.file", "file \(path) of '\(place)' cannot be read: \(error.text)", at: mark,
+                hint: error == .missing ? "create it, or correct the path" : nil)
             return nil
         }
     }

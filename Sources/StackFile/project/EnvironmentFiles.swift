@@ -23,7 +23,8 @@ struct EnvironmentFiles {
 
     /// `nil` when the file is missing or wrong.
     func load(
-        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?
+        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?,
+        as role: Diagnostic.Origin.Role = .environmentFile
     ) -> [String: String]? {
         let shown = PathText.shown(path, from: workingDirectory)
         let bytes: [UInt8]
@@ -31,23 +32,32 @@ struct EnvironmentFiles {
             bytes = try files.read(path, Self.bytesMax)
         } catch {
             if error == .missing, !required { return nil }
-            report.error("stack.file", "environment file \(shown) cannot be read: \(error.text)", at: mark)
+            report.error(
+                "stack.file", "environment file \(shown) cannot be read: \(error.text)", at: mark,
+                hint: missingHint(error, role, at: mark))
             return nil
         }
-        report.remember(bytes, file: shown)
+        report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
         do throws(DotenvError) {
             if raw { return try Dotenv.parseRaw(bytes, lookup: lookup) }
             return try Dotenv.parse(bytes, lookup: lookup) { name, line in
                 let start = SourceMark(file: shown, line: line, column: 1)
                 report.warnOnce(
                     name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",
-                    at: report.locate("$", from: start))
+                    at: report.locate(from: start, lines: Report.valueLinesMax) { substitution(of: name, in: $0) },
+                    hint: unsetHint(name, known: []))
             }
         } catch {
             report.error(
                 "stack.env-file", error.message, at: SourceMark(file: shown, line: error.line, column: 1),
-                hint: "write NAME=value, one a line")
+                hint: error.hint)
             return nil
         }
+    }
+
+    private func missingHint(_ problem: FileProblem, _ role: Diagnostic.Origin.Role, at mark: SourceMark?) -> String? {
+        guard problem == .missing, mark != nil else { return nil }
+        return role == .environmentFile
+            ? "create it, or write it as 'path: …' with 'required: false'" : "create it, or correct the path"
     }
 }

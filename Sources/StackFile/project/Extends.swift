@@ -74,7 +74,7 @@ struct Extends {
     /// The services of another file in long form; only `wanted` and what it extends there are checked.
     private func services(of path: String, at mark: SourceMark?, wanted: String) -> Mapping {
         var result: Node?
-        for document in loader.documents(path, at: mark) {
+        for document in loader.documents(path, at: mark, as: .extends) {
             guard let services = document["services"]?.mapping else { continue }
             let needed = closure(of: wanted, in: services)
             let prepared = services.mapValues { entry in

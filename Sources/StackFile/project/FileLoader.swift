@@ -35,14 +35,17 @@ final class FileLoader {
     }
 
     /// The documents of a file as written; empty after reporting that it cannot be read or parsed.
-    func documents(_ path: String, at mark: SourceMark?) -> [Node] {
+    func documents(
+        _ path: String, at mark: SourceMark?, as role: Diagnostic.Origin.Role = .include
+    ) -> [Node] {
         if let known = parsed[path] { return known }
         let shown = path == "-" ? "-" : PathText.shown(path, from: workingDirectory)
         let documents: [Node]
         if let bytes = read(path, shown: shown, at: mark) {
-            report.remember(bytes, file: shown)
+            report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
             do throws(Diagnostic) {
                 documents = try YAMLComposer.documents(bytes, file: shown, report: report).filter(isMapping)
+                report.remember(documents, file: shown)
             } catch {
                 report.add(error)
                 documents = []
@@ -63,14 +66,18 @@ final class FileLoader {
             let bytesMax = YAMLLimits.bytesMax
             return try path == "-" ? FileAccess.readStandardInput(bytesMax: bytesMax) : files.read(path, bytesMax)
         } catch {
-            report.error("stack.file", "\(shown) cannot be read: \(error.text)", at: mark)
+            report.error(
+                "stack.file", "\(shown) cannot be read: \(error.text)", at: mark,
+                hint: error == .missing ? "create it, or correct the path" : nil)
             return nil
         }
     }
 
     private func isMapping(_ node: Node) -> Bool {
         if node.mapping != nil { return true }
-        report.error("stack.type", "a stack file must be a mapping, found \(node.kindName)", at: node.mark)
+        report.error(
+            "stack.type", "a stack file must be a mapping, found \(node.kindName)", at: node.mark,
+            hint: "its first line is usually 'services:'")
         return false
     }
 

@@ -132,7 +132,7 @@ extension Canonicalizer {
         guard let line = ShellWords(text) else {
             invalid(
                 path, "a command line with closed quotes and parentheses", node,
-                hint: "no shell reads it; for one write [\"sh\", \"-c\", …]")
+                hint: "close the quote, write \\' for an apostrophe, or give a list: [\"sh\", \"-c\", \"…\"]")
             return node
         }
         if let cut = line.cut {
@@ -150,7 +150,7 @@ extension Canonicalizer {
         if let first = node.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
             report.error(
                 "stack.value", "'\(path)' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
-                at: first.mark, hint: "write [\"CMD\", …], or a string for a shell command")
+                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
         }
         return textItems(node)
     }

@@ -26,7 +26,9 @@ struct PortSyntax: Equatable {
         }
         let (address, published, target) = try split(String(halves.first ?? ""))
         if let address, !isAddress(address) {
-            throw SyntaxError(message: "invalid host address '\(address)' in port '\(text)'", hint: hint)
+            throw SyntaxError(
+                message: "invalid host address '\(address)' in port '\(text)'",
+                hint: "write an IP address, for example \"127.0.0.1:8080:80\"")
         }
         let targets = try range(target, in: text)
         guard let published, !published.isEmpty else {
@@ -37,7 +39,9 @@ struct PortSyntax: Equatable {
             return [PortSyntax(hostIP: address, published: published, target: target, transport: transport)]
         }
         guard targets.count == hosts.count else {
-            throw SyntaxError(message: "port ranges of '\(text)' differ in length", hint: hint)
+            throw SyntaxError(
+                message: "port ranges of '\(text)' differ in length",
+                hint: "publish as many ports as there are targets, for example \"8000-8002:80-82\"")
         }
         return zip(hosts, targets).map { host, target in
             PortSyntax(hostIP: address, published: String(host), target: target, transport: transport)
@@ -66,8 +70,8 @@ struct PortSyntax: Equatable {
 
     private static func range(_ text: String, in whole: String) throws(SyntaxError) -> [UInt16] {
         guard let range = portRange(text) else {
-            throw SyntaxError(
-                message: "invalid port '\(text)' in '\(whole)'", hint: "ports are numbers from 1 to 65535")
+            let place = text == whole ? "" : " in '\(whole)'"
+            throw SyntaxError(message: "invalid port '\(text)'\(place)", hint: "ports are numbers from 1 to 65535")
         }
         return Array(range)
     }

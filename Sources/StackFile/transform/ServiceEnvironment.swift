@@ -75,7 +75,8 @@ struct ServiceEnvironment {
         for file in files {
             guard let path = file.text else { continue }
             let read = self.files.load(
-                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark)
+                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
+                as: .labelFile)
             for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {
                 result.set(key, at: file.mark, to: .string(value, at: file.mark))
             }

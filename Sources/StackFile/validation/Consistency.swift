@@ -54,14 +54,16 @@ struct Consistency {
     }
 
     private func checkContainerNames() {
-        var first: [String: String] = [:]
+        var first: [String: (service: String, mark: SourceMark)] = [:]
         for entry in document["services"]?.entries ?? [] {
             guard let node = entry.value["container_name"], let name = node.text else { continue }
             if let other = first[name] {
                 report.error(
-                    "stack.conflict", "service '\(other)' has the container name '\(name)' already", at: node.mark)
+                    "stack.conflict", "service '\(other.service)' has the container name '\(name)' already",
+                    at: node.mark, hint: "give each service a name of its own, or leave 'container_name' out",
+                    notes: [.init("first given here", at: other.mark)])
             }
-            first[name] = entry.key
+            first[name] = (entry.key, node.mark)
         }
     }
 
@@ -77,7 +79,8 @@ struct Consistency {
                 if let other = first[key] {
                     report.unusable(
                         "stack.conflict", "host port \(key) is published by service '\(other.service)' already",
-                        at: port.mark, hint: "see \(other.mark); publish another port")
+                        at: port.mark, hint: "publish another host port",
+                        notes: [.init("first published here", at: other.mark)])
                 } else {
                     first[key] = (entry.key, port.mark)
                 }

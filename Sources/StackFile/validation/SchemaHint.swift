@@ -55,7 +55,11 @@ struct SchemaHint {
     // MARK: Wrong types
 
     func wrongType(_ node: Node, _ shape: Shape) -> String? {
-        switch node.content {
+        let misread = node.text.flatMap {
+            misreadHint($0, wantsMapping: shape.keys != nil, wantsList: shape.list != nil)
+        }
+        if let misread { return misread }
+        return switch node.content {
         case .scalar(let scalar): wrongScalar(scalar, shape)
         case .sequence(let items): wrongList(items, shape)
         case .mapping(let mapping): wrongMapping(mapping, shape)

@@ -116,7 +116,8 @@ struct ServiceConsistency {
         if service["networks"] != nil, mode != "bridge", mode != "default" {
             report.error(
                 "stack.conflict", "service '\(name)' has both 'network_mode' and 'networks'",
-                at: service.mapping?.keyMark("networks"), hint: "remove one of the two")
+                at: service.mapping?.keyMark("networks"), hint: "remove one of the two",
+                notes: [.init("'network_mode' is given here", at: node.mark)])
         }
         let known = ["none", "host", "bridge", "default"]
         guard !known.contains(mode), !mode.hasPrefix("service:"), !mode.hasPrefix("container:") else { return }
@@ -130,7 +131,7 @@ struct ServiceConsistency {
         if let scale = service["scale"], let replicas = deployed, scale.wholeNumber != replicas.wholeNumber {
             report.error(
                 "stack.conflict", "'scale' and 'deploy.replicas' of service '\(name)' differ", at: scale.mark,
-                hint: "keep one of the two")
+                hint: "keep one of the two", notes: [.init("the other number", at: replicas.mark)])
         }
         guard let node = deployed ?? service["scale"], let count = node.wholeNumber else { return }
         if count < 0 || count > Self.replicasMax {
@@ -157,12 +158,12 @@ struct ServiceConsistency {
             report.error(
                 "stack.conflict",
                 "'\(key)' and 'deploy.resources.\(path.joined(separator: "."))' of service '\(name)' differ",
-                at: own.mark, hint: "keep one of the two")
+                at: own.mark, hint: "keep one of the two", notes: [.init("the other value", at: deployed.mark)])
         }
     }
 
     private func checkMountTargets() {
-        var seen: Set<String> = []
+        var seen: [String: SourceMark] = [:]
         let tmpfs = (service["tmpfs"]?.items ?? []).map { item in
             (item.text?.split(separator: ":").first.map(String.init), item.mark)
         }
@@ -173,9 +174,14 @@ struct ServiceConsistency {
                 continue
             }
             if !target.hasPrefix("/"), !isWindowsPath(target) {
-                report.unusable("stack.value", "mount target '\(target)' must be an absolute path", at: mark)
-            } else if !seen.insert(target).inserted {
-                report.error("stack.conflict", "service '\(name)' mounts twice on '\(target)'", at: mark)
+                report.unusable(
+                    "stack.value", "mount target '\(target)' must be an absolute path", at: mark,
+                    hint: "start it with '/'")
+            } else if let first = seen.updateValue(mark, forKey: target) {
+                let (earlier, later) = inOrder(first, mark)
+                report.error(
+                    "stack.conflict", "service '\(name)' mounts twice on '\(target)'", at: later,
+                    hint: "remove one of the two", notes: [.init("first mounted here", at: earlier)])
             }
         }
     }

@@ -120,9 +120,7 @@ struct YAMLComposer {
             throw Diagnostic(code: "stack.cycle", "alias '*\(name)' stands inside its own anchor", source: mark)
         }
         guard let composed = anchors[name] else {
-            throw Diagnostic(
-                code: "stack.syntax", "no anchor '&\(name)' before this alias", source: mark,
-                hint: nearest(name, in: anchors.keys.sorted()).map { "did you mean '*\($0)'?" })
+            throw unknownAlias(name, mark)
         }
         aliasedNodes += composed.size
         guard aliasedNodes <= YAMLLimits.aliasedNodesMax else {
@@ -132,6 +130,21 @@ struct YAMLComposer {
         }
         try checkDepth(depth + composed.height - 1, mark)
         return composed
+    }
+
+    private func unknownAlias(_ name: String, _ mark: SourceMark) -> Diagnostic {
+        let wanted = Array("&\(name)".unicodeScalars)
+        let below = report.locate(from: mark, lines: Report.valueLinesMax) { line in
+            firstOffset(of: wanted, in: line).flatMap { isSpaceOrEnd(line, $0 + wanted.count) ? $0 : nil }
+        }
+        let isBelow = below != mark
+        let near = nearest(name, in: anchors.keys.sorted()).map { "did you mean '*\($0)'?" }
+        return Diagnostic(
+            code: "stack.syntax", "no anchor '&\(name)' before this alias", source: mark,
+            hint: isBelow
+                ? "move the anchor above the alias"
+                : near ?? "define it above with '&\(name)', or put a literal '*' in quotes: \"*\(name)\"",
+            notes: isBelow ? [.init("the anchor stands here", at: below)] : [])
     }
 
     private func scalarNode(_ text: String, tag: String?, plain: Bool, _ mark: SourceMark) -> Node {
@@ -192,7 +205,7 @@ struct YAMLComposer {
             if key.isMerge {
                 if let mergeMark { reportDuplicate("<<", keyMark, first: mergeMark) }
                 mergeMark = keyMark
-                merges += try mergeSources(value.node)
+                merges += try mergeSources(value.node, at: valueMark)
             } else if let name = key.name {
                 if let first = mapping.keyMark(name) { reportDuplicate(name, keyMark, first: first) }
                 mapping.set(name, at: keyMark, to: value.node)
@@ -214,7 +227,7 @@ struct YAMLComposer {
         // Lists and mappings as keys are refused before they are read: their nesting would escape the depth limit.
         switch event {
         case .scalar, .alias: break
-        default: throw Diagnostic(code: "stack.type", "a key must be a string", source: mark)
+        default: throw structuredKey(mark)
         }
         let key = try compose(event, mark, depth: 1).node
         guard let scalar = key.scalar else {
@@ -227,15 +240,35 @@ struct YAMLComposer {
                 hint: "write it in quotes: \"\(scalar.text)\"")
             return (nil, false)
         }
+        if let first = scalar.text.unicodeScalars.first, YAMLLine.isStrangeBlank(first) {
+            report.add(explainStrangeBlank(first, at: mark))
+            return (nil, false)
+        }
         return (scalar.text, false)
     }
 
-    private func mergeSources(_ node: Node) throws(Diagnostic) -> [Node] {
+    /// `{{ name }}`, the placeholder of many template languages, is a mapping as the key of a mapping.
+    private func structuredKey(_ mark: SourceMark) -> Diagnostic {
+        let scalars = report.line(at: mark).map { Array($0.unicodeScalars) } ?? []
+        let offset = mark.column - 1
+        guard scalars.indices.contains(offset), offset > 0, scalars[offset] == "{", scalars[offset - 1] == "{" else {
+            return Diagnostic(
+                code: "stack.type", "a key must be a string", source: mark, hint: "put a value with brackets in quotes")
+        }
+        let start = SourceMark(file: mark.file, line: mark.line, column: mark.column - 1)
+        return Diagnostic(
+            code: "stack.syntax", "a value that starts with '{{' needs quotes", source: start,
+            hint: "write \"{{ … }}\"; only ${NAME} is substituted in stack files")
+    }
+
+    private func mergeSources(_ node: Node, at mark: SourceMark) throws(Diagnostic) -> [Node] {
         let sources = node.items ?? [node]
         for source in sources where source.mapping == nil {
+            let place = node.items == nil ? "" : " in a list"
             throw Diagnostic(
-                code: "stack.type", "'<<' takes a mapping or a list of mappings, found \(source.kindName)",
-                source: source.mark)
+                code: "stack.type", "'<<' takes a mapping or a list of mappings, found \(source.kindName)\(place)",
+                source: mark, hint: "'<<' adds the keys of a mapping; lists cannot be extended this way",
+                notes: source.mark == mark ? [] : [.init("the value stands here", at: source.mark)])
         }
         return sources
     }
@@ -243,6 +276,7 @@ struct YAMLComposer {
     private func reportDuplicate(_ key: String, _ mark: SourceMark, first: SourceMark) {
         report.error(
             "stack.duplicate-key", "key '\(key)' is already given in line \(first.line)", at: mark,
-            hint: key == "<<" ? "give '<<' one list: <<: [*a, *b]" : "remove one of the two")
+            hint: key == "<<" ? "give '<<' one list: <<: [*a, *b]" : "remove one of the two",
+            notes: [.init("first given here", at: first)])
     }
 }

@@ -86,15 +86,19 @@ final class YAMLEvents {
         let state = parser.pointee
         let problem = state.problem.map { String(cString: $0) } ?? "cannot be parsed"
         guard state.error == YAML_READER_ERROR else {
-            let context = state.context.map { " " + String(cString: $0) } ?? ""
-            return Diagnostic(code: "stack.syntax", "\(problem)\(context)", source: mark(state.problem_mark))
+            let context = state.context.map { String(cString: $0) }
+            let found = YAMLProblem(
+                problem: problem, context: context ?? "", mark: mark(state.problem_mark),
+                contextMark: context.map { _ in mark(state.context_mark) })
+            return explain(found, lines: YAMLLines(sourceLines(input)))
         }
         // The reader knows only the offset.
         let before = input.prefix(state.problem_offset)
         let line = before.count(where: { $0 == 0x0A }) + 1
         let column = before.count - (before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0) + 1
-        return Diagnostic(
-            code: "stack.syntax", problem, source: SourceMark(file: file, line: line, column: column),
-            hint: "stack files are UTF-8 text")
+        let byte = input.indices.contains(before.count) ? Int(input[before.count]) : 0
+        return explainBytes(
+            problem, value: state.problem_value >= 0 ? Int(state.problem_value) : byte, offset: before.count,
+            at: SourceMark(file: file, line: line, column: column))
     }
 }
