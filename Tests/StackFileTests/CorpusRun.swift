@@ -31,7 +31,7 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
         return JSONDifference.all(found: try found(), expected: expected)
     }
 
-    private func options() throws -> LoadOptions {
+    func options() throws -> LoadOptions {
         let environment = Self.baseEnvironment.merging(environment) { _, new in new }
         var options = LoadOptions(workingDirectory: workingDirectory, environment: environment)
         var words = arguments[...]
