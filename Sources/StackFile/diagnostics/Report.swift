@@ -19,11 +19,12 @@ final class Report {
     private var ranks: [String: Int] = [:]
     private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
+    private var damaged: Set<SourceMark> = []
 
     init(isForUse: Bool = true) { self.isForUse = isForUse }
 
     var errorCount: Int { foundErrors.count }
-    var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)) }
+    var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)).union(damaged) }
     /// By place.
     var errors: [Diagnostic] { withPaths(sorted(foundErrors)) }
     /// By place.
@@ -46,6 +47,9 @@ final class Report {
     ) {
         add(Diagnostic(.error, code: code, message, source: mark, hint: hint, notes: notes))
     }
+
+    /// The value at `mark` suffers from an error that was reported elsewhere.
+    func markDamaged(_ mark: SourceMark) { damaged.insert(mark) }
 
     func warning(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
         add(Diagnostic(.warning, code: code, message, source: mark, hint: hint))

@@ -19,7 +19,10 @@ struct Extends {
         var result = mapping
         for entry in mapping.entries where entry.value["extends"] != nil {
             let place = Place(path: path, service: entry.key)
-            guard let resolved = resolve(entry.value, place, in: mapping, chain: [place]) else { continue }
+            guard let resolved = resolve(entry.value, place, in: mapping, chain: [place]) else {
+                loader.report.markDamaged(entry.value.mark)
+                continue
+            }
             result.set(entry.key, at: entry.keyMark, to: resolved)
         }
         var changed = services

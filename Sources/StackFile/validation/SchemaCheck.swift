@@ -216,10 +216,13 @@ struct SchemaWalk {
     }
 
     private mutating func wrongWord(_ scalar: Scalar, _ node: Node, _ shape: Shape) {
-        let words = shape.words.map { "'\($0)'" }.joined(separator: ", ")
+        let words = shape.words.map { "'\($0)'" }
+        let text = String(scalar.text.prefix(60))
+        let listed = words.dropLast().joined(separator: ", ") + (words.count > 1 ? " or " : "") + (words.last ?? "")
+        let meant = nearest(text, in: shape.words) ?? shape.words.first { !text.isEmpty && $0.contains(text) }
         error(
-            "stack.value", "'\(path)' must be \(words), found '\(scalar.text.prefix(60))'", at: node.mark,
-            hint: nearest(scalar.text, in: shape.words).map { "did you mean '\($0)'?" })
+            "stack.value", "'\(path)' must be \(listed), found '\(text)'", at: node.mark,
+            hint: meant.map { "did you mean '\($0)'?" })
     }
 
     private mutating func wrongType(_ node: Node, _ shape: Shape) {
