@@ -15,6 +15,8 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
     var environment: [String: String]
     /// The answer, with `@ROOT@` in paths.
     var expected: JSONValue
+    /// The answer as YAML; `nil` when it is not kept.
+    var expectedYAML: String?
 
     var testDescription: String { name }
 
@@ -31,7 +33,22 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
         return JSONDifference.all(found: try found(), expected: expected)
     }
 
-    func options() throws -> LoadOptions {
+    /// The lines of the YAML that differ, at most `lines`; `nil` when none does.
+    func differenceInYAML(lines linesMax: Int) throws -> String? {
+        guard let expectedYAML else { return nil }
+        let expected = Self.placed(expectedYAML, at: root).split(separator: "\n", omittingEmptySubsequences: false)
+        let found = try loadDocument(options()).render(.yaml).split(
+            separator: "\n", omittingEmptySubsequences: false)
+        guard
+            let start = (0..<max(found.count, expected.count)).first(where: { index in
+                index >= found.count || index >= expected.count || found[index] != expected[index]
+            })
+        else { return nil }
+        let shown = { (text: [Substring]) in text.dropFirst(start).prefix(linesMax).joined(separator: "\n") }
+        return "line \(start + 1), found:\n\(shown(found))\nexpected:\n\(shown(expected))"
+    }
+
+    private func options() throws -> LoadOptions {
         let environment = Self.baseEnvironment.merging(environment) { _, new in new }
         var options = LoadOptions(workingDirectory: workingDirectory, environment: environment)
         var words = arguments[...]
@@ -92,10 +109,11 @@ extension CorpusRun {
             guard let expected = document(root + "/expected.json") else { return nil }
             let settings = document(root + "/case.json")
             let files = settings?["files"]?.items.compactMap(\.text).flatMap { ["-f", $0] } ?? []
-            let arguments = settings?["args"]?.items.compactMap(\.text) ?? []
+            let words = ["args", "config"].flatMap { settings?[$0]?.items.compactMap(\.text) ?? [] }
             return CorpusRun(
-                name: name, root: root, workingDirectory: root, arguments: files + arguments,
-                environment: settings?["env"]?.strings ?? [:], expected: expected)
+                name: name, root: root, workingDirectory: root, arguments: files + words,
+                environment: settings?["env"]?.strings ?? [:], expected: expected,
+                expectedYAML: text(of: root + "/expected.yaml"))
         }
     }()
 
@@ -122,11 +140,12 @@ extension CorpusRun {
             let folder = arguments.firstIndex(of: "--project-directory").map { arguments[$0 + 1] } ?? root
             return CorpusRun(
                 name: path + " " + kind, root: root, workingDirectory: folder, arguments: arguments,
-                environment: row["env"]?.strings ?? [:], expected: answer)
+                environment: row["env"]?.strings ?? [:], expected: answer, expectedYAML: nil)
         }
     }
 
-    /// The written list of places where this package means to differ: stack, path, reason.
+    /// The written list of places where this package means to differ: stack, path, reason. A path of `yaml` stands for the
+    /// text of the YAML.
     static let knownDifferences: [(name: String, path: String)] = {
         let lines = text(of: testFolder + "/Stacks/differences.txt") ?? ""
         return lines.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { line in

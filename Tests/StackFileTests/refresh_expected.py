@@ -10,11 +10,11 @@ NAME...         only stacks whose folder's name starts so
 
 For each folder of Stacks/, `docker-compose ARGS config --format json` is run inside the folder, with an environment of
 HOME=/home/me and PATH only. A folder's `case.json` may hold
-    {"files": ["a.yaml"], "args": ["--profile", "x"], "env": {"A": "1"}}
-for -f options, other global options, and more environment. The answer goes to `expected.json`, with the folder's
-absolute path replaced by @ROOT@, its parent's by @PARENT@, and that one's parent's by @GRANDPARENT@. A stack the oracle
-refuses is an error of this script: negative cases are not kept here. Each stack is run twice, and an answer that
-changes between the runs is an error too.
+    {"files": ["a.yaml"], "args": ["--profile", "x"], "config": ["--no-normalize"], "env": {"A": "1"}}
+for -f options, other global options, options of `config`, and more environment. The answer goes to `expected.json`, and
+that of the same command with `--format yaml` to `expected.yaml`, with the folder's absolute path replaced by @ROOT@, its
+parent's by @PARENT@, and that one's parent's by @GRANDPARENT@. A stack the oracle refuses is an error of this script:
+negative cases are not kept here. Each stack is run twice, and an answer that changes between the runs is an error too.
 
 A case of the corpus is one line of Expected/compose-cases.jsonl for each run: its path, the run's kind (`plain`, or
 `flags`), the command line, the environment, and the answer. Rows that the oracle refuses are left out.
@@ -39,10 +39,10 @@ ROW_FLAGS = {
 }
 
 
-def run(oracle, args, config_args, folder, environment):
+def run(oracle, args, config_args, folder, environment, form="json"):
     """The text of `config`, or None and the message when the oracle refuses."""
     command = ["timeout", str(SECONDS_MAX), "prlimit", f"--as={MEMORY_BYTES_MAX}", oracle]
-    command += args + ["config", "--format", "json"] + config_args
+    command += args + ["config", "--format", form] + config_args
     base = {"HOME": "/home/me", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=folder, env=base | environment, capture_output=True, text=True)
     if done.returncode != 0:
@@ -55,17 +55,20 @@ def refresh_stack(oracle, folder):
     if (folder / "case.json").exists():
         case = json.loads((folder / "case.json").read_text())
     args = [word for file in case.get("files", []) for word in ("-f", file)] + case.get("args", [])
-    answers = [run(oracle, args, [], folder, case.get("env", {})) for _ in range(2)]
-    if answers[0][0] is None:
-        return f"{folder.name}: refused: {answers[0][1]}"
-    if answers[0] != answers[1]:
-        return f"{folder.name}: two runs differ"
-    text = answers[0][0]
-    for name, path in (("@ROOT@", folder), ("@PARENT@", folder.parent), ("@GRANDPARENT@", folder.parent.parent)):
-        text = text.replace(str(path), name)
-    document = json.loads(text)
+    texts = {}
+    for form in ("json", "yaml"):
+        answers = [run(oracle, args, case.get("config", []), folder, case.get("env", {}), form) for _ in range(2)]
+        if answers[0][0] is None:
+            return f"{folder.name}: refused: {answers[0][1]}"
+        if answers[0] != answers[1]:
+            return f"{folder.name}: two runs differ"
+        texts[form] = answers[0][0]
+        for name, path in (("@ROOT@", folder), ("@PARENT@", folder.parent), ("@GRANDPARENT@", folder.parent.parent)):
+            texts[form] = texts[form].replace(str(path), name)
+    document = json.loads(texts["json"])
     text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "expected.json").write_text(text)
+    (folder / "expected.yaml").write_text(texts["yaml"])
     return None
 
 
