@@ -144,8 +144,8 @@ extension CorpusRun {
         }
     }
 
-    /// The written list of places where this package means to differ: stack, path, reason. A path of `yaml` stands for the
-    /// text of the YAML.
+    /// The written list of places where this package means to differ: stack, path, reason. The path `yaml` stands for
+    /// the text of the YAML.
     static let knownDifferences: [(name: String, path: String)] = {
         let lines = text(of: testFolder + "/Stacks/differences.txt") ?? ""
         return lines.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { line in

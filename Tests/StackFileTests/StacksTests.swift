@@ -3,7 +3,7 @@ import Testing
 
 @testable import StackFile
 
-/// `config --format json` equals Docker Compose's, for the stacks of Stacks/ and for Docker Compose's own cases. What is
+/// `config` prints what Docker Compose prints, for the stacks of Stacks/ and for Docker Compose's own cases. What is
 /// expected was written by refresh_expected.py.
 struct StacksTests {
     private static let shownDifferencesMax = 10
