@@ -117,6 +117,22 @@ extension CorpusRun {
         }
     }()
 
+    /// The stacks once more, each with flags of `config`.
+    static let stacksWithFlags: [CorpusRun] = {
+        let lines = text(of: testFolder + "/Expected/stacks-with-flags.jsonl") ?? ""
+        let known = Dictionary(uniqueKeysWithValues: CorpusRun.stacks.map { ($0.name, $0) })
+        return lines.split(separator: "\n").compactMap { line in
+            guard let row = document(text: String(line)), let name = row["stack"]?.text, var run = known[name],
+                let flags = row["config"]?.items.compactMap(\.text), let answer = row["json"]
+            else { return nil }
+            run.name += " " + flags.joined(separator: " ")
+            run.arguments += flags
+            run.expected = answer
+            run.expectedYAML = nil
+            return run
+        }
+    }()
+
     /// The folder of Docker Compose's own cases, beside the package.
     static let casesFolder: String? = {
         let package = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()

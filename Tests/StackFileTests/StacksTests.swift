@@ -11,6 +11,9 @@ struct StacksTests {
     @Test(arguments: CorpusRun.stacks)
     func equalsDockerCompose(_ run: CorpusRun) throws { try check(run) }
 
+    @Test(arguments: CorpusRun.stacksWithFlags)
+    func equalsDockerComposeOnStacksWithFlags(_ run: CorpusRun) throws { try check(run) }
+
     /// To the byte.
     @Test(arguments: CorpusRun.stacks)
     func equalsDockerComposeInYAML(_ run: CorpusRun) throws {
@@ -29,6 +32,7 @@ struct StacksTests {
 
     @Test func noStackIsMissing() {
         #expect(CorpusRun.stacks.count >= 120)
+        #expect(CorpusRun.stacksWithFlags.count >= 240)
     }
 
     @Test(

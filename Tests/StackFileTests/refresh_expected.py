@@ -15,6 +15,8 @@ for -f options, other global options, options of `config`, and more environment.
 that of the same command with `--format yaml` to `expected.yaml`, with the folder's absolute path replaced by @ROOT@, its
 parent's by @PARENT@, and that one's parent's by @GRANDPARENT@. A stack the oracle refuses is an error of this script:
 negative cases are not kept here. Each stack is run twice, and an answer that changes between the runs is an error too.
+Without NAME, the stacks without options of `config` are also run with each of FLAG_SETS, and what is not refused goes to
+Expected/stacks-with-flags.jsonl, one line for each run.
 
 A case of the corpus is one line of Expected/compose-cases.jsonl for each run: its path, the run's kind (`plain`, or
 `flags`), the command line, the environment, and the answer. Rows that the oracle refuses are left out.
@@ -38,6 +40,8 @@ ROW_FLAGS = {
     "no-path-resolution": "--no-path-resolution",
 }
 
+FLAG_SETS = [["--no-interpolate"], ["--no-normalize", "--no-path-resolution"]]
+
 
 def run(oracle, args, config_args, folder, environment, form="json"):
     """The text of `config`, or None and the message when the oracle refuses."""
@@ -50,11 +54,21 @@ def run(oracle, args, config_args, folder, environment, form="json"):
     return done.stdout, None
 
 
+def case_of(folder):
+    """The settings of a stack, and the global options that they make."""
+    path = folder / "case.json"
+    case = json.loads(path.read_text()) if path.exists() else {}
+    return case, [word for file in case.get("files", []) for word in ("-f", file)] + case.get("args", [])
+
+
+def with_placeholders(text, folder):
+    for name, path in (("@ROOT@", folder), ("@PARENT@", folder.parent), ("@GRANDPARENT@", folder.parent.parent)):
+        text = text.replace(str(path), name)
+    return text
+
+
 def refresh_stack(oracle, folder):
-    case = {}
-    if (folder / "case.json").exists():
-        case = json.loads((folder / "case.json").read_text())
-    args = [word for file in case.get("files", []) for word in ("-f", file)] + case.get("args", [])
+    case, args = case_of(folder)
     texts = {}
     for form in ("json", "yaml"):
         answers = [run(oracle, args, case.get("config", []), folder, case.get("env", {}), form) for _ in range(2)]
@@ -62,14 +76,26 @@ def refresh_stack(oracle, folder):
             return f"{folder.name}: refused: {answers[0][1]}"
         if answers[0] != answers[1]:
             return f"{folder.name}: two runs differ"
-        texts[form] = answers[0][0]
-        for name, path in (("@ROOT@", folder), ("@PARENT@", folder.parent), ("@GRANDPARENT@", folder.parent.parent)):
-            texts[form] = texts[form].replace(str(path), name)
+        texts[form] = with_placeholders(answers[0][0], folder)
     document = json.loads(texts["json"])
     text = json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "expected.json").write_text(text)
     (folder / "expected.yaml").write_text(texts["yaml"])
     return None
+
+
+def refresh_flags(oracle, folders):
+    lines = []
+    for folder in folders:
+        case, args = case_of(folder)
+        for flags in FLAG_SETS if "config" not in case else []:
+            text = run(oracle, args, flags, folder, case.get("env", {}))[0]
+            if text is None or text != run(oracle, args, flags, folder, case.get("env", {}))[0]:
+                print(f"left out: {folder.name} {' '.join(flags)}")
+                continue
+            line = {"stack": folder.name, "config": flags, "json": json.loads(with_placeholders(text, folder))}
+            lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+    (HERE / "Expected" / "stacks-with-flags.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def rows(corpus):
@@ -134,11 +160,13 @@ def main(arguments):
     if "--cases" in rest:
         position = rest.index("--cases")
         return refresh_cases(oracle, Path(rest[position + 1]).resolve(), "--flags" in rest)
-    stacks = HERE / "Stacks"
+    folders = sorted(path for path in (HERE / "Stacks").iterdir() if path.is_dir())
     failures = []
-    for folder in sorted(path for path in stacks.iterdir() if path.is_dir()):
+    for folder in folders:
         if not rest or any(folder.name.startswith(name) for name in rest):
             failures.append(refresh_stack(oracle, folder))
+    if not rest:
+        refresh_flags(oracle, folders)
     failures = [failure for failure in failures if failure]
     print("\n".join(failures))
     return 1 if failures else 0
