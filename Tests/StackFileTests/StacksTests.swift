@@ -23,7 +23,7 @@ struct StacksTests {
         do {
             difference = try run.differenceInYAML(lines: Self.shownDifferencesMax)
         } catch let error as StackFileError {
-            Issue.record("\(run.name) is refused: \(error.diagnostics.map { "\($0)" }.prefix(3))")
+            record(error, of: run)
             return
         }
         if let difference, !isKnown { Issue.record("\(run.name): \(difference)") }
@@ -52,6 +52,27 @@ struct StacksTests {
         #expect(CorpusRun.cases("flags").count >= 200)
     }
 
+    /// What the comparisons above rest on.
+    @Test func differencesAreFound() throws {
+        let found = try JSONValue(parsing: #"{"a": [1, "x\u00e9", null], "b": {"c": true}, "d": 1.0}"#)
+        let expected = try JSONValue(parsing: #"{"a": [1, "x", null, {}], "b": {}, "d": 1, "e": "\ud83d\ude00"}"#)
+        let differences = JSONDifference.all(found: found, expected: expected)
+        #expect(
+            differences.map(\.description) == [
+                ".a[1]: found \"xé\", expected \"x\"", ".a[3]: found nothing, expected {}",
+                ".b.c: found true, expected nothing", ".e: found nothing, expected \"😀\"",
+            ])
+        #expect(throws: JSONError.self) { try JSONValue(parsing: "[1,]") }
+        #expect(throws: JSONError.self) { try JSONValue(parsing: "{\"a\": 1, \"a\": 2}") }
+    }
+
+    private func record(_ error: StackFileError, of run: CorpusRun) {
+        let messages = error.diagnostics.prefix(Self.shownDifferencesMax).map { diagnostic in
+            "\(diagnostic.source?.description ?? "-"): \(diagnostic.message)"
+        }
+        Issue.record("\(run.name) is refused: \(messages.joined(separator: "\n"))")
+    }
+
     /// A difference that is written down must still be one.
     private func check(_ run: CorpusRun) throws {
         let known = Set(CorpusRun.knownDifferences.filter { $0.name == run.name && $0.path != "yaml" }.map(\.path))
@@ -59,7 +80,7 @@ struct StacksTests {
         do {
             differences = try run.differences()
         } catch let error as StackFileError {
-            Issue.record("\(run.name) is refused: \(error.diagnostics.map { "\($0)" }.prefix(3))")
+            record(error, of: run)
             return
         }
         let unknown = differences.filter { !known.contains($0.path) }
