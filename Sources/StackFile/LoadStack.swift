@@ -105,7 +105,8 @@ private struct Project {
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
         let environment = ServiceEnvironment(
             environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes)
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
+            directory: sources.projectDirectory)
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
         let whole = document.setting("services", to: resolved)
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

@@ -64,7 +64,9 @@ struct Merge {
         switch (table?.rule, base.content, over.content) {
         case (.replace, _, _): return withoutTagsUnlessKept(over)
         case (.pairs, _, _) where isRaw && !over.isNull:
-            return .list(pairTexts(base) + pairTexts(over), at: base.mark)
+            let reset = over.entries.filter { $0.value.mergeTag == .reset }.map(\.key)
+            let kept = pairTexts(base).filter { item in !reset.contains { item.text?.hasPrefix($0 + "=") == true } }
+            return .list(kept + pairTexts(over), at: base.mark)
         case (.texts, _, _) where isRaw && !over.isNull:
             return .list((base.items ?? [base]) + (over.items ?? [over]), at: base.mark)
         case (.pairs, .mapping(let low), .mapping(let high)), (.contexts, .mapping(let low), .mapping(let high)):

@@ -233,6 +233,7 @@ struct ConfigOrder {
             let isZeroText = Self.zeroTexts[entry.key].map { entry.value.scalar?.text == $0 } ?? false
             let isNothing = entry.value.isNothing || isZeroText
             if !isExtension, !isForced, !isObject, isNothing { continue }
+            if format == .yaml, !isExtension, entry.value.isNull { continue }
             let value = isExtension ? entry.value.sorted(for: format) : printed(entry, table)
             if format == .yaml, object.jsonOnly[entry.key] != nil, !isForced, value.isNothing { continue }
             let key = format == .json ? object.jsonKeys[entry.key] ?? entry.key : entry.key

@@ -34,7 +34,7 @@ struct YAMLScalarText {
 
     private func literalBlock(_ text: String) -> String? {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard !lines.contains(where: { $0.last == " " }) else { return nil }
+        guard text.utf8.first != 0x09, !lines.contains(where: { $0.last == " " }) else { return nil }
         let first = text.utf8.first
         let indicator = first == 0x20 || first == 0x0A ? "2" : ""
         let endsInNewline = text.hasSuffix("\n")

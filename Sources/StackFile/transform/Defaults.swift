@@ -22,10 +22,20 @@ struct Defaults {
         if let build = node["build"], build.mapping != nil { service = service.setting("build", to: self.build(build)) }
         if let secrets = node["secrets"] { service = service.setting("secrets", to: self.secrets(secrets)) }
         if let gpus = node["gpus"] { service = service.setting("gpus", to: devices(gpus)) }
+        if let volumes = node["volumes"] { service = service.setting("volumes", to: mounts(volumes)) }
         if let dependencies = node["depends_on"] {
             service = service.setting("depends_on", to: self.dependencies(dependencies))
         }
         return reservedDevices(service)
+    }
+
+    private func mounts(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        let cleaned = items.map { item -> Node in
+            guard let target = item["target"], let text = target.text, !isRaw || !text.contains("$") else { return item }
+            return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
+        }
+        return .list(cleaned, at: node.mark)
     }
 
     private func dependencies(_ node: Node) -> Node {

@@ -37,13 +37,6 @@ struct Normalizer {
 
     private func withDefaults(_ node: Node) -> Node {
         var service = node
-        if let volumes = service["volumes"], let items = volumes.items {
-            let cleaned = items.map { item -> Node in
-                guard let target = item["target"], let text = target.text else { return item }
-                return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
-            }
-            service = service.setting("volumes", to: .list(cleaned, at: volumes.mark))
-        }
         if service["pull_policy"]?.text == "if_not_present", let policy = service["pull_policy"] {
             service = service.setting("pull_policy", to: .string("missing", at: policy.mark))
         }
@@ -55,9 +48,16 @@ struct Normalizer {
             if build["dockerfile"] == nil, build["dockerfile_inline"] == nil {
                 build = build.setting("dockerfile", to: .string("Dockerfile", at: build.mark))
             }
+            if isRaw, let arguments = build["args"] { build = build.setting("args", to: given(arguments)) }
             service = service.setting("build", to: build)
         }
         return service
+    }
+
+    /// Build arguments that have a value.
+    private func given(_ arguments: Node) -> Node {
+        guard let items = arguments.items else { return arguments.mapEntries { $0.value.isNull ? nil : $0.value } }
+        return .list(items.filter { $0.text?.contains("=") == true }, at: arguments.mark)
     }
 
     /// Declared dependencies with their defaults, without optional ones that are not there, and implied ones.

@@ -21,9 +21,13 @@ struct AttributeCheck {
         guard entry.value["external"]?.flag == true else { return }
         for other in entry.value.entries where other.key != "external" && other.key != "name" {
             if other.key.hasPrefix("x-") { continue }
-            report.error(
-                "stack.conflict", "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning",
-                at: other.keyMark, hint: "remove 'external' or '\(other.key)'")
+            // Docker Compose refuses the others and passes over what an external network says.
+            let severity: Diagnostic.Severity = kind == "networks" ? .warning : .error
+            report.add(
+                Diagnostic(
+                    severity, code: "stack.conflict",
+                    "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning", source: other.keyMark,
+                    hint: "remove 'external' or '\(other.key)'"))
         }
     }
 
