@@ -26,13 +26,17 @@ struct MountSyntax: Equatable {
         }
     }
 
-    /// Splits at colons, keeping the drive of a Windows path (`C:\`) with it.
+    /// Splits at colons, keeping the drive of a Windows path (`C:\`) with it. Colons in a `${…}` that is not substituted
+    /// do not count.
     private static func split(_ text: String) -> [String] {
         var sections: [String] = []
         var section = ""
+        var depth = 0
         for character in text {
             let isDrive = character == ":" && section.count == 1 && section.first?.isLetter == true
-            if character == ":", !isDrive {
+            if character == "{", section.last == "$" { depth += 1 }
+            if character == "}", depth > 0 { depth -= 1 }
+            if character == ":", !isDrive, depth == 0 {
                 sections.append(section)
                 section = ""
             } else {
