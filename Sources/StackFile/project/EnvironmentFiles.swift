@@ -26,6 +26,8 @@ struct EnvironmentFiles {
         _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?,
         as role: Diagnostic.Origin.Role = .environmentFile
     ) -> [String: String]? {
+        // Relative only in a load that leaves paths as they are written.
+        let path = PathText.absolute(path, in: workingDirectory, home: nil)
         let shown = PathText.shown(path, from: workingDirectory)
         let bytes: [UInt8]
         do throws(FileProblem) {
