@@ -105,7 +105,7 @@ let package = Package(
 
         // Tests
         tests("StackModelTests", ["StackModel"]),
-        tests("StackFileTests", ["StackFile", "StackModel"], exclude: ["Broken"]),
+        tests("StackFileTests", ["StackFile", "StackModel"], exclude: ["Broken", "compose-cases-exclusions.txt"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),
