@@ -105,7 +105,9 @@ let package = Package(
 
         // Tests
         tests("StackModelTests", ["StackModel"]),
-        tests("StackFileTests", ["StackFile", "StackModel"], exclude: ["Broken", "compose-cases-exclusions.txt"]),
+        tests(
+            "StackFileTests", ["StackFile", "StackModel"],
+            exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),

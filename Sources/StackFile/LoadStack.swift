@@ -79,8 +79,10 @@ private struct Project {
                     hint: "a stack file needs at least 'services:'")
             ])
         }
-        SchemaCheck(phase: .merged, report: report).check(merged, against: Schema.file, path: "")
-        let complete = Defaults.apply(to: merged)
+        SchemaCheck(phase: .merged, report: report, isRaw: !options.interpolates)
+            .check(merged, against: Schema.file, path: "")
+        let complete = Defaults(isRaw: !options.interpolates).apply(to: merged)
+        if options.interpolates { AttributeCheck(report: report).check(complete) }
         guard options.resolvesPaths else { return complete }
         let home = sources.environment["HOME"]
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
@@ -88,7 +90,7 @@ private struct Project {
 
     /// Without interpolation most values stay as they are written, and all services are shown.
     private func raw(_ document: Node) -> Node {
-        options.normalizes ? Normalizer(projectName: name).apply(to: document) : named(document)
+        options.normalizes ? Normalizer(projectName: name, isRaw: true).apply(to: document) : document
     }
 
     private func named(_ document: Node) -> Node {
@@ -103,7 +105,8 @@ private struct Project {
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
         let environment = ServiceEnvironment(
             environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment)
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
+            directory: sources.projectDirectory)
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
         let whole = document.setting("services", to: resolved)
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

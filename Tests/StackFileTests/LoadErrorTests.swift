@@ -132,7 +132,7 @@ struct LoadErrorTests {
 
     @Test func externalResourcesTakeNothingElse() {
         let project = MemoryProject(
-            "services: {a: {image: x}}\nnetworks:\n  n: {external: true, driver: bridge}\nconfigs:\n  c: {}\n"
+            "services: {a: {image: x}}\nvolumes:\n  n: {external: true, driver: local}\nconfigs:\n  c: {}\n"
                 + "  d: {file: a, content: b}\n"
         )
         #expect(

@@ -15,13 +15,15 @@ struct Dotenv {
     private var line = 1
     private var values: [String: String] = [:]
     private let lookup: Lookup
+    private let fallback: Lookup
     private let unset: (String, Int) -> Void
 
-    /// `lookup` wins over earlier lines of the file; `unset` is told the name and line of variables without a value.
+    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of variables without a value.
     static func parse(
-        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void = { _, _ in }
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup = { _ in nil },
+        unset: @escaping (String, Int) -> Void = { _, _ in }
     ) throws(DotenvError) -> [String: String] {
-        var parser = Dotenv(bytes, lookup: lookup, unset: unset)
+        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset)
         while parser.skipToStatement() { try parser.statement() }
         return parser.values
     }
@@ -49,8 +51,11 @@ struct Dotenv {
         return values
     }
 
-    private init(_ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void) {
+    private init(
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup, unset: @escaping (String, Int) -> Void
+    ) {
         text = Self.withoutByteOrderMark(bytes)
+        self.fallback = fallback
         self.lookup = lookup
         self.unset = unset
     }
@@ -93,7 +98,7 @@ struct Dotenv {
             throw DotenvError(line: line, message: "variable name '\(key)' must not contain a space")
         }
         if separator == nil || separator == Self.newline {
-            if let inherited = lookup(key) { values[key] = inherited }
+            if let inherited = lookup(key) ?? fallback(key) { values[key] = inherited }
             return
         }
         text = text.dropFirst().drop(while: Self.isSpace)
@@ -157,7 +162,7 @@ struct Dotenv {
     private func expand(_ bytes: ArraySlice<UInt8>, line: Int) throws(DotenvError) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
         let template = Template(
-            lookup: { [lookup, values] in lookup($0) ?? values[$0] }, unset: { [unset] in unset($0, line) })
+            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) }, unset: { [unset] in unset($0, line) })
         do throws(TemplateError) {
             return try template.substitute(text)
         } catch .required(let name, let message) {

@@ -14,8 +14,10 @@ struct EnvironmentFiles {
     func load(_ paths: [String], environment: [String: String], at mark: SourceMark? = nil) -> [String: String] {
         var values: [String: String] = [:]
         for path in paths {
-            let known = values.merging(environment) { _, outer in outer }
-            guard let read = load(path, raw: false, required: true, lookup: { known[$0] }, at: mark) else { continue }
+            let earlier = values
+            let read = load(
+                path, raw: false, required: true, lookup: { environment[$0] }, fallback: { earlier[$0] }, at: mark)
+            guard let read else { continue }
             values.merge(read) { _, later in later }
         }
         return values
@@ -23,7 +25,8 @@ struct EnvironmentFiles {
 
     /// `nil` when the file is missing or wrong.
     func load(
-        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?,
+        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?,
+        fallback: @escaping (String) -> String? = { _ in nil }, at mark: SourceMark?,
         as role: Diagnostic.Origin.Role = .environmentFile
     ) -> [String: String]? {
         // Relative only in a load that leaves paths as they are written.
@@ -41,8 +44,8 @@ struct EnvironmentFiles {
         }
         report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
         do throws(DotenvError) {
-            if raw { return try Dotenv.parseRaw(bytes, lookup: lookup) }
-            return try Dotenv.parse(bytes, lookup: lookup) { name, line in
+            if raw { return try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }) }
+            return try Dotenv.parse(bytes, lookup: lookup, fallback: fallback) { name, line in
                 let start = SourceMark(file: shown, line: line, column: 1)
                 report.warnOnce(
                     name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",

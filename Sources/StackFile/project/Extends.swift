@@ -38,10 +38,8 @@ struct Extends {
         own.remove("extends")
         var stripped = service
         stripped.content = .mapping(own)
-        guard let name = extends.text ?? extends["service"]?.text else {
-            loader.report.error("stack.missing-key", "'extends' needs the key 'service'", at: extends.mark)
-            return nil
-        }
+        // The schema check has said so if it is missing.
+        guard let name = extends.text ?? extends["service"]?.text else { return nil }
         let mark = extends["service"]?.mark ?? extends.mark
         guard let base = base(name, extends: extends, place, in: services, chain: chain, at: mark) else { return nil }
         return Merge(keepsTags: true, isRaw: !loader.interpolates).mergeService(stripped, over: base)
@@ -71,7 +69,8 @@ struct Extends {
         guard loader.report.errorCount == errorsBefore else { return nil }
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
-        return PathResolution(directory: directory, home: home).applyService(withoutTags(resolved))
+        let folder = loader.shownFolder(directory, from: scope.directory)
+        return PathResolution(directory: folder, home: home).applyService(withoutTags(resolved))
     }
 
     /// The services of another file in long form; only `wanted` and what it extends there are checked.
@@ -92,7 +91,7 @@ struct Extends {
     private func prepare(_ service: Node, name: String) -> Node {
         let report = loader.report
         let interpolated = loader.interpolated(service, scope)
-        SchemaCheck(phase: .document, report: report)
+        SchemaCheck(phase: .document, report: report, isRaw: !loader.interpolates)
             .check(interpolated, against: Schema.service, path: "services.\(name)")
         return Canonicalizer(report: report, isRaw: !loader.interpolates).applyService(interpolated, name: name)
     }

@@ -22,6 +22,15 @@ enum PathText {
         return path.hasPrefix("/") ? clean(path) : clean(directory + "/" + path)
     }
 
+    /// How to get from the folder `base` to `path`, both absolute and clean (Go's `filepath.Rel`).
+    static func relative(_ path: String, to base: String) -> String {
+        let wanted = path.split(separator: "/")
+        let start = base.split(separator: "/")
+        let common = zip(wanted, start).prefix { $0 == $1 }.count
+        let parts = Array(repeating: "..", count: start.count - common) + wanted.dropFirst(common).map(String.init)
+        return parts.isEmpty ? "." : parts.joined(separator: "/")
+    }
+
     static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -8,6 +8,9 @@ struct ServiceEnvironment {
     let report: Report
     /// Without: `env_file` and `label_file` stay, for others to read.
     let readsFiles: Bool
+    let resolvesArguments: Bool
+    /// Where paths that were left relative start.
+    let directory: String
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
@@ -15,7 +18,7 @@ struct ServiceEnvironment {
         if service["environment"] != nil || !inFiles.isEmpty {
             result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
         }
-        result = withBuildArguments(result)
+        if resolvesArguments { result = withBuildArguments(result) }
         guard readsFiles else { return result }
         if let labelFiles = service["label_file"]?.items {
             result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark))
@@ -49,8 +52,8 @@ struct ServiceEnvironment {
             }
             let earlier = values.compactMapValues(\.text)
             let read = files.load(
-                text, raw: format == "raw", required: item["required"]?.flag ?? true,
-                lookup: { environment[$0] ?? own[$0] ?? earlier[$0] }, at: path.mark)
+                PathText.absolute(text, in: directory, home: nil), raw: format == "raw", required: item["required"]?.flag ?? true,
+                lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values
@@ -75,7 +78,7 @@ struct ServiceEnvironment {
         for file in files {
             guard let path = file.text else { continue }
             let read = self.files.load(
-                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
+                PathText.absolute(path, in: directory, home: nil), raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
                 as: .labelFile)
             for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {
                 result.set(key, at: file.mark, to: .string(value, at: file.mark))

@@ -200,6 +200,12 @@ struct ServiceConsistency {
 
     private func checkHealth() {
         guard let health = service["healthcheck"] else { return }
+        if let first = health["test"]?.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
+            report.error(
+                "stack.value",
+                "'services.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
+                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
+        }
         if health["start_interval"] != nil, health["start_period"] == nil {
             report.error(
                 "stack.missing-key", "'start_interval' needs 'start_period' beside it",
