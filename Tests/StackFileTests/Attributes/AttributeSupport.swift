@@ -36,10 +36,13 @@ func stack(_ text: String, environment: [String: String] = [:]) throws -> Stack 
 }
 
 /// The model of a project with all its services and resources, also of what this engine refuses to bring up.
-func modelled(_ project: MemoryProject) throws -> Stack {
+///
+/// - Parameter checked: also that what is referred to is there.
+func modelled(_ project: MemoryProject, checked: Bool = true) throws -> Stack {
     var options = LoadOptions(workingDirectory: project.workingDirectory, environment: project.environment)
     options.profiles = ["*"]
     options.keepsUnused = true
+    options.checksConsistency = checked
     let loaded = try loadDocument(options, files: project.access)
     let report = Report()
     let builder = StackBuilder(
