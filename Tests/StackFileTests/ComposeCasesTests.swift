@@ -100,7 +100,9 @@ struct ComposeCasesTests {
         "compose-go-inline/override/Test_mergeYamlServiceMount-01/compose.yaml",
         "compose-go-inline/override/Test_VolumeUnicity-01/compose.yaml",
         "compose-go-inline/override/TestMergeVolumes-01/compose.yaml",
+        "compose-go-inline/override/Test_mergeYamlArgsMapping-01/compose.yaml",
         "compose-go-inline/override/Test_mergeYamlArgsMixed-01/compose.yaml",
+        "compose-go-inline/loader_normalize/TestNormalizeImplicitDependencies-01/compose.yaml",
         "compose-go-inline/loader_normalize/TestNormalizeEnvironment-01/compose.yaml",
     ]
 
@@ -138,14 +140,26 @@ struct ComposeCasesTests {
     private func normalized(_ row: CaseRow, _ options: LoadOptions, _ files: [String]) throws -> Node {
         let report = Report()
         let written = try document(try #require(files.first))
-        let long = Defaults.apply(to: Canonicalizer(report: report, isRaw: false).apply(to: written))
+        let long = Defaults(isRaw: false).apply(to: Canonicalizer(report: report, isRaw: false).apply(to: written))
         let loader = FileLoader(files: .system, report: report, options: options)
         let environment = ServiceEnvironment(
-            environment: options.environment, files: loader.environmentFiles, report: report, readsFiles: false)
+            environment: options.environment, files: loader.environmentFiles, report: report, readsFiles: false,
+            resolvesArguments: true, directory: options.workingDirectory)
         let services = try #require(long["services"]).mapEntries { environment.apply(to: $0.value, name: $0.key) }
         #expect(report.errors.isEmpty, "\(row.path)")
         let normalizer = Normalizer(projectName: long["name"]?.text ?? "")
-        return normalizer.apply(to: long.setting("services", to: services))
+        let normal = normalizer.apply(to: long.setting("services", to: services))
+        return normal.setting(
+            "services", to: try #require(normal["services"]).mapEntries { plainDependencies($0.value) })
+    }
+
+    /// `restart: false` says no more than nothing, which is what Docker Compose prints.
+    private func plainDependencies(_ service: Node) -> Node {
+        guard let dependencies = service["depends_on"] else { return service }
+        let plain = dependencies.mapEntries { entry in
+            entry.value["restart"]?.flag == false ? entry.value.removing("restart") : entry.value
+        }
+        return service.setting("depends_on", to: plain)
     }
 }
 

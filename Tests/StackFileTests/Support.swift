@@ -16,15 +16,18 @@ struct MemoryProject {
     func load(_ change: (inout LoadOptions) -> Void = { _ in }) throws(StackFileError) -> LoadedStack {
         var options = LoadOptions(workingDirectory: workingDirectory, environment: environment)
         change(&options)
+        return try loadStack(options, files: access)
+    }
+
+    var access: FileAccess {
         let files = self.files
-        let access = FileAccess(
+        return FileAccess(
             read: { (path, bytesMax) throws(FileProblem) in
                 guard let text = files[path] else { throw .missing }
                 let bytes = Array(text.utf8)
                 guard bytes.count <= bytesMax else { throw .tooLarge(bytesMax: bytesMax) }
                 return bytes
             }, exists: { files[$0] != nil })
-        return try loadStack(options, files: access)
     }
 
     /// The errors of a load that must fail; empty when it did not.

@@ -13,7 +13,9 @@ struct StackBuilder {
     func build(_ document: Node, name: String, workingDirectory: String, configFiles: [String]) -> Stack {
         var stack = Stack(name: name, workingDirectory: workingDirectory, configFiles: configFiles)
         for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
-            stack.services[entry.key] = ServiceBuilder(name: entry.key, project: name, node: entry.value, report: report).build()
+            stack.services[entry.key] = ServiceBuilder(
+                name: entry.key, project: name, node: entry.value, report: report
+            ).build()
         }
         attachDefaultNetwork(&stack)
         dropMissingDependencies(&stack)

@@ -32,10 +32,26 @@ func service(_ name: String, of text: String, environment: [String: String] = [:
 func stack(_ text: String, environment: [String: String] = [:]) throws -> Stack {
     var project = Everything.project(text)
     project.environment.merge(environment) { _, new in new }
-    return try project.load {
-        $0.profiles = ["*"]
-        $0.keepsUnused = true
-    }.stack
+    return try modelled(project)
+}
+
+/// The model of a project with all its services and resources, also of what this engine refuses to bring up.
+///
+/// - Parameter checked: also that what is referred to is there.
+func modelled(_ project: MemoryProject, checked: Bool = true) throws -> Stack {
+    var options = LoadOptions(workingDirectory: project.workingDirectory, environment: project.environment)
+    options.profiles = ["*"]
+    options.keepsUnused = true
+    options.checksConsistency = checked
+    let loaded = try loadDocument(options, files: project.access)
+    let report = Report()
+    let builder = StackBuilder(
+        report: report, files: project.access, environment: loaded.environment, damage: Damage(marks: []))
+    let stack = builder.build(
+        loaded.document, name: loaded.name, workingDirectory: project.workingDirectory, configFiles: loaded.files)
+    let errors = report.errors.filter { $0.code != "stack.unsupported" }
+    guard errors.isEmpty else { throw StackFileError(diagnostics: errors) }
+    return stack
 }
 
 let second: Int64 = 1_000_000_000

@@ -5,11 +5,6 @@ import Testing
 
 /// That nothing a stack file says is lost, and nothing of the model stays unread.
 struct CompletenessTests {
-    private static let options: @Sendable (inout LoadOptions) -> Void = { options in
-        options.profiles = ["*"]
-        options.keepsUnused = true
-    }
-
     // MARK: - The model
 
     /// Values of a type whose properties are all as they are without any key.
@@ -29,7 +24,7 @@ struct CompletenessTests {
     }()
 
     @Test func everyPropertyOfTheModelIsRead() throws {
-        let stack = try Everything.project.load(Self.options).stack
+        let stack = try modelled(Everything.project)
         var usage = PropertyUsage(defaults: Self.defaults)
         usage.visit(stack)
         #expect(usage.unknownTypes.isEmpty)
@@ -63,7 +58,7 @@ struct CompletenessTests {
 
     /// Without places, which move.
     private func stack(of document: Node) throws -> Stack {
-        var stack = try Everything.project(YAMLWriter.write(document)).load(Self.options).stack
+        var stack = try modelled(Everything.project(YAMLWriter.write(document)), checked: false)
         stack.sources = [:]
         return stack
     }

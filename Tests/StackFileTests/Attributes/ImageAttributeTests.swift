@@ -13,7 +13,7 @@ struct ImageAttributeTests {
             try expect("image: \(reference)", \.image, reference)
         }
         try expect("image: redis", \.build, nil)
-        try expect("build: .", \.image, "")
+        try expect("build: .", \.image, "demo-web")
     }
 
     @Test func platform() throws {

@@ -42,8 +42,6 @@ struct JobAttributeTests {
             secrets: {token: {environment: TOKEN}}
             """
         let stack = try stack("jobs:\n  j:\n    image: a\n    \(lines)\n" + rest)
-        withKnownIssue("jobs are not brought into their long form") {
-            #expect(stack.jobs["j"]?.service == stack.services["web"])
-        }
+        #expect(stack.jobs["j"]?.service == stack.services["web"])
     }
 }

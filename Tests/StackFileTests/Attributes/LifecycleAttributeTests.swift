@@ -93,11 +93,11 @@ struct LifecycleAttributeTests {
         for (key, property) in [
             ("post_start", \Service.postStart), ("pre_stop", \.preStop), ("pre_start", \.preStart),
         ] {
-            try expectHooks(key, property)
+            try expectHooks(key, property, image: key == "pre_start" ? "app" : nil)
         }
     }
 
-    private func expectHooks(_ key: String, _ property: KeyPath<Service, [Hook]>) throws {
+    private func expectHooks(_ key: String, _ property: KeyPath<Service, [Hook]>, image: String?) throws {
         let full = with(Hook(command: ["echo", "a b"])) {
             $0.user = "root"
             $0.privileged = true
@@ -119,7 +119,8 @@ struct LifecycleAttributeTests {
             [
                 full, Hook(command: ["echo", "a b"]),
                 with(Hook(command: ["one", "two"])) { $0.environment = ["N": "1"] },
-            ])
+            ]
+            .map { hook in with(hook) { $0.image = image } })
         try expect("\(key): []", property, [])
     }
 

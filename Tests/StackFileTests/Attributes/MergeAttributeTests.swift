@@ -95,7 +95,9 @@ struct MergeAttributeTests {
         let top = "secrets: {a: {environment: TOKEN}}\nconfigs: {a: {content: x}}"
         let files = try merged(
             "secrets: [a]\nconfigs: [a]",
-            "secrets: [{source: a, target: a, mode: 0400}]\nconfigs: [{source: a, target: /a, mode: 0400}]", top: top)
+            "secrets: [{source: a, target: /run/secrets/a, mode: 0400}]\n"
+                + "configs: [{source: a, target: /a, mode: 0400}]",
+            top: top)
         #expect(files.secrets.map(\.mode) == [0o400] && files.configs.map(\.mode) == [0o400])
     }
 
