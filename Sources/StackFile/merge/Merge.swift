@@ -51,6 +51,19 @@ struct Merge {
 
     func merge(_ over: Node, over base: Node?) -> Node { merge(over, over: base, mergeTable) }
 
+    /// Brings in the resources of an included project's section; those that are there already are merged over them.
+    /// Takes time for what is brought in, not for what is there.
+    func bring(_ included: Mapping, of section: String, into resources: inout Mapping) {
+        let table = mergeTable.below(section)
+        for entry in included.entries {
+            guard let existing = resources[entry.key] else {
+                resources.set(entry.key, at: entry.keyMark, to: entry.value)
+                continue
+            }
+            resources.set(entry.key, to: merge(existing, over: entry.value, table?.below(entry.key)))
+        }
+    }
+
     /// Merges one service, which stands at `services.*`.
     func mergeService(_ over: Node, over base: Node) -> Node {
         guard let table = mergeTable.below(path: ["services", "*"]) else { return over }

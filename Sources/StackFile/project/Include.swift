@@ -8,12 +8,26 @@ extension FileLoader {
     func applyIncludes(_ document: Node, scope: FileScope) -> Node {
         guard var mapping = document.mapping, let include = mapping["include"] else { return document }
         mapping.remove("include")
-        var result = Node(.mapping(mapping), at: document.mark)
+        var sections: [String: Mapping] = [:]
+        // Taken out of the document, so that they grow in place.
+        for key in Self.importedKeys {
+            guard let own = mapping[key]?.mapping else { continue }
+            sections[key] = own
+            mapping.set(key, to: .null(at: document.mark))
+        }
+        let merge = Merge(keepsTags: true, isRaw: !interpolates)
         for entry in include.items ?? [] {
             guard let included = load(entry, scope: scope) else { continue }
-            result = unique(Merge(keepsTags: true, isRaw: !interpolates).merge(result, over: included), uniqueTable)
+            for section in included.entries {
+                guard let resources = section.value.mapping else { continue }
+                merge.bring(resources, of: section.key, into: &sections[section.key, default: Mapping()])
+            }
         }
-        return result
+        for (key, resources) in sections {
+            let own = document[key]
+            mapping.set(key, to: Node(.mapping(resources), at: own?.mark ?? document.mark, mergeTag: own?.mergeTag))
+        }
+        return unique(Node(.mapping(mapping), at: document.mark), uniqueTable)
     }
 
     private func load(_ entry: Node, scope: FileScope) -> Node? {

@@ -81,33 +81,48 @@ struct Consistency {
         let services = document["services"]
         var done: Set<String> = []
         for start in (services?.mapping?.keys ?? []).sorted() where !done.contains(start) {
-            var path: [String] = [start]
-            var pending: [[String]] = [dependencies(of: start)]
-            while let next = pending.last?.first {
-                pending[pending.count - 1].removeFirst()
-                if let position = path.firstIndex(of: next) {
-                    let cycle = path[position...] + [next]
-                    let from = path[path.count - 1]
-                    report.error(
-                        "stack.cycle", "dependency cycle: \(cycle.joined(separator: " → "))",
-                        at: services?[from]?["depends_on"]?.mapping?.keyMark(next) ?? services?.mapping?.keyMark(from),
-                        hint: "remove one of these dependencies")
-                    return
-                }
+            var path = [start]
+            var isOnPath: Set<String> = [start]
+            // Dependencies still to be walked, for each service of the path, the next one last.
+            var pending = [dependencies(of: start)]
+            while let next = pending.last?.last {
+                pending[pending.count - 1].removeLast()
+                if isOnPath.contains(next) { return reportCycle(path, closedBy: next) }
                 if !done.contains(next), services?[next] != nil {
                     path.append(next)
+                    isOnPath.insert(next)
                     pending.append(dependencies(of: next))
                 }
                 while pending.last?.isEmpty == true {
                     pending.removeLast()
-                    done.insert(path.removeLast())
+                    let finished = path.removeLast()
+                    isOnPath.remove(finished)
+                    done.insert(finished)
                 }
             }
             done.insert(start)
         }
     }
 
+    private func reportCycle(_ path: [String], closedBy next: String) {
+        let services = document["services"]
+        let cycle = path[(path.firstIndex(of: next) ?? 0)...] + [next]
+        let from = path.last ?? next
+        let mark = services?[from]?["depends_on"]?.mapping?.keyMark(next) ?? services?.mapping?.keyMark(from)
+        let others = zip(cycle, cycle.dropFirst()).dropLast().compactMap { from, to -> Diagnostic.Note? in
+            guard let edge = services?[from]?["depends_on"]?.mapping?.keyMark(to) else { return nil }
+            return .init("'\(from)' depends on '\(to)' here", at: edge)
+        }
+        report.error(
+            "stack.cycle", "dependency cycle: \(cycle.joined(separator: " → "))", at: mark,
+            hint: "remove one of these dependencies", notes: Array(others.prefix(Self.notesMax)))
+    }
+
+    /// Further places shown with one error.
+    private static let notesMax = 5
+
+    /// In reverse, so that the first is the next to be taken.
     private func dependencies(of service: String) -> [String] {
-        (document.at("services", service, "depends_on")?.mapping?.keys ?? []).sorted()
+        (document.at("services", service, "depends_on")?.mapping?.keys ?? []).sorted(by: >)
     }
 }
