@@ -16,18 +16,23 @@ struct Dotenv {
     private var values: [String: String] = [:]
     private let lookup: Lookup
     private let unset: (String, Int) -> Void
+    private let defined: ((String, Int) -> Void)?
 
-    /// `lookup` wins over earlier lines of the file; `unset` is told the name and line of variables without a value.
+    /// `lookup` wins over earlier lines of the file; `unset` is told the name and line of variables without a value,
+    /// `defined` the name and line of every one that is set.
     static func parse(
-        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void = { _, _ in }
+        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void = { _, _ in },
+        defined: ((String, Int) -> Void)? = nil
     ) throws(DotenvError) -> [String: String] {
-        var parser = Dotenv(bytes, lookup: lookup, unset: unset)
+        var parser = Dotenv(bytes, lookup: lookup, unset: unset, defined: defined)
         while parser.skipToStatement() { try parser.statement() }
         return parser.values
     }
 
     /// `format: raw`: `KEY=value` lines taken as they are; `KEY` alone inherits.
-    static func parseRaw(_ bytes: [UInt8], lookup: Lookup) throws(DotenvError) -> [String: String] {
+    static func parseRaw(
+        _ bytes: [UInt8], lookup: Lookup, defined: ((String, Int) -> Void)? = nil
+    ) throws(DotenvError) -> [String: String] {
         var values: [String: String] = [:]
         let lines = String(decoding: withoutByteOrderMark(bytes), as: UTF8.self)
             .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
@@ -40,6 +45,7 @@ struct Dotenv {
                 throw DotenvError(
                     line: index + 1, message: "variable name '\(key)' must not be empty or contain spaces")
             }
+            defined?(key, index + 1)
             if parts.count > 1 {
                 values[key] = String(parts[1])
             } else if let inherited = lookup(key) {
@@ -49,9 +55,13 @@ struct Dotenv {
         return values
     }
 
-    private init(_ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void) {
+    private init(
+        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void,
+        defined: ((String, Int) -> Void)?
+    ) {
         text = Self.withoutByteOrderMark(bytes)
         self.lookup = lookup
+        self.defined = defined
         self.unset = unset
     }
 
@@ -92,6 +102,7 @@ struct Dotenv {
         guard !key.utf8.contains(where: Self.isSpace) else {
             throw DotenvError(line: line, message: "variable name '\(key)' must not contain a space")
         }
+        defined?(key, line)
         if separator == nil || separator == Self.newline {
             if let inherited = lookup(key) { values[key] = inherited }
             return
