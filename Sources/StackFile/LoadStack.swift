@@ -40,6 +40,8 @@ struct Project {
     var name = ""
     /// What the first steps complained about; later ones leave it alone.
     var damage = Damage()
+    /// Nothing that wins over the files names the project.
+    private var isNameInFile = false
     private var profiles: [String] = []
     private(set) var disabledServices: [String] = []
 
@@ -53,6 +55,7 @@ struct Project {
         let discovery = Discovery(
             options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
         sources = try discovery.sources()
+        if !options.resolvesPaths { loader.relativeTo = sources.projectDirectory }
     }
 
     mutating func load() throws(StackFileError) -> Node {
@@ -68,6 +71,8 @@ struct Project {
     private mutating func projectName() throws(StackFileError) -> String {
         var documents: [Node] = []
         for file in sources.files { documents += loader.documents(file, at: nil) }
+        let given = [options.projectName, sources.environment["COMPOSE_PROJECT_NAME"]]
+        isNameInFile = given.allSatisfy { $0?.isEmpty ?? true }
         let resolver = ProjectName(options: options, environment: sources.environment, report: report)
         let name = resolver.resolve(documents: documents, directory: sources.projectDirectory)
         guard let name else { throw StackFileError(diagnostics: report.errors) }
@@ -93,13 +98,33 @@ struct Project {
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
     }
 
-    /// Without interpolation most values stay as they are written, and all services are shown.
+    /// Without interpolation most values stay as they are written, and all services are shown. A name with variables
+    /// becomes one of what is left of their text, as with Docker Compose.
     private func raw(_ document: Node) -> Node {
-        options.normalizes ? Normalizer(projectName: name).apply(to: document) : named(document)
+        guard options.normalizes else { return document }
+        let written = isNameInFile ? document["name"]?.text.map(ProjectName.normalised) : nil
+        let resolver = environmentResolver
+        let services = document["services"]?.mapEntries { resolver.withBuildArguments($0.value) }
+        let resolved = services.map { document.setting("services", to: $0) } ?? document
+        return Normalizer(projectName: written ?? name).apply(to: resolved)
     }
 
     private func named(_ document: Node) -> Node {
-        document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
+        var result = document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
+        for kind in ["networks", "volumes", "configs", "secrets"] {
+            guard let resources = result[kind] else { continue }
+            let complete = resources.mapEntries { entry in
+                entry.value.isNull ? .map([:], at: entry.value.mark) : entry.value
+            }
+            result = result.setting(kind, to: complete)
+        }
+        return result
+    }
+
+    private var environmentResolver: ServiceEnvironment {
+        ServiceEnvironment(
+            environment: sources.environment, files: loader.environmentFiles, report: report,
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes)
     }
 
     private mutating func normalised(_ document: Node) throws(StackFileError) -> Node {
@@ -109,9 +134,7 @@ struct Project {
         let enabled = services.mapEntries { profiles.enables($0.value) ? $0.value : nil }
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
         disabledServices = disabled.sorted()
-        let environment = ServiceEnvironment(
-            environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment)
+        let environment = environmentResolver
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
         let whole = document.setting("services", to: resolved)
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

@@ -70,7 +70,7 @@ struct Extends {
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
         loader.report.provenance?.addBase(service, named: name, of: chain.first?.service, at: mark)
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
-        return PathResolution(directory: directory, home: home).applyService(withoutTags(resolved))
+        return loader.pathResolution(of: directory, scope).applyService(withoutTags(resolved))
     }
 
     /// The services of another file in long form; only `wanted` and what it extends there are checked.

@@ -25,6 +25,8 @@ final class FileLoader {
 
     /// Substitutes variables and brings values into their long form.
     let interpolates: Bool
+    /// Paths stay relative: those of included and extended files are written as seen from this folder.
+    var relativeTo: String?
 
     init(files: FileAccess, report: Report, options: LoadOptions) {
         self.files = files
@@ -115,6 +117,12 @@ final class FileLoader {
     func interpolated(_ node: Node, _ scope: FileScope) -> Node {
         guard interpolates else { return node }
         return Interpolation(environment: scope.environment, report: report).apply(to: node)
+    }
+
+    /// Makes the paths of another file's values absolute, or relative to the project.
+    func pathResolution(of directory: String, _ scope: FileScope) -> PathResolution {
+        let folder = relativeTo.map { PathText.relative(directory, to: $0) } ?? directory
+        return PathResolution(directory: folder, home: scope.environment["HOME"])
     }
 
     private func warnOfVersion(_ document: Node) {

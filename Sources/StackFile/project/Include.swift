@@ -35,7 +35,7 @@ extension FileLoader {
             imported.set(item.key, at: item.keyMark, to: item.value)
         }
         let tree = inheriting(variables, in: Node(.mapping(imported), at: entry.mark))
-        return PathResolution(directory: directory, home: home).apply(to: tree)
+        return pathResolution(of: directory, scope).apply(to: tree)
     }
 
     /// Variables without a value are taken from the include's own environment where it has them.
@@ -45,6 +45,13 @@ extension FileLoader {
             "services",
             to: services.mapEntries { service in
                 guard let own = service.value["environment"] else { return service.value }
+                if let items = own.items {
+                    let resolved = items.map { item -> Node in
+                        guard let name = item.text, let value = variables[name] else { return item }
+                        return .string("\(name)=\(value)", at: item.mark)
+                    }
+                    return service.value.setting("environment", to: .list(resolved, at: own.mark))
+                }
                 let resolved = own.mapEntries { entry in
                     guard entry.value.isNull, let value = variables[entry.key] else { return entry.value }
                     return .string(value, at: entry.value.mark)

@@ -22,6 +22,16 @@ enum PathText {
         return path.hasPrefix("/") ? clean(path) : clean(directory + "/" + path)
     }
 
+    /// An absolute path as seen from an absolute folder: `a/b`, `../c`, `.`.
+    static func relative(_ path: String, to folder: String) -> String {
+        let parts = clean(path).split(separator: "/")
+        let base = clean(folder).split(separator: "/")
+        let common = zip(parts, base).prefix { $0 == $1 }.count
+        let up = [Substring](repeating: "..", count: base.count - common)
+        let joined = (up + parts[common...]).joined(separator: "/")
+        return joined.isEmpty ? "." : joined
+    }
+
     static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -7,9 +7,12 @@ public enum VariableFormat: Sendable {
 public func renderVariables(_ variables: [TemplateVariable], _ format: VariableFormat) -> String {
     switch format {
     case .table: table(variables)
-    case .json: json(variables)
+    case .json:
+        indentedTwice(JSONWriter.write(Node(.mapping(mapping(variables, lowerCase: false)), at: madeMark)))
     case .yaml:
-        variables.isEmpty ? "{}\n" : YAMLWriter.write(Node(.mapping(mapping(variables, lowerCase: true)), at: madeMark))
+        variables.isEmpty
+            ? "{}\n"
+            : indentedTwice(YAMLWriter.write(Node(.mapping(mapping(variables, lowerCase: true)), at: madeMark)))
     }
 }
 
@@ -50,10 +53,9 @@ private func mapping(_ variables: [TemplateVariable], lowerCase: Bool) -> Mappin
     return result
 }
 
-/// Indented by four blanks, unlike the document.
-private func json(_ variables: [TemplateVariable]) -> String {
-    let text = JSONWriter.write(Node(.mapping(mapping(variables, lowerCase: false)), at: madeMark))
-    return text.split(separator: "\n").map { line in
+/// By four blanks instead of two, unlike the document. No value has several lines.
+private func indentedTwice(_ text: String) -> String {
+    text.split(separator: "\n").map { line in
         String(repeating: " ", count: line.prefix { $0 == " " }.count) + line + "\n"
     }.joined()
 }

@@ -8,6 +8,8 @@ struct ServiceEnvironment {
     let report: Report
     /// Without: `env_file` and `label_file` stay, for others to read.
     let readsFiles: Bool
+    /// Without: build arguments without a value stay so.
+    var resolvesArguments = true
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
@@ -15,7 +17,7 @@ struct ServiceEnvironment {
         if service["environment"] != nil || !inFiles.isEmpty {
             result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
         }
-        result = withBuildArguments(result)
+        if resolvesArguments { result = withBuildArguments(result) }
         guard readsFiles else { return result }
         if let labelFiles = service["label_file"]?.items {
             result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark, name))
@@ -23,10 +25,16 @@ struct ServiceEnvironment {
         return result.removing("env_file").removing("label_file")
     }
 
-    /// Build arguments without a value are taken from the environment, and left out when it has none.
-    private func withBuildArguments(_ service: Node) -> Node {
-        guard let build = service["build"], let arguments = build["args"], arguments.mapping != nil else {
-            return service
+    /// Build arguments without a value are taken from the environment, and left out when it has none. Lists are those
+    /// of a document without substitution.
+    func withBuildArguments(_ service: Node) -> Node {
+        guard let build = service["build"], let arguments = build["args"] else { return service }
+        if let items = arguments.items {
+            let resolved = items.compactMap { item -> Node? in
+                guard let name = item.text, !name.contains("=") else { return item }
+                return environment[name].map { .string("\(name)=\($0)", at: item.mark) }
+            }
+            return service.setting("build", to: build.setting("args", to: .list(resolved, at: arguments.mark)))
         }
         let resolved = arguments.mapEntries { entry in
             guard entry.value.isNull else { return entry.value }
