@@ -51,6 +51,7 @@ struct Project {
         self.options = options
         report = Report(isForUse: isForUse)
         report.provenance = provenance
+        report.keepsTemplates = !options.interpolates
         loader = FileLoader(files: files, report: report, options: options)
         let discovery = Discovery(
             options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
@@ -92,7 +93,7 @@ struct Project {
             ])
         }
         SchemaCheck(phase: .merged, report: report).check(merged, against: Schema.file, path: "")
-        let complete = Defaults.apply(to: merged)
+        let complete = Defaults.apply(to: merged, isRaw: !options.interpolates)
         guard options.resolvesPaths else { return complete }
         let home = sources.environment["HOME"]
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)

@@ -4,9 +4,21 @@ extension Explainer {
     /// The variables of the template at a mark.
     func variables(at mark: SourceMark) -> [Explanation.Variable] {
         guard let template = provenance.templates[mark] else { return [] }
-        return templateVariables(in: template.text).map { use in
+        return variables(of: template.text) { template.environment[$0] }
+    }
+
+    /// The variables in a line of an environment file.
+    func variables(inLineAt mark: SourceMark) -> [Explanation.Variable] {
+        guard let line = report.line(at: mark), !line.contains("='") else { return [] }
+        return variables(of: line) { name in
+            environment[name] ?? provenance.serviceFiles.compactMap { $0.values[name] }.first
+        }
+    }
+
+    private func variables(of text: String, _ lookup: (String) -> String?) -> [Explanation.Variable] {
+        templateVariables(in: text).map { use in
             var variable = Explanation.Variable(name: use.name)
-            variable.value = template.environment[use.name]
+            variable.value = lookup(use.name)
             if let value = variable.value { (variable.origin, variable.mark) = origin(of: use.name, value) }
             let counts = use.emptyIsUnset ? variable.value?.isEmpty == false : variable.value != nil
             if let alternate = use.alternate {
@@ -27,6 +39,10 @@ extension Explainer {
             let text = file.mark != nil ? "the env_file of an include" : isGiven ? "--env-file" : "an environment file"
             return (text, provenance.place(of: name, in: file.file))
         }
+        if let file = provenance.serviceFiles.first(where: { $0.values[name] == value }) {
+            let shown = PathText.shown(file.path, from: options.workingDirectory)
+            return ("the service's env_file", provenance.place(of: name, in: shown))
+        }
         if name == "COMPOSE_PROJECT_NAME" { return ("the project's name", nil) }
         return ("an environment file", nil)
     }
@@ -36,7 +52,9 @@ extension Explainer {
     /// A variable of a service that the file names without a value.
     func inherited(_ path: StackPath, _ steps: [Explanation.Step]) -> String? {
         guard let first = steps.first, first.value.isNull, let value = path.node.text else { return nil }
-        guard case .key(let name)? = path.steps.last, environment[name] == value else { return nil }
+        guard case .key(let name)? = path.steps.last else { return nil }
+        let isKnown = environment[name] == value || provenance.variableFiles.contains { $0.values[name] == value }
+        guard isKnown else { return nil }
         let (origin, mark) = origin(of: name, value)
         return "the file names it without a value, so that it comes from \(origin)\(mark.map { " (\($0))" } ?? "")"
     }

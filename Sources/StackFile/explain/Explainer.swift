@@ -48,6 +48,8 @@ struct Explainer {
         var node: Node
         var mark: SourceMark
         var notes: [Diagnostic.Note]
+        /// In an environment file.
+        var isLine = false
     }
 
     private func steps(to path: StackPath) -> [Explanation.Step] {
@@ -70,8 +72,13 @@ struct Explainer {
             return Explanation.Step(
                 role: index == 0 ? .value : isMerged ? .merged : .overridden, mark: candidate.mark,
                 sourceLine: report.line(at: candidate.mark), value: candidate.node, notes: candidate.notes,
-                variables: candidate.node.scalar == nil ? [] : variables(at: candidate.node.mark))
+                variables: variables(of: candidate))
         }
+    }
+
+    private func variables(of candidate: Candidate) -> [Explanation.Variable] {
+        if candidate.isLine { return variables(inLineAt: candidate.mark) }
+        return candidate.node.scalar == nil ? [] : variables(at: candidate.node.mark)
     }
 
     private func scalarMarks(of node: Node) -> Set<SourceMark> {
@@ -110,7 +117,8 @@ struct Explainer {
             let mark = provenance.place(of: key, in: shown)
             return Candidate(
                 node: .string(value, at: mark), mark: mark,
-                notes: [note("\(place[2] == "labels" ? "label_file" : "env_file") is given here", file.mark)])
+                notes: [note("\(place[2] == "labels" ? "label_file" : "env_file") is given here", file.mark)],
+                isLine: true)
         }
     }
 

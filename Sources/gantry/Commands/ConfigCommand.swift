@@ -82,14 +82,16 @@ struct ConfigCommand: ParsableCommand {
     }
 
     private func list(_ list: ConfigLists.List, _ session: Session, _ form: ConfigForm) throws -> String {
+        // Names are known without the services' environments.
+        let named: (inout LoadOptions) -> Void = { $0.resolvesEnvironment = false }
         switch list {
-        case .services: return lines(try load(session).serviceNames)
-        case .volumes: return lines(try load(session).volumeNames)
-        case .networks: return lines(try load(session).networkNames)
-        case .models: return lines(try load(session).models)
+        case .services: return lines(try load(session, named).serviceNames)
+        case .volumes: return lines(try load(session, named).volumeNames)
+        case .networks: return lines(try load(session, named).networkNames)
+        case .models: return lines(try load(session, named).models)
         case .hashes(let names): return try hashes(names, of: load(session))
-        case .profiles: return lines(try load(session).profiles)
-        case .images: return lines(try load(session, services: services).images)
+        case .profiles: return lines(try load(session, named).profiles)
+        case .images: return lines(try load(session, services: services, named).images)
         case .variables:
             let variables = try load(session) { $0.interpolates = false }.variables
             return renderVariables(variables, form.variables)
