@@ -34,9 +34,9 @@ extension Explainer {
     func origin(of name: String, _ value: String) -> (String, SourceMark?) {
         if options.environment[name] == value { return ("the environment", nil) }
         let files = provenance.variableFiles.filter { $0.values[name] == value }
-        let project = files.last { $0.mark == nil }
+        let project = files.last(where: \.isProjects)
         if let file = project ?? files.first {
-            let text = file.mark != nil ? "the env_file of an include" : isGiven ? "--env-file" : "an environment file"
+            let text = !file.isProjects ? "the env_file of an include" : isGiven ? "--env-file" : "an environment file"
             return (text, provenance.place(of: name, in: file.file))
         }
         if let file = provenance.serviceFiles.first(where: { $0.values[name] == value }) {
@@ -89,7 +89,7 @@ extension Explainer {
         if let name = environment["COMPOSE_PROJECT_NAME"], options.environment["COMPOSE_PROJECT_NAME"] == name {
             return "COMPOSE_PROJECT_NAME in the environment"
         }
-        let inFile = provenance.variableFiles.last { $0.mark == nil && $0.values["COMPOSE_PROJECT_NAME"] != nil }
+        let inFile = provenance.variableFiles.last { $0.isProjects && $0.values["COMPOSE_PROJECT_NAME"] != nil }
         if let inFile {
             return "COMPOSE_PROJECT_NAME at \(provenance.place(of: "COMPOSE_PROJECT_NAME", in: inFile.file))"
         }

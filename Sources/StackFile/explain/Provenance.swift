@@ -43,8 +43,8 @@ final class Provenance {
     struct VariableFile {
         var file: String
         var values: [String: String]
-        /// The include that names it; `nil` for the project's.
-        var mark: SourceMark?
+        /// Of the project, not of an include.
+        var isProjects: Bool
     }
 
     /// A file that one service's environment or labels come from.
@@ -68,9 +68,12 @@ final class Provenance {
     private(set) var collections: Set<SourceMark> = []
     private var lines: [String: [String: Int]] = [:]
     private var groupStart = 0
+    /// Documents that are being read; none when the project's environment is.
+    private var openGroups = 0
 
     /// The layers that follow belong to one document.
     func openGroup() -> Int {
+        openGroups += 1
         defer { groupStart = layers.count }
         return groupStart
     }
@@ -78,6 +81,7 @@ final class Provenance {
     func closeGroup(_ outer: Int?, _ document: Node, includedAt mark: SourceMark?) {
         layers.append(Layer(role: mark.map { .include(at: $0) } ?? .file, document: document))
         groupStart = outer ?? 0
+        openGroups -= 1
     }
 
     /// A service that `service` extends; weaker than all that the document has so far.
@@ -110,8 +114,8 @@ final class Provenance {
         }
     }
 
-    func addVariables(_ values: [String: String], file: String, at mark: SourceMark?) {
-        variableFiles.append(VariableFile(file: file, values: values, mark: mark))
+    func addVariables(_ values: [String: String], file: String) {
+        variableFiles.append(VariableFile(file: file, values: values, isProjects: openGroups == 0))
     }
 
     func addServiceFile(_ values: [String: String], path: String, _ place: [String], at mark: SourceMark) {

@@ -16,7 +16,7 @@ struct EnvironmentFiles {
         for path in paths {
             let known = values.merging(environment) { _, outer in outer }
             guard let read = load(path, raw: false, required: true, lookup: { known[$0] }, at: mark) else { continue }
-            report.provenance?.addVariables(read, file: PathText.shown(path, from: workingDirectory), at: mark)
+            report.provenance?.addVariables(read, file: PathText.shown(path, from: workingDirectory))
             values.merge(read) { _, later in later }
         }
         return values
