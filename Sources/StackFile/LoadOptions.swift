@@ -72,7 +72,7 @@ public struct LoadedDocument: Sendable {
 
     /// The document, as `docker compose config` prints it.
     public func render(_ format: ConfigFormat) -> String {
-        let ordered = isRaw ? document.sortedByKey : ConfigOrder.apply(to: document, format).escapingDollars
+        let ordered = isRaw ? document.sorted(for: format) : ConfigOrder.apply(to: document, format).escapingDollars
         return switch format {
         case .yaml: YAMLWriter.write(ordered)
         case .json: JSONWriter.write(ordered)

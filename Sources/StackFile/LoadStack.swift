@@ -92,8 +92,10 @@ struct Project {
                     hint: "a stack file needs at least 'services:'")
             ])
         }
-        SchemaCheck(phase: .merged, report: report).check(merged, against: Schema.file, path: "")
-        let complete = Defaults.apply(to: merged, isRaw: !options.interpolates)
+        SchemaCheck(phase: .merged, report: report, isRaw: !options.interpolates)
+            .check(merged, against: Schema.file, path: "")
+        let complete = Defaults(isRaw: !options.interpolates).apply(to: merged)
+        if options.interpolates { AttributeCheck(report: report).check(complete) }
         guard options.resolvesPaths else { return complete }
         let home = sources.environment["HOME"]
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
@@ -102,12 +104,7 @@ struct Project {
     /// Without interpolation most values stay as they are written, and all services are shown. A name with variables
     /// becomes one of what is left of their text, as with Docker Compose.
     private func raw(_ document: Node) -> Node {
-        guard options.normalizes else { return document }
-        let written = isNameInFile ? document["name"]?.text.map(ProjectName.normalised) : nil
-        let resolver = environmentResolver
-        let services = document["services"]?.mapEntries { resolver.withBuildArguments($0.value) }
-        let resolved = services.map { document.setting("services", to: $0) } ?? document
-        return Normalizer(projectName: written ?? name).apply(to: resolved)
+        options.normalizes ? Normalizer(projectName: name, isRaw: true).apply(to: document) : document
     }
 
     private func named(_ document: Node) -> Node {
@@ -134,8 +131,10 @@ struct Project {
             options: options, environment: sources.environment, services: services, report: report)
         let enabled = services.mapEntries { profiles.enables($0.value) ? $0.value : nil }
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
-        disabledServices = disabled.sorted()
-        let environment = environmentResolver
+        let environment = ServiceEnvironment(
+            environment: sources.environment, files: loader.environmentFiles, report: report,
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
+            directory: sources.projectDirectory)
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
         let whole = document.setting("services", to: resolved)
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

@@ -39,6 +39,30 @@ struct FileSystemTests {
         elsewhere.files = [folder]
         #expect(throws: StackFileError.self) { try loadStack(elsewhere) }
         #expect(throws: FileProblem.tooLarge(bytesMax: 2)) { try FileAccess.system.read(folder + "/secret", 2) }
+        #expect(throws: FileProblem.failed(EISDIR)) { try FileAccess.system.read(folder, 2) }
+        #expect(throws: FileProblem.tooLarge(bytesMax: 9)) { try FileAccess.system.read("/dev/zero", 9) }
         #expect(throws: FileProblem.missing) { try FileAccess.system.read(folder + "/none", 2) }
+    }
+
+    @Test func pipesAreReadAndNotWaitedForWithoutEnd() throws {
+        var template = Array("/tmp/stackfile-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SetupFailed() }
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let pipe = folder + "/pipe"
+        defer {
+            unlink(pipe)
+            rmdir(folder)
+        }
+        guard mkfifo(pipe, 0o600) == 0 else { throw SetupFailed() }
+        // Nobody writes.
+        #expect(try FileAccess.system.read(pipe, 10) == [])
+        let writer = open(pipe, O_RDWR)
+        defer { close(writer) }
+        let text: [UInt8] = Array("services:".utf8)
+        #expect(Glibc.write(writer, text, text.count) == text.count)
+        // The writer keeps it open and is silent.
+        #expect(throws: FileProblem.silent(milliseconds: 50)) {
+            try readWhole(pipe, bytesMax: 100, silenceMax: 50)
+        }
     }
 }

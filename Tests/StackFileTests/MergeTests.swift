@@ -8,7 +8,7 @@ struct MergeTests {
     private func merged(_ base: String, _ over: String) throws -> Service {
         let text =
             "services:\n  a:\n    image: x\n\(lines(base))---\nservices:\n  a:\n\(lines(over))"
-            + "---\nnetworks: {n: {}, m: {}}\nvolumes: {v: {}, w: {}}\nsecrets: {s: {environment: HOME}}\n"
+            + "---\nnetworks: {n: {}, m: {}}\nvolumes: {vv: {}, ww: {}}\nsecrets: {s: {environment: HOME}}\n"
         return try #require(try MemoryProject(text).load().stack.services["a"])
     }
 
@@ -39,21 +39,21 @@ struct MergeTests {
         let service = try merged(
             """
             ports: ["80:80", "81:81"]
-            volumes: ["v:/a", "v:/b"]
+            volumes: ["vv:/a", "vv:/b"]
             dns: 1.1.1.1
             cap_add: [A]
             security_opt: [a]
             """,
             """
             ports: [{target: 80, published: "80"}, "82:82"]
-            volumes: ["w:/a:ro"]
+            volumes: ["ww:/a:ro"]
             dns: [2.2.2.2, 1.1.1.1]
             cap_add: [A, B]
             security_opt: [b]
             """
         )
         #expect(service.ports.map(\.target) == [80, 81, 82])
-        #expect(service.mounts.map(\.source) == ["w", "v"] && service.mounts[0].readOnly)
+        #expect(service.mounts.map(\.source) == ["ww", "vv"] && service.mounts[0].readOnly)
         #expect(service.dns == ["1.1.1.1", "2.2.2.2"] && service.capAdd == ["A", "B"])
         #expect(service.securityOptions == ["a", "b"])
     }

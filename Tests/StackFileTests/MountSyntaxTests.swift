@@ -65,6 +65,7 @@ struct MountSyntaxTests {
         var b = Mount(kind: .bind, source: "/home/me/b", target: "/b")
         b.createHostPath = true
         b.propagation = "rshared"
+        b.selinux = "z"
         var c = Mount(kind: .volume, source: "data", target: "/c")
         c.noCopy = true
         var t = Mount(kind: .tmpfs, target: "/t")
@@ -81,8 +82,8 @@ struct MountSyntaxTests {
     }
 
     @Test func errors() {
-        let errors = serviceErrors("volumes:\n  - missing:/a\n  - ./x:/b\n  - /y:/b\n  - z\n  - ./a:/b:c:d")
-        #expect(errors.map(\.message) == ["too many colons in volume './a:/b:c:d'"])
+        let errors = serviceErrors("volumes:\n  - missing:/a\n  - ./x:/b\n  - /y:/b\n  - z\n  - ./a:/b:cc:dd")
+        #expect(errors.map(\.message).contains("too many colons in volume './a:/b:cc:dd'") && errors.count == 3)
         let later = serviceErrors("volumes:\n  - missing:/a\n  - ./x:/b\n  - /y:/b\n  - z")
         #expect(
             later.map(\.message) == [

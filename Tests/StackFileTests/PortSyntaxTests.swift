@@ -27,11 +27,9 @@ struct PortSyntaxTests {
               - {target: 80, published: "8080", host_ip: 127.0.0.1, protocol: udp, mode: host, name: x}
               - {target: "${T}", published: "${P-}"}
             """, environment: ["T": "81"])
-        #expect(
-            service.ports == [
-                Port(target: 443), Port(target: 80, published: 8080, hostIP: "127.0.0.1", transport: .udp),
-                Port(target: 81),
-            ])
+        var named = Port(target: 80, published: 8080, hostIP: "127.0.0.1", transport: .udp)
+        (named.name, named.mode) = ("x", .host)
+        #expect(service.ports == [Port(target: 443), named, Port(target: 81)])
     }
 
     @Test(arguments: [
@@ -46,7 +44,9 @@ struct PortSyntaxTests {
 
     @Test func aRangeForOnePortTakesTheFirstAndWarns() throws {
         let loaded = try MemoryProject("services: {web: {image: a, ports: [\"8000-8010:80\"]}}").load()
-        #expect(loaded.stack.services["web"]?.ports == [Port(target: 80, published: 8000)])
+        var port = Port(target: 80, published: 8000)
+        port.publishedLast = 8010
+        #expect(loaded.stack.services["web"]?.ports == [port])
         #expect(loaded.warnings.map(\.code) == ["stack.port-range"])
     }
 

@@ -37,14 +37,15 @@ struct QuantityTests {
     @Test(
         arguments: [
             ("a b", ["a", "b"]), ("  a   b ", ["a", "b"]), ("'a b' c", ["a b", "c"]), ("a\"b c\"d", ["ab cd"]),
-            ("\"a \\\" \\n\"", ["a \" \\n"]), ("'a\\b'", ["a\\b"]), ("a\\ b", ["a b"]), ("''", [""]), ("", []),
-            ("$HOME `x`", ["$HOME", "`x`"]),
+            ("\"a \\\" \\n\"", ["a \" n"]), ("'a\\b'", ["a\\b"]), ("a\\ b", ["a b"]), ("''", [""]), ("", []),
+            ("$HOME `x y` $(a b)c", ["$HOME", "`x y`", "$(a b)c"]), ("a b;c", ["a", "b"]), ("a 2>&1", ["a"]),
+            ("a '|' \";\" \\&", ["a", "|", ";", "&"]), ("a b>c", ["a", "b"]),
         ] as [(String, [String])])
     func words(line: String, words: [String]) {
         #expect(ShellWords(line)?.words == words)
     }
 
-    @Test(arguments: ["'a", "\"a", "a\\"])
+    @Test(arguments: ["'a", "\"a", "a\\", "(a)", "$(a", "a)", "`a"])
     func notWords(line: String) {
         #expect(ShellWords(line) == nil)
     }

@@ -129,6 +129,8 @@ struct RenderTests {
                   "name": "d",
                   "services": {
                     "a": {
+                      "command": null,
+                      "entrypoint": null,
                       "image": "q\\"\\u0007",
                       "network_mode": "none",
                       "tty": true

@@ -97,7 +97,7 @@ struct SchemaCheckTests {
         ("security_opt: [b, a, a]", "'services.web.security_opt[2]' repeats 'a'"),
         ("expose: [true]", "'services.web.expose[0]' must be a string or a number, found a boolean 'true'"),
         ("labels: {a: [1]}", "'services.web.labels.a' must be a string, a number or a boolean, found a list"),
-        ("env_file: [{path: a, x-b: 1}]", "unknown key 'x-b' in 'services.web.env_file[0]'"),
+        ("env_file: [{path: a, required: false, x-b: 1}]", "unknown key 'x-b' in 'services.web.env_file[0]'"),
     ])
     func messages(lines: String, message: String) {
         #expect(serviceErrors(lines).map(\.message) == [message])
@@ -246,7 +246,7 @@ struct SchemaCheckTests {
         ),
         (
             "x-gantry: {drift: repare}",
-            "'services.web.x-gantry.drift' must be 'ignore', 'warn', 'repair', found 'repare'",
+            "'services.web.x-gantry.drift' must be 'ignore', 'warn' or 'repair', found 'repare'",
             "did you mean 'repair'?"
         ),
         (

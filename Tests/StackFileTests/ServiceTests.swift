@@ -97,7 +97,8 @@ struct ServiceTests {
         ("restart: no", RestartPolicy(mode: .no)), ("restart: always", RestartPolicy(mode: .always)),
         ("restart: on-failure", RestartPolicy(mode: .onFailure)),
         ("restart: on-failure:3", RestartPolicy(mode: .onFailure, attemptsMax: 3)),
-        ("restart: unless-stopped\ndeploy: {restart_policy: {condition: none}}", RestartPolicy(mode: .unlessStopped)),
+        ("restart: unless-stopped\ndeploy: {restart_policy: {condition: none}}", RestartPolicy(mode: .no)),
+        ("restart: unless-stopped", RestartPolicy(mode: .unlessStopped)),
         ("deploy: {restart_policy: {condition: any}}", RestartPolicy(mode: .always)),
         ("deploy: {restart_policy: {condition: none}}", RestartPolicy(mode: .no)),
     ])
@@ -132,7 +133,6 @@ struct ServiceTests {
                 depends_on:
                   db: {condition: service_healthy, restart: true}
                   job: {condition: service_completed_successfully}
-                  gone: {condition: service_started, required: false}
                   sleeping: {condition: service_started, required: false}
               db: {image: a, network_mode: "service:job", depends_on: [job]}
               job: {image: a}
@@ -178,6 +178,7 @@ struct ServiceTests {
         var front = NetworkAttachment(aliases: ["w"])
         front.ipv4Address = "10.1.2.3"
         front.gatewayPriority = 5
+        front.priority = 9
         front.macAddress = "02:42:ac:11:65:43"
         #expect(web.networks == ["front": front, "back": NetworkAttachment()])
         #expect(loaded.stack.networks.keys.sorted() == ["back", "front"])

@@ -30,6 +30,8 @@ public struct DiagnosticCode: Sendable {
         DiagnosticCode("stack.port-range", "Only a part of a range of ports is used"),
         DiagnosticCode("stack.project-name", "The name of the project is not valid"),
         DiagnosticCode("stack.reference", "Something refers to a resource that is not there"),
+        DiagnosticCode("stack.repeated", "A list has an item twice"),
+        DiagnosticCode("stack.shell", "A command line has characters that only a shell understands"),
         DiagnosticCode("stack.syntax", "A file is not valid YAML"),
         DiagnosticCode("stack.timeout", "The stack did not come up in time"),
         DiagnosticCode("stack.type", "A value is of the wrong kind, such as a list where a mapping is expected"),

@@ -16,18 +16,21 @@ final class Report {
     var keepsTemplates = false
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
-    private var texts: [String: [Substring]] = [:]
+    /// The files' bytes; few of them are asked for lines.
+    private var bytes: [String: [UInt8]] = [:]
+    private var lines: [String: [Substring]] = [:]
     /// The documents of stack files as written.
     private var trees: [String: [Node]] = [:]
     /// Files in the order of reading.
     private var ranks: [String: Int] = [:]
     private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
+    private var damaged: Set<SourceMark> = []
 
     init(isForUse: Bool = true) { self.isForUse = isForUse }
 
     var errorCount: Int { foundErrors.count }
-    var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)) }
+    var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)).union(damaged) }
     /// By place.
     var errors: [Diagnostic] { withPaths(sorted(foundErrors)) }
     /// By place.
@@ -39,7 +42,8 @@ final class Report {
             ranks[file] = ranks.count
             if let origin, origin.mark.file != file { origins[file] = origin }
         }
-        texts[file] = sourceLines(bytes)
+        self.bytes[file] = bytes
+        lines[file] = nil
     }
 
     /// Keeps the tree of a file for the stack paths of messages.
@@ -50,6 +54,9 @@ final class Report {
     ) {
         add(Diagnostic(.error, code: code, message, source: mark, hint: hint, notes: notes))
     }
+
+    /// The value at `mark` suffers from an error that was reported elsewhere.
+    func markDamaged(_ mark: SourceMark) { damaged.insert(mark) }
 
     func warning(_ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
         add(Diagnostic(.warning, code: code, message, source: mark, hint: hint))
@@ -100,7 +107,7 @@ final class Report {
 
     /// The text of the mark's line when its file is known.
     func line(at mark: SourceMark) -> String? {
-        guard let lines = texts[mark.file], mark.line >= 1, mark.line <= lines.count else { return nil }
+        guard let lines = lines(of: mark.file), mark.line >= 1, mark.line <= lines.count else { return nil }
         return String(lines[mark.line - 1])
     }
 
@@ -140,17 +147,43 @@ final class Report {
             return result
         }
     }
+
+    private func lines(of file: String) -> [Substring]? {
+        if let known = lines[file] { return known }
+        guard let bytes = bytes[file] else { return nil }
+        let split = sourceLines(bytes)
+        lines[file] = split
+        return split
+    }
+
 }
 
 /// The lines of a text file. Lines end as in YAML 1.1 (which libyaml counts by): LF, CR LF, CR, NEL, LS, PS. A
 /// byte-order mark is no part of the first line.
-func sourceLines(_ bytes: some Collection<UInt8>) -> [Substring] {
-    let text = String(
-        decoding: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : Array(bytes), as: UTF8.self)
-    return text.split(omittingEmptySubsequences: false) { character in
-        switch character {
-        case "\n", "\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": true
-        default: false
+func sourceLines(_ bytes: [UInt8]) -> [Substring] {
+    var lines: [Substring] = []
+    var start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    var position = start
+    while position < bytes.count {
+        let width = lineBreakWidth(bytes, at: position)
+        if width > 0 {
+            lines.append(Substring(decoding: bytes[start..<position], as: UTF8.self))
+            start = position + width
         }
+        position += max(width, 1)
+    }
+    lines.append(Substring(decoding: bytes[start...], as: UTF8.self))
+    return lines
+}
+
+/// Bytes of the line break at a position, 0 when there is none (YAML 1.1, section 5.4, which libyaml counts by).
+private func lineBreakWidth(_ bytes: [UInt8], at position: Int) -> Int {
+    func byte(_ offset: Int) -> UInt8? { position + offset < bytes.count ? bytes[position + offset] : nil }
+    switch bytes[position] {
+    case 0x0A: return 1
+    case 0x0D: return byte(1) == 0x0A ? 2 : 1
+    case 0xC2: return byte(1) == 0x85 ? 2 : 0
+    case 0xE2: return byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9) ? 3 : 0
+    default: return 0
     }
 }

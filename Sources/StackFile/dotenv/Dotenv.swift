@@ -15,16 +15,16 @@ struct Dotenv {
     private var line = 1
     private var values: [String: String] = [:]
     private let lookup: Lookup
+    private let fallback: Lookup
     private let unset: (String, Int) -> Void
     private let defined: ((String, Int) -> Void)?
 
-    /// `lookup` wins over earlier lines of the file; `unset` is told the name and line of variables without a value,
-    /// `defined` the name and line of every one that is set.
+    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of variables without a value.
     static func parse(
-        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void = { _, _ in },
-        defined: ((String, Int) -> Void)? = nil
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup = { _ in nil },
+        unset: @escaping (String, Int) -> Void = { _, _ in }
     ) throws(DotenvError) -> [String: String] {
-        var parser = Dotenv(bytes, lookup: lookup, unset: unset, defined: defined)
+        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset)
         while parser.skipToStatement() { try parser.statement() }
         return parser.values
     }
@@ -56,10 +56,10 @@ struct Dotenv {
     }
 
     private init(
-        _ bytes: [UInt8], lookup: @escaping Lookup, unset: @escaping (String, Int) -> Void,
-        defined: ((String, Int) -> Void)?
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup, unset: @escaping (String, Int) -> Void
     ) {
         text = Self.withoutByteOrderMark(bytes)
+        self.fallback = fallback
         self.lookup = lookup
         self.defined = defined
         self.unset = unset
@@ -104,7 +104,7 @@ struct Dotenv {
         }
         defined?(key, line)
         if separator == nil || separator == Self.newline {
-            if let inherited = lookup(key) { values[key] = inherited }
+            if let inherited = lookup(key) ?? fallback(key) { values[key] = inherited }
             return
         }
         text = text.dropFirst().drop(while: Self.isSpace)
@@ -168,7 +168,7 @@ struct Dotenv {
     private func expand(_ bytes: ArraySlice<UInt8>, line: Int) throws(DotenvError) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
         let template = Template(
-            lookup: { [lookup, values] in lookup($0) ?? values[$0] }, unset: { [unset] in unset($0, line) })
+            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) }, unset: { [unset] in unset($0, line) })
         do throws(TemplateError) {
             return try template.substitute(text)
         } catch .required(let name, let message) {

@@ -8,23 +8,24 @@ struct Interpolation {
     /// Keys whose values a shell in the container may read.
     private static let commandKeys: Set<String> = ["command", "entrypoint", "test"]
 
-    func apply(to node: Node) -> Node { apply(to: node, isCommand: false) }
+    func apply(to node: Node) -> Node { changed(node, isCommand: false) ?? node }
 
-    private func apply(to node: Node, isCommand: Bool) -> Node {
-        var node = node
-        switch node.content {
-        case .scalar(let scalar): node.content = .scalar(substitute(scalar, at: node.mark, isCommand: isCommand))
-        case .sequence(let items): node.content = .sequence(items.map { apply(to: $0, isCommand: isCommand) })
-        case .mapping(let mapping):
-            node.content = .mapping(
-                mapping.mapValues { apply(to: $0.value, isCommand: Self.commandKeys.contains($0.key)) })
+    /// `nil` when there is nothing to substitute.
+    private func changed(_ node: Node, isCommand: Bool) -> Node? {
+        if case .scalar(let scalar) = node.content {
+            guard let substituted = substitute(scalar, at: node.mark, isCommand: isCommand) else { return nil }
+            var result = node
+            result.content = .scalar(substituted)
+            return result
         }
-        return node
+        return node.changingChildren(
+            item: { changed($1, isCommand: isCommand) },
+            entry: { changed($0.value, isCommand: Self.commandKeys.contains($0.key)) })
     }
 
-    private func substitute(_ scalar: Scalar, at mark: SourceMark, isCommand: Bool) -> Scalar {
-        guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return scalar }
-        guard let text = substitute(scalar.text, at: mark, isCommand: isCommand) else { return scalar }
+    private func substitute(_ scalar: Scalar, at mark: SourceMark, isCommand: Bool) -> Scalar? {
+        guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return nil }
+        guard let text = substitute(scalar.text, at: mark, isCommand: isCommand) else { return nil }
         var result = Scalar(string: text)
         result.isInterpolated = true
         return result

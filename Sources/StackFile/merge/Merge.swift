@@ -12,6 +12,8 @@ enum MergeRule: Sendable {
     case subnets
     /// One text or a list of them.
     case texts
+    /// As `pairs`, and always in long form.
+    case contexts
 }
 
 /// Compose Specification, chapter Merge. Short forms are gone by now, so fewer places need a rule of their own than in
@@ -21,7 +23,7 @@ let mergeTable = PathTable<MergeRule>([
     "networks.*.labels": .pairs,
     "volumes.*.labels": .pairs,
     "services.*.annotations": .pairs,
-    "services.*.build.additional_contexts": .pairs,
+    "services.*.build.additional_contexts": .contexts,
     "services.*.build.args": .pairs,
     "services.*.build.extra_hosts": .pairs,
     "services.*.build.labels": .pairs,
@@ -62,10 +64,12 @@ struct Merge {
         switch (table?.rule, base.content, over.content) {
         case (.replace, _, _): return withoutTagsUnlessKept(over)
         case (.pairs, _, _) where isRaw && !over.isNull:
-            return .list(pairTexts(base) + pairTexts(over), at: base.mark)
+            let reset = over.entries.filter { $0.value.mergeTag == .reset }.map(\.key)
+            let kept = pairTexts(base).filter { item in !reset.contains { item.text?.hasPrefix($0 + "=") == true } }
+            return .list(kept + pairTexts(over), at: base.mark)
         case (.texts, _, _) where isRaw && !over.isNull:
             return .list((base.items ?? [base]) + (over.items ?? [over]), at: base.mark)
-        case (.pairs, .mapping(let low), .mapping(let high)):
+        case (.pairs, .mapping(let low), .mapping(let high)), (.contexts, .mapping(let low), .mapping(let high)):
             return Node(.mapping(pairs(high, over: low)), at: base.mark)
         case (.logging, .mapping, .mapping) where !sameDriver(base, over): return withoutTagsUnlessKept(over)
         case (.subnets, .sequence(let low), .sequence(let high)):
@@ -110,7 +114,7 @@ struct Merge {
     /// `KEY=value` texts of a map, in alphabetical order, or the list as it is.
     private func pairTexts(_ node: Node) -> [Node] {
         if let items = node.items { return items }
-        return node.entries.sorted { $0.key < $1.key }.flatMap { entry in
+        return node.entries.sorted { $0.key < $1.key }.filter { $0.value.mergeTag != .reset }.flatMap { entry in
             (entry.value.items ?? [entry.value]).map { value in
                 .string(value.isNull ? entry.key : "\(entry.key)=\(value.text ?? "")", at: entry.keyMark)
             }
@@ -139,14 +143,18 @@ struct Merge {
 }
 
 /// The tree without merge tags and without what `!reset` marks.
-func withoutTags(_ node: Node) -> Node {
+func withoutTags(_ node: Node) -> Node { changedWithoutTags(node) ?? node }
+
+private func changedWithoutTags(_ node: Node) -> Node? {
     var result = node
     result.mergeTag = nil
-    switch node.content {
-    case .scalar: break
-    case .sequence(let items): result.content = .sequence(items.map(withoutTags))
-    case .mapping(let mapping):
-        result.content = .mapping(mapping.mapValues { $0.value.mergeTag == .reset ? nil : withoutTags($0.value) })
+    if let mapping = node.mapping, mapping.entries.contains(where: { $0.value.mergeTag == .reset }) {
+        result.content = .mapping(mapping.mapValues { $0.value.mergeTag == .reset ? nil : $0.value })
     }
-    return result
+    let below = result.changingChildren(item: { changedWithoutTags($1) }, entry: { changedWithoutTags($0.value) })
+    return below ?? (result.mergeTag == node.mergeTag && !hasReset(node) ? nil : result)
+}
+
+private func hasReset(_ node: Node) -> Bool {
+    node.mapping?.entries.contains { $0.value.mergeTag == .reset } ?? false
 }

@@ -19,7 +19,6 @@ let uniqueTable = PathTable<UniqueRule>([
     "services.*.build.args": .pair,
     "services.*.build.extra_hosts": .text,
     "services.*.build.labels": .pair,
-    "services.*.build.platforms": .text,
     "services.*.build.tags": .text,
     "services.*.cap_add": .text,
     "services.*.cap_drop": .text,
@@ -47,16 +46,19 @@ let uniqueTable = PathTable<UniqueRule>([
 ])
 
 /// Applies the table to a tree.
-func unique(_ node: Node, _ table: PathTable<UniqueRule>?) -> Node {
-    guard let table else { return node }
-    var result = node
-    switch node.content {
-    case .scalar: break
-    case .sequence(let items):
-        if let rule = table.rule { result.content = .sequence(unique(items, by: rule)) }
-    case .mapping(let mapping):
-        result.content = .mapping(mapping.mapValues { unique($0.value, table.below($0.key)) })
+func unique(_ node: Node, _ table: PathTable<UniqueRule>?) -> Node { changedUnique(node, table) ?? node }
+
+/// `nil` when nothing changes.
+private func changedUnique(_ node: Node, _ table: PathTable<UniqueRule>?) -> Node? {
+    guard let table else { return nil }
+    guard let rule = table.rule, let items = node.items else {
+        return node.changingChildren(item: { _, _ in nil }, entry: { changedUnique($0.value, table.below($0.key)) })
     }
+    guard items.count > 1 else { return nil }
+    let kept = unique(items, by: rule)
+    if kept.count == items.count { return nil }
+    var result = node
+    result.content = .sequence(kept)
     return result
 }
 
@@ -85,6 +87,7 @@ extension UniqueRule {
         case .text: return item.text
         case .pair:
             return item.text.map { String($0.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)[0]) }
+        case .key("target"): return item["target"]?.text.map(PathText.clean)
         case .key(let key): return item[key]?.text
         case .port:
             guard let target = item["target"]?.text else { return nil }
@@ -92,8 +95,7 @@ extension UniqueRule {
             let published = item["published"]?.text ?? ""
             return "\(address):\(published):\(target)/\(item["protocol"]?.text ?? "tcp")"
         case .fileMount(let folder):
-            guard let name = item["target"]?.text ?? item["source"]?.text else { return nil }
-            return name.hasPrefix("/") ? name : folder + name
+            return item["target"]?.text ?? item["source"]?.text.map { folder + $0 }
         }
     }
 }

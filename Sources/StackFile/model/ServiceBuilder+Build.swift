@@ -97,6 +97,9 @@ extension ServiceBuilder {
 
     func provider() -> Provider? {
         guard let node = node["provider"], let type = node["type"]?.text else { return nil }
+        report.unusable(
+            "stack.unsupported", "service '\(name)' comes from the provider '\(type)', which this engine cannot run",
+            at: node.mark, hint: "leave the service out, or give it a profile of its own")
         var provider = Provider(type: type)
         for entry in node["options"]?.entries ?? [] {
             provider.options[entry.key] = entry.value.items == nil ? [entry.value.text ?? ""] : entry.value.texts

@@ -54,8 +54,8 @@ extension StackBuilder {
         return model
     }
 
-    func job(_ entry: Mapping.Entry) -> Job {
-        let service = ServiceBuilder(name: entry.key, node: entry.value, report: report).build()
+    func job(_ entry: Mapping.Entry, project: String) -> Job {
+        let service = ServiceBuilder(name: entry.key, project: project, node: entry.value, report: report).build()
         let triggers = entry.value["triggers"]
         var job = Job(service: service, manual: triggers?["manual"]?.flag ?? (triggers == nil))
         job.schedules = (triggers?["schedule"]?.items ?? []).compactMap { $0["cron"]?.text }

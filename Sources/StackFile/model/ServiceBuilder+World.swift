@@ -61,19 +61,20 @@ extension ServiceBuilder {
 
     /// What is carried and not mounted: one warning each.
     private func warnOfUnsupported(_ mount: Mount, _ item: Node) {
-        var unsupported: [(String, SourceMark?)] = []
-        if [.image, .cluster, .npipe].contains(mount.kind) {
-            unsupported.append(("mounts of type '\(mount.kind.rawValue)' are", item["type"]?.mark))
+        func warn(_ message: String, at node: Node?, hint: String? = nil) {
+            report.warning("stack.ignored-key", message, at: node?.mark ?? item.mark, hint: hint)
         }
-        for path in [item["source"], item["target"]] where path?.text.map(isWindowsPath) == true {
-            unsupported.append(("Windows paths are", path?.mark))
+        if [.image, .cluster, .npipe].contains(mount.kind) {
+            warn("mounts of type '\(mount.kind.rawValue)' are known, but this engine does not make them", at: item["type"])
+        }
+        for path in [item["source"], item["target"]] {
+            guard let text = path?.text, isWindowsPath(text) else { continue }
+            warn(
+                "'\(text)' is read as a Windows path, which this engine does not mount", at: path,
+                hint: "if a volume is meant, give it a name of two letters or more")
         }
         if mount.subpath != nil, mount.kind == .volume {
-            unsupported.append(("a volume's 'subpath' is", item.at("volume", "subpath")?.mark))
-        }
-        for (what, mark) in unsupported {
-            report.warning(
-                "stack.ignored-key", "\(what) known, but this engine cannot mount them", at: mark ?? item.mark)
+            warn("a volume's 'subpath' is known, but this engine mounts the whole volume", at: item["volume"])
         }
     }
 

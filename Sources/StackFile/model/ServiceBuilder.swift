@@ -3,11 +3,14 @@ import StackModel
 /// Turns a normalised service into the typed one. What cannot be represented is reported at its place.
 struct ServiceBuilder {
     let name: String
+    /// The stack's name, for the name of an image that is built.
+    let project: String
     let node: Node
     let report: Report
 
     func build() -> Service {
-        var service = Service(image: node["image"]?.text ?? "")
+        let derived = node["build"]?.mapping == nil ? "" : "\(project)-\(name)"
+        var service = Service(image: text("image") ?? derived)
         fillProcess(&service)
         fillSwitches(&service)
         fillWorld(&service)

@@ -13,7 +13,7 @@ struct StackBuilder {
     func build(_ document: Node, name: String, workingDirectory: String, configFiles: [String]) -> Stack {
         var stack = Stack(name: name, workingDirectory: workingDirectory, configFiles: configFiles)
         for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
-            stack.services[entry.key] = ServiceBuilder(name: entry.key, node: entry.value, report: report).build()
+            stack.services[entry.key] = ServiceBuilder(name: entry.key, project: name, node: entry.value, report: report).build()
         }
         attachDefaultNetwork(&stack)
         dropMissingDependencies(&stack)
@@ -30,9 +30,9 @@ struct StackBuilder {
             stack.secrets[entry.key] = fileObject(entry, kind: "secrets", derivedName: "\(name)_\(entry.key)")
         }
         for entry in document["models"]?.entries ?? [] { stack.models[entry.key] = model(entry) }
-        for entry in document["jobs"]?.entries ?? [] { stack.jobs[entry.key] = job(entry) }
+        for entry in document["jobs"]?.entries ?? [] { stack.jobs[entry.key] = job(entry, project: name) }
         stack.gantry = gantryOptions(document["x-gantry"])
-        stack.sources = sourceMarks(of: document)
+        if report.isForUse { stack.sources = sourceMarks(of: document) }
         return stack
     }
 

@@ -14,9 +14,10 @@ struct EnvironmentFiles {
     func load(_ paths: [String], environment: [String: String], at mark: SourceMark? = nil) -> [String: String] {
         var values: [String: String] = [:]
         for path in paths {
-            let known = values.merging(environment) { _, outer in outer }
-            guard let read = load(path, raw: false, required: true, lookup: { known[$0] }, at: mark) else { continue }
-            report.provenance?.addVariables(read, file: PathText.shown(path, from: workingDirectory))
+            let earlier = values
+            let read = load(
+                path, raw: false, required: true, lookup: { environment[$0] }, fallback: { earlier[$0] }, at: mark)
+            guard let read else { continue }
             values.merge(read) { _, later in later }
         }
         return values
@@ -24,7 +25,8 @@ struct EnvironmentFiles {
 
     /// `nil` when the file is missing or wrong.
     func load(
-        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?, at mark: SourceMark?,
+        _ path: String, raw: Bool, required: Bool, lookup: @escaping (String) -> String?,
+        fallback: @escaping (String) -> String? = { _ in nil }, at mark: SourceMark?,
         as role: Diagnostic.Origin.Role = .environmentFile
     ) -> [String: String]? {
         let shown = PathText.shown(path, from: workingDirectory)
@@ -41,9 +43,14 @@ struct EnvironmentFiles {
         report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
         let defined = report.provenance?.lineTaker(file: shown)
         do throws(DotenvError) {
-            if raw { return try Dotenv.parseRaw(bytes, lookup: lookup, defined: defined) }
-            return try Dotenv.parse(
-                bytes, lookup: lookup, unset: { warnOfUnset($0, in: shown, line: $1) }, defined: defined)
+            if raw { return try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }) }
+            return try Dotenv.parse(bytes, lookup: lookup, fallback: fallback) { name, line in
+                let start = SourceMark(file: shown, line: line, column: 1)
+                report.warnOnce(
+                    name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",
+                    at: report.locate(from: start, lines: Report.valueLinesMax) { substitution(of: name, in: $0) },
+                    hint: unsetHint(name, known: []))
+            }
         } catch {
             report.error(
                 "stack.env-file", error.message, at: SourceMark(file: shown, line: error.line, column: 1),

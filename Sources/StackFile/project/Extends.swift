@@ -19,7 +19,10 @@ struct Extends {
         var result = mapping
         for entry in mapping.entries where entry.value["extends"] != nil {
             let place = Place(path: path, service: entry.key)
-            guard let resolved = resolve(entry.value, place, in: mapping, chain: [place]) else { continue }
+            guard let resolved = resolve(entry.value, place, in: mapping, chain: [place]) else {
+                loader.report.markDamaged(entry.value.mark)
+                continue
+            }
             result.set(entry.key, at: entry.keyMark, to: resolved)
         }
         var changed = services
@@ -35,10 +38,8 @@ struct Extends {
         own.remove("extends")
         var stripped = service
         stripped.content = .mapping(own)
-        guard let name = extends.text ?? extends["service"]?.text else {
-            loader.report.error("stack.missing-key", "'extends' needs the key 'service'", at: extends.mark)
-            return nil
-        }
+        // The schema check has said so if it is missing.
+        guard let name = extends.text ?? extends["service"]?.text else { return nil }
         let mark = extends["service"]?.mark ?? extends.mark
         guard let base = base(name, extends: extends, place, in: services, chain: chain, at: mark) else { return nil }
         return Merge(keepsTags: true, isRaw: !loader.interpolates).mergeService(stripped, over: base)
@@ -70,7 +71,8 @@ struct Extends {
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
         loader.report.provenance?.addBase(service, named: name, of: chain.first?.service, at: mark)
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
-        return loader.pathResolution(of: directory, scope).applyService(withoutTags(resolved))
+        let folder = loader.shownFolder(directory, from: scope.directory)
+        return PathResolution(directory: folder, home: home).applyService(withoutTags(resolved))
     }
 
     /// The services of another file in long form; only `wanted` and what it extends there are checked.
@@ -91,7 +93,7 @@ struct Extends {
     private func prepare(_ service: Node, name: String) -> Node {
         let report = loader.report
         let interpolated = loader.interpolated(service, scope)
-        SchemaCheck(phase: .document, report: report)
+        SchemaCheck(phase: .document, report: report, isRaw: !loader.interpolates)
             .check(interpolated, against: Schema.service, path: "services.\(name)")
         return Canonicalizer(report: report, isRaw: !loader.interpolates).applyService(interpolated, name: name)
     }

@@ -25,14 +25,14 @@ final class FileLoader {
 
     /// Substitutes variables and brings values into their long form.
     let interpolates: Bool
-    /// Paths stay relative: those of included and extended files are written as seen from this folder.
-    var relativeTo: String?
+    let resolvesPaths: Bool
 
     init(files: FileAccess, report: Report, options: LoadOptions) {
         self.files = files
         self.report = report
         workingDirectory = options.workingDirectory
         interpolates = options.interpolates
+        resolvesPaths = options.resolvesPaths
         environmentFiles = EnvironmentFiles(files: files, report: report, workingDirectory: workingDirectory)
     }
 
@@ -107,7 +107,8 @@ final class FileLoader {
     private func prepare(_ document: Node, scope: FileScope) -> Node {
         warnOfVersion(document)
         let interpolated = interpolated(document, scope)
-        SchemaCheck(phase: .document, report: report).check(interpolated, against: Schema.file, path: "")
+        SchemaCheck(phase: .document, report: report, isRaw: !interpolates)
+            .check(interpolated, against: Schema.file, path: "")
         guard var mapping = interpolated.mapping else { return interpolated }
         mapping.remove("version")
         return Canonicalizer(report: report, isRaw: !interpolates)

@@ -35,7 +35,12 @@ extension FileLoader {
             imported.set(item.key, at: item.keyMark, to: item.value)
         }
         let tree = inheriting(variables, in: Node(.mapping(imported), at: entry.mark))
-        return pathResolution(of: directory, scope).apply(to: tree)
+        return PathResolution(directory: shownFolder(directory, from: scope.directory), home: home).apply(to: tree)
+    }
+
+    /// The folder that paths of a file are resolved in: itself, or relative to the one that brought the file in.
+    func shownFolder(_ directory: String, from outer: String) -> String {
+        resolvesPaths ? directory : PathText.relative(directory, to: outer)
     }
 
     /// Variables without a value are taken from the include's own environment where it has them.

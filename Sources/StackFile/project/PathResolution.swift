@@ -26,23 +26,22 @@ let pathTable = PathTable<PathRule>([
 
 /// Makes paths absolute.
 struct PathResolution {
+    /// Absolute, or relative to the project's folder: then paths become relative to that.
     let directory: String
     let home: String?
 
-    func apply(to node: Node) -> Node { apply(to: node, pathTable) }
+    func apply(to node: Node) -> Node { changed(node, pathTable) ?? node }
 
-    func applyService(_ service: Node) -> Node { apply(to: service, pathTable.below(path: ["services", "*"])) }
+    func applyService(_ service: Node) -> Node {
+        changed(service, pathTable.below(path: ["services", "*"])) ?? service
+    }
 
-    private func apply(to node: Node, _ table: PathTable<PathRule>?) -> Node {
-        guard let table else { return node }
-        var result = table.rule.map { apply($0, to: node) } ?? node
-        switch result.content {
-        case .scalar: break
-        case .sequence(let items): result.content = .sequence(items.map { apply(to: $0, table.belowItem) })
-        case .mapping(let mapping):
-            result.content = .mapping(mapping.mapValues { apply(to: $0.value, table.below($0.key)) })
-        }
-        return result
+    /// `nil` when nothing changes.
+    private func changed(_ node: Node, _ table: PathTable<PathRule>?) -> Node? {
+        guard let table else { return nil }
+        if let rule = table.rule { return apply(rule, to: node) }
+        return node.changingChildren(
+            item: { changed($1, table.belowItem) }, entry: { changed($0.value, table.below($0.key)) })
     }
 
     private func apply(_ rule: PathRule, to node: Node) -> Node {
@@ -60,6 +59,8 @@ struct PathResolution {
             let isBind = (options?["o"]?.text ?? "").split(separator: ",").contains("bind")
             guard isBind, (node["driver"]?.text ?? "local") == "local", var mapping = node.mapping, let options
             else { return node }
+            // The home folder is not expanded here, as the reference does not.
+            if options["device"]?.text?.hasPrefix("~") == true { return node }
             mapping.set("driver_opts", to: replacing("device", in: options))
             return with(node, .mapping(mapping))
         }
@@ -75,7 +76,9 @@ struct PathResolution {
         guard node.scalar?.value == .string, let text = node.text, !text.isEmpty else { return node }
         // Absolute paths stay as they are written, Windows' too.
         if text.hasPrefix("/") || isWindowsPath(text) { return node }
-        let path = PathText.absolute(text, in: directory, home: home)
+        let path =
+            directory.hasPrefix("/") || text.hasPrefix("~")
+            ? PathText.absolute(text, in: directory, home: home) : PathText.clean(directory + "/" + text)
         return with(node, .scalar(Scalar(string: path)))
     }
 

@@ -22,14 +22,13 @@ enum PathText {
         return path.hasPrefix("/") ? clean(path) : clean(directory + "/" + path)
     }
 
-    /// An absolute path as seen from an absolute folder: `a/b`, `../c`, `.`.
-    static func relative(_ path: String, to folder: String) -> String {
-        let parts = clean(path).split(separator: "/")
-        let base = clean(folder).split(separator: "/")
-        let common = zip(parts, base).prefix { $0 == $1 }.count
-        let up = [Substring](repeating: "..", count: base.count - common)
-        let joined = (up + parts[common...]).joined(separator: "/")
-        return joined.isEmpty ? "." : joined
+    /// How to get from the folder `base` to `path`, both absolute and clean (Go's `filepath.Rel`).
+    static func relative(_ path: String, to base: String) -> String {
+        let wanted = path.split(separator: "/")
+        let start = base.split(separator: "/")
+        let common = zip(wanted, start).prefix { $0 == $1 }.count
+        let parts = Array(repeating: "..", count: start.count - common) + wanted.dropFirst(common).map(String.init)
+        return parts.isEmpty ? "." : parts.joined(separator: "/")
     }
 
     static func directory(of path: String) -> String {

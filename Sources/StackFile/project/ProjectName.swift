@@ -14,6 +14,8 @@ struct ProjectName {
         }
         let interpolation = Interpolation(environment: environment, report: report)
         if let node = documents.compactMap({ $0["name"] }).last(where: { !$0.isNull }), let scalar = node.scalar {
+            // Before substitution there is only the text itself to make a name of.
+            if !options.interpolates, scalar.text.contains("$") { return Self.normalised(scalar.text) }
             let text = scalar.value == .string ? interpolation.substitute(scalar.text, at: node.mark) : scalar.text
             guard let text else { return nil }
             if !text.isEmpty { return valid(text, from: "name", at: node.mark) }

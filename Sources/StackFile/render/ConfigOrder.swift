@@ -3,14 +3,18 @@ import StackModel
 /// How Docker Compose prints one kind of object: the order of its keys, and which it prints even when their value is
 /// nothing (false, 0, "", an empty list). The other keys are left out then.
 struct PrintedObject: Sendable {
-    /// Keys in order; others follow alphabetically, extensions last.
-    var order: [String]
+    /// Ranks of the keys; others follow alphabetically, extensions last.
+    fileprivate var order: Ranking
     var always: Set<String>
     /// Keys that are read and not printed.
     var hidden: Set<String>
     var hidesExtensions: Bool
     /// Printed as a list of texts.
     var isKeyList = false
+    /// A number that stands for the object is printed as an object when it is zero, and JSON leaves zeros out.
+    var isLimit = false
+    /// Keys that JSON spells in another way.
+    var jsonKeys: [String: String] = [:]
     /// Keys that JSON has even when the document does not.
     var jsonOnly: [String: JSONFill]
 
@@ -24,7 +28,7 @@ struct PrintedObject: Sendable {
         _ order: String, always: Set<String> = [], hidden: Set<String> = [], hidesExtensions: Bool = false,
         jsonOnly: [String: JSONFill] = [:]
     ) {
-        self.order = order.split(separator: " ").map(String.init)
+        self.order = Ranking(order.split(separator: " ").map(String.init))
         self.always = always
         self.hidden = hidden
         self.hidesExtensions = hidesExtensions
@@ -37,10 +41,14 @@ let printedObjects: PathTable<PrintedObject> = {
     let hook = PrintedObject("command user privileged working_dir environment", always: ["command"])
     let device = PrintedObject("capabilities driver count device_ids options")
     let fileMount = PrintedObject("source target uid gid mode", always: ["mode"])
-    let rates = PrintedObject("path rate")
+    var rates = PrintedObject("path rate")
+    rates.jsonKeys = ["path": "Path", "rate": "Rate"]
+    var weights = PrintedObject("path weight")
+    weights.jsonKeys = ["path": "Path", "weight": "Weight"]
     let update = PrintedObject(
         "parallelism delay failure_action monitor max_failure_ratio order", always: ["parallelism"])
-    let ulimit = PrintedObject("single soft hard", always: ["soft", "hard"], hidesExtensions: true)
+    var ulimit = PrintedObject("soft hard", always: ["soft", "hard"], hidesExtensions: true)
+    ulimit.isLimit = true
     var keyList = PrintedObject("")
     keyList.isKeyList = true
     var objects: [String: PrintedObject] = [
@@ -59,7 +67,7 @@ let printedObjects: PathTable<PrintedObject> = {
             jsonOnly: ["command": .null, "entrypoint": .null]),
         "services.*.blkio_config": PrintedObject(
             "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops"),
-        "services.*.blkio_config.weight_device.*": PrintedObject("path weight"),
+        "services.*.blkio_config.weight_device.*": weights,
         "services.*.build": PrintedObject(
             "context dockerfile dockerfile_inline entitlements args provenance sbom ssh labels cache_from cache_to "
                 + "no_cache no_cache_filter additional_contexts pull extra_hosts isolation network target secrets "
@@ -154,23 +162,27 @@ struct ConfigOrder {
     private func top(_ document: Node) -> Node {
         let table: PathTable<PrintedObject>? = printedObjects
         var changed = Mapping()
-        let order = Ranking(format == .json ? [] : Self.root.order)
-        for entry in document.entries.sorted(by: { order.precedes($0.key, $1.key) }) {
+        let order = format == .json ? Ranking([]) : Self.root.order
+        for entry in order.sorted(document.entries) {
             let isExtension = entry.key.hasPrefix("x-")
             if format == .json, entry.key == "models" { continue }
             if !isExtension, !Self.root.always.contains(entry.key), entry.value.isNothing { continue }
-            changed.set(entry.key, at: entry.keyMark, to: isExtension ? entry.value.sortedByKey : printed(entry, table))
+            changed.set(entry.key, at: entry.keyMark, to: isExtension ? entry.value.sorted(for: format) : printed(entry, table))
         }
         return Node(.mapping(changed), at: document.mark)
     }
 
     private func printed(_ entry: Mapping.Entry, _ table: PathTable<PrintedObject>?) -> Node {
-        let below = table?.below(entry.key)
-        return printed(entry.value, below)
+        let value = printed(entry.value, table?.below(entry.key))
+        guard entry.key == "extra_hosts", table?.rule != nil, let hosts = value.items else { return value }
+        return .list(hosts.sorted { ($0.text ?? "") < ($1.text ?? "") }, at: value.mark)
     }
 
     private func printed(_ node: Node, _ table: PathTable<PrintedObject>?) -> Node {
         switch node.content {
+        case .scalar where table?.rule?.isLimit == true && node.isNothing:
+            let zero = format == .yaml ? Node.integer(0, at: node.mark) : nil
+            return .map(["soft": zero, "hard": zero], at: node.mark)
         case .scalar: return node
         case .mapping(let mapping) where table?.rule?.isKeyList == true: return keyList(mapping, at: node.mark)
         case .sequence(let items):
@@ -198,7 +210,7 @@ struct ConfigOrder {
     /// A map of the user's keys: alphabetical, nothing left out.
     private func map(_ mapping: Mapping, _ table: PathTable<PrintedObject>?) -> Mapping {
         var changed = Mapping()
-        for entry in mapping.entries.sorted(by: { $0.key < $1.key }) {
+        for entry in mapping.entries.sorted(by: { format.precedes($0.key, $1.key) }) {
             changed.set(entry.key, at: entry.keyMark, to: printed(entry, table))
         }
         return changed
@@ -211,34 +223,45 @@ struct ConfigOrder {
                 entries.append(Mapping.Entry(key: key, keyMark: .nowhere, value: fill.node))
             }
         }
-        let order = Ranking(object.order)
         var changed = Mapping()
-        for entry in entries.sorted(by: { order.precedes($0.key, $1.key) }) {
+        for entry in object.order.sorted(entries) {
             let isExtension = entry.key.hasPrefix("x-")
             if isExtension ? object.hidesExtensions || format == .json : object.hidden.contains(entry.key) { continue }
-            let isForced = object.always.contains(entry.key) || (format == .json && object.jsonOnly[entry.key] != nil)
+            let isForced = object.always.contains(entry.key) && !(object.isLimit && format == .json) || (format == .json && object.jsonOnly[entry.key] != nil)
             let isObject =
                 entry.value.mapping != nil && table?.below(entry.key)?.rule != nil && object.jsonOnly[entry.key] == nil
             let isZeroText = Self.zeroTexts[entry.key].map { entry.value.scalar?.text == $0 } ?? false
             let isNothing = entry.value.isNothing || isZeroText
             if !isExtension, !isForced, !isObject, isNothing { continue }
-            let value = isExtension ? entry.value.sortedByKey : printed(entry, table)
+            if format == .yaml, !isExtension, entry.value.isNull { continue }
+            let value = isExtension ? entry.value.sorted(for: format) : printed(entry, table)
             if format == .yaml, object.jsonOnly[entry.key] != nil, !isForced, value.isNothing { continue }
-            changed.set(entry.key, at: entry.keyMark, to: value)
+            let key = format == .json ? object.jsonKeys[entry.key] ?? entry.key : entry.key
+            changed.set(key, at: entry.keyMark, to: value)
         }
         return changed
     }
 }
 
+extension ConfigFormat {
+    /// The order of a map's keys.
+    func precedes(_ left: String, _ right: String) -> Bool {
+        self == .yaml ? NaturalOrder.precedes(left, right) : left < right
+    }
+}
+
 /// Sorts keys by a list, then by the alphabet, extensions last.
-private struct Ranking {
+private struct Ranking: Sendable {
     private let ranks: [String: Int]
 
     init(_ order: [String]) {
         ranks = Dictionary(order.enumerated().map { ($1, $0) }) { first, _ in first }
     }
 
-    func precedes(_ left: String, _ right: String) -> Bool { (rank(left), left) < (rank(right), right) }
+    func sorted(_ entries: [Mapping.Entry]) -> [Mapping.Entry] {
+        let keys = entries.enumerated().map { (rank: rank($1.key), key: $1.key, position: $0) }
+        return keys.sorted { ($0.rank, $0.key) < ($1.rank, $1.key) }.map { entries[$0.position] }
+    }
 
     private func rank(_ key: String) -> Int { ranks[key] ?? (key.hasPrefix("x-") ? ranks.count + 1 : ranks.count) }
 }
@@ -275,16 +298,16 @@ extension Node {
         }
     }
 
-    /// All mappings in alphabetical order.
-    var sortedByKey: Node {
+    /// All mappings in the format's order.
+    func sorted(for format: ConfigFormat) -> Node {
         var result = self
         switch content {
         case .scalar: break
-        case .sequence(let items): result.content = .sequence(items.map(\.sortedByKey))
+        case .sequence(let items): result.content = .sequence(items.map { $0.sorted(for: format) })
         case .mapping(let mapping):
             var sorted = Mapping()
-            for entry in mapping.entries.sorted(by: { $0.key < $1.key }) {
-                sorted.set(entry.key, at: entry.keyMark, to: entry.value.sortedByKey)
+            for entry in mapping.entries.sorted(by: { format.precedes($0.key, $1.key) }) {
+                sorted.set(entry.key, at: entry.keyMark, to: entry.value.sorted(for: format))
             }
             result.content = .mapping(sorted)
         }

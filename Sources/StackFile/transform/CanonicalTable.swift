@@ -17,13 +17,13 @@ enum CanonicalRule: Sendable {
     case textMap
     case command, healthTest
     case ports, mounts, fileMounts, dependencies, attachments, devices, extraHosts, envFiles
-    case build, external, gpus, deviceCount, pullPolicy, ssh
+    case build, external, gpus, deviceCount, ssh
 
     /// Changes the structure and not the values, so that it applies before variables are substituted.
     var isStructural: Bool {
         switch self {
         case .strings, .contexts, .ports, .mounts, .fileMounts, .dependencies, .attachments, .devices, .envFiles,
-            .build, .external, .gpus, .pullPolicy, .ssh:
+            .build, .external, .gpus, .ssh:
             true
         default: false
         }
@@ -84,6 +84,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.depends_on.*.restart": .boolean,
     "services.*.depends_on.*.required": .boolean,
     "services.*.deploy.labels": .pairs,
+    "services.*.deploy.placement.max_replicas_per_node": .integer,
     "services.*.deploy.replicas": .integer,
     "services.*.deploy.resources.limits.cpus": .number,
     "services.*.deploy.resources.limits.memory": .bytes,
@@ -158,7 +159,6 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.pre_stop.*.privileged": .boolean,
     "services.*.privileged": .boolean,
     "services.*.provider.options.*": .stringList,
-    "services.*.pull_policy": .pullPolicy,
     "services.*.read_only": .boolean,
     "services.*.scale": .integer,
     "services.*.secrets": .fileMounts,

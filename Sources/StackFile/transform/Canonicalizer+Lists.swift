@@ -4,7 +4,9 @@ extension Canonicalizer {
     /// Short ports become long ones; ranges become several.
     func ports(_ node: Node, _ path: String) -> Node {
         guard let items = node.items else { return node }
-        if isRaw, items.contains(where: { $0.text?.contains("$") == true }) { return node }
+        if isRaw, items.contains(where: { $0.text?.contains("$") == true }) {
+            return .list(items.map(withPortDefaults), at: node.mark)
+        }
         let ports = items.enumerated().flatMap { index, item in
             item.mapping == nil ? shortPort(item) : [longPort(item, "\(path)[\(index)]")]
         }
@@ -30,7 +32,15 @@ extension Canonicalizer {
         }
     }
 
+    private func withPortDefaults(_ node: Node) -> Node {
+        guard var mapping = node.mapping else { return node }
+        if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
+        if mapping["protocol"] == nil { mapping.set("protocol", to: .string("tcp", at: node.mark)) }
+        return Node(.mapping(mapping), at: node.mark)
+    }
+
     private func longPort(_ node: Node, _ path: String) -> Node {
+        if isRaw { return withPortDefaults(node) }
         guard var mapping = node.mapping else { return node }
         if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
         if let target = mapping["target"] {
@@ -182,7 +192,7 @@ extension Canonicalizer {
             if mapping["permissions"] == nil { mapping.set("permissions", to: .string("rwm", at: node.mark)) }
             return Node(.mapping(mapping), at: node.mark)
         }
-        var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        var parts = MountSyntax.split(text)
         var permissions = "rwm"
         if parts.count > 1, let last = parts.last, parts.count == 3 || isPermissions(last) {
             permissions = last

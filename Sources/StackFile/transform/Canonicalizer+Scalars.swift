@@ -143,14 +143,9 @@ extension Canonicalizer {
         return .list(line.words.map { .string($0, at: node.mark) }, at: node.mark)
     }
 
-    func healthTest(_ node: Node, _ path: String) -> Node {
+    func healthTest(_ node: Node) -> Node {
         if node.scalar != nil {
             return .list([.string("CMD-SHELL", at: node.mark), asText(node)], at: node.mark)
-        }
-        if let first = node.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
-            report.error(
-                "stack.value", "'\(path)' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
-                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
         }
         return textItems(node)
     }

@@ -20,21 +20,14 @@ struct Canonicalizer {
         var result = node
         if let rule = table.rule, !node.isNull, !isRaw || rule.isStructural { result = apply(rule, to: node, path) }
         result.mergeTag = node.mergeTag
-        switch result.content {
-        case .scalar: break
-        case .sequence(let items):
-            guard let below = table.belowItem else { break }
-            let changed = items.enumerated().map { apply(to: $1, below, path: "\(path)[\($0)]") }
-            result.content = .sequence(changed)
-        case .mapping(let mapping):
-            result.content = .mapping(
-                mapping.mapValues { entry in
-                    guard let below = table.below(entry.key) else { return entry.value }
-                    let prefix = path.isEmpty ? "" : path + "."
-                    return apply(to: entry.value, below, path: prefix + entry.key)
-                })
-        }
-        return result
+        let changed = result.changingChildren(
+            item: { index, item in table.belowItem.map { apply(to: item, $0, path: "\(path)[\(index)]") } },
+            entry: { entry in
+                table.below(entry.key).map { below in
+                    apply(to: entry.value, below, path: path.isEmpty ? entry.key : "\(path).\(entry.key)")
+                }
+            })
+        return changed ?? result
     }
 
     private func apply(_ rule: CanonicalRule, to node: Node, _ path: String) -> Node {
@@ -51,7 +44,7 @@ struct Canonicalizer {
         case .environment: pairs(node, missing: { .null(at: $0) })
         case .textMap: textMap(node)
         case .command: command(node, path)
-        case .healthTest: healthTest(node, path)
+        case .healthTest: healthTest(node)
         case .ports: ports(node, path)
         case .mounts: mounts(node)
         case .fileMounts: fileMounts(node, path)
@@ -65,7 +58,6 @@ struct Canonicalizer {
         case .external: external(node, path)
         case .gpus: gpus(node)
         case .deviceCount: node.text == "all" ? .integer(-1, at: node.mark) : integer(node, path)
-        case .pullPolicy: node.text == "if_not_present" ? .string("missing", at: node.mark) : node
         }
     }
 

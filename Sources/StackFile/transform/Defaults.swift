@@ -1,28 +1,55 @@
 import StackModel
 
 /// Fills in the values that a long form may leave out (compose-go's `SetDefaultValues`).
-enum Defaults {
-    /// `isRaw`: variables have not been substituted.
-    static func apply(to document: Node, isRaw: Bool = false) -> Node {
-        guard let services = document["services"] else { return document }
-        return document.setting("services", to: services.mapEntries { service($0.value, isRaw: isRaw) })
+struct Defaults {
+    /// Variables have not been substituted.
+    let isRaw: Bool
+
+    func apply(to document: Node) -> Node {
+        var result = document
+        for kind in ["networks", "volumes"] where !isRaw {
+            guard let resources = result[kind], resources.mapping != nil else { continue }
+            let complete = resources.mapEntries { $0.value.isNull ? .map([:], at: $0.value.mark) : $0.value }
+            result = result.setting(kind, to: complete)
+        }
+        guard let services = document["services"] else { return result }
+        return result.setting("services", to: services.mapEntries { service($0.value) })
     }
 
-    private static func service(_ node: Node, isRaw: Bool) -> Node {
+    private func service(_ node: Node) -> Node {
         guard node.mapping != nil else { return node }
         var service = node
         if let build = node["build"], build.mapping != nil { service = service.setting("build", to: self.build(build)) }
         if let secrets = node["secrets"] { service = service.setting("secrets", to: self.secrets(secrets)) }
-        if let gpus = node["gpus"] { service = service.setting("gpus", to: devices(gpus, isRaw: isRaw)) }
-        if let dependencies = node["depends_on"] { service = service.setting("depends_on", to: required(dependencies)) }
-        return reservedDevices(service, isRaw: isRaw)
+        if let gpus = node["gpus"] { service = service.setting("gpus", to: devices(gpus)) }
+        if let volumes = node["volumes"] { service = service.setting("volumes", to: mounts(volumes)) }
+        if let dependencies = node["depends_on"] {
+            service = service.setting("depends_on", to: self.dependencies(dependencies))
+        }
+        return reservedDevices(service)
     }
 
-    private static func build(_ node: Node) -> Node {
+    private func mounts(_ node: Node) -> Node {
+        guard let items = node.items else { return node }
+        let cleaned = items.map { item -> Node in
+            guard let target = item["target"], let text = target.text, !isRaw || !text.contains("$") else { return item }
+            return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
+        }
+        return .list(cleaned, at: node.mark)
+    }
+
+    private func dependencies(_ node: Node) -> Node {
+        node.mapEntries { entry in
+            guard entry.value.mapping != nil, entry.value["required"] == nil else { return entry.value }
+            return entry.value.setting("required", to: .boolean(true, at: entry.value.mark))
+        }
+    }
+
+    private func build(_ node: Node) -> Node {
         node["context"] == nil ? node.setting("context", to: .string(".", at: node.mark)) : node
     }
 
-    private static func secrets(_ node: Node) -> Node {
+    private func secrets(_ node: Node) -> Node {
         guard let items = node.items else { return node }
         let complete = items.map { item -> Node in
             guard item["target"] == nil, let source = item["source"]?.text else { return item }
@@ -31,15 +58,7 @@ enum Defaults {
         return .list(complete, at: node.mark)
     }
 
-    /// Dependencies are required unless they say otherwise.
-    private static func required(_ dependencies: Node) -> Node {
-        dependencies.mapEntries { entry in
-            guard entry.value.mapping != nil, entry.value["required"] == nil else { return entry.value }
-            return entry.value.setting("required", to: .boolean(true, at: entry.value.mark))
-        }
-    }
-
-    private static func reservedDevices(_ service: Node, isRaw: Bool) -> Node {
+    private func reservedDevices(_ service: Node) -> Node {
         guard let deploy = service["deploy"], let resources = deploy["resources"],
             let reservations = resources["reservations"], let requested = reservations["devices"]
         else { return service }
@@ -49,7 +68,7 @@ enum Defaults {
     }
 
     /// All devices, unless some are named or counted.
-    private static func devices(_ node: Node, isRaw: Bool) -> Node {
+    private func devices(_ node: Node) -> Node {
         guard let items = node.items else { return node }
         let complete = items.map { item -> Node in
             guard item.mapping != nil, item["count"] == nil, item["device_ids"] == nil else { return item }

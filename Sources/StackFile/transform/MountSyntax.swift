@@ -27,12 +27,18 @@ struct MountSyntax: Equatable {
     }
 
     /// Splits at colons, keeping the drive of a Windows path (`C:\`) with it.
-    private static func split(_ text: String) -> [String] {
+    static func split(_ text: String) -> [String] {
         var sections: [String] = []
         var section = ""
+        /// Open braces of `${…}`, whose colons belong to them.
+        var depth = 0
+        var previous: Character?
         for character in text {
+            if character == "{", previous == "$" || depth > 0 { depth += 1 }
+            if character == "}", depth > 0 { depth -= 1 }
+            previous = character
             let isDrive = character == ":" && section.count == 1 && section.first?.isLetter == true
-            if character == ":", !isDrive {
+            if character == ":", !isDrive, depth == 0 {
                 sections.append(section)
                 section = ""
             } else {

@@ -3,6 +3,8 @@ import StackModel
 /// Fills in what is implied: the default network, dependencies behind `service:NAME` and links, names of resources.
 struct Normalizer {
     let projectName: String
+    /// Variables have not been substituted.
+    var isRaw = false
 
     func apply(to document: Node) -> Node {
         let services = document["services"] ?? .map([:], at: document.mark)
@@ -24,7 +26,7 @@ struct Normalizer {
     private func service(_ node: Node, enabled: Set<String>) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"
-        if ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
+        if service["provider"] == nil, ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
             let none = Node.map(["default": .null(at: node.mark)], at: node.mark)
             service = service.setting("networks", to: none)
         } else if service["networks"]?.entries.isEmpty == true {
@@ -35,35 +37,41 @@ struct Normalizer {
 
     private func withDefaults(_ node: Node) -> Node {
         var service = node
-        if let volumes = service["volumes"], let items = volumes.items {
-            let cleaned = items.map { item -> Node in
-                guard let target = item["target"], let text = target.text else { return item }
-                return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
-            }
-            service = service.setting("volumes", to: .list(cleaned, at: volumes.mark))
+        if service["pull_policy"]?.text == "if_not_present", let policy = service["pull_policy"] {
+            service = service.setting("pull_policy", to: .string("missing", at: policy.mark))
+        }
+        if let hooks = service["pre_start"], let items = hooks.items, let image = service["image"] {
+            let complete = items.map { $0.mapping == nil || $0["image"] != nil ? $0 : $0.setting("image", to: image) }
+            service = service.setting("pre_start", to: .list(complete, at: hooks.mark))
         }
         if var build = service["build"], build.mapping != nil {
             if build["dockerfile"] == nil, build["dockerfile_inline"] == nil {
                 build = build.setting("dockerfile", to: .string("Dockerfile", at: build.mark))
             }
+            if isRaw, let arguments = build["args"] { build = build.setting("args", to: given(arguments)) }
             service = service.setting("build", to: build)
         }
         return service
+    }
+
+    /// Build arguments that have a value.
+    private func given(_ arguments: Node) -> Node {
+        guard let items = arguments.items else { return arguments.mapEntries { $0.value.isNull ? nil : $0.value } }
+        return .list(items.filter { $0.text?.contains("=") == true }, at: arguments.mark)
     }
 
     /// Declared dependencies with their defaults, without optional ones that are not there, and implied ones.
     private func dependencies(of service: Node, enabled: Set<String>) -> Node {
         var result = Mapping()
         for entry in service["depends_on"]?.entries ?? [] {
-            let isRequired = entry.value["required"]?.flag ?? true
-            let value = entry.value.setting("required", to: .boolean(isRequired, at: entry.value.mark))
-            result.set(entry.key, at: entry.keyMark, to: value)
+            result.set(entry.key, at: entry.keyMark, to: entry.value)
         }
         for (name, restart, mark) in implied(by: service) where result[name] == nil {
             let value = Node.map(
                 [
                     "condition": .string("service_started", at: mark),
-                    "restart": restart ? .boolean(true, at: mark) : nil, "required": .boolean(true, at: mark),
+                    "restart": restart || isRaw ? .boolean(restart, at: mark) : nil,
+                    "required": .boolean(true, at: mark),
                 ], at: mark)
             result.set(name, at: mark, to: value)
         }
@@ -74,7 +82,7 @@ struct Normalizer {
 
     private func implied(by service: Node) -> [(name: String, restart: Bool, mark: SourceMark)] {
         var result: [(String, Bool, SourceMark)] = []
-        for key in ["network_mode", "ipc", "pid"] {
+        for key in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
             guard let node = service[key], let text = node.text, text.hasPrefix("service:") else { continue }
             result.append((String(text.dropFirst("service:".count)), true, node.mark))
         }

@@ -3,7 +3,9 @@ import StackModel
 extension Normalizer {
     /// Leaves out resources that no enabled service uses; they are never created.
     static func prune(_ document: Node) -> Node {
-        var used: [String: Set<String>] = ["networks": [], "volumes": [], "configs": [], "secrets": [], "models": []]
+        var used: [String: Set<String>] = [
+            "networks": [], "volumes": [], "configs": [], "secrets": [], "models": [],
+        ]
         for entry in document["services"]?.entries ?? [] {
             used["models"]?.formUnion(entry.value["models"]?.mapping?.keys ?? [])
             used["networks"]?.formUnion(entry.value["networks"]?.mapping?.keys ?? [])

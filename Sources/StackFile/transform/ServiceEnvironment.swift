@@ -8,8 +8,9 @@ struct ServiceEnvironment {
     let report: Report
     /// Without: `env_file` and `label_file` stay, for others to read.
     let readsFiles: Bool
-    /// Without: build arguments without a value stay so.
-    var resolvesArguments = true
+    let resolvesArguments: Bool
+    /// Where paths that were left relative start.
+    let directory: String
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
@@ -57,10 +58,8 @@ struct ServiceEnvironment {
             }
             let earlier = values.compactMapValues(\.text)
             let read = files.load(
-                text, raw: format == "raw", required: item["required"]?.flag ?? true,
-                lookup: { environment[$0] ?? own[$0] ?? earlier[$0] }, at: path.mark)
-            report.provenance?.addServiceFile(
-                read ?? [:], path: text, ["services", name, "environment"], at: path.mark)
+                PathText.absolute(text, in: directory, home: nil), raw: format == "raw", required: item["required"]?.flag ?? true,
+                lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values
@@ -85,7 +84,7 @@ struct ServiceEnvironment {
         for file in files {
             guard let path = file.text else { continue }
             let read = self.files.load(
-                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
+                PathText.absolute(path, in: directory, home: nil), raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
                 as: .labelFile)
             report.provenance?.addServiceFile(read ?? [:], path: path, ["services", name, "labels"], at: file.mark)
             for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {

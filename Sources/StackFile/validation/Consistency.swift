@@ -10,7 +10,6 @@ struct Consistency {
     let damage: Damage
 
     func check() {
-        for kind in ["networks", "volumes", "configs", "secrets"] { checkExternal(kind) }
         checkSources()
         for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
             ServiceConsistency(name: entry.key, service: entry.value, mark: entry.keyMark, whole: self).check()
@@ -27,28 +26,13 @@ struct Consistency {
 
     func names(_ kind: String) -> [String] { document[kind]?.mapping?.keys ?? [] }
 
-    private func checkExternal(_ kind: String) {
-        for entry in document[kind]?.entries ?? [] where entry.value["external"]?.flag == true {
-            for other in entry.value.entries where other.key != "external" && other.key != "name" {
-                if other.key.hasPrefix("x-") { continue }
-                report.error(
-                    "stack.conflict", "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning",
-                    at: other.keyMark, hint: "remove 'external' or '\(other.key)'")
-            }
-        }
-    }
-
     private func checkSources() {
-        for (kind, keys) in [("configs", ["file", "environment", "content"]), ("secrets", ["file", "environment"])] {
+        for (kind, keys) in fileSources {
             for entry in document[kind]?.entries ?? [] {
                 if entry.value["external"]?.flag == true || entry.value["driver"] != nil { continue }
-                let given = keys.filter { entry.value[$0] != nil }
-                if given.count == 1 { continue }
-                let choice = keys.map { "'\($0)'" }.joined(separator: " or ")
+                if keys.contains(where: { entry.value[$0] != nil }) || damage.touches(entry.value) { continue }
                 report.error(
-                    given.isEmpty ? "stack.missing-key" : "stack.conflict",
-                    "'\(kind).\(entry.key)' needs exactly one of \(choice)",
-                    at: given.dropFirst().first.flatMap { entry.value.mapping?.keyMark($0) } ?? entry.keyMark)
+                    "stack.missing-key", "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))", at: entry.keyMark)
             }
         }
     }

@@ -30,7 +30,8 @@ extension Schema {
     static let serviceIdentity: [String: Field] = [
         "user": Field(.string, "User that the program runs as, `name` or `uid:gid`"),
         "group_add": Field(
-            .list(.scalar([.string, .number]), repeats: .refused), "Further groups of the user, by name or number"),
+            // `[44, "44"]` is taken: a number and a text.
+            .list(.scalar([.string, .number]), repeats: .merged), "Further groups of the user, by name or number"),
         "hostname": Field(.string, "Host name within containers"),
         "domainname": Field(.string, "Domain name within containers"),
         "container_name": Field(.text(containerName), "Name of the only container, in place of a numbered one"),

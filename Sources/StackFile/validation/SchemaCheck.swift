@@ -11,10 +11,12 @@ struct SchemaCheck {
 
     let phase: Phase
     let report: Report
+    /// Variables have not been substituted: a text with one may become anything.
+    var isRaw = false
 
     /// Reports all that is wrong with `node`, which stands at `path` of the stack file.
     func check(_ node: Node, against shape: Shape, path: String) {
-        var walk = SchemaWalk(phase: phase, report: report, start: path)
+        var walk = SchemaWalk(phase: phase, report: report, start: path, isRaw: isRaw)
         walk.check(node, shape)
     }
 }
@@ -29,6 +31,7 @@ struct SchemaWalk {
     let phase: SchemaCheck.Phase
     let report: Report
     let start: String
+    private let isRaw: Bool
     private(set) var steps: [Step] = []
     /// The objects around the present place, with the number of steps that lead to each.
     private(set) var objects: [(object: Shape.Object, depth: Int)] = []
@@ -37,7 +40,8 @@ struct SchemaWalk {
     /// Places and codes of errors: what an anchor repeats is wrong once.
     private var reported: Set<String> = []
 
-    init(phase: SchemaCheck.Phase, report: Report, start: String) {
+    init(phase: SchemaCheck.Phase, report: Report, start: String, isRaw: Bool) {
+        self.isRaw = isRaw
         self.phase = phase
         self.report = report
         self.start = start
@@ -170,6 +174,7 @@ struct SchemaWalk {
     // MARK: Scalars
 
     private mutating func check(_ scalar: Scalar, _ node: Node, _ shape: Shape) {
+        if isRaw, scalar.text.utf8.contains(UInt8(ascii: "$")) { return }
         guard fits(scalar, shape.scalars) else { return wrongType(node, shape) }
         guard scalar.value != .null else { return }
         if let range = shape.range { checkRange(scalar, node, range) }
@@ -217,10 +222,13 @@ struct SchemaWalk {
     }
 
     private mutating func wrongWord(_ scalar: Scalar, _ node: Node, _ shape: Shape) {
-        let words = shape.words.map { "'\($0)'" }.joined(separator: ", ")
+        let words = shape.words.map { "'\($0)'" }
+        let text = String(scalar.text.prefix(60))
+        let listed = words.dropLast().joined(separator: ", ") + (words.count > 1 ? " or " : "") + (words.last ?? "")
+        let meant = nearest(text, in: shape.words) ?? shape.words.first { !text.isEmpty && $0.contains(text) }
         error(
-            "stack.value", "'\(path)' must be \(words), found '\(scalar.text.prefix(60))'", at: node.mark,
-            hint: nearest(scalar.text, in: shape.words).map { "did you mean '\($0)'?" })
+            "stack.value", "'\(path)' must be \(listed), found '\(text)'", at: node.mark,
+            hint: meant.map { "did you mean '\($0)'?" })
     }
 
     private mutating func wrongType(_ node: Node, _ shape: Shape) {

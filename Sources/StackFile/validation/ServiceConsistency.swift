@@ -87,18 +87,18 @@ struct ServiceConsistency {
             }
         }
         for entry in service["models"]?.entries ?? [] { reference(entry.key, in: "models", "model", at: entry.keyMark) }
-        for entry in service["depends_on"]?.entries ?? [] { checkDependency(entry.key, at: entry.keyMark) }
+        for entry in service["depends_on"]?.entries ?? [] { checkDependency(entry) }
     }
 
-    private func checkDependency(_ dependency: String, at mark: SourceMark) {
-        if whole.document.at("services", dependency) != nil { return }
-        if whole.disabled.contains(dependency) {
-            report.error(
-                "stack.reference", "service '\(name)' depends on '\(dependency)', which no active profile enables",
-                at: mark, hint: "activate its profile, or say 'required: false'")
-            return
+    private func checkDependency(_ entry: Mapping.Entry) {
+        if whole.document.at("services", entry.key) != nil { return }
+        guard whole.disabled.contains(entry.key) else {
+            return reference(entry.key, in: "services", "service", at: entry.keyMark)
         }
-        reference(dependency, in: "services", "service", at: mark)
+        if entry.value["required"]?.flag == false { return }
+        report.error(
+            "stack.reference", "service '\(name)' depends on '\(entry.key)', which no active profile enables",
+            at: entry.keyMark, hint: "activate its profile, or say 'required: false'")
     }
 
     private func reference(_ key: String, in kind: String, _ noun: String, at mark: SourceMark) {
@@ -123,7 +123,9 @@ struct ServiceConsistency {
         guard !known.contains(mode), !mode.hasPrefix("service:"), !mode.hasPrefix("container:") else { return }
         report.warning(
             "stack.ignored-key", "network mode '\(mode)' is known, but this engine joins networks by 'networks:' only",
-            at: node.mark, hint: "list it under 'networks:', with 'external: true' where it is declared")
+            at: node.mark,
+            hint: nearest(mode, in: known).map { "did you mean '\($0)'?" }
+                ?? "list it under 'networks:', with 'external: true' where it is declared")
     }
 
     private func checkScale() {
@@ -198,6 +200,12 @@ struct ServiceConsistency {
 
     private func checkHealth() {
         guard let health = service["healthcheck"] else { return }
+        if let first = health["test"]?.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
+            report.error(
+                "stack.value",
+                "'services.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
+                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
+        }
         if health["start_interval"] != nil, health["start_period"] == nil {
             report.error(
                 "stack.missing-key", "'start_interval' needs 'start_period' beside it",

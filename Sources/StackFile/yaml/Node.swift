@@ -127,34 +127,67 @@ struct Mapping: Equatable, Sendable {
         var value: Node
     }
 
+    /// Mappings below this size are searched; hashing the key would take longer.
+    private static let indexedFrom = 12
+
     private(set) var entries: [Entry] = []
+    /// Of a large mapping.
     private var positions: [String: Int] = [:]
 
     var isEmpty: Bool { entries.isEmpty }
     var keys: [String] { entries.map(\.key) }
 
-    subscript(key: String) -> Node? { positions[key].map { entries[$0].value } }
+    static func == (left: Mapping, right: Mapping) -> Bool { left.entries == right.entries }
 
-    func keyMark(_ key: String) -> SourceMark? { positions[key].map { entries[$0].keyMark } }
+    subscript(key: String) -> Node? { position(of: key).map { entries[$0].value } }
+
+    func keyMark(_ key: String) -> SourceMark? { position(of: key).map { entries[$0].keyMark } }
+
+    private func position(of key: String) -> Int? {
+        guard entries.count < Self.indexedFrom else { return positions[key] }
+        var position = 0
+        while position < entries.count {
+            if entries[position].key == key { return position }
+            position += 1
+        }
+        return nil
+    }
 
     /// Replaces the value of `key` in place or appends it.
     mutating func set(_ key: String, at keyMark: SourceMark, to value: Node) {
-        if let position = positions[key] {
+        if let position = position(of: key) {
             entries[position] = Entry(key: key, keyMark: keyMark, value: value)
-        } else {
-            positions[key] = entries.count
-            entries.append(Entry(key: key, keyMark: keyMark, value: value))
+            return
         }
+        entries.append(Entry(key: key, keyMark: keyMark, value: value))
+        if entries.count == Self.indexedFrom { index() }
+        if entries.count > Self.indexedFrom { positions[key] = entries.count - 1 }
+    }
+
+    private mutating func index() {
+        positions = [:]
+        guard entries.count >= Self.indexedFrom else { return }
+        for (position, entry) in entries.enumerated() { positions[entry.key] = position }
     }
 
     /// Sets the value, keeping the mark the key had; a new key gets the value's mark.
     mutating func set(_ key: String, to value: Node) { set(key, at: keyMark(key) ?? value.mark, to: value) }
 
     mutating func remove(_ key: String) {
-        guard positions[key] != nil else { return }
-        entries.removeAll { $0.key == key }
-        positions = [:]
-        for (position, entry) in entries.enumerated() { positions[entry.key] = position }
+        guard let position = position(of: key) else { return }
+        entries.remove(at: position)
+        index()
+    }
+
+    /// The same keys with some values changed; `nil` when `change` gives none, so that trees share what stays as it is.
+    func changing(_ change: (Entry) -> Node?) -> Mapping? {
+        var result: Mapping?
+        for position in entries.indices {
+            guard let value = change(entries[position]) else { continue }
+            if result == nil { result = self }
+            result?.entries[position].value = value
+        }
+        return result
     }
 
     /// The same keys with other values; `nil` drops the entry.
@@ -191,6 +224,27 @@ extension Node {
         var result = self
         result.content = .mapping(mapping.mapValues(transform))
         return result
+    }
+
+    /// The node with some children changed; `nil` when both closures give none.
+    func changingChildren(item: (Int, Node) -> Node?, entry: (Mapping.Entry) -> Node?) -> Node? {
+        var changed = self
+        switch content {
+        case .scalar: return nil
+        case .sequence(let items):
+            var result: [Node]?
+            for position in items.indices {
+                guard let value = item(position, items[position]) else { continue }
+                if result == nil { result = items }
+                result?[position] = value
+            }
+            guard let result else { return nil }
+            changed.content = .sequence(result)
+        case .mapping(let mapping):
+            guard let result = mapping.changing(entry) else { return nil }
+            changed.content = .mapping(result)
+        }
+        return changed
     }
 
     /// The node under a path of keys.

@@ -90,7 +90,7 @@ final class YAMLEvents {
             let found = YAMLProblem(
                 problem: problem, context: context ?? "", mark: mark(state.problem_mark),
                 contextMark: context.map { _ in mark(state.context_mark) })
-            return explain(found, lines: YAMLLines(sourceLines(input)))
+            return explain(found, lines: YAMLLines(sourceLines(Array(input))))
         }
         // The reader knows only the offset.
         let before = input.prefix(state.problem_offset)
