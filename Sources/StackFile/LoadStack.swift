@@ -51,12 +51,10 @@ struct Project {
         self.options = options
         report = Report(isForUse: isForUse)
         report.provenance = provenance
-        report.keepsTemplates = !options.interpolates
         loader = FileLoader(files: files, report: report, options: options)
         let discovery = Discovery(
             options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
         sources = try discovery.sources()
-        if !options.resolvesPaths { loader.relativeTo = sources.projectDirectory }
     }
 
     mutating func load() throws(StackFileError) -> Node {
@@ -104,25 +102,23 @@ struct Project {
     /// Without interpolation most values stay as they are written, and all services are shown. A name with variables
     /// becomes one of what is left of their text, as with Docker Compose.
     private func raw(_ document: Node) -> Node {
-        options.normalizes ? Normalizer(projectName: name, isRaw: true).apply(to: document) : document
+        guard options.normalizes else { return document }
+        let written = isNameInFile ? document["name"]?.text.map(ProjectName.normalised) : nil
+        let environment = serviceEnvironment
+        let services = document["services"]?.mapEntries { environment.withBuildArguments($0.value) }
+        let resolved = services.map { document.setting("services", to: $0) } ?? document
+        return Normalizer(projectName: written ?? name, isRaw: true).apply(to: resolved)
     }
 
     private func named(_ document: Node) -> Node {
-        var result = document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
-        for kind in ["networks", "volumes", "configs", "secrets"] {
-            guard let resources = result[kind] else { continue }
-            let complete = resources.mapEntries { entry in
-                entry.value.isNull ? .map([:], at: entry.value.mark) : entry.value
-            }
-            result = result.setting(kind, to: complete)
-        }
-        return result
+        document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
     }
 
-    private var environmentResolver: ServiceEnvironment {
+    private var serviceEnvironment: ServiceEnvironment {
         ServiceEnvironment(
             environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes)
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
+            directory: sources.projectDirectory)
     }
 
     private mutating func normalised(_ document: Node) throws(StackFileError) -> Node {
@@ -131,10 +127,8 @@ struct Project {
             options: options, environment: sources.environment, services: services, report: report)
         let enabled = services.mapEntries { profiles.enables($0.value) ? $0.value : nil }
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
-        let environment = ServiceEnvironment(
-            environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
-            directory: sources.projectDirectory)
+        disabledServices = disabled.sorted()
+        let environment = serviceEnvironment
         let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
         let whole = document.setting("services", to: resolved)
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

@@ -12,8 +12,6 @@ final class Report {
     let isForUse: Bool
     /// Notes what becomes of the values, when somebody asks for it.
     var provenance: Provenance?
-    /// Variables are not substituted: what a text with `$` will be is not known.
-    var keepsTemplates = false
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     /// The files' bytes; few of them are asked for lines.

@@ -19,12 +19,13 @@ struct Dotenv {
     private let unset: (String, Int) -> Void
     private let defined: ((String, Int) -> Void)?
 
-    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of variables without a value.
+    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of
+    /// variables without a value, `defined` the name and line of every one that is set.
     static func parse(
         _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup = { _ in nil },
-        unset: @escaping (String, Int) -> Void = { _, _ in }
+        unset: @escaping (String, Int) -> Void = { _, _ in }, defined: ((String, Int) -> Void)? = nil
     ) throws(DotenvError) -> [String: String] {
-        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset)
+        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset, defined: defined)
         while parser.skipToStatement() { try parser.statement() }
         return parser.values
     }
@@ -56,7 +57,8 @@ struct Dotenv {
     }
 
     private init(
-        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup, unset: @escaping (String, Int) -> Void
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup,
+        unset: @escaping (String, Int) -> Void, defined: ((String, Int) -> Void)?
     ) {
         text = Self.withoutByteOrderMark(bytes)
         self.fallback = fallback
@@ -168,7 +170,8 @@ struct Dotenv {
     private func expand(_ bytes: ArraySlice<UInt8>, line: Int) throws(DotenvError) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
         let template = Template(
-            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) }, unset: { [unset] in unset($0, line) })
+            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) },
+            unset: { [unset] in unset($0, line) })
         do throws(TemplateError) {
             return try template.substitute(text)
         } catch .required(let name, let message) {

@@ -120,12 +120,6 @@ final class FileLoader {
         return Interpolation(environment: scope.environment, report: report).apply(to: node)
     }
 
-    /// Makes the paths of another file's values absolute, or relative to the project.
-    func pathResolution(of directory: String, _ scope: FileScope) -> PathResolution {
-        let folder = relativeTo.map { PathText.relative(directory, to: $0) } ?? directory
-        return PathResolution(directory: folder, home: scope.environment["HOME"])
-    }
-
     private func warnOfVersion(_ document: Node) {
         guard let mark = document.mapping?.keyMark("version") else { return }
         report.warnOnce(

@@ -59,7 +59,7 @@ extension Canonicalizer {
             if text.isEmpty || text == "0" {
                 mapping.remove("published")
             } else {
-                mapping.set("published", to: isRaw ? published : asText(published))
+                mapping.set("published", to: asText(published))
             }
         }
         if let address = mapping["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {

@@ -12,8 +12,11 @@ struct Defaults {
             let complete = resources.mapEntries { $0.value.isNull ? .map([:], at: $0.value.mark) : $0.value }
             result = result.setting(kind, to: complete)
         }
-        guard let services = document["services"] else { return result }
-        return result.setting("services", to: services.mapEntries { service($0.value) })
+        for kind in workloadKinds {
+            guard let workloads = result[kind] else { continue }
+            result = result.setting(kind, to: workloads.mapEntries { service($0.value) })
+        }
+        return result
     }
 
     private func service(_ node: Node) -> Node {
@@ -62,7 +65,7 @@ struct Defaults {
         guard let deploy = service["deploy"], let resources = deploy["resources"],
             let reservations = resources["reservations"], let requested = reservations["devices"]
         else { return service }
-        let complete = reservations.setting("devices", to: devices(requested, isRaw: isRaw))
+        let complete = reservations.setting("devices", to: devices(requested))
         return service.setting(
             "deploy", to: deploy.setting("resources", to: resources.setting("reservations", to: complete)))
     }

@@ -6,7 +6,7 @@ extension Normalizer {
         var used: [String: Set<String>] = [
             "networks": [], "volumes": [], "configs": [], "secrets": [], "models": [],
         ]
-        for entry in document["services"]?.entries ?? [] {
+        for entry in workloadKinds.flatMap({ document[$0]?.entries ?? [] }) {
             used["models"]?.formUnion(entry.value["models"]?.mapping?.keys ?? [])
             used["networks"]?.formUnion(entry.value["networks"]?.mapping?.keys ?? [])
             for mount in entry.value["volumes"]?.items ?? [] where mount["type"]?.text == "volume" {

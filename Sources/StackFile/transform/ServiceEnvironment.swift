@@ -57,9 +57,12 @@ struct ServiceEnvironment {
                     hint: "the only format is 'raw'")
             }
             let earlier = values.compactMapValues(\.text)
+            let file = PathText.absolute(text, in: directory, home: nil)
             let read = files.load(
-                PathText.absolute(text, in: directory, home: nil), raw: format == "raw", required: item["required"]?.flag ?? true,
+                file, raw: format == "raw", required: item["required"]?.flag ?? true,
                 lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
+            report.provenance?.addServiceFile(
+                read ?? [:], path: file, ["services", name, "environment"], at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values
@@ -82,10 +85,9 @@ struct ServiceEnvironment {
     private func labels(_ files: [Node], _ explicit: Node?, _ mark: SourceMark, _ name: String) -> Node {
         var result = Mapping()
         for file in files {
-            guard let path = file.text else { continue }
+            guard let path = file.text.map({ PathText.absolute($0, in: directory, home: nil) }) else { continue }
             let read = self.files.load(
-                PathText.absolute(path, in: directory, home: nil), raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
-                as: .labelFile)
+                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark, as: .labelFile)
             report.provenance?.addServiceFile(read ?? [:], path: path, ["services", name, "labels"], at: file.mark)
             for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {
                 result.set(key, at: file.mark, to: .string(value, at: file.mark))

@@ -179,7 +179,6 @@ struct SchemaWalk {
         guard scalar.value != .null else { return }
         if let range = shape.range { checkRange(scalar, node, range) }
         guard scalar.value == .string else { return }
-        if report.keepsTemplates, scalar.text.utf8.contains(UInt8(ascii: "$")) { return }
         if !shape.words.isEmpty, !shape.words.contains(scalar.text) { wrongWord(scalar, node, shape) }
         if let pattern = shape.pattern, !pattern.accepts(scalar.text) {
             error(
