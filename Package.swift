@@ -108,7 +108,7 @@ let package = Package(
         tests("StackModelTests", ["StackModel"]),
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
-            exclude: ["Broken", "Expected", "Stacks", "refresh_expected.py"]),
+            exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),

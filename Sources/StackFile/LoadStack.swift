@@ -129,8 +129,12 @@ struct Project {
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
         disabledServices = disabled.sorted()
         let environment = serviceEnvironment
-        let resolved = enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) }
-        let whole = document.setting("services", to: resolved)
+        var whole = document.setting(
+            "services", to: enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) })
+        if let jobs = document["jobs"] {
+            let kept = jobs.mapEntries { profiles.enables($0.value) ? environment.apply(to: $0.value, name: $0.key) : nil }
+            whole = whole.setting("jobs", to: kept)
+        }
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)
         if options.checksConsistency {
             Consistency(document: normal, disabled: disabled, report: report, damage: damage).check()

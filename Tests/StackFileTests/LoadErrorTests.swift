@@ -99,7 +99,11 @@ struct LoadErrorTests {
 
     @Test func servicesNeedAnImage() {
         let project = MemoryProject("services:\n  a: {}\n  b: {build: .}\n  c: {provider: {type: p}}\n")
-        #expect(project.errors().map(\.message) == ["service 'a' has neither an image nor a build context"])
+        #expect(
+            project.errors().map(\.message) == [
+                "service 'a' has neither an image nor a build context",
+                "service 'c' comes from the provider 'p', which this engine cannot run",
+            ])
     }
 
     @Test func missingFilesOfSecretsAreErrorsOnlyWhenUsed() throws {

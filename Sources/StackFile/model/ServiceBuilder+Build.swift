@@ -8,7 +8,9 @@ extension ServiceBuilder {
         build.dockerfileInline = node["dockerfile_inline"]?.text
         build.additionalContexts = stringMap(node["additional_contexts"])
         build.arguments = optionalStrings(node["args"])
-        build.ssh = node["ssh"]?.texts ?? []
+        build.ssh = (node["ssh"]?.entries ?? []).map { entry in
+            entry.value.text.map { "\(entry.key)=\($0)" } ?? entry.key
+        }
         build.labels = stringMap(node["labels"])
         build.cacheFrom = node["cache_from"]?.texts ?? []
         build.cacheTo = node["cache_to"]?.texts ?? []

@@ -65,7 +65,9 @@ extension ServiceBuilder {
             report.warning("stack.ignored-key", message, at: node?.mark ?? item.mark, hint: hint)
         }
         if [.image, .cluster, .npipe].contains(mount.kind) {
-            warn("mounts of type '\(mount.kind.rawValue)' are known, but this engine does not make them", at: item["type"])
+            warn(
+                "mounts of type '\(mount.kind.rawValue)' are known, but this engine does not make them",
+                at: item["type"])
         }
         for path in [item["source"], item["target"]] {
             guard let text = path?.text, isWindowsPath(text) else { continue }
@@ -111,6 +113,21 @@ extension ServiceBuilder {
             }
         }
         return mount
+    }
+
+    /// `HOST:CONTAINER:PERMISSIONS`, or the name of a CDI device alone.
+    func device(_ item: Node) -> String? {
+        guard let source = item["source"]?.text else { return nil }
+        let target = item["target"]?.text ?? source
+        if target == source, isCDIName(source) { return source }
+        return "\(source):\(target):\(item["permissions"]?.text ?? "rwm")"
+    }
+
+    /// `VENDOR/CLASS=NAME`, as the Container Device Interface has it.
+    private func isCDIName(_ text: String) -> Bool {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        let kind = parts[0].split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2 && !parts[1].isEmpty && kind.count == 2 && !kind.contains(where: \.isEmpty)
     }
 
     func extraHosts(_ node: Node?) -> [ExtraHost] {
@@ -160,11 +177,15 @@ extension ServiceBuilder {
             attachment.driverOptions = stringMap(entry.value["driver_opts"])
             result[entry.key] = attachment
         }
-        if let address = text("mac_address"), let primary = primaryNetwork() {
+        if let address = text("mac_address"), let primary = primaryNetwork() ?? sharedNetwork() {
+            if result[primary] == nil { result[primary] = NetworkAttachment() }
             if result[primary]?.macAddress == nil { result[primary]?.macAddress = address }
         }
         return result
     }
+
+    /// What stands in for Docker's `bridge`.
+    private func sharedNetwork() -> String? { networkMode() == nil ? "default" : nil }
 
     /// The network of highest `priority`, the first by name among equals.
     private func primaryNetwork() -> String? {

@@ -75,11 +75,7 @@ struct ServiceBuilder {
             service[keyPath: path] = node[key]?.texts ?? []
         }
         for server in node["dns"]?.items ?? [] { checkAddress(server, report) }
-        service.devices = (node["devices"]?.items ?? []).compactMap { item in
-            item["source"]?.text.map { source in
-                "\(source):\(item["target"]?.text ?? source):\(item["permissions"]?.text ?? "rwm")"
-            }
-        }
+        service.devices = (node["devices"]?.items ?? []).compactMap(device)
     }
 
     private func fillImage(_ service: inout Service) {

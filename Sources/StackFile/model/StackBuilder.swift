@@ -38,8 +38,9 @@ struct StackBuilder {
 
     /// Docker's `bridge` network stands in no file: those who ask for it share the stack's own.
     private func attachDefaultNetwork(_ stack: inout Stack) {
-        for (name, service) in stack.services where service.networkMode == nil && service.networks.isEmpty {
-            stack.services[name]?.networks = ["default": NetworkAttachment()]
+        for (name, service) in stack.services where service.networkMode == nil {
+            if service.networks.isEmpty { stack.services[name]?.networks = ["default": NetworkAttachment()] }
+            guard stack.services[name]?.networks["default"] != nil else { continue }
             stack.networks["default"] = stack.networks["default"] ?? Network()
         }
     }

@@ -30,6 +30,8 @@ struct EnvironmentFiles {
         fallback: @escaping (String) -> String? = { _ in nil }, at mark: SourceMark?,
         as role: Diagnostic.Origin.Role = .environmentFile
     ) -> [String: String]? {
+        // Relative only in a load that leaves paths as they are written.
+        let path = PathText.absolute(path, in: workingDirectory, home: nil)
         let shown = PathText.shown(path, from: workingDirectory)
         let bytes: [UInt8]
         do throws(FileProblem) {

@@ -13,7 +13,11 @@ struct Extends {
     }
 
     func apply(to document: Node, path: String) -> Node {
-        guard var root = document.mapping, let services = root["services"], let mapping = services.mapping,
+        workloadKinds.reduce(document) { apply(to: $0, path: path, kind: $1) }
+    }
+
+    private func apply(to document: Node, path: String, kind: String) -> Node {
+        guard var root = document.mapping, let services = root[kind], let mapping = services.mapping,
             mapping.entries.contains(where: { $0.value["extends"] != nil })
         else { return document }
         var result = mapping
@@ -27,7 +31,7 @@ struct Extends {
         }
         var changed = services
         changed.content = .mapping(result)
-        root.set("services", to: changed)
+        root.set(kind, to: changed)
         return Node(.mapping(root), at: document.mark, mergeTag: document.mergeTag)
     }
 

@@ -7,11 +7,16 @@ struct Normalizer {
     var isRaw = false
 
     func apply(to document: Node) -> Node {
-        let services = document["services"] ?? .map([:], at: document.mark)
-        let enabled = Set(services.mapping?.keys ?? [])
-        let normal = services.mapEntries { service($0.value, enabled: enabled) }
-        var result = document.setting("services", to: normal)
-        let usesDefault = normal.entries.contains { $0.value["networks"]?["default"] != nil }
+        var result = document
+        if document["services"] == nil { result = result.setting("services", to: .map([:], at: document.mark)) }
+        let enabled = Set(document["services"]?.mapping?.keys ?? [])
+        var usesDefault = false
+        for kind in workloadKinds {
+            guard let workloads = result[kind] else { continue }
+            let normal = workloads.mapEntries { service($0.value, enabled: enabled) }
+            result = result.setting(kind, to: normal)
+            usesDefault = usesDefault || normal.entries.contains { $0.value["networks"]?["default"] != nil }
+        }
         if usesDefault, result.at("networks", "default") == nil {
             let networks = result["networks"].flatMap { $0.mapping == nil ? nil : $0 } ?? .map([:], at: document.mark)
             result = result.setting("networks", to: networks.setting("default", to: .map([:], at: document.mark)))

@@ -11,8 +11,12 @@ struct Consistency {
 
     func check() {
         checkSources()
-        for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
-            ServiceConsistency(name: entry.key, service: entry.value, mark: entry.keyMark, whole: self).check()
+        for (kind, noun) in [("services", "service"), ("jobs", "job")] {
+            for entry in document[kind]?.entries ?? [] where !damage.touches(entry.value) {
+                ServiceConsistency(
+                    noun: noun, name: entry.key, service: entry.value, mark: entry.keyMark, whole: self
+                ).check()
+            }
         }
         checkContainerNames()
         checkPublishedPorts()

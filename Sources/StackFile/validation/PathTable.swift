@@ -1,3 +1,6 @@
+/// The sections whose entries run containers.
+let workloadKinds = ["services", "jobs"]
+
 /// Rules keyed by path patterns such as `services.*.ports`, where `*` stands for any key and for any list item. A walk
 /// over a tree carries a `PathTable` along instead of building and comparing path strings.
 struct PathTable<Rule: Sendable>: Sendable {
@@ -8,7 +11,12 @@ struct PathTable<Rule: Sendable>: Sendable {
     private init() {}
 
     init(_ rules: [String: Rule]) {
-        for (pattern, rule) in rules { insert(pattern.split(separator: ".")[...], rule) }
+        for (pattern, rule) in rules {
+            let path = pattern.split(separator: ".")
+            insert(path[...], rule)
+            // A job has what a service has.
+            if path.first == "services" { insert(["jobs"] + path.dropFirst(), rule) }
+        }
     }
 
     private mutating func insert(_ path: ArraySlice<Substring>, _ rule: Rule) {

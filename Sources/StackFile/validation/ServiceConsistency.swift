@@ -1,7 +1,9 @@
 import StackModel
 
-/// The rules for one service.
+/// The rules for one service, or for one job.
 struct ServiceConsistency {
+    /// `service` or `job`.
+    let noun: String
     let name: String
     let service: Node
     let mark: SourceMark
@@ -25,7 +27,7 @@ struct ServiceConsistency {
     private func checkImage() {
         if service["image"]?.text?.isEmpty == false || service["build"] != nil || service["provider"] != nil { return }
         report.error(
-            "stack.missing-key", "service '\(name)' has neither an image nor a build context", at: mark,
+            "stack.missing-key", "\(noun) '\(name)' has neither an image nor a build context", at: mark,
             hint: "add 'image:' or 'build:'")
     }
 
@@ -33,7 +35,7 @@ struct ServiceConsistency {
         guard let build = service["build"], build.mapping != nil else { return }
         if build["dockerfile_inline"] != nil, let file = build["dockerfile"] {
             report.error(
-                "stack.conflict", "service '\(name)' has both 'dockerfile' and 'dockerfile_inline'", at: file.mark,
+                "stack.conflict", "\(noun) '\(name)' has both 'dockerfile' and 'dockerfile_inline'", at: file.mark,
                 hint: "remove one of the two")
         }
         for entry in build["additional_contexts"]?.entries ?? [] {
@@ -54,7 +56,7 @@ struct ServiceConsistency {
         let platforms = build["platforms"]?.texts ?? []
         if let platform = service["platform"], let text = platform.text, !platforms.isEmpty, !platforms.contains(text) {
             report.error(
-                "stack.conflict", "'build.platforms' of service '\(name)' does not include its platform '\(text)'",
+                "stack.conflict", "'build.platforms' of \(noun) '\(name)' does not include its platform '\(text)'",
                 at: platform.mark, hint: "add it there")
         }
     }
@@ -64,7 +66,7 @@ struct ServiceConsistency {
             let action = rule["action"]?.text ?? ""
             if ["rebuild", "restart"].contains(action) || rule["target"]?.text?.isEmpty == false { continue }
             report.error(
-                "stack.missing-key", "the watch action '\(action)' of service '\(name)' needs the key 'target'",
+                "stack.missing-key", "the watch action '\(action)' of \(noun) '\(name)' needs the key 'target'",
                 at: rule.mark, hint: "say where in the container the files go")
         }
     }
@@ -97,17 +99,17 @@ struct ServiceConsistency {
         }
         if entry.value["required"]?.flag == false { return }
         report.error(
-            "stack.reference", "service '\(name)' depends on '\(entry.key)', which no active profile enables",
+            "stack.reference", "\(noun) '\(name)' depends on '\(entry.key)', which no active profile enables",
             at: entry.keyMark, hint: "activate its profile, or say 'required: false'")
     }
 
-    private func reference(_ key: String, in kind: String, _ noun: String, at mark: SourceMark) {
+    private func reference(_ key: String, in kind: String, _ target: String, at mark: SourceMark) {
         if whole.document.at(kind, key) != nil || !whole.isWhole(kind) { return }
         let known = whole.names(kind)
         let suggestion = nearest(key, in: known).map { "did you mean '\($0)'?" }
         let declare = kind == "services" ? nil : "declare it under the top-level '\(kind):'"
         report.error(
-            "stack.reference", "service '\(name)' refers to undefined \(noun) '\(key)'", at: mark,
+            "stack.reference", "\(noun) '\(name)' refers to undefined \(target) '\(key)'", at: mark,
             hint: suggestion ?? declare)
     }
 
@@ -115,7 +117,7 @@ struct ServiceConsistency {
         guard let node = service["network_mode"], let mode = node.text, !mode.isEmpty else { return }
         if service["networks"] != nil, mode != "bridge", mode != "default" {
             report.error(
-                "stack.conflict", "service '\(name)' has both 'network_mode' and 'networks'",
+                "stack.conflict", "\(noun) '\(name)' has both 'network_mode' and 'networks'",
                 at: service.mapping?.keyMark("networks"), hint: "remove one of the two",
                 notes: [.init("'network_mode' is given here", at: node.mark)])
         }
@@ -132,7 +134,7 @@ struct ServiceConsistency {
         let deployed = service.at("deploy", "replicas")
         if let scale = service["scale"], let replicas = deployed, scale.wholeNumber != replicas.wholeNumber {
             report.error(
-                "stack.conflict", "'scale' and 'deploy.replicas' of service '\(name)' differ", at: scale.mark,
+                "stack.conflict", "'scale' and 'deploy.replicas' of \(noun) '\(name)' differ", at: scale.mark,
                 hint: "keep one of the two", notes: [.init("the other number", at: replicas.mark)])
         }
         guard let node = deployed ?? service["scale"], let count = node.wholeNumber else { return }
@@ -140,7 +142,7 @@ struct ServiceConsistency {
             report.error("stack.value", "the number of replicas must be 0 to \(Self.replicasMax)", at: node.mark)
         } else if count > 1, let fixed = service["container_name"] {
             report.error(
-                "stack.conflict", "service '\(name)' has \(count) replicas but one 'container_name'", at: fixed.mark,
+                "stack.conflict", "\(noun) '\(name)' has \(count) replicas but one 'container_name'", at: fixed.mark,
                 hint: "remove 'container_name', or run one replica")
         }
     }
@@ -159,7 +161,7 @@ struct ServiceConsistency {
             else { continue }
             report.error(
                 "stack.conflict",
-                "'\(key)' and 'deploy.resources.\(path.joined(separator: "."))' of service '\(name)' differ",
+                "'\(key)' and 'deploy.resources.\(path.joined(separator: "."))' of \(noun) '\(name)' differ",
                 at: own.mark, hint: "keep one of the two", notes: [.init("the other value", at: deployed.mark)])
         }
     }
@@ -182,7 +184,7 @@ struct ServiceConsistency {
             } else if let first = seen.updateValue(mark, forKey: target) {
                 let (earlier, later) = inOrder(first, mark)
                 report.error(
-                    "stack.conflict", "service '\(name)' mounts twice on '\(target)'", at: later,
+                    "stack.conflict", "\(noun) '\(name)' mounts twice on '\(target)'", at: later,
                     hint: "remove one of the two", notes: [.init("first mounted here", at: earlier)])
             }
         }
@@ -203,7 +205,7 @@ struct ServiceConsistency {
         if let first = health["test"]?.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
             report.error(
                 "stack.value",
-                "'services.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
+                "'\(noun)s.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
                 at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
         }
         if health["start_interval"] != nil, health["start_period"] == nil {
