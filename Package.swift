@@ -124,7 +124,7 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

@@ -104,10 +104,7 @@ struct Project {
     private func raw(_ document: Node) -> Node {
         guard options.normalizes else { return document }
         let written = isNameInFile ? document["name"]?.text.map(ProjectName.normalised) : nil
-        let environment = serviceEnvironment
-        let services = document["services"]?.mapEntries { environment.withBuildArguments($0.value) }
-        let resolved = services.map { document.setting("services", to: $0) } ?? document
-        return Normalizer(projectName: written ?? name, isRaw: true).apply(to: resolved)
+        return Normalizer(projectName: written ?? name, isRaw: true).apply(to: document)
     }
 
     private func named(_ document: Node) -> Node {
@@ -132,7 +129,9 @@ struct Project {
         var whole = document.setting(
             "services", to: enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) })
         if let jobs = document["jobs"] {
-            let kept = jobs.mapEntries { profiles.enables($0.value) ? environment.apply(to: $0.value, name: $0.key) : nil }
+            let kept = jobs.mapEntries { job in
+                profiles.enables(job.value) ? environment.apply(to: job.value, name: job.key) : nil
+            }
             whole = whole.setting("jobs", to: kept)
         }
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)

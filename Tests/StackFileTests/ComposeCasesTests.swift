@@ -138,10 +138,11 @@ struct ComposeCasesTests {
     private func normalized(_ row: CaseRow, _ options: LoadOptions, _ files: [String]) throws -> Node {
         let report = Report()
         let written = try document(try #require(files.first))
-        let long = Defaults.apply(to: Canonicalizer(report: report, isRaw: false).apply(to: written))
+        let long = Defaults(isRaw: false).apply(to: Canonicalizer(report: report, isRaw: false).apply(to: written))
         let loader = FileLoader(files: .system, report: report, options: options)
         let environment = ServiceEnvironment(
-            environment: options.environment, files: loader.environmentFiles, report: report, readsFiles: false)
+            environment: options.environment, files: loader.environmentFiles, report: report, readsFiles: false,
+            resolvesArguments: true, directory: "/")
         let services = try #require(long["services"]).mapEntries { environment.apply(to: $0.value, name: $0.key) }
         #expect(report.errors.isEmpty, "\(row.path)")
         let normalizer = Normalizer(projectName: long["name"]?.text ?? "")

@@ -76,8 +76,8 @@ struct ConfigTests {
         project.environment.merge(["I": "i", "HERE": "1"]) { $1 }
         project.files["/work/demo/a.env"] = "E=1\n"
         let raw = try project.document { $0.interpolates = false }.render(.yaml)
-        #expect(raw.contains("image: ${I}") && raw.contains("name: n-v-x\n") && raw.contains("        - HERE=1\n"))
-        #expect(!raw.contains("GONE") && raw.contains("path: /work/demo/a.env"))
+        #expect(raw.contains("image: ${I}") && raw.contains("name: n-v-x\n"))
+        #expect(!raw.contains("GONE") && !raw.contains("HERE") && raw.contains("path: /work/demo/a.env"))
         let bare = try project.document {
             $0.interpolates = false
             $0.normalizes = false
@@ -94,7 +94,7 @@ struct ConfigTests {
 
     @Test func pathsOfOtherFilesAreSeenFromTheProject() throws {
         var project = MemoryProject(
-            "include: [../inc/c.yaml]\nservices: {a: {extends: {file: sub/b.yaml, service: b}, volumes: [\"./x:/x\"]}}\n"
+            "include: [../inc/c.yaml]\nservices: {a: {extends: {file: sub/b.yaml, service: b}, volumes: [./x:/x]}}\n"
         )
         project.files["/work/inc/c.yaml"] = "services: {i: {image: i, volumes: [\"./v:/v\"]}}\n"
         project.files["/work/demo/sub/b.yaml"] = "services: {b: {image: b, build: ./ctx}}\n"

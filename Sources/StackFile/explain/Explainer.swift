@@ -25,10 +25,8 @@ struct Explainer {
     private func better(_ error: Diagnostic, _ text: String) -> Diagnostic {
         var error = error
         for layer in provenance.layers.reversed() {
-            guard let path = try? StackPath.resolve(text, in: layer.document) else {
-                // Not in this layer; the error that was given stands.
-                continue
-            }
+            // What is not in this layer may be in another; else the error that was given stands.
+            guard let path = try? StackPath.resolve(text, in: layer.document) else { continue }
             if case .key("services")? = path.steps.first, path.steps.count > 1, case .key(let name) = path.steps[1],
                 disabledServices.contains(name)
             {

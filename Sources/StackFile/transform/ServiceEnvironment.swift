@@ -26,16 +26,10 @@ struct ServiceEnvironment {
         return result.removing("env_file").removing("label_file")
     }
 
-    /// Build arguments without a value are taken from the environment, and left out when it has none. Lists are those
-    /// of a document without substitution.
-    func withBuildArguments(_ service: Node) -> Node {
-        guard let build = service["build"], let arguments = build["args"] else { return service }
-        if let items = arguments.items {
-            let resolved = items.compactMap { item -> Node? in
-                guard let name = item.text, !name.contains("=") else { return item }
-                return environment[name].map { .string("\(name)=\($0)", at: item.mark) }
-            }
-            return service.setting("build", to: build.setting("args", to: .list(resolved, at: arguments.mark)))
+    /// Build arguments without a value are taken from the environment, and left out when it has none.
+    private func withBuildArguments(_ service: Node) -> Node {
+        guard let build = service["build"], let arguments = build["args"], arguments.mapping != nil else {
+            return service
         }
         let resolved = arguments.mapEntries { entry in
             guard entry.value.isNull else { return entry.value }

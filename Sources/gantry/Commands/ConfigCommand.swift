@@ -24,7 +24,9 @@ struct ConfigCommand: ParsableCommand {
 
     @Option(
         name: .customLong("explain"),
-        help: "Say where the value at a path comes from, such as services.web.ports[0]; may be repeated.")
+        help: ArgumentHelp(
+            "Say where the value at a path comes from, such as services.web.ports[0]; may be repeated.",
+            valueName: "path"))
     var explained: [String] = []
 
     @Flag(name: [.short, .long], help: "Only check.")
