@@ -21,7 +21,7 @@ TEST_LOG := $(TEST_BUILD)/test.log
 TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 
-.PHONY: help setup build debug test unit e2e host-unchanged demo demo-down demo-images bench format lint schemas \
+.PHONY: help setup build debug test unit e2e host-unchanged demo demo-down demo-images bench format lint schemas fuzz \
         clean
 
 help:  ## Say what there is to make
@@ -53,6 +53,13 @@ lint:  ## Check the layout of the source
 
 format:  ## Lay the source out
 	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
+
+fuzz: setup  ## Fuzz the loader of stack files for FUZZ_SECONDS (600)
+	export GANTRY_FUZZ=1 SWIFT_BACKTRACE=enable=no
+	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product stackfile-fuzz
+	Tests/Fuzz/make_corpus.py .build-fuzz/corpus Tests/StackFileTests examples
+	.build-fuzz/release/stackfile-fuzz -max_total_time=$${FUZZ_SECONDS:-600} -timeout=5 -rss_limit_mb=1024 \
+		-max_len=16384 -artifact_prefix=.build-fuzz/ .build-fuzz/found .build-fuzz/corpus
 
 schemas: build  ## Write the JSON Schema of stack files anew, into schemas
 	mkdir -p schemas

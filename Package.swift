@@ -130,3 +130,11 @@ let package = Package(
         tests("TidyTests", []),
     ]
 )
+
+// Fuzzers are built with another sanitizer than everything else: `make fuzz`.
+if Context.environment["GANTRY_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "stackfile-fuzz", dependencies: ["StackFile", "StackModel"], path: "Tests/Fuzz/StackFileFuzz",
+            swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+}

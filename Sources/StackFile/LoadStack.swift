@@ -9,7 +9,7 @@ public func loadStack(_ options: LoadOptions) throws(StackFileError) -> LoadedSt
     try loadStack(options, files: .system)
 }
 
-func loadStack(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedStack {
+package func loadStack(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedStack {
     var project = try Project(options: options, files: files, isForUse: true)
     let document = try project.load()
     let stack = project.stack(of: document)
@@ -22,7 +22,7 @@ public func loadDocument(_ options: LoadOptions) throws(StackFileError) -> Loade
     try loadDocument(options, files: .system)
 }
 
-func loadDocument(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedDocument {
+package func loadDocument(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedDocument {
     var project = try Project(options: options, files: files, isForUse: false)
     let document = try project.load()
     let isWhole = options.interpolates && options.normalizes && options.checksConsistency

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Why a file cannot be read.
-enum FileProblem: Error, Equatable {
+package enum FileProblem: Error, Equatable {
     case missing
     case tooLarge(bytesMax: Int)
     /// A pipe that nobody writes to.
@@ -20,10 +20,18 @@ enum FileProblem: Error, Equatable {
 }
 
 /// The file system as a load sees it. All paths are absolute.
-struct FileAccess: Sendable {
+package struct FileAccess: Sendable {
     /// The bytes of a file, at most `bytesMax`.
-    var read: @Sendable (_ path: String, _ bytesMax: Int) throws(FileProblem) -> [UInt8]
-    var exists: @Sendable (_ path: String) -> Bool
+    package var read: @Sendable (_ path: String, _ bytesMax: Int) throws(FileProblem) -> [UInt8]
+    package var exists: @Sendable (_ path: String) -> Bool
+
+    package init(
+        read: @escaping @Sendable (_ path: String, _ bytesMax: Int) throws(FileProblem) -> [UInt8],
+        exists: @escaping @Sendable (_ path: String) -> Bool
+    ) {
+        self.read = read
+        self.exists = exists
+    }
 
     static let system = FileAccess(
         read: { (path, bytesMax) throws(FileProblem) in try readWhole(path, bytesMax: bytesMax) },

@@ -39,6 +39,15 @@ extension Canonicalizer {
         return .integer(number, at: node.mark)
     }
 
+    func deviceCount(_ node: Node, _ path: String) -> Node {
+        if node.text == "all" { return .integer(-1, at: node.mark) }
+        if let text = node.text, case .string = resolvePlainScalar(text) {
+            invalid(path, "a number of devices or 'all'", node)
+            return node
+        }
+        return integer(node, path)
+    }
+
     func number(_ node: Node, _ path: String) -> Node {
         guard let scalar = node.scalar else { return node }
         let value = scalar.value == .string ? resolvePlainScalar(scalar.text) : scalar.value

@@ -57,7 +57,7 @@ struct Canonicalizer {
         case .ssh: ssh(node)
         case .external: external(node, path)
         case .gpus: gpus(node)
-        case .deviceCount: node.text == "all" ? .integer(-1, at: node.mark) : integer(node, path)
+        case .deviceCount: deviceCount(node, path)
         }
     }
 
