@@ -44,7 +44,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "StackFile", "StackModel", "LinuxSystem", "CLinux",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel", "LinuxSystem",
+                "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -123,7 +124,7 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

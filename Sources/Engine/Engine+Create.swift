@@ -46,7 +46,7 @@ extension Engine {
             removeOnExit: create.removeOnExit, definition: definition, labels: [:],
             attachments: try attachments(id: id, stack: stack, service: service, name: name),
             chosenPorts: ports, volumes: [:], createdAt: Clock.now(), stoppedByUser: false, restarts: 0)
-        stored.labels = labels(stored, stack: stack, image: image, more: create.labels)
+        stored.labels = try labels(stored, stack: stack, image: image, more: create.labels)
         let made = anonymousVolumes(&stored, stack: stack, image: image)
         do throws(EngineError) {
             try saveAll([stored] + made)
@@ -126,7 +126,7 @@ extension Engine {
 
     private func labels(
         _ stored: StoredContainer, stack: Stack, image: Image, more: [String: String]
-    ) -> [String: String] {
+    ) throws(EngineError) -> [String: String] {
         var labels = image.config.config.labels
         labels.merge(stored.definition.service.labels) { _, new in new }
         labels.merge(more) { _, new in new }
@@ -134,6 +134,7 @@ extension Engine {
         labels[ComposeLabel.service] = stored.service
         labels[ComposeLabel.containerNumber] = "\(stored.number)"
         labels[ComposeLabel.oneOff] = stored.oneOff ? "True" : "False"
+        labels[ComposeLabel.configHash] = try configHash(of: stored.definition.service)
         labels[ComposeLabel.workingDirectory] = stack.workingDirectory
         labels[ComposeLabel.configFiles] = stack.configFiles.joined(separator: ",")
         labels[ComposeLabel.image] = image.id.description

@@ -74,6 +74,7 @@ extension Engine {
                 stack: stack, service: stored.service, imageID: stored.definition.imageID)
         else { return }
         container.stored.definition = definition
+        container.stored.labels[ComposeLabel.configHash] = try configHash(of: definition.service)
         try save(container.stored)
         containers[id] = container
     }

@@ -51,6 +51,20 @@ extension Engine {
         }
     }
 
+    /// `GET /images/{name}/json`; `name` is a name, an id or a unique beginning of one.
+    public func imageInspect(_ name: String) throws(EngineError) -> ImageInspect {
+        do throws(ImageError) {
+            let image = try images.image(name)
+            let repositories = Set(image.references.map(\.familiarName)).sorted()
+            return ImageInspect(
+                Id: image.id.description, RepoTags: image.references.map(\.familiar).sorted(),
+                RepoDigests: repositories.map { "\($0)@\(image.manifestDigest)" },
+                Size: Int64(clamping: image.byteCount))
+        } catch {
+            throw .image(error)
+        }
+    }
+
     public func startLoading() throws(EngineError) -> ImageLoading {
         var ends: [Int32] = [-1, -1]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }

@@ -27,6 +27,11 @@ extension EngineClient {
         try reply([ImageSummary].self, HTTPRequest("GET", ["images", "json"]), "the list of images")
     }
 
+    /// `GET /images/{name}/json`; refused with 404 when the engine has no such image.
+    public func image(_ name: String) throws(EngineClientError) -> ImageInspect {
+        try reply(ImageInspect.self, HTTPRequest("GET", ["images", name, "json"]), "the image")
+    }
+
     /// `GET /events` about the containers of one stack; each line is one event as JSON.
     public func containerEvents(stack: String) throws(EngineClientError) -> LineStream {
         let label = try jsonText("com.docker.compose.project=\(stack)")

@@ -39,6 +39,24 @@ public struct ImageSummary: Codable, Equatable, Sendable {
     }
 }
 
+/// The part of `GET /images/{name}/json` that clients need.
+public struct ImageInspect: Codable, Equatable, Sendable {
+    /// `sha256:…` of the image's config.
+    public var Id: String
+    public var RepoTags: [String]
+    /// `NAME@sha256:…` with the digest of the manifest, once for each name without its tag.
+    public var RepoDigests: [String]
+    /// Bytes on disk of all layers.
+    public var Size: Int64
+
+    public init(Id: String, RepoTags: [String], RepoDigests: [String], Size: Int64) {
+        self.Id = Id
+        self.RepoTags = RepoTags
+        self.RepoDigests = RepoDigests
+        self.Size = Size
+    }
+}
+
 /// `POST /containers/{id}/exec`.
 public struct ExecCreateRequest: Codable, Equatable, Sendable {
     public var Cmd: [String]

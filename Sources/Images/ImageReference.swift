@@ -27,7 +27,10 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// As users write it: without `docker.io/` and `library/`.
-    public var familiar: String {
+    public var familiar: String { familiarName + suffix }
+
+    /// `familiar` without tag and digest.
+    public var familiarName: String {
         var name = canonicalName
         if registry == ImageReference.defaultRegistry {
             let official = "library/"
@@ -37,7 +40,7 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
                 name = String(repository.dropFirst(official.count))
             }
         }
-        return name + suffix
+        return name
     }
 
     /// In full: `docker.io/library/nginx:latest`.

@@ -34,6 +34,8 @@ public struct LoadOptions: Sendable {
     public var resolvesEnvironment = true
     /// Keeps networks, volumes, configs and secrets that no service uses.
     public var keepsUnused = false
+    /// Leaves out services that are neither in `targetServices` nor needed by those. No effect without targets.
+    public var selectsTargets = false
 
     public init(workingDirectory: String, environment: [String: String]) {
         self.environment = environment
@@ -57,7 +59,13 @@ public struct LoadedDocument: Sendable {
     public let warnings: [Diagnostic]
     /// What was substituted from: the process's environment over the environment files.
     public let environment: [String: String]
-    let document: Node
+    /// The typed stack, without the contents of configs and secrets; `nil` when steps it needs were left out.
+    public let stack: Stack?
+    /// All profiles that services name, enabled or not, sorted.
+    public let profiles: [String]
+    /// Services that no active profile enables, sorted.
+    public let disabledServices: [String]
+    var document: Node
     /// Absolute paths in merge order.
     let files: [String]
     let isRaw: Bool

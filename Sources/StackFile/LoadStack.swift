@@ -14,7 +14,7 @@ package func loadStack(_ options: LoadOptions, files: FileAccess) throws(StackFi
     let document = try project.load()
     let stack = project.stack(of: document)
     try project.finish()
-    return LoadedStack(stack: stack, document: project.loaded(document))
+    return LoadedStack(stack: stack, document: project.loaded(document, stack))
 }
 
 /// Loads the files as `config` shows them. Configs and secrets are not read, and each step can be left out.
@@ -25,13 +25,14 @@ public func loadDocument(_ options: LoadOptions) throws(StackFileError) -> Loade
 package func loadDocument(_ options: LoadOptions, files: FileAccess) throws(StackFileError) -> LoadedDocument {
     var project = try Project(options: options, files: files, isForUse: false)
     let document = try project.load()
-    if options.interpolates, options.normalizes, options.checksConsistency { _ = project.stack(of: document) }
+    let isWhole = options.interpolates && options.normalizes && options.checksConsistency
+    let stack = isWhole ? project.stack(of: document) : nil
     try project.finish()
-    return project.loaded(document)
+    return project.loaded(document, stack)
 }
 
 /// The steps from files to a stack.
-private struct Project {
+struct Project {
     let options: LoadOptions
     let loader: FileLoader
     let report: Report
@@ -39,10 +40,17 @@ private struct Project {
     var name = ""
     /// What the first steps complained about; later ones leave it alone.
     var damage = Damage()
+    /// Nothing that wins over the files names the project.
+    private var isNameInFile = false
+    private var profiles: [String] = []
+    private(set) var disabledServices: [String] = []
 
-    init(options: LoadOptions, files: FileAccess, isForUse: Bool) throws(StackFileError) {
+    init(
+        options: LoadOptions, files: FileAccess, isForUse: Bool, provenance: Provenance? = nil
+    ) throws(StackFileError) {
         self.options = options
         report = Report(isForUse: isForUse)
+        report.provenance = provenance
         loader = FileLoader(files: files, report: report, options: options)
         let discovery = Discovery(
             options: options, files: files, report: report, environmentFiles: loader.environmentFiles)
@@ -53,6 +61,7 @@ private struct Project {
         name = try projectName()
         let merged = try mergedDocument()
         damage = Damage(marks: report.errorMarks)
+        profiles = Set((merged["services"]?.entries ?? []).flatMap { $0.value["profiles"]?.texts ?? [] }).sorted()
         guard options.interpolates else { return raw(merged) }
         return try normalised(merged)
     }
@@ -61,6 +70,8 @@ private struct Project {
     private mutating func projectName() throws(StackFileError) -> String {
         var documents: [Node] = []
         for file in sources.files { documents += loader.documents(file, at: nil) }
+        let given = [options.projectName, sources.environment["COMPOSE_PROJECT_NAME"]]
+        isNameInFile = given.allSatisfy { $0?.isEmpty ?? true }
         let resolver = ProjectName(options: options, environment: sources.environment, report: report)
         let name = resolver.resolve(documents: documents, directory: sources.projectDirectory)
         guard let name else { throw StackFileError(diagnostics: report.errors) }
@@ -88,36 +99,49 @@ private struct Project {
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
     }
 
-    /// Without interpolation most values stay as they are written, and all services are shown.
+    /// Without interpolation most values stay as they are written, and all services are shown. A name with variables
+    /// becomes one of what is left of their text, as with Docker Compose.
     private func raw(_ document: Node) -> Node {
-        options.normalizes ? Normalizer(projectName: name, isRaw: true).apply(to: document) : document
+        guard options.normalizes else { return document }
+        let written = isNameInFile ? document["name"]?.text.map(ProjectName.normalised) : nil
+        return Normalizer(projectName: written ?? name, isRaw: true).apply(to: document)
     }
 
     private func named(_ document: Node) -> Node {
         document.setting("name", to: .string(name, at: document["name"]?.mark ?? document.mark))
     }
 
-    private func normalised(_ document: Node) throws(StackFileError) -> Node {
+    private var serviceEnvironment: ServiceEnvironment {
+        ServiceEnvironment(
+            environment: sources.environment, files: loader.environmentFiles, report: report,
+            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
+            directory: sources.projectDirectory)
+    }
+
+    private mutating func normalised(_ document: Node) throws(StackFileError) -> Node {
         let services = document["services"] ?? .map([:], at: document.mark)
         let profiles = Profiles(
             options: options, environment: sources.environment, services: services, report: report)
         let enabled = services.mapEntries { profiles.enables($0.value) ? $0.value : nil }
         let disabled = Set(services.mapping?.keys ?? []).subtracting(enabled.mapping?.keys ?? [])
-        let environment = ServiceEnvironment(
-            environment: sources.environment, files: loader.environmentFiles, report: report,
-            readsFiles: options.resolvesEnvironment, resolvesArguments: options.normalizes,
-            directory: sources.projectDirectory)
+        disabledServices = disabled.sorted()
+        let environment = serviceEnvironment
         var whole = document.setting(
             "services", to: enabled.mapEntries { environment.apply(to: $0.value, name: $0.key) })
         if let jobs = document["jobs"] {
-            let kept = jobs.mapEntries { profiles.enables($0.value) ? environment.apply(to: $0.value, name: $0.key) : nil }
+            let kept = jobs.mapEntries { job in
+                profiles.enables(job.value) ? environment.apply(to: job.value, name: job.key) : nil
+            }
             whole = whole.setting("jobs", to: kept)
         }
         let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)
         if options.checksConsistency {
             Consistency(document: normal, disabled: disabled, report: report, damage: damage).check()
         }
-        return options.keepsUnused ? normal : Normalizer.prune(normal)
+        let isSelection = options.selectsTargets && !options.targetServices.isEmpty && report.errorCount == 0
+        let selected =
+            isSelection ? Selection(targets: options.targetServices, report: report).apply(to: normal) : normal
+        return options.keepsUnused ? selected : Normalizer.prune(selected)
     }
 
     func stack(of document: Node) -> Stack {
@@ -127,10 +151,10 @@ private struct Project {
             document, name: name, workingDirectory: sources.projectDirectory, configFiles: sources.files)
     }
 
-    func loaded(_ document: Node) -> LoadedDocument {
+    func loaded(_ document: Node, _ stack: Stack?) -> LoadedDocument {
         LoadedDocument(
-            name: name, warnings: report.warnings, environment: sources.environment, document: document,
-            files: sources.files, isRaw: !options.interpolates)
+            name: name, warnings: report.warnings, environment: sources.environment, stack: stack, profiles: profiles,
+            disabledServices: disabledServices, document: document, files: sources.files, isRaw: !options.interpolates)
     }
 
     func finish() throws(StackFileError) {

@@ -21,6 +21,7 @@ struct Gantry: ParsableCommand {
               --progress <mode>           auto, tty, plain, quiet, json
               --ansi <when>               auto, always, never (also NO_COLOR)
               --strict                    Unsupported parts of the file are errors
+              --all-resources             Keep what no service uses
 
             The host is taken from --host, GANTRY_HOST or DOCKER_HOST, and is
             unix:///run/gantry.sock otherwise. The engine is started when a command

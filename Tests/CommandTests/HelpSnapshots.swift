@@ -14,6 +14,7 @@ let helpSnapshots: [String: String] = [
       --progress <mode>           auto, tty, plain, quiet, json
       --ansi <when>               auto, always, never (also NO_COLOR)
       --strict                    Unsupported parts of the file are errors
+      --all-resources             Keep what no service uses
 
     The host is taken from --host, GANTRY_HOST or DOCKER_HOST, and is
     unix:///run/gantry.sock otherwise. The engine is started when a command
@@ -142,6 +143,10 @@ let helpSnapshots: [String: String] = [
     "config": """
     OVERVIEW: Check the stack file, and show it as it is understood.
 
+    Of several lists one is printed, one entry a line. With --quiet, --format
+    says how errors and warnings are printed on standard output, for other
+    programs: text, json, github or sarif.
+
     USAGE: gantry config [<global options>] [<options>] [<service> ...]
 
     ARGUMENTS:
@@ -149,11 +154,32 @@ let helpSnapshots: [String: String] = [
                               none is named.
 
     OPTIONS:
-      --format <format>       Form of the output. (values: yaml, json; default:
-                              yaml)
+      --no-interpolate        Leave variables as they are written.
+      --no-normalize          Leave out what is implied: the default network, names
+                              of resources, dependencies behind links.
+      --no-path-resolution    Leave relative paths relative.
+      --no-consistency        Do not check that what is referred to exists and that
+                              values fit together.
+      --no-env-resolution     Keep env_file and label_file instead of reading them.
+      --resolve-image-digests Name images by the digests that the engine has for
+                              them.
+      --lock-image-digests    Print an override file that names images by their
+                              digests, and nothing else.
       --services              Only names of services.
       --volumes               Only names of volumes.
-      --images                Only names of images.
+      --networks              Only names of networks.
+      --models                Only models.
+      --images                Only images.
+      --profiles              Only profiles.
+      --variables             Only variables that the file takes, with their
+                              defaults.
+      --environment           Only what variables are substituted from.
+      --hash <list>           Only hashes of services, as containers are labelled:
+                              '*' or names.
+      --format <format>       Form of the output: yaml, json; with --quiet: text,
+                              json, github, sarif. (default: yaml)
+      --explain <path>        Say where the value at a path comes from, such as
+                              services.web.ports[0]; may be repeated.
       -q, --quiet             Only check.
       -o, --output <output>   File to write to instead of standard output.
 

@@ -67,6 +67,7 @@ struct CorpusRun: Sendable, CustomTestStringConvertible {
             default:
                 guard !word.hasPrefix("-") else { throw UnknownArgument(word: word) }
                 options.targetServices.append(word)
+                options.selectsTargets = true
             }
         }
         return options

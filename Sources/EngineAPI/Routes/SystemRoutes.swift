@@ -24,6 +24,11 @@ struct SystemRoutes {
             return .empty(status: 204)
         }
         router.on("GET", "/images/json") { _, _ in try .json(try await engine.imageSummaries()) }
+        router.on("GET", "/images/{name...}") { _, parameters in
+            let suffix = "/json"
+            guard parameters["name"].hasSuffix(suffix) else { throw HTTPError(404, "page not found") }
+            return try .json(try await engine.imageInspect(String(parameters["name"].dropLast(suffix.count))))
+        }
         router.on("POST", "/images/load", bodyByteCountMax: .max) { request, _ in
             let loading = try await engine.startLoading()
             return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in

@@ -10,6 +10,8 @@ final class Report {
 
     /// The stack is to be brought up, not only to be shown.
     let isForUse: Bool
+    /// Notes what becomes of the values, when somebody asks for it.
+    var provenance: Provenance?
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     /// The files' bytes; few of them are asked for lines.

@@ -17,19 +17,23 @@ struct Dotenv {
     private let lookup: Lookup
     private let fallback: Lookup
     private let unset: (String, Int) -> Void
+    private let defined: ((String, Int) -> Void)?
 
-    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of variables without a value.
+    /// `lookup` wins over earlier lines of the file, and those over `fallback`; `unset` is told the name and line of
+    /// variables without a value, `defined` the name and line of every one that is set.
     static func parse(
         _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup = { _ in nil },
-        unset: @escaping (String, Int) -> Void = { _, _ in }
+        unset: @escaping (String, Int) -> Void = { _, _ in }, defined: ((String, Int) -> Void)? = nil
     ) throws(DotenvError) -> [String: String] {
-        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset)
+        var parser = Dotenv(bytes, lookup: lookup, fallback: fallback, unset: unset, defined: defined)
         while parser.skipToStatement() { try parser.statement() }
         return parser.values
     }
 
     /// `format: raw`: `KEY=value` lines taken as they are; `KEY` alone inherits.
-    static func parseRaw(_ bytes: [UInt8], lookup: Lookup) throws(DotenvError) -> [String: String] {
+    static func parseRaw(
+        _ bytes: [UInt8], lookup: Lookup, defined: ((String, Int) -> Void)? = nil
+    ) throws(DotenvError) -> [String: String] {
         var values: [String: String] = [:]
         let lines = String(decoding: withoutByteOrderMark(bytes), as: UTF8.self)
             .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
@@ -42,6 +46,7 @@ struct Dotenv {
                 throw DotenvError(
                     line: index + 1, message: "variable name '\(key)' must not be empty or contain spaces")
             }
+            defined?(key, index + 1)
             if parts.count > 1 {
                 values[key] = String(parts[1])
             } else if let inherited = lookup(key) {
@@ -52,11 +57,13 @@ struct Dotenv {
     }
 
     private init(
-        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup, unset: @escaping (String, Int) -> Void
+        _ bytes: [UInt8], lookup: @escaping Lookup, fallback: @escaping Lookup,
+        unset: @escaping (String, Int) -> Void, defined: ((String, Int) -> Void)?
     ) {
         text = Self.withoutByteOrderMark(bytes)
         self.fallback = fallback
         self.lookup = lookup
+        self.defined = defined
         self.unset = unset
     }
 
@@ -97,6 +104,7 @@ struct Dotenv {
         guard !key.utf8.contains(where: Self.isSpace) else {
             throw DotenvError(line: line, message: "variable name '\(key)' must not contain a space")
         }
+        defined?(key, line)
         if separator == nil || separator == Self.newline {
             if let inherited = lookup(key) ?? fallback(key) { values[key] = inherited }
             return
@@ -162,7 +170,8 @@ struct Dotenv {
     private func expand(_ bytes: ArraySlice<UInt8>, line: Int) throws(DotenvError) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
         let template = Template(
-            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) }, unset: { [unset] in unset($0, line) })
+            lookup: { [lookup, values, fallback] in lookup($0) ?? values[$0] ?? fallback($0) },
+            unset: { [unset] in unset($0, line) })
         do throws(TemplateError) {
             return try template.substitute(text)
         } catch .required(let name, let message) {

@@ -33,6 +33,7 @@ struct Interpolation {
 
     /// The substituted text; `nil` after reporting why there is none.
     func substitute(_ text: String, at mark: SourceMark, isCommand: Bool = false) -> String? {
+        report.provenance?.addTemplate(text, at: mark, environment)
         let template = Template(
             lookup: { environment[$0] },
             unset: { name in

@@ -82,7 +82,7 @@ private func unique(_ items: [Node], by rule: UniqueRule) -> [Node] {
 
 extension UniqueRule {
     /// `nil` for items without an identity: they are kept.
-    fileprivate func key(of item: Node) -> String? {
+    func key(of item: Node) -> String? {
         switch self {
         case .text: return item.text
         case .pair:

@@ -18,6 +18,7 @@ struct EnvironmentFiles {
             let read = load(
                 path, raw: false, required: true, lookup: { environment[$0] }, fallback: { earlier[$0] }, at: mark)
             guard let read else { continue }
+            report.provenance?.addVariables(read, file: PathText.shown(path, from: workingDirectory))
             values.merge(read) { _, later in later }
         }
         return values
@@ -41,21 +42,26 @@ struct EnvironmentFiles {
             return nil
         }
         report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
+        let defined = report.provenance?.lineTaker(file: shown)
         do throws(DotenvError) {
-            if raw { return try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }) }
-            return try Dotenv.parse(bytes, lookup: lookup, fallback: fallback) { name, line in
-                let start = SourceMark(file: shown, line: line, column: 1)
-                report.warnOnce(
-                    name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",
-                    at: report.locate(from: start, lines: Report.valueLinesMax) { substitution(of: name, in: $0) },
-                    hint: unsetHint(name, known: []))
-            }
+            if raw { return try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }, defined: defined) }
+            return try Dotenv.parse(
+                bytes, lookup: lookup, fallback: fallback, unset: { warnOfUnset($0, in: shown, line: $1) },
+                defined: defined)
         } catch {
             report.error(
                 "stack.env-file", error.message, at: SourceMark(file: shown, line: error.line, column: 1),
                 hint: error.hint)
             return nil
         }
+    }
+
+    private func warnOfUnset(_ name: String, in file: String, line: Int) {
+        let start = SourceMark(file: file, line: line, column: 1)
+        report.warnOnce(
+            name, "stack.unset-variable", "variable '\(name)' is not set; an empty string is used",
+            at: report.locate(from: start, lines: Report.valueLinesMax) { substitution(of: name, in: $0) },
+            hint: unsetHint(name, known: []))
     }
 
     private func missingHint(_ problem: FileProblem, _ role: Diagnostic.Origin.Role, at mark: SourceMark?) -> String? {

@@ -58,6 +58,7 @@ struct Extends {
                 return missing(name, in: place.path, candidates: services.keys, at: mark)
             }
             let next = Place(path: place.path, service: name)
+            loader.report.provenance?.addBase(base, named: name, of: chain.first?.service, at: mark)
             return resolve(base, next, in: services, chain: chain + [next])
         }
         let home = scope.environment["HOME"]
@@ -72,6 +73,7 @@ struct Extends {
         let others = nested.services(of: path, at: extends["file"]?.mark, wanted: name)
         guard loader.report.errorCount == errorsBefore else { return nil }
         guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
+        loader.report.provenance?.addBase(service, named: name, of: chain.first?.service, at: mark)
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
         let folder = loader.shownFolder(directory, from: scope.directory)
         return PathResolution(directory: folder, home: home).applyService(withoutTags(resolved))

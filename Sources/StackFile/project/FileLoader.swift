@@ -48,6 +48,7 @@ final class FileLoader {
             do throws(Diagnostic) {
                 documents = try YAMLComposer.documents(bytes, file: shown, report: report).filter(isMapping)
                 report.remember(documents, file: shown)
+                report.provenance?.remember(documents)
             } catch {
                 report.add(error)
                 documents = []
@@ -91,8 +92,10 @@ final class FileLoader {
             scope.includeChain.append(path)
             for document in documents(path, at: mark) {
                 let prepared = prepare(document, scope: scope)
+                let group = report.provenance?.openGroup()
                 let included = applyIncludes(prepared, scope: scope)
                 let extended = Extends(loader: self, scope: scope).apply(to: included, path: path)
+                report.provenance?.closeGroup(group, prepared, includedAt: mark)
                 let merged = Merge(keepsTags: false, isRaw: !interpolates).merge(extended, over: model)
                 model = unique(merged, uniqueTable)
             }

@@ -64,6 +64,13 @@ extension FileLoader {
             "services",
             to: services.mapEntries { service in
                 guard let own = service.value["environment"] else { return service.value }
+                if let items = own.items {
+                    let resolved = items.map { item -> Node in
+                        guard let name = item.text, let value = variables[name] else { return item }
+                        return .string("\(name)=\(value)", at: item.mark)
+                    }
+                    return service.value.setting("environment", to: .list(resolved, at: own.mark))
+                }
                 let resolved = own.mapEntries { entry in
                     guard entry.value.isNull, let value = variables[entry.key] else { return entry.value }
                     return .string(value, at: entry.value.mark)

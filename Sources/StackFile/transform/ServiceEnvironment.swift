@@ -14,14 +14,14 @@ struct ServiceEnvironment {
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
-        let inFiles = readsFiles ? environmentFileValues(service) : [:]
+        let inFiles = readsFiles ? environmentFileValues(service, name: name) : [:]
         if service["environment"] != nil || !inFiles.isEmpty {
             result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
         }
         if resolvesArguments { result = withBuildArguments(result) }
         guard readsFiles else { return result }
         if let labelFiles = service["label_file"]?.items {
-            result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark))
+            result = result.setting("labels", to: labels(labelFiles, service["labels"], service.mark, name))
         }
         return result.removing("env_file").removing("label_file")
     }
@@ -39,7 +39,7 @@ struct ServiceEnvironment {
     }
 
     /// Variables of the files, each with the mark of the line that names its file.
-    private func environmentFileValues(_ service: Node) -> [String: Node] {
+    private func environmentFileValues(_ service: Node, name: String) -> [String: Node] {
         var values: [String: Node] = [:]
         let own = stringMap(service["environment"])
         for item in service["env_file"]?.items ?? [] {
@@ -51,9 +51,12 @@ struct ServiceEnvironment {
                     hint: "the only format is 'raw'")
             }
             let earlier = values.compactMapValues(\.text)
+            let file = PathText.absolute(text, in: directory, home: nil)
             let read = files.load(
-                PathText.absolute(text, in: directory, home: nil), raw: format == "raw", required: item["required"]?.flag ?? true,
+                file, raw: format == "raw", required: item["required"]?.flag ?? true,
                 lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
+            report.provenance?.addServiceFile(
+                read ?? [:], path: file, ["services", name, "environment"], at: path.mark)
             for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
         }
         return values
@@ -73,13 +76,13 @@ struct ServiceEnvironment {
         return Node(.mapping(result), at: explicit?.mark ?? mark)
     }
 
-    private func labels(_ files: [Node], _ explicit: Node?, _ mark: SourceMark) -> Node {
+    private func labels(_ files: [Node], _ explicit: Node?, _ mark: SourceMark, _ name: String) -> Node {
         var result = Mapping()
         for file in files {
-            guard let path = file.text else { continue }
+            guard let path = file.text.map({ PathText.absolute($0, in: directory, home: nil) }) else { continue }
             let read = self.files.load(
-                PathText.absolute(path, in: directory, home: nil), raw: false, required: true, lookup: { environment[$0] }, at: file.mark,
-                as: .labelFile)
+                path, raw: false, required: true, lookup: { environment[$0] }, at: file.mark, as: .labelFile)
+            report.provenance?.addServiceFile(read ?? [:], path: path, ["services", name, "labels"], at: file.mark)
             for (key, value) in (read ?? [:]).sorted(by: { $0.key < $1.key }) where !key.isEmpty {
                 result.set(key, at: file.mark, to: .string(value, at: file.mark))
             }

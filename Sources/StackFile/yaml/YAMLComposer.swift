@@ -129,6 +129,7 @@ struct YAMLComposer {
                 "excessive aliasing: aliases stand for more than \(YAMLLimits.aliasedNodesMax) values", source: mark)
         }
         try checkDepth(depth + composed.height - 1, mark)
+        report.provenance?.addAlias(name, at: mark, to: composed.node.mark)
         return composed
     }
 
@@ -211,6 +212,7 @@ struct YAMLComposer {
                 mapping.set(name, at: keyMark, to: value.node)
             }
         }
+        if let mergeMark { report.provenance?.addMerge(of: merges, into: mapping, at: mark, key: mergeMark) }
         for source in merges {
             for entry in source.mapping?.entries ?? [] where mapping[entry.key] == nil {
                 mapping.set(entry.key, at: entry.keyMark, to: entry.value)

@@ -29,6 +29,9 @@ struct GlobalOptions: ParsableArguments {
 
     @Flag(help: "Treat what the stack file says and Gantry does not do as an error.")
     var strict = false
+
+    @Flag(help: "Keep networks, volumes, configs and secrets that no service uses.")
+    var allResources = false
 }
 
 /// The stack files.
@@ -59,6 +62,7 @@ private let globalOptions = [
     GlobalOption(short: "H", long: "--host"), GlobalOption(long: "--project-directory"),
     GlobalOption(long: "--profile"), GlobalOption(long: "--env-file"), GlobalOption(long: "--progress"),
     GlobalOption(long: "--ansi"), GlobalOption(long: "--strict", takesValue: false),
+    GlobalOption(long: "--all-resources", takesValue: false),
 ]
 
 /// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so

@@ -34,8 +34,8 @@ struct Session {
 
     // MARK: - Stack
 
-    /// Loads the stack file and shows its warnings.
-    func loadStack(services: [String] = []) throws -> LoadedStack {
+    /// What the command line asks of a load; `services` have their profiles activated.
+    func loadOptions(services: [String] = []) -> LoadOptions {
         var load = LoadOptions(workingDirectory: workingDirectory, environment: environment)
         load.files = files
         load.projectName = options.projectName
@@ -44,7 +44,13 @@ struct Session {
         load.envFiles = options.envFiles
         load.targetServices = services
         load.strict = options.strict
-        let loaded = try StackFile.loadStack(load)
+        load.keepsUnused = options.allResources
+        return load
+    }
+
+    /// Loads the stack file and shows its warnings.
+    func loadStack(services: [String] = []) throws -> LoadedStack {
+        let loaded = try StackFile.loadStack(loadOptions(services: services))
         try show(loaded.warnings)
         return loaded
     }
