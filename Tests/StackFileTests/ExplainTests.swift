@@ -4,15 +4,6 @@ import Testing
 @testable import StackFile
 
 extension MemoryProject {
-    var access: FileAccess {
-        let files = self.files
-        return FileAccess(
-            read: { (path, _) throws(FileProblem) in
-                guard let text = files[path] else { throw .missing }
-                return Array(text.utf8)
-            }, exists: { files[$0] != nil })
-    }
-
     func explain(_ path: String, _ change: (inout LoadOptions) -> Void = { _ in }) throws -> Explanation {
         var options = LoadOptions(workingDirectory: workingDirectory, environment: environment)
         change(&options)

@@ -30,7 +30,10 @@ struct LoadErrorTests {
         ("scale: -1", "the number of replicas must be 0 to 10000"),
         ("restart: sometimes", "unknown restart policy 'sometimes'"),
         ("restart: always:3", "restart policy 'always:3' takes no such number of attempts"),
-        ("command: \"a 'b\"", "'services.web.command' must be a command line with closed quotes and parentheses, found 'a 'b'"),
+        (
+            "command: \"a 'b\"",
+            "'services.web.command' must be a command line with closed quotes and parentheses, found 'a 'b'"
+        ),
         (
             "healthcheck: {test: [curl]}",
             "'services.web.healthcheck.test' must start with NONE, CMD or CMD-SHELL, found 'curl'"

@@ -130,15 +130,15 @@ let printedObjects: PathTable<PrintedObject> = {
 }()
 
 private let serviceKeys =
-    "profiles annotations attach build develop blkio_config cap_add cap_drop cgroup_parent cgroup cpu_count cpu_percent "
-    + "cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpus cpuset cpu_shares command configs container_name "
-    + "credential_spec depends_on deploy device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint "
-    + "provider environment env_file expose extends external_links extra_hosts group_add gpus hostname healthcheck "
-    + "image init ipc isolation labels label_file links logging mem_limit mem_reservation memswap_limit "
-    + "mem_swappiness mac_address models network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform "
-    + "ports privileged pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt shm_size "
-    + "stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode "
-    + "uts volumes volumes_from working_dir pre_start post_start pre_stop"
+    "profiles annotations attach build develop blkio_config cap_add cap_drop cgroup_parent cgroup cpu_count "
+    + "cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpus cpuset cpu_shares command configs "
+    + "container_name credential_spec depends_on deploy device_cgroup_rules devices dns dns_opt dns_search "
+    + "domainname entrypoint provider environment env_file expose extends external_links extra_hosts group_add gpus "
+    + "hostname healthcheck image init ipc isolation labels label_file links logging mem_limit mem_reservation "
+    + "memswap_limit mem_swappiness mac_address models network_mode networks oom_kill_disable oom_score_adj pid "
+    + "pids_limit platform ports privileged pull_policy pull_refresh_after read_only restart runtime scale secrets "
+    + "security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits "
+    + "use_api_socket user userns_mode uts volumes volumes_from working_dir pre_start post_start pre_stop"
 
 /// Brings a canonical tree into the shape in which `docker compose config` prints it.
 struct ConfigOrder {
@@ -167,7 +167,8 @@ struct ConfigOrder {
             let isExtension = entry.key.hasPrefix("x-")
             if format == .json, entry.key == "models" { continue }
             if !isExtension, !Self.root.always.contains(entry.key), entry.value.isNothing { continue }
-            changed.set(entry.key, at: entry.keyMark, to: isExtension ? entry.value.sorted(for: format) : printed(entry, table))
+            changed.set(
+                entry.key, at: entry.keyMark, to: isExtension ? entry.value.sorted(for: format) : printed(entry, table))
         }
         return Node(.mapping(changed), at: document.mark)
     }
@@ -227,7 +228,9 @@ struct ConfigOrder {
         for entry in object.order.sorted(entries) {
             let isExtension = entry.key.hasPrefix("x-")
             if isExtension ? object.hidesExtensions || format == .json : object.hidden.contains(entry.key) { continue }
-            let isForced = object.always.contains(entry.key) && !(object.isLimit && format == .json) || (format == .json && object.jsonOnly[entry.key] != nil)
+            let isForced =
+                object.always.contains(entry.key) && !(object.isLimit && format == .json)
+                || (format == .json && object.jsonOnly[entry.key] != nil)
             let isObject =
                 entry.value.mapping != nil && table?.below(entry.key)?.rule != nil && object.jsonOnly[entry.key] == nil
             let isZeroText = Self.zeroTexts[entry.key].map { entry.value.scalar?.text == $0 } ?? false

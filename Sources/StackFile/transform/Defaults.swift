@@ -35,7 +35,9 @@ struct Defaults {
     private func mounts(_ node: Node) -> Node {
         guard let items = node.items else { return node }
         let cleaned = items.map { item -> Node in
-            guard let target = item["target"], let text = target.text, !isRaw || !text.contains("$") else { return item }
+            guard let target = item["target"], let text = target.text, !isRaw || !text.contains("$") else {
+                return item
+            }
             return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
         }
         return .list(cleaned, at: node.mark)

@@ -36,7 +36,8 @@ struct Consistency {
                 if entry.value["external"]?.flag == true || entry.value["driver"] != nil { continue }
                 if keys.contains(where: { entry.value[$0] != nil }) || damage.touches(entry.value) { continue }
                 report.error(
-                    "stack.missing-key", "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))", at: entry.keyMark)
+                    "stack.missing-key", "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))", at: entry.keyMark
+                )
             }
         }
     }

@@ -203,10 +203,11 @@ struct ServiceConsistency {
     private func checkHealth() {
         guard let health = service["healthcheck"] else { return }
         if let first = health["test"]?.items?.first, !["NONE", "CMD", "CMD-SHELL"].contains(first.text) {
+            let text = first.text ?? ""
             report.error(
                 "stack.value",
-                "'\(noun)s.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(first.text ?? "")'",
-                at: first.mark, hint: "write [\"CMD\", \"\(first.text ?? "")\", …], or a string for a shell command")
+                "'\(noun)s.\(name).healthcheck.test' must start with NONE, CMD or CMD-SHELL, found '\(text)'",
+                at: first.mark, hint: "write [\"CMD\", \"\(text)\", …], or a string for a shell command")
         }
         if health["start_interval"] != nil, health["start_period"] == nil {
             report.error(
