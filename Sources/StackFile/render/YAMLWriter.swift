@@ -3,7 +3,7 @@ import StackModel
 /// Writes trees as YAML in the style of Go's yaml package: two blanks of indentation, lists indented below their key,
 /// quotes where a plain scalar would be read as something else, literal blocks for text of several lines.
 struct YAMLWriter {
-    private var output = ""
+    private var output: [UInt8] = []
 
     static func write(_ node: Node) -> String {
         var writer = YAMLWriter()
@@ -11,7 +11,7 @@ struct YAMLWriter {
         case .scalar, .sequence: writer.value(node, indent: 0)
         case .mapping(let mapping): writer.mapping(mapping, indent: 0, isFirstInline: false)
         }
-        return writer.output
+        return String(decoding: writer.output, as: UTF8.self)
     }
 
     private mutating func mapping(_ mapping: Mapping, indent: Int, isFirstInline: Bool) {
@@ -19,7 +19,8 @@ struct YAMLWriter {
         for entry in mapping.entries {
             if !isInline { blanks(indent) }
             isInline = false
-            output += YAMLScalarText(indent: indent).written(entry.key) + ":"
+            put(YAMLScalarText(indent: indent).written(entry.key))
+            put(":")
             value(entry.value, indent: indent)
         }
     }
@@ -27,14 +28,17 @@ struct YAMLWriter {
     /// What follows a key on its line and below.
     private mutating func value(_ node: Node, indent: Int) {
         switch node.content {
-        case .scalar(let scalar): output += " " + Self.text(of: scalar, indent: indent) + "\n"
-        case .mapping(let mapping) where mapping.isEmpty: output += " {}\n"
+        case .scalar(let scalar):
+            put(" ")
+            put(Self.text(of: scalar, indent: indent))
+            put("\n")
+        case .mapping(let mapping) where mapping.isEmpty: put(" {}\n")
         case .mapping(let mapping):
-            output += "\n"
+            put("\n")
             self.mapping(mapping, indent: indent + 2, isFirstInline: false)
-        case .sequence(let items) where items.isEmpty: output += " []\n"
+        case .sequence(let items) where items.isEmpty: put(" []\n")
         case .sequence(let items):
-            output += "\n"
+            put("\n")
             sequence(items, indent: indent + 2, isFirstInline: false)
         }
     }
@@ -44,21 +48,23 @@ struct YAMLWriter {
         for item in items {
             if !isInline { blanks(indent) }
             isInline = false
-            output += "-"
+            put("-")
             switch item.content {
             case .mapping(let mapping) where !mapping.isEmpty:
-                output += " "
+                put(" ")
                 self.mapping(mapping, indent: indent + 2, isFirstInline: true)
             case .sequence(let inner) where !inner.isEmpty:
-                output += " "
+                put(" ")
                 sequence(inner, indent: indent + 2, isFirstInline: true)
             default: value(item, indent: indent)
             }
         }
     }
 
+    private mutating func put(_ text: String) { output.append(contentsOf: text.utf8) }
+
     private mutating func blanks(_ count: Int) {
-        for _ in 0..<count { output.unicodeScalars.append(" ") }
+        output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
     }
 
     private static func text(of scalar: Scalar, indent: Int) -> String {
@@ -92,7 +98,7 @@ extension Node {
         else { return changed }
         var escaped = Mapping()
         for entry in mapping.entries {
-            escaped.set(Self.doublingDollars(entry.key), at: entry.keyMark, to: entry.value)
+            escaped.set(Self.doublingDollars(entry.key), like: entry, to: entry.value)
         }
         return Node(.mapping(escaped), at: mark)
     }

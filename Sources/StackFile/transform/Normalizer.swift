@@ -69,7 +69,7 @@ struct Normalizer {
     private func dependencies(of service: Node, enabled: Set<String>) -> Node {
         var result = Mapping()
         for entry in service["depends_on"]?.entries ?? [] {
-            result.set(entry.key, at: entry.keyMark, to: entry.value)
+            result.set(entry)
         }
         for (name, restart, mark) in implied(by: service) where result[name] == nil {
             let value = Node.map(

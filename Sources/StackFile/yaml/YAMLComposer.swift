@@ -215,7 +215,7 @@ struct YAMLComposer {
         if let mergeMark { report.provenance?.addMerge(of: merges, into: mapping, at: mark, key: mergeMark) }
         for source in merges {
             for entry in source.mapping?.entries ?? [] where mapping[entry.key] == nil {
-                mapping.set(entry.key, at: entry.keyMark, to: entry.value)
+                mapping.set(entry)
             }
         }
         return Composed(
