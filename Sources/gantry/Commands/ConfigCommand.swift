@@ -107,7 +107,6 @@ struct ConfigCommand: ParsableCommand {
 
     private func explain(_ session: Session, _ form: ConfigForm) throws {
         let explanations = try StackFile.explain(explained, options(session, services: services))
-        try session.show(explanations.warnings)
         let isJSON = form.isJSON
         try session.output.write(
             renderExplanations(explanations.list, isJSON ? .json : .text, color: session.output.color))
