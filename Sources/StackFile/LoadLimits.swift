@@ -6,7 +6,7 @@ enum LoadLimits {
     /// Documents of one file; each is merged over those before it.
     static let documentsMax = 100
     /// Values that `include` and `extends` bring in, counted as often as they do.
-    static let broughtValuesMax = 2_000_000
+    static let broughtValuesMax = 1_000_000
     /// What an include costs beside its values.
     static let includeValues = 100
     /// What variables put into all values together.

@@ -73,7 +73,8 @@ extension Canonicalizer {
     func duration(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard let text = node.text else { return node }
         guard let duration = parseDuration(text) else {
-            invalid(path(), "a duration", node, hint: "write numbers with us, ms, s, m, h, d or w, for example \"1m30s\"")
+            invalid(
+                path(), "a duration", node, hint: "write numbers with us, ms, s, m, h, d or w, for example \"1m30s\"")
             return node
         }
         return .string(goDurationText(duration), at: node.mark)

@@ -47,7 +47,8 @@ struct SchemaHint {
     /// `volumes:` and its kin, indented as if they were services.
     private func misplacedSection(_ object: Shape.Object) -> String? {
         guard object.name == "service", isWorkload, Schema.file.object?.fields[walk.lastKey] != nil else { return nil }
-        return "'\(walk.lastKey)' is read as the name of a service: to declare \(walk.lastKey), move it to the left edge"
+        return
+            "'\(walk.lastKey)' is read as the name of a service: to declare \(walk.lastKey), move it to the left edge"
     }
 
     /// The place is that of a service.
@@ -177,7 +178,8 @@ private let foreignKeys: [String: [String: String]] = [
         "livenessprobe": "healthcheck", "readinessprobe": "healthcheck", "health": "healthcheck",
         "health_check": "healthcheck", "imagepullpolicy": "pull_policy", "workdir": "working_dir",
         "interactive": "stdin_open", "hosts": "extra_hosts", "add_host": "extra_hosts", "cap": "cap_add",
-        "stop_timeout": "stop_grace_period", "memswap": "memswap_limit", "volume_driver": "volumes", "entry_point": "entrypoint", "scaling": "scale",
+        "stop_timeout": "stop_grace_period", "memswap": "memswap_limit", "volume_driver": "volumes",
+        "entry_point": "entrypoint", "scaling": "scale",
     ],
     "build": [
         "path": "context", "file": "dockerfile", "build_args": "args", "buildargs": "args", "docker_file": "dockerfile",

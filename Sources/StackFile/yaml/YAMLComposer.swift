@@ -198,7 +198,8 @@ struct YAMLComposer {
             bytes += item.bytes
         }
         return Composed(
-            node: Node(.sequence(items), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1, bytes: bytes)
+            node: Node(.sequence(items), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1,
+            bytes: bytes)
     }
 
     private mutating func composeMapping(
@@ -235,7 +236,8 @@ struct YAMLComposer {
             }
         }
         return Composed(
-            node: Node(.mapping(mapping), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1, bytes: bytes)
+            node: Node(.mapping(mapping), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1,
+            bytes: bytes)
     }
 
     /// The key's text; no name when it was reported as unusable.
