@@ -48,7 +48,7 @@ struct ConfigCommand: ParsableCommand {
         if quiet { return }
         let text = try render(loaded, session, form)
         guard let output else { return try session.output.write(text) }
-        try FileSystem.replaceFile(output, with: Array(text.utf8), mode: 0o644)
+        try FileSystem.writeOutput(output, with: Array(text.utf8))
     }
 
     // MARK: - Loading
