@@ -14,6 +14,8 @@ final class Report {
     let isForUse: Bool
     /// Notes what becomes of the values, when somebody asks for it.
     var provenance: Provenance?
+    /// Some file says `!reset` or `!override`.
+    var hasMergeTags = false
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     /// The files' bytes; few of them are asked for lines.

@@ -3,9 +3,13 @@ import StackModel
 /// Writes trees as JSON (RFC 8259) indented by two blanks.
 struct JSONWriter {
     private var output: [UInt8] = []
+    private let escapesDollars: Bool
 
-    static func write(_ node: Node) -> String {
-        var writer = JSONWriter()
+    private init(escapesDollars: Bool) { self.escapesDollars = escapesDollars }
+
+    /// `escapesDollars` doubles `$` in keys and values, for a document that is to be loaded again.
+    static func write(_ node: Node, escapesDollars: Bool = false) -> String {
+        var writer = JSONWriter(escapesDollars: escapesDollars)
         writer.value(node, indent: 0)
         writer.put("\n")
         return String(decoding: writer.output, as: UTF8.self)
@@ -21,11 +25,14 @@ struct JSONWriter {
         case .mapping(let mapping):
             let entries = mapping.entries
             block("{", "}", count: entries.count, indent) { (self: inout Self, index) in
-                self.put("\"" + escaped(entries[index].key) + "\": ")
+                let key = self.quoted(entries[index].key)
+                self.put("\"" + key + "\": ")
                 self.value(entries[index].value, indent: indent + 2)
             }
         }
     }
+
+    private func quoted(_ text: String) -> String { escaped(escapesDollars ? doublingDollars(text) : text) }
 
     private mutating func put(_ text: String) { output.append(contentsOf: text.utf8) }
 
@@ -54,7 +61,7 @@ struct JSONWriter {
         case .null: "null"
         case .boolean, .integer: scalar.canonicalText
         case .float(let number): number.isFinite ? scalar.canonicalText : "null"
-        case .string: "\"" + escaped(scalar.text) + "\""
+        case .string: "\"" + quoted(scalar.text) + "\""
         }
     }
 }

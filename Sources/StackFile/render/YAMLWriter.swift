@@ -4,9 +4,13 @@ import StackModel
 /// quotes where a plain scalar would be read as something else, literal blocks for text of several lines.
 struct YAMLWriter {
     private var output: [UInt8] = []
+    private let escapesDollars: Bool
 
-    static func write(_ node: Node) -> String {
-        var writer = YAMLWriter()
+    private init(escapesDollars: Bool) { self.escapesDollars = escapesDollars }
+
+    /// `escapesDollars` doubles `$` in keys and values, for a document that is to be loaded again.
+    static func write(_ node: Node, escapesDollars: Bool = false) -> String {
+        var writer = YAMLWriter(escapesDollars: escapesDollars)
         switch node.content {
         case .scalar, .sequence: writer.value(node, indent: 0)
         case .mapping(let mapping): writer.mapping(mapping, indent: 0, isFirstInline: false)
@@ -19,7 +23,7 @@ struct YAMLWriter {
         for entry in mapping.entries {
             if !isInline { blanks(indent) }
             isInline = false
-            put(YAMLScalarText(indent: indent).written(entry.key))
+            put(YAMLScalarText(indent: indent).written(escaped(entry.key)))
             put(":")
             value(entry.value, indent: indent)
         }
@@ -30,7 +34,7 @@ struct YAMLWriter {
         switch node.content {
         case .scalar(let scalar):
             put(" ")
-            put(Self.text(of: scalar, indent: indent))
+            put(text(of: scalar, indent: indent))
             put("\n")
         case .mapping(let mapping) where mapping.isEmpty: put(" {}\n")
         case .mapping(let mapping):
@@ -61,16 +65,18 @@ struct YAMLWriter {
         }
     }
 
+    private func escaped(_ text: String) -> String { escapesDollars ? doublingDollars(text) : text }
+
     private mutating func put(_ text: String) { output.append(contentsOf: text.utf8) }
 
     private mutating func blanks(_ count: Int) {
         output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
     }
 
-    private static func text(of scalar: Scalar, indent: Int) -> String {
+    private func text(of scalar: Scalar, indent: Int) -> String {
         switch scalar.value {
         case .null: "null"
-        case .string: YAMLScalarText(indent: indent).written(scalar.text)
+        case .string: YAMLScalarText(indent: indent).written(escaped(scalar.text))
         case .boolean, .integer: scalar.canonicalText
         case .float(let number) where number.isNaN: ".nan"
         case .float(let number) where number.isInfinite: number < 0 ? "-.inf" : ".inf"
@@ -79,33 +85,10 @@ struct YAMLWriter {
     }
 }
 
-extension Node {
-    /// `$` doubled in keys and values, so that loading the document again gives the same text.
-    var escapingDollars: Node { changedEscapingDollars ?? self }
-
-    private var changedEscapingDollars: Node? {
-        if case .scalar(var scalar) = content {
-            guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return nil }
-            scalar.text = Self.doublingDollars(scalar.text)
-            var result = self
-            result.content = .scalar(scalar)
-            return result
-        }
-        let changed = changingChildren(
-            item: { $1.changedEscapingDollars }, entry: { $0.value.changedEscapingDollars })
-        guard let mapping = (changed ?? self).mapping,
-            mapping.entries.contains(where: { $0.key.utf8.contains(UInt8(ascii: "$")) })
-        else { return changed }
-        var escaped = Mapping()
-        for entry in mapping.entries {
-            escaped.set(Self.doublingDollars(entry.key), like: entry, to: entry.value)
-        }
-        return Node(.mapping(escaped), at: mark)
-    }
-
-    private static func doublingDollars(_ text: String) -> String {
-        text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
-    }
+/// `$` doubled, so that loading the document again gives the same text.
+func doublingDollars(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "$")) else { return text }
+    return text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
 }
 
 /// The inside of a JSON string (RFC 8259, section 7).

@@ -17,13 +17,50 @@ struct Node: Equatable, Sendable {
         case override
     }
 
-    var content: Content
-    private(set) var place: Place
-    var mergeTag: MergeTag?
+    /// One reference is what a copy of a node costs; a step that changes nothing copies nothing else.
+    ///
+    /// SAFETY: changed only by the one node that refers to it.
+    private final class Storage: @unchecked Sendable {
+        var content: Content
+        var place: Place
+        var mergeTag: MergeTag?
+
+        init(_ content: Content, _ place: Place, _ mergeTag: MergeTag?) {
+            self.content = content
+            self.place = place
+            self.mergeTag = mergeTag
+        }
+    }
+
+    private var storage: Storage
+
+    var content: Content {
+        get { storage.content }
+        set { own().content = newValue }
+    }
+
+    var mergeTag: MergeTag? {
+        get { storage.mergeTag }
+        set { if newValue != storage.mergeTag { own().mergeTag = newValue } }
+    }
+
+    var place: Place { storage.place }
 
     var mark: SourceMark {
-        get { place.mark }
-        set { place = Place(newValue) }
+        get { storage.place.mark }
+        set { own().place = Place(newValue) }
+    }
+
+    private mutating func own() -> Storage {
+        if !isKnownUniquelyReferenced(&storage) {
+            storage = Storage(storage.content, storage.place, storage.mergeTag)
+        }
+        return storage
+    }
+
+    static func == (left: Node, right: Node) -> Bool {
+        left.storage === right.storage
+            || left.place == right.place && left.mergeTag == right.mergeTag && left.content == right.content
     }
 
     init(_ content: Content, at mark: SourceMark, mergeTag: MergeTag? = nil) {
@@ -31,9 +68,7 @@ struct Node: Equatable, Sendable {
     }
 
     init(_ content: Content, at place: Place, mergeTag: MergeTag? = nil) {
-        self.content = content
-        self.place = place
-        self.mergeTag = mergeTag
+        storage = Storage(content, place, mergeTag)
     }
 
     static func string(_ text: String, at mark: SourceMark) -> Node { Node(.scalar(Scalar(string: text)), at: mark) }
@@ -151,6 +186,9 @@ struct Mapping: Equatable, Sendable {
     /// Mappings below this size are searched; hashing the key would take longer.
     private static let indexedFrom = 12
 
+    /// Room for the keys of most mappings, so that they grow once.
+    private static let sizeUsual = 6
+
     private(set) var entries: [Entry] = []
     /// Of a large mapping.
     private var positions: [String: Int]?
@@ -190,6 +228,7 @@ struct Mapping: Equatable, Sendable {
 
     /// Adds an entry whose key is not there.
     private mutating func append(_ entry: Entry) {
+        if entries.isEmpty { entries.reserveCapacity(Self.sizeUsual) }
         entries.append(entry)
         if entries.count == Self.indexedFrom { index() }
         if entries.count > Self.indexedFrom { positions?[entry.key] = entries.count - 1 }

@@ -173,11 +173,9 @@ struct YAMLComposer {
     }
 
     private func mergeTag(_ tag: String?) -> Node.MergeTag? {
-        switch tag {
-        case "!reset": .reset
-        case "!override": .override
-        default: nil
-        }
+        guard tag == "!reset" || tag == "!override" else { return nil }
+        report.hasMergeTags = true
+        return tag == "!reset" ? .reset : .override
     }
 
     private mutating func composeSequence(
