@@ -12,7 +12,7 @@ enum LoadLimits {
     /// What variables put into all values together.
     static let substitutedBytesMax = 32 * 1024 * 1024
     /// What all environment files define, counted as often as they are read.
-    static let environmentBytesMax = 32 * 1024 * 1024
+    static let environmentBytesMax = 16 * 1024 * 1024
     /// What one environment file defines once its variables are substituted.
     static let environmentFileBytesMax = 4 * 1024 * 1024
     /// Published ports, ranges written out.

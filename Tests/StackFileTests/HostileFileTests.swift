@@ -86,7 +86,7 @@ struct HostileFileTests {
             "/work/demo/compose.yaml": "services:\n" + services,
             "/work/demo/a.env": "A=" + String(repeating: "x", count: 500_000) + "\n",
         ])
-        #expect(project.errors().map(\.message) == ["environment files define more than 33554432 bytes"])
+        #expect(project.errors().map(\.message) == ["environment files define more than 16777216 bytes"])
     }
 
     @Test func errorsWithoutEnd() {
