@@ -75,8 +75,25 @@ public enum FileSystem {
             if durable { try syncDirectory(parent(of: path)) }
         } catch {
             unlink(temporary)  // Best effort: the error that matters is the one on its way out.
-            throw SystemError(error.call, path: error.path ?? path, code: error.code)
+            let known = error.path == temporary ? nil : error.path
+            throw SystemError(error.call, path: known ?? path, code: error.code)
         }
+    }
+
+    /// Writes to where a user points: as `replaceFile`, but through symbolic links, and into devices and pipes, which
+    /// must not be replaced by a file (`/dev/stdout`).
+    public static func writeOutput(
+        _ path: String, with bytes: some Collection<UInt8>, mode: mode_t = 0o644
+    ) throws(SystemError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return try replaceFile(path, with: bytes, mode: mode) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            let file = try FileDescriptor.open(path, O_WRONLY | O_TRUNC)
+            return try file.writeAll(bytes)
+        }
+        guard let resolved = realpath(path, nil) else { throw SystemError("realpath", path: path, code: errno) }
+        defer { free(resolved) }
+        try replaceFile(String(cString: resolved), with: bytes, mode: mode)
     }
 
     public static func syncDirectory(_ path: String) throws(SystemError) {

@@ -90,6 +90,8 @@ struct Project {
                     hint: "a stack file needs at least 'services:'")
             ])
         }
+        if report.isFull { try report.check() }
+        try checkServiceCount(merged)
         SchemaCheck(phase: .merged, report: report, isRaw: !options.interpolates)
             .check(merged, against: Schema.file, path: "")
         let complete = Defaults(isRaw: !options.interpolates).apply(to: merged)
@@ -97,6 +99,13 @@ struct Project {
         guard options.resolvesPaths else { return complete }
         let home = sources.environment["HOME"]
         return PathResolution(directory: sources.projectDirectory, home: home).apply(to: complete)
+    }
+
+    private func checkServiceCount(_ document: Node) throws(StackFileError) {
+        let count = workloadKinds.reduce(0) { $0 + (document[$1]?.entries.count ?? 0) }
+        guard count > LoadLimits.servicesMax else { return }
+        report.error("stack.limit", "the stack has more than \(LoadLimits.servicesMax) services", at: document.mark)
+        try report.check()
     }
 
     /// Without interpolation most values stay as they are written, and all services are shown. A name with variables

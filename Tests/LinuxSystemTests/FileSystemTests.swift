@@ -27,6 +27,18 @@ final class TemporaryFolder {
         #expect(try FileSystem.list(folder.path) == ["a"])
     }
 
+    @Test func outputGoesThroughLinksAndIntoDevices() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.writeOutput("\(folder.path)/a", with: Array("one".utf8))
+        #expect(symlink("a", "\(folder.path)/link") == 0)
+        #expect(symlink("/dev/null", "\(folder.path)/null") == 0)
+        try FileSystem.writeOutput("\(folder.path)/link", with: Array("two".utf8))
+        try FileSystem.writeOutput("\(folder.path)/null", with: Array("three".utf8))
+        #expect(try FileSystem.readFile("\(folder.path)/a") == Array("two".utf8))
+        #expect(try FileSystem.readFile("\(folder.path)/null").isEmpty)
+        #expect(try FileSystem.list(folder.path).sorted() == ["a", "link", "null"])
+    }
+
     @Test func removeTreeDoesNotFollowLinks() throws {
         let folder = try TemporaryFolder()
         try FileSystem.makeDirectories("\(folder.path)/keep/deep")

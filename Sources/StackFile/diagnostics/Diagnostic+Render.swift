@@ -73,7 +73,7 @@ private struct TerminalText {
     /// many carets there are.
     private func excerpt(_ line: String, column: Int) -> (text: String, padding: String, length: Int) {
         let columnsMax = 160
-        let scalars = Array(line.unicodeScalars)
+        let scalars = Array(line.unicodeScalars.prefix(max(0, column) + columnsMax))
         let position = min(max(column - 1, 0), scalars.count)
         let start = scalars.count > columnsMax ? max(0, min(position - columnsMax / 2, scalars.count - columnsMax)) : 0
         let end = min(scalars.count, start + columnsMax)

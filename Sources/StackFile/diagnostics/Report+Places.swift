@@ -3,6 +3,8 @@ import StackModel
 extension Report {
     /// Lines of one value that are searched.
     static let valueLinesMax = 1000
+    /// Characters of a line that are searched.
+    static let searchedColumnsMax = 10_000
 
     /// The mark of `needle` when it stands in the mark's line at or after the mark, else the mark itself.
     func locate(_ needle: String, from mark: SourceMark) -> SourceMark {
@@ -17,11 +19,25 @@ extension Report {
         for index in 0..<min(max(lines, 1), Self.valueLinesMax) {
             let place = SourceMark(file: mark.file, line: mark.line + index, column: index == 0 ? mark.column : 1)
             guard let line = line(at: place) else { return mark }
-            if let offset = find(Array(line.unicodeScalars.dropFirst(place.column - 1))) {
+            if let offset = find(searched(line, from: place.column)) {
                 return SourceMark(file: mark.file, line: place.line, column: place.column + offset)
             }
         }
         return mark
+    }
+}
+
+private func searched(_ line: String, from column: Int) -> [Unicode.Scalar] {
+    Array(line.unicodeScalars.dropFirst(column - 1).prefix(Report.searchedColumnsMax))
+}
+
+extension Report {
+    /// Word processors turn quotes into ones that are part of the text for YAML.
+    func curlyQuoteHint(at mark: SourceMark) -> String? {
+        guard let line = line(at: mark), let first = line.unicodeScalars.dropFirst(max(0, mark.column - 1)).first,
+            ("\u{2018}"..."\u{201F}").contains(first)
+        else { return nil }
+        return "'\(first)' is no quote in YAML but a part of the text: write \" or '"
     }
 }
 

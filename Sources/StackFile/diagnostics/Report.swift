@@ -5,6 +5,8 @@ final class Report {
     /// More errors than this say nothing new.
     static let errorsMax = 20
     static let warningsMax = 200
+    /// Characters of a message or a hint.
+    static let messageMax = 1000
     /// Files that bring each other in.
     static let chainMax = 100
 
@@ -26,10 +28,13 @@ final class Report {
     private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
     private var damaged: Set<SourceMark> = []
+    private var budget = LoadBudget()
     private var ignored: Set<Place> = []
 
     init(isForUse: Bool = true) { self.isForUse = isForUse }
 
+    /// Further errors are not taken.
+    var isFull: Bool { foundErrors.count >= Self.errorsMax }
     var errorCount: Int { foundErrors.count }
     var errorMarks: Set<SourceMark> { Set(foundErrors.compactMap(\.source)).union(damaged) }
     /// By place.
@@ -74,15 +79,34 @@ final class Report {
     func isFirst(at place: Place) -> Bool { ignored.insert(place).inserted }
 
     /// A warning that is given once for each `key`, however often the occasion arises.
-    func warnOnce(_ key: String, _ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {
+    /// Where and what to do are found out only for a warning that is given.
+    func warnOnce(
+        _ key: String, _ code: String, _ message: String, at mark: @autoclosure () -> SourceMark?,
+        hint: @autoclosure () -> String? = nil
+    ) {
+        guard foundWarnings.count < Self.warningsMax else { return }
         guard warnedOnce.insert(code + "\u{0}" + key).inserted else { return }
-        warning(code, message, at: mark, hint: hint)
+        warning(code, message, at: mark(), hint: hint())
     }
 
+    /// Counts against a limit of the whole load; false, after an error, when it is passed.
+    func take(_ amount: Int, of kind: LoadBudget.Kind, at mark: SourceMark?) -> Bool {
+        let wasExhausted = budget.isExhausted(kind)
+        if budget.take(amount, of: kind) { return true }
+        if !wasExhausted { error("stack.limit", kind.message, at: mark) }
+        return false
+    }
+
+    func isExhausted(_ kind: LoadBudget.Kind) -> Bool { budget.isExhausted(kind) }
+
     func add(_ diagnostic: Diagnostic) {
+        if diagnostic.severity == .error ? isFull : foundWarnings.count >= Self.warningsMax { return }
         var diagnostic = diagnostic
+        diagnostic.message = Self.cut(diagnostic.message)
+        diagnostic.hint = diagnostic.hint.map(Self.cut)
         if let mark = diagnostic.source {
             if diagnostic.sourceLine == nil { diagnostic.sourceLine = line(at: mark) }
+            if diagnostic.severity == .error, let hint = curlyQuoteHint(at: mark) { diagnostic.hint = hint }
             if diagnostic.chain.isEmpty { diagnostic.chain = chain(of: mark.file) }
         }
         for index in diagnostic.notes.indices where diagnostic.notes[index].sourceLine == nil {
@@ -90,12 +114,23 @@ final class Report {
         }
         switch diagnostic.severity {
         case .error:
-            guard foundErrors.count < Self.errorsMax, !foundErrors.contains(diagnostic) else { return }
+            guard !foundErrors.contains(diagnostic) else { return }
             foundErrors.append(diagnostic)
         case .warning:
-            guard foundWarnings.count < Self.warningsMax, !foundWarnings.contains(diagnostic) else { return }
+            guard !foundWarnings.contains(diagnostic) else { return }
             foundWarnings.append(diagnostic)
         }
+    }
+
+    /// Values and names of stack files go into messages, and these may be of any length.
+    private static func cut(_ text: String) -> String {
+        guard text.utf8.count > messageMax else { return text }
+        let shown = text.prefix(messageMax)
+        return shown.endIndex == text.endIndex ? text : shown + "…"
+    }
+
+    func hasError(_ code: String, at mark: SourceMark) -> Bool {
+        foundErrors.contains { $0.source == mark && $0.code == code }
     }
 
     func hasError(at mark: SourceMark) -> Bool { foundErrors.contains { $0.source == mark } }

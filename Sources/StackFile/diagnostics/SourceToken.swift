@@ -1,8 +1,10 @@
 /// How many characters the token has that starts at `column` (from 1) of a source line; at least 1.
 func tokenLength(in line: String, at column: Int) -> Int {
-    let scalars = Array(line.unicodeScalars)
-    guard column >= 1, column <= scalars.count else { return 1 }
-    let start = column - 1
+    let reachMax = 10_000
+    let skipped = max(0, column - 1 - reachMax)
+    let scalars = Array(line.unicodeScalars.dropFirst(skipped).prefix(2 * reachMax))
+    guard column >= 1, column - skipped <= scalars.count else { return 1 }
+    let start = column - 1 - skipped
     let rest = scalars[start...]
     let first = scalars[start]
     let end: Int

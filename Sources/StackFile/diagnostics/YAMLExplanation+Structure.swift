@@ -56,6 +56,21 @@ extension YAMLExplanation {
 
     // MARK: - A colon too few
 
+    /// A ':' of another script, or one that a blank of another kind follows.
+    func strangeColon(_ line: YAMLLine, _ number: Int) -> Diagnostic? {
+        let content = line.scalars[min(line.contentOffset, line.endOffset)..<line.endOffset]
+        if let offset = content.firstIndex(of: "\u{FF1A}") {
+            return report(
+                "the character U+FF1A looks like ':' but is none", line: number, offset: offset,
+                hint: "replace it with ':' and a space")
+        }
+        guard let colon = content.firstIndex(of: ":"), colon + 1 < content.endIndex,
+            YAMLLine.isStrangeBlank(content[colon + 1]), content[colon + 1] != "\t"
+        else { return nil }
+        let mark = SourceMark(file: problem.mark.file, line: number, column: colon + 2)
+        return explainStrangeBlank(content[colon + 1], at: mark)
+    }
+
     /// `image:nginx`, `image nginx`, `KEY=value` between keys.
     func missingColon(in number: Int) -> Diagnostic? {
         guard let line = lines[number], !line.isBlank else { return nil }
@@ -66,6 +81,7 @@ extension YAMLExplanation {
                 "a space is missing after '-'", line: number, offset: line.contentOffset,
                 hint: "write '- \(content.dropFirst().prefix(60))'")
         }
+        if let found = strangeColon(line, number) { return found }
         if looksLikeKey(content), let colon = content.firstIndex(of: ":") {
             let key = content[..<colon]
             return report(

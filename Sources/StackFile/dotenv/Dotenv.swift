@@ -14,6 +14,7 @@ struct Dotenv {
     private var text: ArraySlice<UInt8>
     private var line = 1
     private var values: [String: String] = [:]
+    private var valueBytes = 0
     private let lookup: Lookup
     private let fallback: Lookup
     private let unset: (String, Int) -> Void
@@ -110,7 +111,14 @@ struct Dotenv {
             return
         }
         text = text.dropFirst().drop(while: Self.isSpace)
-        values[key] = try value()
+        let value = try value()
+        valueBytes += value.utf8.count
+        guard valueBytes <= LoadLimits.environmentFileBytesMax else {
+            throw DotenvError(
+                line: line, message: "the file defines more than \(LoadLimits.environmentFileBytesMax) bytes",
+                hint: "see what its variables stand for")
+        }
+        values[key] = value
     }
 
     private mutating func skipExport() {
@@ -178,6 +186,10 @@ struct Dotenv {
             throw DotenvError(
                 line: line, message: "required variable \(name) is missing a value: \(message)",
                 hint: "set \(name) in the environment or above this line")
+        } catch .tooLong {
+            throw DotenvError(
+                line: line, message: "variables make the value longer than \(Template.bytesMax) bytes",
+                hint: "see what its variables stand for")
         } catch {
             let wrong = explainTemplate(text)
             throw DotenvError(line: line, message: wrong.message, hint: wrong.hint)

@@ -42,16 +42,19 @@ struct Interpolation {
                     "variable '\(name)' is not set; an empty string is used", at: place(of: name, mark),
                     hint: hint(unset: name, in: text, isCommand: isCommand))
             })
+        guard !report.isExhausted(.substitutedBytes) else { return nil }
         do throws(TemplateError) {
-            return try template.substitute(text)
+            let result = try template.substitute(text)
+            return report.take(result.utf8.count, of: .substitutedBytes, at: mark) ? result : nil
         } catch {
+            guard !report.isFull else { return nil }
             explain(error, text, mark)
             return nil
         }
     }
 
     private func hint(unset name: String, in text: String, isCommand: Bool) -> String {
-        let scalars = Array(text.unicodeScalars)
+        let scalars = Array(text.unicodeScalars.prefix(Report.searchedColumnsMax))
         if nearVariable(name, in: Array(environment.keys)) == nil, let offset = substitution(of: name, in: scalars) {
             if isCommand { return "for a variable of the container write $$\(name); else set it in .env" }
             let isPlain = offset + 1 < scalars.count && scalars[offset + 1] != "{"
@@ -85,6 +88,9 @@ struct Interpolation {
             report.error(
                 "stack.interpolation", "required variable \(name) is missing a value\(detail)",
                 at: place(of: name, mark), hint: near ?? "set \(name) in the environment or in .env")
+        case .tooLong:
+            report.error(
+                "stack.limit", "variables make the value longer than \(Template.bytesMax) bytes", at: mark)
         case .tooDeep:
             report.error(
                 "stack.limit", "interpolation is nested deeper than \(Template.depthMax) levels", at: mark)

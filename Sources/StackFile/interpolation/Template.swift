@@ -5,6 +5,7 @@ enum TemplateError: Error, Equatable {
     /// `${NAME:?message}` without a value.
     case required(name: String, message: String)
     case tooDeep
+    case tooLong
 }
 
 /// Substitutes variables in text: `$VAR`, `${VAR}`, `${VAR:-d}`, `${VAR-d}`, `${VAR:?e}`, `${VAR?e}`, `${VAR:+r}`,
@@ -13,6 +14,8 @@ enum TemplateError: Error, Equatable {
 struct Template {
     /// `${A:-${B:-…}}` levels.
     static let depthMax = 50
+    /// Of the result.
+    static let bytesMax = 16 * 1024 * 1024
 
     private let lookup: (String) -> String?
     private let unset: (String) -> Void
@@ -32,6 +35,7 @@ struct Template {
         var output: [UInt8] = []
         var position = text.startIndex
         while position < text.endIndex {
+            guard output.count <= Self.bytesMax else { throw .tooLong }
             let byte = text[position]
             guard byte == Self.dollar, position + 1 < text.endIndex else {
                 output.append(byte)

@@ -32,6 +32,7 @@ struct EnvironmentFiles {
     ) -> [String: String]? {
         let shown = PathText.shown(path, from: workingDirectory)
         let bytes: [UInt8]
+        guard !report.isExhausted(.environmentBytes) else { return nil }
         do throws(FileProblem) {
             bytes = try files.read(path, Self.bytesMax)
         } catch {
@@ -44,10 +45,14 @@ struct EnvironmentFiles {
         report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
         let defined = report.provenance?.lineTaker(file: shown)
         do throws(DotenvError) {
-            if raw { return try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }, defined: defined) }
-            return try Dotenv.parse(
-                bytes, lookup: lookup, fallback: fallback, unset: { warnOfUnset($0, in: shown, line: $1) },
-                defined: defined)
+            let values =
+                raw
+                ? try Dotenv.parseRaw(bytes, lookup: { lookup($0) ?? fallback($0) }, defined: defined)
+                : try Dotenv.parse(
+                    bytes, lookup: lookup, fallback: fallback, unset: { warnOfUnset($0, in: shown, line: $1) },
+                    defined: defined)
+            let size = values.reduce(bytes.count) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+            return report.take(size, of: .environmentBytes, at: mark) ? values : nil
         } catch {
             report.error(
                 "stack.env-file", error.message, at: SourceMark(file: shown, line: error.line, column: 1),

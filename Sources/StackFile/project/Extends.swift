@@ -46,6 +46,7 @@ struct Extends {
         guard let name = extends.text ?? extends["service"]?.text else { return nil }
         let mark = extends["service"]?.mark ?? extends.mark
         guard let base = base(name, extends: extends, place, in: services, chain: chain, at: mark) else { return nil }
+        guard loader.report.take(base.size, of: .broughtValues, at: mark) else { return nil }
         return Merge(keepsTags: true, isRaw: !loader.interpolates).mergeService(stripped, over: base)
     }
 
@@ -72,21 +73,27 @@ struct Extends {
         let errorsBefore = loader.report.errorCount
         let others = nested.services(of: path, at: extends["file"]?.mark, wanted: name)
         guard loader.report.errorCount == errorsBefore else { return nil }
-        guard let service = others[name] else { return missing(name, in: path, candidates: others.keys, at: mark) }
+        guard let service = others[name] else { return missing(name, in: path, candidates: names(in: path), at: mark) }
         loader.report.provenance?.addBase(service, named: name, of: chain.first?.service, at: mark)
         guard let resolved = nested.resolve(service, next, in: others, chain: chain + [next]) else { return nil }
         let folder = loader.shownFolder(directory, from: scope.directory)
         return PathResolution(directory: folder, home: home).applyService(withoutTags(resolved))
     }
 
-    /// The services of another file in long form; only `wanted` and what it extends there are checked.
+    private func names(in path: String) -> [String] {
+        loader.documents(path, at: nil, as: .extends).flatMap { $0["services"]?.mapping?.keys ?? [] }
+    }
+
+    /// Of another file `wanted` and the services that it extends there, in long form.
     private func services(of path: String, at mark: SourceMark?, wanted: String) -> Mapping {
         var result: Node?
         for document in loader.documents(path, at: mark, as: .extends) {
             guard let services = document["services"]?.mapping else { continue }
             let needed = closure(of: wanted, in: services)
-            let prepared = services.mapValues { entry in
-                needed.contains(entry.key) ? prepare(entry.value, name: entry.key) : entry.value
+            var prepared = Mapping()
+            for name in needed.sorted() {
+                guard let service = services[name] else { continue }
+                prepared.set(name, at: services.keyMark(name) ?? service.mark, to: prepare(service, name: name))
             }
             let tree = Node.map(["services": Node(.mapping(prepared), at: document.mark)], at: document.mark)
             result = unique(Merge(keepsTags: true, isRaw: !loader.interpolates).merge(tree, over: result), uniqueTable)

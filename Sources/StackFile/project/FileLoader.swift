@@ -46,7 +46,8 @@ final class FileLoader {
         if let bytes = read(path, shown: shown, at: mark) {
             report.remember(bytes, file: shown, from: mark.map { Diagnostic.Origin(role, at: $0) })
             do throws(Diagnostic) {
-                documents = try YAMLComposer.documents(bytes, file: shown, report: report).filter(isMapping)
+                documents = fewEnough(try YAMLComposer.documents(bytes, file: shown, report: report))
+                    .filter(isMapping)
                 report.remember(documents, file: shown)
                 report.provenance?.remember(documents)
             } catch {
@@ -76,6 +77,14 @@ final class FileLoader {
         }
     }
 
+    private func fewEnough(_ documents: [Node]) -> [Node] {
+        guard documents.count > LoadLimits.documentsMax else { return documents }
+        report.error(
+            "stack.limit", "the file has more than \(LoadLimits.documentsMax) documents",
+            at: documents[LoadLimits.documentsMax].mark)
+        return []
+    }
+
     private func isMapping(_ node: Node) -> Bool {
         if node.mapping != nil { return true }
         report.error(
@@ -102,6 +111,7 @@ final class FileLoader {
                 } else {
                     model = report.hasMergeTags ? withoutTags(extended) : extended
                 }
+                if report.isFull { return model }
             }
         }
         return model
@@ -109,6 +119,7 @@ final class FileLoader {
 
     /// One document interpolated, checked and in long form.
     private func prepare(_ document: Node, scope: FileScope) -> Node {
+        if isForeign(document) { return Node(.mapping(Mapping()), at: document.mark) }
         warnOfVersion(document)
         let interpolated = interpolated(document, scope)
         SchemaCheck(phase: .document, report: report, isRaw: !interpolates)
@@ -117,6 +128,27 @@ final class FileLoader {
         mapping.remove("version")
         return Canonicalizer(report: report, isRaw: !interpolates)
             .apply(to: Node(.mapping(mapping), at: interpolated.mark))
+    }
+
+    /// Whether the file is no stack file at all. One error is enough then, and shows no more of the file than a line.
+    private func isForeign(_ document: Node) -> Bool {
+        guard let mapping = document.mapping, let first = mapping.entries.first else { return false }
+        if let kind = mapping.keyMark("kind"), mapping["apiVersion"] != nil, mapping["services"] == nil {
+            report.error(
+                "stack.type", "this is a Kubernetes manifest, not a stack file", at: kind,
+                hint: "a stack file describes containers under 'services:'")
+            return true
+        }
+        let known = Schema.file.object?.fields ?? [:]
+        let isStrange = mapping.entries.allSatisfy { entry in
+            known[entry.key] == nil && Schema.serviceFields[entry.key] == nil && !entry.key.hasPrefix("x-")
+                && entry.value.mapping == nil
+        }
+        guard isStrange, mapping.entries.count > 1 else { return false }
+        report.error(
+            "stack.type", "this is no stack file: none of its keys is known", at: first.keyMark,
+            hint: "is it the right file? The first line of a stack file is usually 'services:'")
+        return true
     }
 
     func interpolated(_ node: Node, _ scope: FileScope) -> Node {

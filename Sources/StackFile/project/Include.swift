@@ -39,17 +39,20 @@ extension FileLoader {
             return nil
         }
         guard isLocal(pathNodes), isAcyclic(paths, scope, at: entry.mark) else { return nil }
+        guard report.take(LoadLimits.includeValues, of: .broughtValues, at: entry.mark) else { return nil }
         let given = entry["project_directory"]?.text.map { PathText.absolute($0, in: scope.directory, home: home) }
         let directory = given ?? PathText.directory(of: first)
         let variables = environment(entry["env_file"], directory: directory, scope: scope)
         let inner = FileScope(directory: directory, environment: variables, includeChain: scope.includeChain)
-        guard let loaded = load(paths, scope: inner, at: entry.mark)?.mapping else { return nil }
+        guard let tree = load(paths, scope: inner, at: entry.mark), let loaded = tree.mapping,
+            report.take(tree.size, of: .broughtValues, at: entry.mark)
+        else { return nil }
         var imported = Mapping()
         for item in loaded.entries where Self.importedKeys.contains(item.key) {
             imported.set(item.key, at: item.keyMark, to: item.value)
         }
-        let tree = inheriting(variables, in: Node(.mapping(imported), at: entry.mark))
-        return PathResolution(directory: shownFolder(directory, from: scope.directory), home: home).apply(to: tree)
+        let own = inheriting(variables, in: Node(.mapping(imported), at: entry.mark))
+        return PathResolution(directory: shownFolder(directory, from: scope.directory), home: home).apply(to: own)
     }
 
     /// The folder that paths of a file are resolved in: itself, or relative to the one that brought the file in.

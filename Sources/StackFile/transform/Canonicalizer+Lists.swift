@@ -14,9 +14,11 @@ extension Canonicalizer {
     }
 
     private func shortPort(_ node: Node) -> [Node] {
-        guard let text = node.text else { return [] }
+        guard let text = node.text, !report.isExhausted(.ports) else { return [] }
         do throws(SyntaxError) {
-            return try PortSyntax.parse(text).map { port in
+            let ports = try PortSyntax.parse(text)
+            guard report.take(ports.count, of: .ports, at: node.mark) else { return [] }
+            return ports.map { port in
                 .map(
                     [
                         "mode": .string("ingress", at: node.mark),

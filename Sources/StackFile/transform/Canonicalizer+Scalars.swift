@@ -139,6 +139,11 @@ extension Canonicalizer {
 
     func command(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard node.scalar != nil, let text = node.text else { return textItems(node) }
+        guard text.utf8.count <= LoadLimits.commandBytesMax else {
+            report.error(
+                "stack.limit", "'\(path())' is longer than \(LoadLimits.commandBytesMax) bytes", at: node.mark)
+            return node
+        }
         guard let line = ShellWords(text) else {
             invalid(
                 path(), "a command line with closed quotes and parentheses", node,

@@ -44,6 +44,7 @@ struct ServiceEnvironment {
     private func environmentFileValues(_ service: Node, name: String) -> [String: Node] {
         guard let files = service["env_file"]?.items, !files.isEmpty else { return [:] }
         var values: [String: Node] = [:]
+        var texts: [String: String] = [:]
         let own = stringMap(service["environment"])
         for item in files {
             guard let path = item["path"], let text = path.text else { continue }
@@ -53,14 +54,16 @@ struct ServiceEnvironment {
                     "stack.value", "unknown environment file format '\(format)'", at: item["format"]?.mark,
                     hint: "the only format is 'raw'")
             }
-            let earlier = values.compactMapValues(\.text)
             let file = PathText.absolute(text, in: directory, home: nil)
             let read = self.files.load(
                 file, raw: format == "raw", required: item["required"]?.flag ?? true,
-                lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
+                lookup: { environment[$0] ?? own[$0] }, fallback: { texts[$0] }, at: path.mark)
             report.provenance?.addServiceFile(
                 read ?? [:], path: file, ["services", name, "environment"], at: path.mark)
-            for (key, value) in read ?? [:] where !key.isEmpty { values[key] = .string(value, at: path.mark) }
+            for (key, value) in read ?? [:] where !key.isEmpty {
+                values[key] = .string(value, at: path.mark)
+                texts[key] = value
+            }
         }
         return values
     }

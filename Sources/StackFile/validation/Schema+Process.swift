@@ -19,7 +19,7 @@ extension Schema {
         "credential_spec": Field(credentialSpec, "Credentials of a managed service account, on Windows", .ignored),
         "pull_policy": Field(
             .text(pullPolicy), "When the image is pulled: always, never, missing, build, daily, weekly or every_<time>",
-            .ignoredUnless(["missing", "if_not_present"])),
+            .ignoredUnless(["missing", "if_not_present", "never"])),
         "pull_refresh_after": Field(.string, "Age at which the image is pulled anew", .ignored),
         "provider": Field(provider, "Program outside of containers that provides the service", .ignored),
         "use_api_socket": Field(

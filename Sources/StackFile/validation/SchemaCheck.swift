@@ -48,7 +48,7 @@ struct SchemaWalk {
     }
 
     mutating func check(_ node: Node, _ shape: Shape) {
-        if shape.isAnything || node.mergeTag == .reset { return }
+        if shape.isAnything || node.mergeTag == .reset || report.isFull { return }
         switch node.content {
         case .scalar(let scalar): check(scalar, node, shape)
         case .sequence(let items):
@@ -152,6 +152,7 @@ struct SchemaWalk {
     }
 
     private mutating func unknown(_ entry: Mapping.Entry, _ object: Shape.Object) {
+        guard !report.isFull else { return }
         let place = path
         let message = "unknown key '\(entry.key)'" + (place.isEmpty ? "" : " in '\(place)'")
         let hint = SchemaHint(walk: self).unknownKey(entry, object)
@@ -247,6 +248,8 @@ struct SchemaWalk {
         _ code: String, _ message: String, at mark: SourceMark, about subject: String = "", hint: String? = nil
     ) {
         guard reported.insert("\(code) \(mark) \(subject)").inserted else { return }
+        // Merging may have moved the item of a list that has been reported.
+        if phase == .merged, subject.isEmpty, report.hasError(code, at: mark) { return }
         report.error(code, message, at: mark, hint: hint)
     }
 

@@ -11,6 +11,7 @@ struct SchemaHint {
         if let better = foreignKeys[object.name ?? ""]?[key.lowercased()] { return "did you mean '\(better)'?" }
         let own = object.fields.keys.sorted()
         if let close = own.first(where: { isClose(key, $0) }) { return "did you mean '\(close)'?" }
+        if let section = misplacedSection(object) { return section }
         return elsewhere(entry, object) ?? nearest(key, in: own).map { "did you mean '\($0)'?" }
             ?? misspelledServiceKey(key)
     }
@@ -43,6 +44,19 @@ struct SchemaHint {
         return nil
     }
 
+    /// `volumes:` and its kin, indented as if they were services.
+    private func misplacedSection(_ object: Shape.Object) -> String? {
+        guard object.name == "service", isWorkload, Schema.file.object?.fields[walk.lastKey] != nil else { return nil }
+        return
+            "'\(walk.lastKey)' is read as the name of a service: to declare \(walk.lastKey), move it to the left edge"
+    }
+
+    /// The place is that of a service.
+    private var isWorkload: Bool {
+        guard walk.steps.count == 2, case .key(let kind)? = walk.steps.first else { return false }
+        return workloadKinds.contains(kind)
+    }
+
     private var isRoot: Bool { walk.steps.isEmpty && walk.start.isEmpty }
 
     private func topLevel(_ key: String) -> String { "'\(key)' goes to the top level of the file" }
@@ -58,6 +72,9 @@ struct SchemaHint {
         let misread = node.text.flatMap {
             misreadHint($0, wantsMapping: shape.keys != nil, wantsList: shape.list != nil)
         }
+        if isWorkload, Schema.serviceFields[walk.lastKey] != nil, !node.isNull {
+            return "'\(walk.lastKey)' is read as the name of a service: indent it below the service that it belongs to"
+        }
         if let misread { return misread }
         return switch node.content {
         case .scalar(let scalar): wrongScalar(scalar, shape)
@@ -67,6 +84,7 @@ struct SchemaHint {
     }
 
     private func wrongScalar(_ scalar: Scalar, _ shape: Shape) -> String? {
+        if scalar.value == .null, isWorkload { return "indent its keys deeper than its name, or remove it" }
         if scalar.value == .null { return "remove the key or give it a value" }
         if walk.lastKey == "version", walk.steps.count == 1 { return "remove it: it means nothing any more" }
         let text = scalar.text.prefix(40)
@@ -116,7 +134,24 @@ struct SchemaHint {
 
     private func wrongMapping(_ mapping: Mapping, _ shape: Shape) -> String? {
         if shape.list != nil { return "write a list, each item on a line of its own after '- '" }
-        return shape.scalars.isEmpty ? nil : "give one value, not keys"
+        if shape.scalars.isEmpty { return nil }
+        guard case .item? = walk.steps.last, let entry = mapping.entries.first, mapping.entries.count == 1 else {
+            return "give one value, not keys"
+        }
+        return wrongItem(entry)
+    }
+
+    /// `- KEY: value` where items are texts.
+    private func wrongItem(_ entry: Mapping.Entry) -> String {
+        let shownMax = 40
+        let value = entry.value.text ?? ""
+        switch walk.objects.last?.object.fields[walk.lastKey]?.shape.keys {
+        case .free(_, let shape)? where !shape.scalars.isEmpty && shape.keys == nil:
+            let text = "\(entry.key)=\(value)"
+            return "write '- \(text.prefix(shownMax))', or leave out the '- ' of every line"
+        case .some: return "leave out the '- ' of every line, or give nothing but names"
+        case nil: return "if ': ' is part of the text, put it in quotes: \(quoted("\(entry.key): \(value)"))"
+        }
     }
 }
 
@@ -143,7 +178,8 @@ private let foreignKeys: [String: [String: String]] = [
         "livenessprobe": "healthcheck", "readinessprobe": "healthcheck", "health": "healthcheck",
         "health_check": "healthcheck", "imagepullpolicy": "pull_policy", "workdir": "working_dir",
         "interactive": "stdin_open", "hosts": "extra_hosts", "add_host": "extra_hosts", "cap": "cap_add",
-        "stop_timeout": "stop_grace_period", "entry_point": "entrypoint", "scaling": "scale",
+        "stop_timeout": "stop_grace_period", "memswap": "memswap_limit", "volume_driver": "volumes",
+        "entry_point": "entrypoint", "scaling": "scale",
     ],
     "build": [
         "path": "context", "file": "dockerfile", "build_args": "args", "buildargs": "args", "docker_file": "dockerfile",

@@ -8,6 +8,8 @@ enum YAMLLimits {
     static let nodesMax = 1_000_000
     /// Nodes that aliases stand for, expanded.
     static let aliasedNodesMax = 100_000
+    /// Text that aliases stand for.
+    static let aliasedBytesMax = 16 * 1024 * 1024
 }
 
 /// Builds node trees out of events: resolves anchors, aliases and merge keys, and reports duplicate keys.
@@ -18,6 +20,7 @@ struct YAMLComposer {
     private var openAnchors: Set<String> = []
     private var nodes = 0
     private var aliasedNodes = 0
+    private var aliasedBytes = 0
 
     private struct Composed {
         var node: Node
@@ -25,6 +28,8 @@ struct YAMLComposer {
         var size = 1
         /// Levels of nesting in this tree.
         var height = 1
+        /// UTF-8 text in this tree, aliases expanded.
+        var bytes = 0
     }
 
     /// The documents of a file; empty documents are left out.
@@ -76,7 +81,8 @@ struct YAMLComposer {
             guard !text.utf8.contains(0) else {
                 throw Diagnostic(code: "stack.value", "text must not contain a NUL character", source: mark)
             }
-            let composed = Composed(node: scalarNode(text, tag: tag, plain: plain, mark))
+            let composed = Composed(
+                node: scalarNode(text, tag: tag, plain: plain, mark), bytes: text.utf8.count)
             define(anchor, composed)
             return composed
         case .sequenceStart(let tag, let anchor):
@@ -128,6 +134,12 @@ struct YAMLComposer {
                 code: "stack.limit",
                 "excessive aliasing: aliases stand for more than \(YAMLLimits.aliasedNodesMax) values", source: mark)
         }
+        aliasedBytes += composed.bytes
+        guard aliasedBytes <= YAMLLimits.aliasedBytesMax else {
+            throw Diagnostic(
+                code: "stack.limit",
+                "excessive aliasing: aliases stand for more than \(YAMLLimits.aliasedBytesMax) bytes", source: mark)
+        }
         try checkDepth(depth + composed.height - 1, mark)
         report.provenance?.addAlias(name, at: mark, to: composed.node.mark)
         return composed
@@ -172,6 +184,7 @@ struct YAMLComposer {
         var items: [Node] = []
         var size = 1
         var height = 0
+        var bytes = 0
         while true {
             let (event, itemMark) = try events.next()
             if case .sequenceEnd = event { break }
@@ -180,9 +193,11 @@ struct YAMLComposer {
             if item.node.mergeTag != .reset { items.append(item.node) }
             size += item.size
             height = max(height, item.height)
+            bytes += item.bytes
         }
         return Composed(
-            node: Node(.sequence(items), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1)
+            node: Node(.sequence(items), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1,
+            bytes: bytes)
     }
 
     private mutating func composeMapping(
@@ -193,6 +208,7 @@ struct YAMLComposer {
         var mergeMark: SourceMark?
         var size = 1
         var height = 0
+        var bytes = 0
         while true {
             let (keyEvent, keyMark) = try events.next()
             if case .mappingEnd = keyEvent { break }
@@ -201,6 +217,7 @@ struct YAMLComposer {
             let value = try compose(event, valueMark, depth: depth + 1)
             size += value.size + 1
             height = max(height, value.height)
+            bytes += value.bytes + (key.name?.utf8.count ?? 0)
             if key.isMerge {
                 if let mergeMark { reportDuplicate("<<", keyMark, first: mergeMark) }
                 mergeMark = keyMark
@@ -217,7 +234,8 @@ struct YAMLComposer {
             }
         }
         return Composed(
-            node: Node(.mapping(mapping), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1)
+            node: Node(.mapping(mapping), at: mark, mergeTag: mergeTag(tag)), size: size, height: height + 1,
+            bytes: bytes)
     }
 
     /// The key's text; no name when it was reported as unusable.

@@ -48,7 +48,7 @@ struct ConfigCommand: ParsableCommand {
         if quiet { return }
         let text = try render(loaded, session, form)
         guard let output else { return try session.output.write(text) }
-        try FileSystem.replaceFile(output, with: Array(text.utf8), mode: 0o644)
+        try FileSystem.writeOutput(output, with: Array(text.utf8))
     }
 
     // MARK: - Loading
@@ -107,7 +107,6 @@ struct ConfigCommand: ParsableCommand {
 
     private func explain(_ session: Session, _ form: ConfigForm) throws {
         let explanations = try StackFile.explain(explained, options(session, services: services))
-        try session.show(explanations.warnings)
         let isJSON = form.isJSON
         try session.output.write(
             renderExplanations(explanations.list, isJSON ? .json : .text, color: session.output.color))
