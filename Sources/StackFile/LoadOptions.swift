@@ -72,10 +72,10 @@ public struct LoadedDocument: Sendable {
 
     /// The document, as `docker compose config` prints it.
     public func render(_ format: ConfigFormat) -> String {
-        let ordered = isRaw ? document.sorted(for: format) : ConfigOrder.apply(to: document, format).escapingDollars
+        let ordered = isRaw ? document.sorted(for: format) : ConfigOrder.apply(to: document, format)
         return switch format {
-        case .yaml: YAMLWriter.write(ordered)
-        case .json: JSONWriter.write(ordered)
+        case .yaml: YAMLWriter.write(ordered, escapesDollars: !isRaw)
+        case .json: JSONWriter.write(ordered, escapesDollars: !isRaw)
         }
     }
 }

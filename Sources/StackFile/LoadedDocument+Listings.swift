@@ -47,10 +47,10 @@ extension LoadedDocument {
         for (name, image) in images.sorted(by: { $0.key < $1.key }) {
             services.set(name, at: Node.madeMark, to: .made(["image": .made(image)]))
         }
-        let document = Node.made(["services": Node(.mapping(services), at: Node.madeMark)]).escapingDollars
+        let document = Node.made(["services": Node(.mapping(services), at: Node.madeMark)])
         return switch format {
-        case .yaml: YAMLWriter.write(document)
-        case .json: JSONWriter.write(document)
+        case .yaml: YAMLWriter.write(document, escapesDollars: true)
+        case .json: JSONWriter.write(document, escapesDollars: true)
         }
     }
 

@@ -72,7 +72,8 @@ struct SchemaTableTests {
 
     private func patterns(of table: PathTable<CanonicalRule>) throws -> [String] {
         let mirror = Mirror(reflecting: table)
-        let children = try #require(mirror.descendant("children") as? [String: PathTable<CanonicalRule>])
+        var children = try #require(mirror.descendant("children") as? [String: PathTable<CanonicalRule>])
+        children["*"] = table.belowItem
         var found = table.rule == nil ? [] : [""]
         for (key, below) in children {
             found += try patterns(of: below).map { $0.isEmpty ? key : "\(key).\($0)" }

@@ -40,7 +40,7 @@ struct ToleranceTests {
         ("ports: [{target: 80, published: \"0\"}]", "published: \"0\""),
         ("ports: [{target: 80, protocol: UDP}]", "protocol: UDP"),
         ("ports: [\"80:80/\"]", "protocol: tcp"),
-        ("environment: {BIG: 1e400}", "BIG: \"1e400\""),
+        ("environment: {BIG: 1e400}", "BIG: 1e400"),
         ("stop_grace_period: +5s", "stop_grace_period: 5s"),
         ("mem_limit: 1_000m", "mem_limit: \"1048576000\""),
         ("deploy: {resources: {limits: {memory: \"1e3\"}}}", "memory: \"1000\""),
@@ -74,9 +74,22 @@ struct ToleranceTests {
         #expect(serviceErrors("environment: {\"\": x}").map(\.code) == ["stack.name"])
     }
 
+    @Test func emptyServersAreWhatUnsetVariablesLeave() throws {
+        #expect(try loadService("dns: \"${DNS-}\"").dns.isEmpty)
+        #expect(try document("dns: [\"\", 8.8.8.8]").render(.yaml).contains("dns:\n      - 8.8.8.8\n"))
+    }
+
+    @Test func scaleIsTheNumberOfReplicas() throws {
+        let shown = "replicas: 2\n"
+        let text = "services: {web: {image: a, scale: 2, deploy: {}}}"
+        #expect(try MemoryProject(text).document().render(.yaml).contains(shown))
+        #expect(!(try MemoryProject(text).document { $0.checksConsistency = false }.render(.yaml).contains(shown)))
+        #expect(try MemoryProject(text).load().stack.services["web"]?.replicas == 2)
+    }
+
     @Test func theEmptyFormatOfAnEnvironmentFileIsTheUsualOne() throws {
         var project = MemoryProject("services: {web: {image: a, env_file: [{path: x.env, format: \"\"}]}}")
-        project.files["/work/demo/x.env"] = Array("A='b'\n".utf8)
+        project.files["/work/demo/x.env"] = "A='b'\n"
         #expect(try project.load().stack.services["web"]?.environment == ["A": "b"])
     }
 

@@ -49,33 +49,34 @@ func stackPaths(of marks: Set<SourceMark>, in documents: [Node]) -> [SourceMark:
 private struct PathFinder {
     let byLine: [Int: [SourceMark]]
     var found: [SourceMark: (column: Int, path: String)] = [:]
-    private var path = ""
+    private var steps: [String] = []
 
     init(byLine: [Int: [SourceMark]]) { self.byLine = byLine }
 
     mutating func visit(_ node: Node) {
-        take(node.mark)
-        let here = path
+        take(node.place)
         switch node.content {
         case .scalar: break
         case .sequence(let items):
             for (index, item) in items.enumerated() {
-                path = "\(here)[\(index)]"
+                steps.append("[\(index)]")
                 visit(item)
+                steps.removeLast()
             }
         case .mapping(let mapping):
             for entry in mapping.entries {
-                path = here.isEmpty ? entry.key : "\(here).\(entry.key)"
-                take(entry.keyMark)
+                steps.append(steps.isEmpty ? entry.key : "." + entry.key)
+                take(entry.keyPlace)
                 visit(entry.value)
+                steps.removeLast()
             }
         }
-        path = here
     }
 
     /// The values of an anchor are met again at its aliases: there the first path stays.
-    private mutating func take(_ mark: SourceMark) {
-        guard !path.isEmpty, let wanted = byLine[mark.line] else { return }
+    private mutating func take(_ here: Place) {
+        guard !steps.isEmpty, let wanted = byLine[here.lineNumber] else { return }
+        let (mark, path) = (here.mark, steps.joined())
         for place in wanted where place.file == mark.file && mark.column <= place.column {
             if let known = found[place] {
                 let isBetter = mark.column > known.column || mark.column == known.column && path.hasPrefix(known.path)

@@ -12,6 +12,8 @@ final class Report {
     let isForUse: Bool
     /// Notes what becomes of the values, when somebody asks for it.
     var provenance: Provenance?
+    /// Some file says `!reset` or `!override`.
+    var hasMergeTags = false
     private var foundErrors: [Diagnostic] = []
     private var foundWarnings: [Diagnostic] = []
     /// The files' bytes; few of them are asked for lines.
@@ -24,6 +26,7 @@ final class Report {
     private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
     private var damaged: Set<SourceMark> = []
+    private var ignored: Set<Place> = []
 
     init(isForUse: Bool = true) { self.isForUse = isForUse }
 
@@ -66,6 +69,9 @@ final class Report {
     ) {
         add(Diagnostic(isForUse ? .error : .warning, code: code, message, source: mark, hint: hint, notes: notes))
     }
+
+    /// Whether nothing has been said about an ignored key at this place: an anchor may bring it to many services.
+    func isFirst(at place: Place) -> Bool { ignored.insert(place).inserted }
 
     /// A warning that is given once for each `key`, however often the occasion arises.
     func warnOnce(_ key: String, _ code: String, _ message: String, at mark: SourceMark?, hint: String? = nil) {

@@ -54,13 +54,14 @@ struct Merge {
     /// Brings in the resources of an included project's section; those that are there already are merged over them.
     /// Takes time for what is brought in, not for what is there.
     func bring(_ included: Mapping, of section: String, into resources: inout Mapping) {
-        let table = mergeTable.below(section)
+        let (table, rules) = (mergeTable.below(section), uniqueTable.below(section))
         for entry in included.entries {
             guard let existing = resources[entry.key] else {
-                resources.set(entry.key, at: entry.keyMark, to: entry.value)
+                resources.set(entry)
                 continue
             }
-            resources.set(entry.key, to: merge(existing, over: entry.value, table?.below(entry.key)))
+            let merged = merge(existing, over: entry.value, table?.below(entry.key))
+            resources.set(entry.key, to: unique(merged, rules?.below(entry.key)))
         }
     }
 
@@ -118,7 +119,7 @@ struct Merge {
             if entry.value.mergeTag == .reset, !keepsTags {
                 result.remove(entry.key)
             } else {
-                result.set(entry.key, at: entry.keyMark, to: withoutTagsUnlessKept(entry.value))
+                result.set(entry.key, like: entry, to: withoutTagsUnlessKept(entry.value))
             }
         }
         return result

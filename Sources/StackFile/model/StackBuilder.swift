@@ -50,8 +50,11 @@ struct StackBuilder {
     /// Optional dependencies that no profile enables are not there to be waited for.
     private func dropMissingDependencies(_ stack: inout Stack) {
         let names = Set(stack.services.keys)
-        for (name, service) in stack.services {
-            stack.services[name]?.dependsOn = service.dependsOn.filter { names.contains($0.key) || $0.value.required }
+        for name in names {
+            guard let dependencies = stack.services[name]?.dependsOn,
+                dependencies.contains(where: { !$0.value.required && !names.contains($0.key) })
+            else { continue }
+            stack.services[name]?.dependsOn = dependencies.filter { names.contains($0.key) || $0.value.required }
         }
     }
 

@@ -27,7 +27,7 @@ struct Extends {
                 loader.report.markDamaged(entry.value.mark)
                 continue
             }
-            result.set(entry.key, at: entry.keyMark, to: resolved)
+            result.set(entry.key, like: entry, to: resolved)
         }
         var changed = services
         changed.content = .mapping(result)

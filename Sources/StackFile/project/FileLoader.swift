@@ -91,13 +91,17 @@ final class FileLoader {
             var scope = scope
             scope.includeChain.append(path)
             for document in documents(path, at: mark) {
-                let prepared = prepare(document, scope: scope)
+                let prepared = unique(prepare(document, scope: scope), uniqueTable)
                 let group = report.provenance?.openGroup()
                 let included = applyIncludes(prepared, scope: scope)
                 let extended = Extends(loader: self, scope: scope).apply(to: included, path: path)
                 report.provenance?.closeGroup(group, prepared, includedAt: mark)
-                let merged = Merge(keepsTags: false, isRaw: !interpolates).merge(extended, over: model)
-                model = unique(merged, uniqueTable)
+                if let below = model {
+                    let merged = Merge(keepsTags: false, isRaw: !interpolates).merge(extended, over: below)
+                    model = unique(merged, uniqueTable)
+                } else {
+                    model = report.hasMergeTags ? withoutTags(extended) : extended
+                }
             }
         }
         return model

@@ -27,7 +27,7 @@ extension FileLoader {
             let own = document[key]
             mapping.set(key, to: Node(.mapping(resources), at: own?.mark ?? document.mark, mergeTag: own?.mergeTag))
         }
-        return unique(Node(.mapping(mapping), at: document.mark), uniqueTable)
+        return Node(.mapping(mapping), at: document.mark)
     }
 
     private func load(_ entry: Node, scope: FileScope) -> Node? {

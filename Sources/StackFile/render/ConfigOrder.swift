@@ -2,37 +2,44 @@ import StackModel
 
 /// How Docker Compose prints one kind of object: the order of its keys, and which it prints even when their value is
 /// nothing (false, 0, "", an empty list). The other keys are left out then.
-struct PrintedObject: Sendable {
-    /// Ranks of the keys; others follow alphabetically, extensions last.
-    fileprivate var order: Ranking
-    var always: Set<String>
-    /// Keys that are read and not printed.
-    var hidden: Set<String>
-    var hidesExtensions: Bool
-    /// Printed as a list of texts.
-    var isKeyList = false
-    /// A number that stands for the object is printed as an object when it is zero, and JSON leaves zeros out.
-    var isLimit = false
-    /// Keys that JSON spells in another way.
-    var jsonKeys: [String: String] = [:]
-    /// Keys that JSON has even when the document does not.
-    var jsonOnly: [String: JSONFill]
-
+final class PrintedObject: Sendable {
     enum JSONFill: Sendable {
         case null, object
         /// A hook without a command.
         case hook
     }
 
+    enum Kind: Sendable {
+        case object
+        /// Printed as a list of its keys.
+        case keyList
+        /// A number that stands for the object is printed as an object when it is zero, and JSON leaves zeros out.
+        case limit
+    }
+
+    /// Ranks of the keys; others follow alphabetically, extensions last.
+    fileprivate let order: Ranking
+    let always: Set<String>
+    /// Keys that are read and not printed.
+    let hidden: Set<String>
+    let hidesExtensions: Bool
+    /// Keys that JSON has even when the document does not.
+    let jsonOnly: [String: JSONFill]
+    /// Keys that JSON spells in another way.
+    let jsonKeys: [String: String]
+    let kind: Kind
+
     init(
         _ order: String, always: Set<String> = [], hidden: Set<String> = [], hidesExtensions: Bool = false,
-        jsonOnly: [String: JSONFill] = [:]
+        jsonOnly: [String: JSONFill] = [:], jsonKeys: [String: String] = [:], kind: Kind = .object
     ) {
         self.order = Ranking(order.split(separator: " ").map(String.init))
         self.always = always
         self.hidden = hidden
         self.hidesExtensions = hidesExtensions
         self.jsonOnly = jsonOnly
+        self.jsonKeys = jsonKeys
+        self.kind = kind
     }
 }
 
@@ -41,18 +48,13 @@ let printedObjects: PathTable<PrintedObject> = {
     let hook = PrintedObject("command user privileged working_dir environment", always: ["command"])
     let device = PrintedObject("capabilities driver count device_ids options")
     let fileMount = PrintedObject("source target uid gid mode", always: ["mode"])
-    var rates = PrintedObject("path rate")
-    rates.jsonKeys = ["path": "Path", "rate": "Rate"]
-    var weights = PrintedObject("path weight")
-    weights.jsonKeys = ["path": "Path", "weight": "Weight"]
+    let rates = PrintedObject("path rate", jsonKeys: ["path": "Path", "rate": "Rate"])
+    let weights = PrintedObject("path weight", jsonKeys: ["path": "Path", "weight": "Weight"])
     let update = PrintedObject(
         "parallelism delay failure_action monitor max_failure_ratio order", always: ["parallelism"])
-    var ulimit = PrintedObject("soft hard", always: ["soft", "hard"], hidesExtensions: true)
-    ulimit.isLimit = true
-    var keyList = PrintedObject("")
-    keyList.isKeyList = true
+    let ulimit = PrintedObject("soft hard", always: ["soft", "hard"], hidesExtensions: true, kind: .limit)
     var objects: [String: PrintedObject] = [
-        "services.*.build.ssh": keyList,
+        "services.*.build.ssh": PrintedObject("", kind: .keyList),
         "networks.*": PrintedObject(
             "name driver driver_opts ipam external internal attachable labels enable_ipv4 enable_ipv6",
             always: ["enable_ipv4", "enable_ipv6"], jsonOnly: ["ipam": .object]),
@@ -168,7 +170,7 @@ struct ConfigOrder {
             if format == .json, entry.key == "models" { continue }
             if !isExtension, !Self.root.always.contains(entry.key), entry.value.isNothing { continue }
             changed.set(
-                entry.key, at: entry.keyMark, to: isExtension ? entry.value.sorted(for: format) : printed(entry, table))
+                entry.key, like: entry, to: isExtension ? entry.value.sorted(for: format) : printed(entry, table))
         }
         return Node(.mapping(changed), at: document.mark)
     }
@@ -181,11 +183,11 @@ struct ConfigOrder {
 
     private func printed(_ node: Node, _ table: PathTable<PrintedObject>?) -> Node {
         switch node.content {
-        case .scalar where table?.rule?.isLimit == true && node.isNothing:
+        case .scalar where table?.rule?.kind == .limit && node.isNothing:
             let zero = format == .yaml ? Node.integer(0, at: node.mark) : nil
             return .map(["soft": zero, "hard": zero], at: node.mark)
         case .scalar: return node
-        case .mapping(let mapping) where table?.rule?.isKeyList == true: return keyList(mapping, at: node.mark)
+        case .mapping(let mapping) where table?.rule?.kind == .keyList: return keyList(mapping, at: node.mark)
         case .sequence(let items):
             let below = table?.belowItem
             var result = node
@@ -212,7 +214,7 @@ struct ConfigOrder {
     private func map(_ mapping: Mapping, _ table: PathTable<PrintedObject>?) -> Mapping {
         var changed = Mapping()
         for entry in mapping.entries.sorted(by: { format.precedes($0.key, $1.key) }) {
-            changed.set(entry.key, at: entry.keyMark, to: printed(entry, table))
+            changed.set(entry.key, like: entry, to: printed(entry, table))
         }
         return changed
     }
@@ -229,7 +231,7 @@ struct ConfigOrder {
             let isExtension = entry.key.hasPrefix("x-")
             if isExtension ? object.hidesExtensions || format == .json : object.hidden.contains(entry.key) { continue }
             let isForced =
-                object.always.contains(entry.key) && !(object.isLimit && format == .json)
+                object.always.contains(entry.key) && !(object.kind == .limit && format == .json)
                 || (format == .json && object.jsonOnly[entry.key] != nil)
             let isObject =
                 entry.value.mapping != nil && table?.below(entry.key)?.rule != nil && object.jsonOnly[entry.key] == nil
@@ -240,7 +242,7 @@ struct ConfigOrder {
             let value = isExtension ? entry.value.sorted(for: format) : printed(entry, table)
             if format == .yaml, object.jsonOnly[entry.key] != nil, !isForced, value.isNothing { continue }
             let key = format == .json ? object.jsonKeys[entry.key] ?? entry.key : entry.key
-            changed.set(key, at: entry.keyMark, to: value)
+            changed.set(key, like: entry, to: value)
         }
         return changed
     }
@@ -310,7 +312,7 @@ extension Node {
         case .mapping(let mapping):
             var sorted = Mapping()
             for entry in mapping.entries.sorted(by: { format.precedes($0.key, $1.key) }) {
-                sorted.set(entry.key, at: entry.keyMark, to: entry.value.sorted(for: format))
+                sorted.set(entry.key, like: entry, to: entry.value.sorted(for: format))
             }
             result.content = .mapping(sorted)
         }

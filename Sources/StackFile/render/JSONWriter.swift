@@ -2,17 +2,22 @@ import StackModel
 
 /// Writes trees as JSON (RFC 8259) indented by two blanks.
 struct JSONWriter {
-    private var output = ""
+    private var output: [UInt8] = []
+    private let escapesDollars: Bool
 
-    static func write(_ node: Node) -> String {
-        var writer = JSONWriter()
+    private init(escapesDollars: Bool) { self.escapesDollars = escapesDollars }
+
+    /// `escapesDollars` doubles `$` in keys and values, for a document that is to be loaded again.
+    static func write(_ node: Node, escapesDollars: Bool = false) -> String {
+        var writer = JSONWriter(escapesDollars: escapesDollars)
         writer.value(node, indent: 0)
-        return writer.output + "\n"
+        writer.put("\n")
+        return String(decoding: writer.output, as: UTF8.self)
     }
 
     private mutating func value(_ node: Node, indent: Int) {
         switch node.content {
-        case .scalar(let scalar): output += text(of: scalar)
+        case .scalar(let scalar): put(text(of: scalar))
         case .sequence(let items):
             block("[", "]", count: items.count, indent) { (self: inout Self, index) in
                 self.value(items[index], indent: indent + 2)
@@ -20,22 +25,35 @@ struct JSONWriter {
         case .mapping(let mapping):
             let entries = mapping.entries
             block("{", "}", count: entries.count, indent) { (self: inout Self, index) in
-                self.output += "\"" + escaped(entries[index].key) + "\": "
+                let key = self.quoted(entries[index].key)
+                self.put("\"" + key + "\": ")
                 self.value(entries[index].value, indent: indent + 2)
             }
         }
     }
 
+    private func quoted(_ text: String) -> String { escaped(escapesDollars ? doublingDollars(text) : text) }
+
+    private mutating func put(_ text: String) { output.append(contentsOf: text.utf8) }
+
+    private mutating func blanks(_ count: Int) {
+        output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
+    }
+
     private mutating func block(
         _ open: String, _ close: String, count: Int, _ indent: Int, _ item: (inout Self, Int) -> Void
     ) {
-        output += open
+        put(open)
         for index in 0..<count {
-            output += (index == 0 ? "\n" : ",\n") + String(repeating: " ", count: indent + 2)
+            put(index == 0 ? "\n" : ",\n")
+            blanks(indent + 2)
             item(&self, index)
         }
-        if count > 0 { output += "\n" + String(repeating: " ", count: indent) }
-        output += close
+        if count > 0 {
+            put("\n")
+            blanks(indent)
+        }
+        put(close)
     }
 
     private func text(of scalar: Scalar) -> String {
@@ -43,7 +61,7 @@ struct JSONWriter {
         case .null: "null"
         case .boolean, .integer: scalar.canonicalText
         case .float(let number): number.isFinite ? scalar.canonicalText : "null"
-        case .string: "\"" + escaped(scalar.text) + "\""
+        case .string: "\"" + quoted(scalar.text) + "\""
         }
     }
 }

@@ -7,7 +7,8 @@ struct YAMLScalarText {
     func written(_ text: String) -> String {
         if text.isEmpty { return "\"\"" }
         if isWord(text) { return text }
-        if !text.unicodeScalars.allSatisfy({ isPrintable($0) || $0 == "\t" }) { return doubleQuoted(text) }
+        let isASCII = text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
+        if !isASCII, !text.unicodeScalars.allSatisfy({ isPrintable($0) || $0 == "\t" }) { return doubleQuoted(text) }
         if text.utf8.contains(0x0A) { return literalBlock(text) ?? doubleQuoted(text) }
         let isOther = resolvePlainScalar(text) != .string || isOldBoolean(text) || isBase60(text) || looksLikeDate(text)
         if isOther || text.utf8.contains(0x09) { return doubleQuoted(text) }
@@ -48,15 +49,24 @@ struct YAMLScalarText {
 
     /// YAML 1.2, section 7.3.3, for block and flow context alike.
     private func isPlainSafe(_ text: String) -> Bool {
-        guard let first = text.unicodeScalars.first, let last = text.unicodeScalars.last else { return false }
-        if first == " " || last == " " || last == ":" || text.hasPrefix("---") || text.hasPrefix("...") { return false }
-        if "!&*|>'\"%@`#,[]{}".unicodeScalars.contains(first) { return false }
-        if "-?:".unicodeScalars.contains(first) {
-            let second = text.unicodeScalars.dropFirst().first
-            if second == nil || second == " " { return false }
+        let (blank, colon, hash) = (UInt8(ascii: " "), UInt8(ascii: ":"), UInt8(ascii: "#"))
+        guard let first = text.utf8.first, let last = text.utf8.last else { return false }
+        if first == blank || last == blank || last == colon || Self.indicators.contains(first) { return false }
+        if text.hasPrefix("---") || text.hasPrefix("...") { return false }
+        if first == UInt8(ascii: "-") || first == UInt8(ascii: "?") || first == colon {
+            let second = text.utf8.dropFirst().first
+            if second == nil || second == blank { return false }
         }
-        return !text.contains(": ") && !text.contains(" #")
+        var previous: UInt8 = 0
+        for byte in text.utf8 {
+            if previous == colon && byte == blank || previous == blank && byte == hash { return false }
+            previous = byte
+        }
+        return true
     }
+
+    /// Characters that give what follows a meaning of its own (YAML 1.2, section 5.3).
+    private static let indicators = Array("!&*|>'\"%@`#,[]{}".utf8)
 
     /// YAML 1.1, section 5.1, without what lies beyond the basic plane.
     private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {

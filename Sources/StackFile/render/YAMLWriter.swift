@@ -3,15 +3,19 @@ import StackModel
 /// Writes trees as YAML in the style of Go's yaml package: two blanks of indentation, lists indented below their key,
 /// quotes where a plain scalar would be read as something else, literal blocks for text of several lines.
 struct YAMLWriter {
-    private var output = ""
+    private var output: [UInt8] = []
+    private let escapesDollars: Bool
 
-    static func write(_ node: Node) -> String {
-        var writer = YAMLWriter()
+    private init(escapesDollars: Bool) { self.escapesDollars = escapesDollars }
+
+    /// `escapesDollars` doubles `$` in keys and values, for a document that is to be loaded again.
+    static func write(_ node: Node, escapesDollars: Bool = false) -> String {
+        var writer = YAMLWriter(escapesDollars: escapesDollars)
         switch node.content {
         case .scalar, .sequence: writer.value(node, indent: 0)
         case .mapping(let mapping): writer.mapping(mapping, indent: 0, isFirstInline: false)
         }
-        return writer.output
+        return String(decoding: writer.output, as: UTF8.self)
     }
 
     private mutating func mapping(_ mapping: Mapping, indent: Int, isFirstInline: Bool) {
@@ -19,7 +23,8 @@ struct YAMLWriter {
         for entry in mapping.entries {
             if !isInline { blanks(indent) }
             isInline = false
-            output += YAMLScalarText(indent: indent).written(entry.key) + ":"
+            put(YAMLScalarText(indent: indent).written(escaped(entry.key)))
+            put(":")
             value(entry.value, indent: indent)
         }
     }
@@ -27,14 +32,17 @@ struct YAMLWriter {
     /// What follows a key on its line and below.
     private mutating func value(_ node: Node, indent: Int) {
         switch node.content {
-        case .scalar(let scalar): output += " " + Self.text(of: scalar, indent: indent) + "\n"
-        case .mapping(let mapping) where mapping.isEmpty: output += " {}\n"
+        case .scalar(let scalar):
+            put(" ")
+            put(text(of: scalar, indent: indent))
+            put("\n")
+        case .mapping(let mapping) where mapping.isEmpty: put(" {}\n")
         case .mapping(let mapping):
-            output += "\n"
+            put("\n")
             self.mapping(mapping, indent: indent + 2, isFirstInline: false)
-        case .sequence(let items) where items.isEmpty: output += " []\n"
+        case .sequence(let items) where items.isEmpty: put(" []\n")
         case .sequence(let items):
-            output += "\n"
+            put("\n")
             sequence(items, indent: indent + 2, isFirstInline: false)
         }
     }
@@ -44,27 +52,31 @@ struct YAMLWriter {
         for item in items {
             if !isInline { blanks(indent) }
             isInline = false
-            output += "-"
+            put("-")
             switch item.content {
             case .mapping(let mapping) where !mapping.isEmpty:
-                output += " "
+                put(" ")
                 self.mapping(mapping, indent: indent + 2, isFirstInline: true)
             case .sequence(let inner) where !inner.isEmpty:
-                output += " "
+                put(" ")
                 sequence(inner, indent: indent + 2, isFirstInline: true)
             default: value(item, indent: indent)
             }
         }
     }
 
+    private func escaped(_ text: String) -> String { escapesDollars ? doublingDollars(text) : text }
+
+    private mutating func put(_ text: String) { output.append(contentsOf: text.utf8) }
+
     private mutating func blanks(_ count: Int) {
-        for _ in 0..<count { output.unicodeScalars.append(" ") }
+        output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
     }
 
-    private static func text(of scalar: Scalar, indent: Int) -> String {
+    private func text(of scalar: Scalar, indent: Int) -> String {
         switch scalar.value {
         case .null: "null"
-        case .string: YAMLScalarText(indent: indent).written(scalar.text)
+        case .string: YAMLScalarText(indent: indent).written(escaped(scalar.text))
         case .boolean, .integer: scalar.canonicalText
         case .float(let number) where number.isNaN: ".nan"
         case .float(let number) where number.isInfinite: number < 0 ? "-.inf" : ".inf"
@@ -73,33 +85,10 @@ struct YAMLWriter {
     }
 }
 
-extension Node {
-    /// `$` doubled in keys and values, so that loading the document again gives the same text.
-    var escapingDollars: Node { changedEscapingDollars ?? self }
-
-    private var changedEscapingDollars: Node? {
-        if case .scalar(var scalar) = content {
-            guard scalar.value == .string, scalar.text.utf8.contains(UInt8(ascii: "$")) else { return nil }
-            scalar.text = Self.doublingDollars(scalar.text)
-            var result = self
-            result.content = .scalar(scalar)
-            return result
-        }
-        let changed = changingChildren(
-            item: { $1.changedEscapingDollars }, entry: { $0.value.changedEscapingDollars })
-        guard let mapping = (changed ?? self).mapping,
-            mapping.entries.contains(where: { $0.key.utf8.contains(UInt8(ascii: "$")) })
-        else { return changed }
-        var escaped = Mapping()
-        for entry in mapping.entries {
-            escaped.set(Self.doublingDollars(entry.key), at: entry.keyMark, to: entry.value)
-        }
-        return Node(.mapping(escaped), at: mark)
-    }
-
-    private static func doublingDollars(_ text: String) -> String {
-        text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
-    }
+/// `$` doubled, so that loading the document again gives the same text.
+func doublingDollars(_ text: String) -> String {
+    guard text.utf8.contains(UInt8(ascii: "$")) else { return text }
+    return text.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
 }
 
 /// The inside of a JSON string (RFC 8259, section 7).

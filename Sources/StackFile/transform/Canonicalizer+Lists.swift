@@ -2,13 +2,13 @@ import StackModel
 
 extension Canonicalizer {
     /// Short ports become long ones; ranges become several.
-    func ports(_ node: Node, _ path: String) -> Node {
+    func ports(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard let items = node.items else { return node }
         if isRaw, items.contains(where: { $0.text?.contains("$") == true }) {
             return .list(items.map(withPortDefaults), at: node.mark)
         }
         let ports = items.enumerated().flatMap { index, item in
-            item.mapping == nil ? shortPort(item) : [longPort(item, "\(path)[\(index)]")]
+            item.mapping == nil ? shortPort(item) : [longPort(item, "\(path())[\(index)]")]
         }
         return .list(ports, at: node.mark)
     }
@@ -39,32 +39,32 @@ extension Canonicalizer {
         return Node(.mapping(mapping), at: node.mark)
     }
 
-    private func longPort(_ node: Node, _ path: String) -> Node {
+    private func longPort(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         if isRaw { return withPortDefaults(node) }
         guard var mapping = node.mapping else { return node }
         if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
         if let target = mapping["target"] {
-            mapping.set("target", to: integer(target, "\(path).target"))
+            mapping.set("target", to: integer(target, "\(path()).target"))
         } else {
-            report.error("stack.missing-key", "'\(path)' needs the key 'target'", at: node.mark)
+            report.error("stack.missing-key", "'\(path())' needs the key 'target'", at: node.mark)
         }
         if let published = mapping["published"], let text = published.text {
             if text.isEmpty { mapping.remove("published") } else { mapping.set("published", to: asText(published)) }
         }
         if mapping["protocol"] == nil { mapping.set("protocol", to: .string("tcp", at: node.mark)) }
-        checkPort(mapping, path)
+        checkPort(mapping, path())
         return Node(.mapping(mapping), at: node.mark)
     }
 
     /// Docker Compose checks the address; the rest is refused when the container is made.
-    private func checkPort(_ port: Mapping, _ path: String) {
+    private func checkPort(_ port: Mapping, _ path: @autoclosure () -> String) {
         if let address = port["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {
-            invalid("\(path).host_ip", "an IP address", address)
+            invalid("\(path()).host_ip", "an IP address", address)
         }
         func check(_ key: String, _ expected: String, _ isValid: (Node) -> Bool) {
             guard let value = port[key], !report.hasError(at: value.mark), !isValid(value) else { return }
             report.unusable(
-                "stack.value", "'\(path).\(key)' must be \(expected), found '\((value.text ?? "").prefix(60))'",
+                "stack.value", "'\(path()).\(key)' must be \(expected), found '\((value.text ?? "").prefix(60))'",
                 at: value.mark)
         }
         check("target", "a port from 1 to 65535") { (1...65535).contains($0.wholeNumber ?? 0) }
@@ -115,12 +115,12 @@ extension Canonicalizer {
     }
 
     /// Names become `{source}`.
-    func fileMounts(_ node: Node, _ path: String) -> Node {
+    func fileMounts(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard let items = node.items else { return node }
         let mounts = items.enumerated().map { index, item -> Node in
             guard var mapping = item.mapping else { return .map(["source": item], at: item.mark) }
             if !isRaw, let mode = mapping["mode"], !mode.isNull {
-                mapping.set("mode", to: octalMode(mode, "\(path)[\(index)].mode"))
+                mapping.set("mode", to: octalMode(mode, "\(path())[\(index)].mode"))
             }
             return Node(.mapping(mapping), at: item.mark)
         }
@@ -178,12 +178,12 @@ extension Canonicalizer {
     }
 
     /// `SOURCE[:TARGET[:PERMISSIONS]]`
-    func devices(_ node: Node, _ path: String) -> Node {
+    func devices(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard let items = node.items else { return node }
-        return .list(items.enumerated().map { device($1, "\(path)[\($0)]") }, at: node.mark)
+        return .list(items.enumerated().map { device($1, "\(path())[\($0)]") }, at: node.mark)
     }
 
-    private func device(_ node: Node, _ path: String) -> Node {
+    private func device(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         func isPermissions(_ text: String) -> Bool { !text.isEmpty && text.allSatisfy { "rwm".contains($0) } }
         guard node.mapping == nil, let text = node.text else {
             guard var mapping = node.mapping, let source = mapping["source"] else { return node }
@@ -198,9 +198,9 @@ extension Canonicalizer {
             parts.removeLast()
         }
         let source = parts.first ?? ""
-        if text.isEmpty { report.unusable("stack.value", "'\(path)' is empty", at: node.mark, hint: "remove it") }
+        if text.isEmpty { report.unusable("stack.value", "'\(path())' is empty", at: node.mark, hint: "remove it") }
         guard text.isEmpty || !source.isEmpty, parts.count <= 2 else {
-            invalid(path, "SOURCE[:TARGET[:rwm]]", node)
+            invalid(path(), "SOURCE[:TARGET[:rwm]]", node)
             return node
         }
         let target = parts.count > 1 && !parts[1].isEmpty ? parts[1] : source
@@ -212,7 +212,7 @@ extension Canonicalizer {
     }
 
     /// `HOST=ADDRESS` lines out of `host:address`, `host=address` and maps.
-    func extraHosts(_ node: Node, _ path: String) -> Node {
+    func extraHosts(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         func line(_ host: String, _ address: String, _ mark: SourceMark) -> Node {
             let isBracketed = address.hasPrefix("[") && address.hasSuffix("]")
             return .string("\(host)=\(isBracketed ? String(address.dropFirst().dropLast()) : address)", at: mark)
@@ -228,7 +228,7 @@ extension Canonicalizer {
             guard let cut = text.firstIndex(where: { $0 == "=" }) ?? text.firstIndex(where: { $0 == ":" }),
                 cut > text.startIndex
             else {
-                invalid("\(path)[\(index)]", "HOST=ADDRESS", item)
+                invalid("\(path())[\(index)]", "HOST=ADDRESS", item)
                 continue
             }
             let addresses = text[text.index(after: cut)...]

@@ -29,23 +29,23 @@ struct MountSyntax: Equatable {
     /// Splits at colons, keeping the drive of a Windows path (`C:\`) with it.
     static func split(_ text: String) -> [String] {
         var sections: [String] = []
-        var section = ""
+        var section = String.UnicodeScalarView()
         /// Open braces of `${…}`, whose colons belong to them.
         var depth = 0
-        var previous: Character?
-        for character in text {
+        var previous: Unicode.Scalar?
+        for character in text.unicodeScalars {
             if character == "{", previous == "$" || depth > 0 { depth += 1 }
             if character == "}", depth > 0 { depth -= 1 }
             previous = character
-            let isDrive = character == ":" && section.count == 1 && section.first?.isLetter == true
+            let isDrive = character == ":" && section.count == 1 && section.first?.properties.isAlphabetic == true
             if character == ":", !isDrive, depth == 0 {
-                sections.append(section)
-                section = ""
+                sections.append(String(section))
+                section = String.UnicodeScalarView()
             } else {
                 section.append(character)
             }
         }
-        return sections + [section]
+        return sections + [String(section)]
     }
 
     /// A path on the host, not a volume's name.

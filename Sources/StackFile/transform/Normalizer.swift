@@ -28,6 +28,19 @@ struct Normalizer {
         return result.setting("name", to: .string(projectName, at: result["name"]?.mark ?? document.mark))
     }
 
+    /// `scale` is also the `replicas` of a `deploy` that has none. compose-go fills it in when it checks consistency.
+    static func sharingScale(_ document: Node) -> Node {
+        func replicas(_ service: Node) -> Node? {
+            guard let scale = service["scale"], !scale.isNull, let deploy = service["deploy"], deploy.mapping != nil,
+                deploy["replicas"] == nil
+            else { return nil }
+            return service.setting("deploy", to: deploy.setting("replicas", to: scale))
+        }
+        guard let services = document["services"], services.entries.contains(where: { replicas($0.value) != nil })
+        else { return document }
+        return document.setting("services", to: services.mapEntries { replicas($0.value) ?? $0.value })
+    }
+
     private func service(_ node: Node, enabled: Set<String>) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"
@@ -69,7 +82,7 @@ struct Normalizer {
     private func dependencies(of service: Node, enabled: Set<String>) -> Node {
         var result = Mapping()
         for entry in service["depends_on"]?.entries ?? [] {
-            result.set(entry.key, at: entry.keyMark, to: entry.value)
+            result.set(entry)
         }
         for (name, restart, mark) in implied(by: service) where result[name] == nil {
             let value = Node.map(

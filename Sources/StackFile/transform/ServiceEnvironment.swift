@@ -71,7 +71,7 @@ struct ServiceEnvironment {
             }
             let inherited = entry.value.isNull ? environment[entry.key] : nil
             let value = inherited.map { Node.string($0, at: entry.value.mark) } ?? entry.value
-            result.set(entry.key, at: entry.keyMark, to: value)
+            result.set(entry.key, like: entry, to: value)
         }
         return Node(.mapping(result), at: explicit?.mark ?? mark)
     }
@@ -87,7 +87,7 @@ struct ServiceEnvironment {
                 result.set(key, at: file.mark, to: .string(value, at: file.mark))
             }
         }
-        for entry in explicit?.entries ?? [] { result.set(entry.key, at: entry.keyMark, to: entry.value) }
+        for entry in explicit?.entries ?? [] { result.set(entry) }
         return Node(.mapping(result), at: explicit?.mark ?? mark)
     }
 }

@@ -35,13 +35,12 @@ enum Schema {
         ["x-gantry": Field(serviceGantry, "What the service asks of Gantry beyond the Compose Specification")],
     ].reduce(into: [:]) { fields, part in fields.merge(part) { first, _ in first } }
 
-    /// compose.md 2.1: not in the published schema yet.
-    static let job: Shape = {
-        var object = Shape.Object(name: "job", fields: serviceFields)
-        object.base = "service"
-        object.fields["triggers"] = Field(triggers, "What makes the job run")
-        return .object(object)
-    }()
+    /// Not in the published schema yet.
+    static let job: Shape = .object(
+        Shape.Object(
+            name: "job",
+            fields: serviceFields.merging(["triggers": Field(triggers, "What makes the job run")]) { first, _ in first },
+            base: "service"))
 
     static let triggers: Shape = .object([
         "manual": Field(.boolean, "Whether the job runs when a person asks for it"),

@@ -142,9 +142,13 @@ struct SchemaWalk {
             if let text = entry.value.text, values.contains(text) { return false }
         }
         if entry.value.isNull || entry.value.mergeTag == .reset { return false }
-        report.warnOnce(
-            "\(entry.keyMark)", "stack.ignored-key", "'\(path)' is known, but this engine does not act on it",
-            at: entry.keyMark)
+        guard report.isFirst(at: entry.keyPlace) else { return true }
+        let place = path
+        var warning = Diagnostic(
+            .warning, code: "stack.ignored-key", "'\(place)' is known, but this engine does not act on it",
+            source: entry.keyMark)
+        warning.path = place
+        report.add(warning)
         return true
     }
 

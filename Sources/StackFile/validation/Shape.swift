@@ -33,19 +33,32 @@ final class Shape: Sendable {
     }
 
     /// A mapping of which every key is known.
-    struct Object: Sendable {
+    final class Object: Sendable {
         /// What the JSON schema calls it; `nil` for one that stands in one place.
-        var name: String?
-        var fields: [String: Field]
-        var required: [String] = []
+        let name: String?
+        let fields: [String: Field]
+        let required: [String]
         /// Exactly one of these keys must be there; empty is no such rule.
-        var exactlyOne: [String] = []
+        let exactlyOne: [String]
         /// Whether any `x-…` is allowed besides.
-        var allowsExtensions = true
+        let allowsExtensions: Bool
         /// Whether other keys are refused, rather than said to be ignored.
-        var refusesUnknown = true
+        let refusesUnknown: Bool
         /// The object that this one has the fields of, besides its own; by name, for the JSON schema.
-        var base: String?
+        let base: String?
+
+        init(
+            name: String? = nil, fields: [String: Field], required: [String] = [], exactlyOne: [String] = [],
+            allowsExtensions: Bool = true, refusesUnknown: Bool = true, base: String? = nil
+        ) {
+            self.name = name
+            self.fields = fields
+            self.required = required
+            self.exactlyOne = exactlyOne
+            self.allowsExtensions = allowsExtensions
+            self.refusesUnknown = refusesUnknown
+            self.base = base
+        }
     }
 
     enum KeyRule: Sendable {
@@ -114,7 +127,7 @@ final class Shape: Sendable {
 }
 
 /// One key of an object.
-struct Field: Sendable {
+final class Field: Sendable {
     enum Support: Sendable {
         case supported
         /// Known to the specification, without a meaning here yet: one warning.

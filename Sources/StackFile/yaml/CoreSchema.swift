@@ -1,6 +1,9 @@
 /// The value of a plain (unquoted, untagged) scalar: the YAML 1.2 core schema with the extensions of the parser that
 /// Compose uses (`0755` octal, `0b101`, `1_000`). `yes`, `on`, dates and `22:22` stay text.
 func resolvePlainScalar(_ text: String) -> Scalar.Value {
+    // Most text starts with a character that none of the others can start with.
+    guard let start = text.utf8.first else { return .null }
+    guard otherStarts.contains(start) else { return .string }
     switch text {
     case "", "~", "null", "Null", "NULL": return .null
     case "true", "True", "TRUE": return .boolean(true)
@@ -18,6 +21,8 @@ func resolvePlainScalar(_ text: String) -> Scalar.Value {
     if isDecimal(digits), let number = Double(digits), number.isFinite { return .float(number) }
     return .string
 }
+
+private let otherStarts = Array("~nNtTfF.+-0123456789".utf8)
 
 /// An integer in the notations `12`, `-12`, `0x1F`, `0o17`, `017`, `0b1`.
 private func parseInteger(_ text: String) -> Int64? {

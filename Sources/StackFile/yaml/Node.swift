@@ -17,14 +17,58 @@ struct Node: Equatable, Sendable {
         case override
     }
 
-    var content: Content
-    var mark: SourceMark
-    var mergeTag: MergeTag?
+    /// One reference is what a copy of a node costs; a step that changes nothing copies nothing else.
+    ///
+    /// SAFETY: changed only by the one node that refers to it.
+    private final class Storage: @unchecked Sendable {
+        var content: Content
+        var place: Place
+        var mergeTag: MergeTag?
+
+        init(_ content: Content, _ place: Place, _ mergeTag: MergeTag?) {
+            self.content = content
+            self.place = place
+            self.mergeTag = mergeTag
+        }
+    }
+
+    private var storage: Storage
+
+    var content: Content {
+        get { storage.content }
+        set { own().content = newValue }
+    }
+
+    var mergeTag: MergeTag? {
+        get { storage.mergeTag }
+        set { if newValue != storage.mergeTag { own().mergeTag = newValue } }
+    }
+
+    var place: Place { storage.place }
+
+    var mark: SourceMark {
+        get { storage.place.mark }
+        set { own().place = Place(newValue) }
+    }
+
+    private mutating func own() -> Storage {
+        if !isKnownUniquelyReferenced(&storage) {
+            storage = Storage(storage.content, storage.place, storage.mergeTag)
+        }
+        return storage
+    }
+
+    static func == (left: Node, right: Node) -> Bool {
+        left.storage === right.storage
+            || left.place == right.place && left.mergeTag == right.mergeTag && left.content == right.content
+    }
 
     init(_ content: Content, at mark: SourceMark, mergeTag: MergeTag? = nil) {
-        self.content = content
-        self.mark = mark
-        self.mergeTag = mergeTag
+        self.init(content, at: Place(mark), mergeTag: mergeTag)
+    }
+
+    init(_ content: Content, at place: Place, mergeTag: MergeTag? = nil) {
+        storage = Storage(content, place, mergeTag)
     }
 
     static func string(_ text: String, at mark: SourceMark) -> Node { Node(.scalar(Scalar(string: text)), at: mark) }
@@ -123,16 +167,31 @@ struct Scalar: Equatable, Sendable {
 struct Mapping: Equatable, Sendable {
     struct Entry: Equatable, Sendable {
         var key: String
-        var keyMark: SourceMark
+        fileprivate(set) var keyPlace: Place
         var value: Node
+
+        var keyMark: SourceMark { keyPlace.mark }
+
+        init(key: String, keyMark: SourceMark, value: Node) {
+            self.init(key: key, keyPlace: Place(keyMark), value: value)
+        }
+
+        fileprivate init(key: String, keyPlace: Place, value: Node) {
+            self.key = key
+            self.keyPlace = keyPlace
+            self.value = value
+        }
     }
 
     /// Mappings below this size are searched; hashing the key would take longer.
     private static let indexedFrom = 12
 
+    /// Room for the keys of most mappings, so that they grow once.
+    private static let sizeUsual = 6
+
     private(set) var entries: [Entry] = []
     /// Of a large mapping.
-    private var positions: [String: Int] = [:]
+    private var positions: [String: Int]?
 
     var isEmpty: Bool { entries.isEmpty }
     var keys: [String] { entries.map(\.key) }
@@ -144,7 +203,7 @@ struct Mapping: Equatable, Sendable {
     func keyMark(_ key: String) -> SourceMark? { position(of: key).map { entries[$0].keyMark } }
 
     private func position(of key: String) -> Int? {
-        guard entries.count < Self.indexedFrom else { return positions[key] }
+        if let positions { return positions[key] }
         var position = 0
         while position < entries.count {
             if entries[position].key == key { return position }
@@ -155,23 +214,41 @@ struct Mapping: Equatable, Sendable {
 
     /// Replaces the value of `key` in place or appends it.
     mutating func set(_ key: String, at keyMark: SourceMark, to value: Node) {
-        if let position = position(of: key) {
-            entries[position] = Entry(key: key, keyMark: keyMark, value: value)
-            return
+        set(Entry(key: key, keyMark: keyMark, value: value))
+    }
+
+    /// Replaces the entry of the same key in place or appends it.
+    mutating func set(_ entry: Entry) {
+        if let position = position(of: entry.key) {
+            entries[position] = entry
+        } else {
+            append(entry)
         }
-        entries.append(Entry(key: key, keyMark: keyMark, value: value))
+    }
+
+    /// Adds an entry whose key is not there.
+    private mutating func append(_ entry: Entry) {
+        if entries.isEmpty { entries.reserveCapacity(Self.sizeUsual) }
+        entries.append(entry)
         if entries.count == Self.indexedFrom { index() }
-        if entries.count > Self.indexedFrom { positions[key] = entries.count - 1 }
+        if entries.count > Self.indexedFrom { positions?[entry.key] = entries.count - 1 }
     }
 
     private mutating func index() {
-        positions = [:]
+        positions = nil
         guard entries.count >= Self.indexedFrom else { return }
-        for (position, entry) in entries.enumerated() { positions[entry.key] = position }
+        positions = Dictionary(minimumCapacity: 2 * entries.count)
+        for (position, entry) in entries.enumerated() { positions?[entry.key] = position }
     }
 
     /// Sets the value, keeping the mark the key had; a new key gets the value's mark.
-    mutating func set(_ key: String, to value: Node) { set(key, at: keyMark(key) ?? value.mark, to: value) }
+    mutating func set(_ key: String, to value: Node) {
+        if let position = position(of: key) {
+            entries[position].value = value
+        } else {
+            append(Entry(key: key, keyPlace: value.place, value: value))
+        }
+    }
 
     mutating func remove(_ key: String) {
         guard let position = position(of: key) else { return }
@@ -193,10 +270,17 @@ struct Mapping: Equatable, Sendable {
     /// The same keys with other values; `nil` drops the entry.
     func mapValues(_ transform: (Entry) -> Node?) -> Mapping {
         var result = Mapping()
+        result.entries.reserveCapacity(entries.count)
         for entry in entries {
-            if let value = transform(entry) { result.set(entry.key, at: entry.keyMark, to: value) }
+            guard let value = transform(entry) else { continue }
+            result.append(Entry(key: entry.key, keyPlace: entry.keyPlace, value: value))
         }
         return result
+    }
+
+    /// Sets `key` with the mark that `entry` has.
+    mutating func set(_ key: String, like entry: Entry, to value: Node) {
+        set(Entry(key: key, keyPlace: entry.keyPlace, value: value))
     }
 }
 

@@ -161,11 +161,9 @@ struct YAMLComposer {
     }
 
     private func mergeTag(_ tag: String?) -> Node.MergeTag? {
-        switch tag {
-        case "!reset": .reset
-        case "!override": .override
-        default: nil
-        }
+        guard tag == "!reset" || tag == "!override" else { return nil }
+        report.hasMergeTags = true
+        return tag == "!reset" ? .reset : .override
     }
 
     private mutating func composeSequence(
@@ -215,7 +213,7 @@ struct YAMLComposer {
         if let mergeMark { report.provenance?.addMerge(of: merges, into: mapping, at: mark, key: mergeMark) }
         for source in merges {
             for entry in source.mapping?.entries ?? [] where mapping[entry.key] == nil {
-                mapping.set(entry.key, at: entry.keyMark, to: entry.value)
+                mapping.set(entry)
             }
         }
         return Composed(
