@@ -26,39 +26,32 @@ SECONDS_GOAL = 0.150
 BYTES_GOAL = 200_000_000
 
 HEAD = """\
-version: "3.9"
 x-base: &base
   image: "registry.example.com/base:${TAG:-1}"
-  restart: always
+  restart: unless-stopped
   environment: &environment
     LOG_LEVEL: ${LOG_LEVEL:-info}
     MODE: "production"
-  logging: &logging
-    driver: json-file
-    options: {max-size: 10m, max-file: "3"}
+services:
 """
 SERVICE = """\
   svc{i}:
     <<: *base
     image: "registry.example.com/app:{i}"
-    command: ["serve", "--id", "{i}", "--listen", "0.0.0.0:80"]
+    command: ["serve", "--id", "{i}"]
     environment:
       <<: *environment
       NAME: svc{i}
-      NEXT: http://svc{next}:80
-    ports: ["{port}:80", "127.0.0.1:{port}:9000/udp"]
+    ports: ["{port}:80"]
     volumes: ["data:/data", "./conf:/etc/app:ro"]
-    networks: [front, back]
+    networks: [front]
     depends_on: [svc{before}]
     healthcheck:
       test: curl -f http://localhost/
       interval: 10s
-    deploy:
-      replicas: 2
-      resources: {{limits: {{cpus: "0.5", memory: 128M}}}}
-    labels: ["com.example.a=b", "com.example.id={i}"]
+    labels: ["com.example.id={i}"]
 """
-TAIL = "networks: {front: {}, back: {internal: true}}\nvolumes: {data: {}}\n"
+TAIL = "networks: {front: {}}\nvolumes: {data: {}}\n"
 
 
 def write_stack(folder, count):
@@ -66,7 +59,7 @@ def write_stack(folder, count):
     names = []
     for start in range(0, count, PER_FILE):
         last = min(start + PER_FILE, count)
-        text = HEAD + "services:\n"
+        text = HEAD
         for i in range(start, last):
             service = SERVICE.format(i=i, next=(i + 1) % count, before=i - 1, port=10000 + i)
             text += service if i > start else service.replace(f"    depends_on: [svc{i - 1}]\n", "")

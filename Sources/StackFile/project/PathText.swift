@@ -16,6 +16,24 @@ enum PathText {
         return joined.isEmpty ? "." : joined
     }
 
+    /// Whether an absolute path is as `clean` would give it.
+    static func isClean(_ path: String) -> Bool {
+        let (slash, dot) = (UInt8(ascii: "/"), UInt8(ascii: "."))
+        guard path.utf8.first == slash, path.utf8.count > 1 else { return path == "/" }
+        var length = 0
+        var dots = 0
+        for byte in path.utf8.dropFirst() {
+            if byte == slash {
+                if length == 0 || (dots == length && length <= 2) { return false }
+                (length, dots) = (0, 0)
+            } else {
+                length += 1
+                if byte == dot { dots += 1 }
+            }
+        }
+        return length > 0 && !(dots == length && length <= 2)
+    }
+
     /// The absolute form of a path that is relative to `directory`; `~` is the home folder.
     static func absolute(_ path: String, in directory: String, home: String?) -> String {
         if path == "~" || path.hasPrefix("~/"), let home { return clean(home + "/" + path.dropFirst(2)) }

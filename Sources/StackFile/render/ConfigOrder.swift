@@ -212,11 +212,8 @@ struct ConfigOrder {
 
     /// A map of the user's keys: alphabetical, nothing left out.
     private func map(_ mapping: Mapping, _ table: PathTable<PrintedObject>?) -> Mapping {
-        var changed = Mapping()
-        for entry in mapping.entries.sorted(by: { format.precedes($0.key, $1.key) }) {
-            changed.set(entry.key, like: entry, to: printed(entry, table))
-        }
-        return changed
+        let sorted = mapping.entries.sorted { format.precedes($0.key, $1.key) }
+        return Mapping(distinct: sorted.map { $0.with(printed($0, table)) })
     }
 
     private func object(_ mapping: Mapping, _ object: PrintedObject, _ table: PathTable<PrintedObject>?) -> Mapping {
@@ -226,7 +223,8 @@ struct ConfigOrder {
                 entries.append(Mapping.Entry(key: key, keyMark: .nowhere, value: fill.node))
             }
         }
-        var changed = Mapping()
+        var changed: [Mapping.Entry] = []
+        changed.reserveCapacity(entries.count)
         for entry in object.order.sorted(entries) {
             let isExtension = entry.key.hasPrefix("x-")
             if isExtension ? object.hidesExtensions || format == .json : object.hidden.contains(entry.key) { continue }
@@ -241,10 +239,13 @@ struct ConfigOrder {
             if format == .yaml, !isExtension, entry.value.isNull { continue }
             let value = isExtension ? entry.value.sorted(for: format) : printed(entry, table)
             if format == .yaml, object.jsonOnly[entry.key] != nil, !isForced, value.isNothing { continue }
-            let key = format == .json ? object.jsonKeys[entry.key] ?? entry.key : entry.key
-            changed.set(key, like: entry, to: value)
+            if format == .json, let key = object.jsonKeys[entry.key] {
+                changed.append(Mapping.Entry(key: key, keyMark: entry.keyMark, value: value))
+            } else {
+                changed.append(entry.with(value))
+            }
         }
-        return changed
+        return Mapping(distinct: changed)
     }
 }
 
@@ -264,6 +265,7 @@ private struct Ranking: Sendable {
     }
 
     func sorted(_ entries: [Mapping.Entry]) -> [Mapping.Entry] {
+        if entries.count < 2 { return entries }
         let keys = entries.enumerated().map { (rank: rank($1.key), key: $1.key, position: $0) }
         return keys.sorted { ($0.rank, $0.key) < ($1.rank, $1.key) }.map { entries[$0.position] }
     }

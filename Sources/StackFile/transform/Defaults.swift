@@ -25,29 +25,33 @@ struct Defaults {
         if let build = node["build"], build.mapping != nil { service = service.setting("build", to: self.build(build)) }
         if let secrets = node["secrets"] { service = service.setting("secrets", to: self.secrets(secrets)) }
         if let gpus = node["gpus"] { service = service.setting("gpus", to: devices(gpus)) }
-        if let volumes = node["volumes"] { service = service.setting("volumes", to: mounts(volumes)) }
-        if let dependencies = node["depends_on"] {
-            service = service.setting("depends_on", to: self.dependencies(dependencies))
+        // Most services have nothing to be filled in here, and are not copied then.
+        if let volumes = node["volumes"].flatMap(mounts) { service = service.setting("volumes", to: volumes) }
+        if let dependencies = node["depends_on"].flatMap(self.dependencies) {
+            service = service.setting("depends_on", to: dependencies)
         }
         return reservedDevices(service)
     }
 
-    private func mounts(_ node: Node) -> Node {
-        guard let items = node.items else { return node }
-        let cleaned = items.map { item -> Node in
-            guard let target = item["target"], let text = target.text, !isRaw || !text.contains("$") else {
-                return item
-            }
-            return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
-        }
-        return .list(cleaned, at: node.mark)
+    /// `nil` when all targets are clean paths.
+    private func mounts(_ node: Node) -> Node? {
+        node.changingChildren(
+            item: { _, item in
+                guard let target = item["target"], let text = target.text, !PathText.isClean(text),
+                    !isRaw || !text.contains("$")
+                else { return nil }
+                return item.setting("target", to: .string(PathText.clean(text), at: target.mark))
+            }, entry: { _ in nil })
     }
 
-    private func dependencies(_ node: Node) -> Node {
-        node.mapEntries { entry in
-            guard entry.value.mapping != nil, entry.value["required"] == nil else { return entry.value }
-            return entry.value.setting("required", to: .boolean(true, at: entry.value.mark))
-        }
+    /// `nil` when all say whether they are required.
+    private func dependencies(_ node: Node) -> Node? {
+        node.changingChildren(
+            item: { _, _ in nil },
+            entry: { entry in
+                guard entry.value.mapping != nil, entry.value["required"] == nil else { return nil }
+                return entry.value.setting("required", to: .boolean(true, at: entry.value.mark))
+            })
     }
 
     private func build(_ node: Node) -> Node {

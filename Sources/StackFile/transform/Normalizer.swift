@@ -9,11 +9,10 @@ struct Normalizer {
     func apply(to document: Node) -> Node {
         var result = document
         if document["services"] == nil { result = result.setting("services", to: .map([:], at: document.mark)) }
-        let enabled = Set(document["services"]?.mapping?.keys ?? [])
         var usesDefault = false
         for kind in workloadKinds {
             guard let workloads = result[kind] else { continue }
-            let normal = workloads.mapEntries { service($0.value, enabled: enabled) }
+            let normal = workloads.mapEntries { service($0.value) }
             result = result.setting(kind, to: normal)
             usesDefault = usesDefault || normal.entries.contains { $0.value["networks"]?["default"] != nil }
         }
@@ -41,7 +40,7 @@ struct Normalizer {
         return document.setting("services", to: services.mapEntries { replicas($0.value) ?? $0.value })
     }
 
-    private func service(_ node: Node, enabled: Set<String>) -> Node {
+    private func service(_ node: Node) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"
         if service["provider"] == nil, ["", "default"].contains(mode), service["networks"]?.entries.isEmpty ?? true {
@@ -50,7 +49,7 @@ struct Normalizer {
         } else if service["networks"]?.entries.isEmpty == true {
             service = service.removing("networks")
         }
-        return dependencies(of: withDefaults(service), enabled: enabled)
+        return dependencies(of: withDefaults(service))
     }
 
     private func withDefaults(_ node: Node) -> Node {
@@ -78,13 +77,12 @@ struct Normalizer {
         return .list(items.filter { $0.text?.contains("=") == true }, at: arguments.mark)
     }
 
-    /// Declared dependencies with their defaults, without optional ones that are not there, and implied ones.
-    private func dependencies(of service: Node, enabled: Set<String>) -> Node {
-        var result = Mapping()
-        for entry in service["depends_on"]?.entries ?? [] {
-            result.set(entry)
-        }
-        for (name, restart, mark) in implied(by: service) where result[name] == nil {
+    /// The service with its declared dependencies and those that are implied.
+    private func dependencies(of service: Node) -> Node {
+        var result = service["depends_on"]?.mapping ?? Mapping()
+        let implied = implied(by: service)
+        if implied.isEmpty, !result.isEmpty { return service }
+        for (name, restart, mark) in implied where result[name] == nil {
             let value = Node.map(
                 [
                     "condition": .string("service_started", at: mark),

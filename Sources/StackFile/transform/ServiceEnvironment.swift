@@ -14,9 +14,11 @@ struct ServiceEnvironment {
 
     func apply(to service: Node, name: String) -> Node {
         var result = service
+        let explicit = service["environment"]
         let inFiles = readsFiles ? environmentFileValues(service, name: name) : [:]
-        if service["environment"] != nil || !inFiles.isEmpty {
-            result = result.setting("environment", to: merged(inFiles, service["environment"], service.mark))
+        checkNames(explicit)
+        if !inFiles.isEmpty || explicit?.entries.contains(where: { $0.value.isNull }) == true {
+            result = result.setting("environment", to: merged(inFiles, explicit, service.mark))
         }
         if resolvesArguments { result = withBuildArguments(result) }
         guard readsFiles else { return result }
@@ -40,9 +42,10 @@ struct ServiceEnvironment {
 
     /// Variables of the files, each with the mark of the line that names its file.
     private func environmentFileValues(_ service: Node, name: String) -> [String: Node] {
+        guard let files = service["env_file"]?.items, !files.isEmpty else { return [:] }
         var values: [String: Node] = [:]
         let own = stringMap(service["environment"])
-        for item in service["env_file"]?.items ?? [] {
+        for item in files {
             guard let path = item["path"], let text = path.text else { continue }
             let format = item["format"]?.text
             if let format, !["raw", ""].contains(format) {
@@ -52,7 +55,7 @@ struct ServiceEnvironment {
             }
             let earlier = values.compactMapValues(\.text)
             let file = PathText.absolute(text, in: directory, home: nil)
-            let read = files.load(
+            let read = self.files.load(
                 file, raw: format == "raw", required: item["required"]?.flag ?? true,
                 lookup: { environment[$0] ?? own[$0] }, fallback: { earlier[$0] }, at: path.mark)
             report.provenance?.addServiceFile(
@@ -62,13 +65,16 @@ struct ServiceEnvironment {
         return values
     }
 
+    private func checkNames(_ environment: Node?) {
+        for entry in environment?.entries ?? [] where entry.key.last?.isWhitespace == true {
+            report.error("stack.value", "variable name '\(entry.key)' ends in white space", at: entry.keyMark)
+        }
+    }
+
     private func merged(_ inFiles: [String: Node], _ explicit: Node?, _ mark: SourceMark) -> Node {
         var result = Mapping()
         for (key, value) in inFiles.sorted(by: { $0.key < $1.key }) { result.set(key, at: value.mark, to: value) }
         for entry in explicit?.entries ?? [] {
-            if entry.key.last?.isWhitespace == true {
-                report.error("stack.value", "variable name '\(entry.key)' ends in white space", at: entry.keyMark)
-            }
             let inherited = entry.value.isNull ? environment[entry.key] : nil
             let value = inherited.map { Node.string($0, at: entry.value.mark) } ?? entry.value
             result.set(entry.key, like: entry, to: value)

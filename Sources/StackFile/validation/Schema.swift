@@ -39,7 +39,8 @@ enum Schema {
     static let job: Shape = .object(
         Shape.Object(
             name: "job",
-            fields: serviceFields.merging(["triggers": Field(triggers, "What makes the job run")]) { first, _ in first },
+            fields: serviceFields.merging(["triggers": Field(triggers, "What makes the job run")]) { first, _ in first
+            },
             base: "service"))
 
     static let triggers: Shape = .object([

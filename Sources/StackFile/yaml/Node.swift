@@ -166,8 +166,10 @@ struct Scalar: Equatable, Sendable {
 /// An ordered mapping from text to nodes, with the marks of the keys.
 struct Mapping: Equatable, Sendable {
     struct Entry: Equatable, Sendable {
-        var key: String
-        fileprivate(set) var keyPlace: Place
+        let key: String
+        let keyPlace: Place
+        /// What makes most other keys differ at a glance.
+        fileprivate let keyPrint: UInt32
         var value: Node
 
         var keyMark: SourceMark { keyPlace.mark }
@@ -179,12 +181,29 @@ struct Mapping: Equatable, Sendable {
         fileprivate init(key: String, keyPlace: Place, value: Node) {
             self.key = key
             self.keyPlace = keyPlace
+            keyPrint = Self.print(of: key)
             self.value = value
+        }
+
+        /// The same key with another value.
+        func with(_ value: Node) -> Entry {
+            var entry = self
+            entry.value = value
+            return entry
+        }
+
+        /// Length, first, middle and last byte.
+        fileprivate static func print(of key: String) -> UInt32 {
+            let bytes = key.utf8
+            guard let first = bytes.first, let last = bytes.last else { return 0 }
+            let middle = bytes[bytes.index(bytes.startIndex, offsetBy: bytes.count / 2)]
+            return UInt32(truncatingIfNeeded: bytes.count) << 24 | UInt32(first) << 16 | UInt32(middle) << 8
+                | UInt32(last)
         }
     }
 
-    /// Mappings below this size are searched; hashing the key would take longer.
-    private static let indexedFrom = 12
+    /// Mappings below this size are searched; an index would take longer to make.
+    private static let indexedFrom = 48
 
     /// Room for the keys of most mappings, so that they grow once.
     private static let sizeUsual = 6
@@ -192,6 +211,14 @@ struct Mapping: Equatable, Sendable {
     private(set) var entries: [Entry] = []
     /// Of a large mapping.
     private var positions: [String: Int]?
+
+    init() {}
+
+    /// Entries of which no two have the same key.
+    init(distinct entries: [Entry]) {
+        self.entries = entries
+        index()
+    }
 
     var isEmpty: Bool { entries.isEmpty }
     var keys: [String] { entries.map(\.key) }
@@ -204,9 +231,10 @@ struct Mapping: Equatable, Sendable {
 
     private func position(of key: String) -> Int? {
         if let positions { return positions[key] }
+        let print = Entry.print(of: key)
         var position = 0
         while position < entries.count {
-            if entries[position].key == key { return position }
+            if entries[position].keyPrint == print, entries[position].key == key { return position }
             position += 1
         }
         return nil
@@ -269,13 +297,13 @@ struct Mapping: Equatable, Sendable {
 
     /// The same keys with other values; `nil` drops the entry.
     func mapValues(_ transform: (Entry) -> Node?) -> Mapping {
-        var result = Mapping()
-        result.entries.reserveCapacity(entries.count)
+        var kept: [Entry] = []
+        kept.reserveCapacity(entries.count)
         for entry in entries {
             guard let value = transform(entry) else { continue }
-            result.append(Entry(key: entry.key, keyPlace: entry.keyPlace, value: value))
+            kept.append(entry.with(value))
         }
-        return result
+        return Mapping(distinct: kept)
     }
 
     /// Sets `key` with the mark that `entry` has.
