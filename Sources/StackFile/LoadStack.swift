@@ -143,8 +143,9 @@ struct Project {
             }
             whole = whole.setting("jobs", to: kept)
         }
-        let normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)
+        var normal = options.normalizes ? Normalizer(projectName: name).apply(to: whole) : named(whole)
         if options.checksConsistency {
+            normal = Normalizer.sharingScale(normal)
             Consistency(document: normal, disabled: disabled, report: report, damage: damage).check()
         }
         let isSelection = options.selectsTargets && !options.targetServices.isEmpty && report.errorCount == 0

@@ -47,8 +47,14 @@ struct ProjectTests {
     }
 
     @Test func namesAreChecked() {
-        #expect(MemoryProject("name: Nope!\n" + base).places() == ["stack.project-name compose.yaml:1:7"])
+        #expect(MemoryProject("name: \"!\"\n" + base).places() == ["stack.project-name compose.yaml:1:7"])
         #expect(MemoryProject(base).errors { $0.projectName = "_x" }.map(\.code) == ["stack.project-name"])
+    }
+
+    @Test func namesInFilesAreMadeToFit() throws {
+        let loaded = try MemoryProject("name: My Shop!\n" + base).load()
+        #expect(loaded.stack.name == "myshop")
+        #expect(loaded.warnings.map(\.message) == ["the project is called 'myshop', made of 'My Shop!'"])
     }
 
     @Test func theNameIsAVariable() throws {

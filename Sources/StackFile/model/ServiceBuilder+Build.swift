@@ -93,7 +93,9 @@ extension ServiceBuilder {
     /// A map whose values may be missing.
     func optionalStrings(_ node: Node?) -> [String: String?] {
         var result: [String: String?] = [:]
-        for entry in node?.entries ?? [] { result.updateValue(entry.value.text, forKey: entry.key) }
+        for entry in node?.entries ?? [] where !entry.key.isEmpty {
+            result.updateValue(entry.value.text, forKey: entry.key)
+        }
         return result
     }
 

@@ -23,7 +23,7 @@ extension ServiceBuilder {
         config.failureRatioMax = node["max_failure_ratio"]?.decimalNumber
         config.order = word(node["order"], "order")
         if let ratio = config.failureRatioMax, !(0...1).contains(ratio) {
-            report.error(
+            report.unusable(
                 "stack.value", "'max_failure_ratio' must be 0 to 1, found \(node["max_failure_ratio"]?.text ?? "")",
                 at: node["max_failure_ratio"]?.mark)
         }
@@ -96,7 +96,9 @@ extension ServiceBuilder {
 
     func count(_ node: Node?, _ name: String) -> Int? {
         guard let node, let number = node.wholeNumber else { return nil }
-        if number < 0 { report.error("stack.value", "'\(name)' must not be negative, found \(number)", at: node.mark) }
+        if number < 0 {
+            report.unusable("stack.value", "'\(name)' must not be negative, found \(number)", at: node.mark)
+        }
         return Int(clamping: number)
     }
 
@@ -106,7 +108,7 @@ extension ServiceBuilder {
         guard let node, let text = node.text, !text.isEmpty else { return nil }
         if let word = Word(rawValue: text) { return word }
         let known = Word.allCases.map(\.rawValue)
-        report.error(
+        report.unusable(
             "stack.value", "unknown \(name) '\(text)'", at: node.mark,
             hint: nearest(text, in: known).map { "did you mean '\($0)'?" } ?? "use \(known.joined(separator: ", "))")
         return nil

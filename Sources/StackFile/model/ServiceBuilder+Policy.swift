@@ -20,7 +20,7 @@ extension ServiceBuilder {
         case "none", "no": return RestartPolicy(mode: .no)
         case "unless-stopped": return RestartPolicy(mode: .unlessStopped)
         case let other:
-            report.error(
+            report.unusable(
                 "stack.value", "unknown restart condition '\(other)'", at: policy["condition"]?.mark,
                 hint: "use none, on-failure or any")
             return RestartPolicy(mode: .no)
@@ -31,7 +31,7 @@ extension ServiceBuilder {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let known = ["no", "always", "on-failure", "unless-stopped"]
         guard let mode = RestartPolicy.Mode(rawValue: parts[0]) else {
-            report.error(
+            report.unusable(
                 "stack.value", "unknown restart policy '\(text)'", at: value.mark,
                 hint: nearest(text, in: known).map { "did you mean '\($0)'?" }
                     ?? "use no, always, on-failure[:N] or unless-stopped")
@@ -39,7 +39,7 @@ extension ServiceBuilder {
         }
         if parts.count == 1 { return RestartPolicy(mode: mode) }
         guard mode == .onFailure, let attempts = Int(parts[1]), attempts >= 0 else {
-            report.error(
+            report.unusable(
                 "stack.value", "restart policy '\(text)' takes no such number of attempts", at: value.mark,
                 hint: "write on-failure:N")
             return RestartPolicy(mode: mode)
@@ -68,7 +68,7 @@ extension ServiceBuilder {
         let pids = (limits?["pids"] ?? node["pids_limit"])?.wholeNumber
         resources.pids = pids == 0 ? nil : pids
         if let swap = resources.memorySwap, swap > 0, let memory = resources.memory, swap < memory {
-            report.error(
+            report.unusable(
                 "stack.value",
                 "'memswap_limit' counts memory and swap together, so it cannot be below the memory limit",
                 at: node["memswap_limit"]?.mark)
@@ -84,7 +84,7 @@ extension ServiceBuilder {
         guard let value = node[key], let text = value.text else { return nil }
         if let number = value.wholeNumber { return number }
         guard let duration = parseDuration(text) else {
-            report.error(
+            report.unusable(
                 "stack.value", "'\(key)' must be microseconds or a duration, found '\(text)'", at: value.mark)
             return nil
         }
@@ -94,7 +94,7 @@ extension ServiceBuilder {
     func nanoCPUs(_ node: Node?) -> Int64? {
         guard let node, let count = node.decimalNumber, count != 0 else { return nil }
         guard count > 0, let billionths = Int64(exactly: (count * 1e9).rounded()) else {
-            report.error("stack.value", "'cpus' must be a positive number, found \(node.text ?? "")", at: node.mark)
+            report.unusable("stack.value", "'cpus' must be a positive number, found \(node.text ?? "")", at: node.mark)
             return nil
         }
         return billionths

@@ -6,7 +6,7 @@ extension ServiceBuilder {
             guard let target = item["target"]?.wholeNumber.flatMap({ UInt16(exactly: $0) }) else { return nil }
             var port = Port(target: target)
             port.hostIP = item["host_ip"]?.text.flatMap { $0.isEmpty ? nil : $0 }
-            port.transport = item["protocol"]?.text.flatMap(Port.Transport.init(rawValue:)) ?? .tcp
+            port.transport = item["protocol"]?.text.flatMap { Port.Transport(rawValue: $0.lowercased()) } ?? .tcp
             if let text = item["published"]?.text, let range = portRange(text) {
                 port.published = range.lowerBound
                 if range.count > 1 {
@@ -30,7 +30,7 @@ extension ServiceBuilder {
     private func mount(_ item: Node) -> Mount? {
         guard let target = item["target"]?.text, let type = item["type"]?.text else { return nil }
         guard let kind = Mount.Kind(rawValue: type) else {
-            report.error(
+            report.unusable(
                 "stack.value", "unknown mount type '\(type)'", at: item["type"]?.mark ?? item.mark,
                 hint: "use bind, volume, tmpfs or image")
             return nil
@@ -84,7 +84,7 @@ extension ServiceBuilder {
         guard let node, let text = node.text, !text.isEmpty else { return nil }
         let known = ["private", "rprivate", "shared", "rshared", "slave", "rslave"]
         if !known.contains(text) {
-            report.error(
+            report.unusable(
                 "stack.value", "unknown mount propagation '\(text)'", at: node.mark,
                 hint: "use \(known.joined(separator: ", "))")
         }
@@ -102,10 +102,10 @@ extension ServiceBuilder {
             switch pair.first {
             case "size":
                 mount.size = parseBytes(value)
-                if mount.size == nil { report.error("stack.value", "'\(value)' is not a size", at: item.mark) }
+                if mount.size == nil { report.unusable("stack.value", "'\(value)' is not a size", at: item.mark) }
             case "mode":
                 mount.mode = UInt32(value, radix: 8)
-                if mount.mode == nil { report.error("stack.value", "'\(value)' is not a file mode", at: item.mark) }
+                if mount.mode == nil { report.unusable("stack.value", "'\(value)' is not a file mode", at: item.mark) }
             case "ro": mount.readOnly = true
             case "rw", "noexec", "nosuid", "nodev": break
             default:
@@ -151,7 +151,7 @@ extension ServiceBuilder {
     private func identity(_ node: Node?) -> UInt32 {
         guard let node, let text = node.text, !text.isEmpty else { return 0 }
         if let number = UInt32(text) { return number }
-        report.error("stack.value", "'\(text)' is not a numeric user or group", at: node.mark)
+        report.unusable("stack.value", "'\(text)' is not a numeric user or group", at: node.mark)
         return 0
     }
 

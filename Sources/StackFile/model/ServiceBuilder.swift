@@ -136,7 +136,7 @@ struct ServiceBuilder {
     private func number(_ key: String, in range: ClosedRange<Int64>) -> Int64? {
         guard let value = node[key], let number = value.wholeNumber else { return nil }
         guard range.contains(number) else {
-            report.error(
+            report.unusable(
                 "stack.value", "'\(key)' must be \(range.lowerBound) to \(range.upperBound), found \(number)",
                 at: value.mark)
             return nil
@@ -152,7 +152,7 @@ struct ServiceBuilder {
             } else if let soft = entry.value["soft"]?.wholeNumber, let hard = entry.value["hard"]?.wholeNumber {
                 result[entry.key] = Ulimit(soft: soft, hard: hard)
                 if hard >= 0, soft > hard || soft < 0 {
-                    report.error(
+                    report.unusable(
                         "stack.value", "the soft limit of '\(entry.key)' is above the hard one", at: entry.keyMark)
                 }
             }

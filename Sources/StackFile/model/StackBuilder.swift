@@ -95,7 +95,7 @@ struct StackBuilder {
         let bitsMax = text.contains(":") ? 128 : 32
         guard parts.count == 2, isAddress(String(parts[0])), let bits = Int(parts[1]), (0...bitsMax).contains(bits)
         else {
-            report.error(
+            report.unusable(
                 "stack.value", "'\(text)' is not a network prefix", at: node.mark,
                 hint: "write an address and a length, for example 10.20.0.0/24")
             return
@@ -159,14 +159,15 @@ struct StackBuilder {
     }
 }
 
+/// Without the nameless entry that an empty item of a list makes.
 func stringMap(_ node: Node?) -> [String: String] {
     var result: [String: String] = [:]
-    for entry in node?.entries ?? [] { result[entry.key] = entry.value.text ?? "" }
+    for entry in node?.entries ?? [] where !entry.key.isEmpty { result[entry.key] = entry.value.text ?? "" }
     return result
 }
 
 /// Reports text that is no IP address.
 func checkAddress(_ node: Node?, _ report: Report) {
     guard let node, let text = node.text, !isAddress(text) else { return }
-    report.error("stack.value", "'\(text)' is not an IP address", at: node.mark)
+    report.unusable("stack.value", "'\(text)' is not an IP address", at: node.mark)
 }

@@ -18,7 +18,7 @@ struct ProjectName {
             if !options.interpolates, scalar.text.contains("$") { return Self.normalised(scalar.text) }
             let text = scalar.value == .string ? interpolation.substitute(scalar.text, at: node.mark) : scalar.text
             guard let text else { return nil }
-            if !text.isEmpty { return valid(text, from: "name", at: node.mark) }
+            if !text.isEmpty { return fitted(text, at: node.mark) }
         }
         let name = Self.normalised(PathText.name(of: directory))
         if name.isEmpty {
@@ -28,6 +28,18 @@ struct ProjectName {
             return nil
         }
         return name
+    }
+
+    /// A name in a file is made to fit, as Docker Compose does; names that are given for this run must be right.
+    private func fitted(_ name: String, at mark: SourceMark) -> String? {
+        let fitted = Self.normalised(name)
+        if fitted.isEmpty { return valid(name, from: "name", at: mark) }
+        if fitted != name {
+            report.warnOnce(
+                "name", "stack.project-name", "the project is called '\(fitted)', made of '\(name)'", at: mark,
+                hint: "write 'name: \(fitted)'")
+        }
+        return fitted
     }
 
     private func valid(_ name: String, from origin: String, at mark: SourceMark?) -> String? {

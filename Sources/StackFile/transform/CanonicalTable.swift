@@ -110,6 +110,7 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.develop.watch.*.ignore": .stringList,
     "services.*.develop.watch.*.include": .stringList,
     "services.*.develop.watch.*.initial_sync": .boolean,
+    "services.*.deploy.resources.reservations.generic_resources.*.discrete_resource_spec.value": .integer,
     "services.*.devices": .devices,
     "services.*.dns": .strings,
     "services.*.dns_opt": .stringList,

@@ -46,33 +46,32 @@ extension Canonicalizer {
         guard var mapping = node.mapping else { return node }
         if mapping["mode"] == nil { mapping.set("mode", to: .string("ingress", at: node.mark)) }
         if let target = mapping["target"] {
-            let number = integer(target, "\(path()).target")
-            if case .integer(let port)? = number.scalar?.value, !(1...65535).contains(port) {
-                invalid("\(path()).target", "a port from 1 to 65535", target)
-            }
-            mapping.set("target", to: number)
+            mapping.set("target", to: integer(target, "\(path()).target"))
         } else {
             report.error("stack.missing-key", "'\(path())' needs the key 'target'", at: node.mark)
         }
         if let published = mapping["published"], let text = published.text {
-            if !text.isEmpty, text != "0", portRange(text) == nil {
-                invalid("\(path()).published", "a port or a range of ports", published)
-            }
-            if text.isEmpty || text == "0" {
-                mapping.remove("published")
-            } else {
-                mapping.set("published", to: asText(published))
-            }
+            if text.isEmpty { mapping.remove("published") } else { mapping.set("published", to: asText(published)) }
         }
-        if let address = mapping["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {
+        if mapping["protocol"] == nil { mapping.set("protocol", to: .string("tcp", at: node.mark)) }
+        checkPort(mapping, path())
+        return Node(.mapping(mapping), at: node.mark)
+    }
+
+    /// Docker Compose checks the address; the rest is refused when the container is made.
+    private func checkPort(_ port: Mapping, _ path: @autoclosure () -> String) {
+        if let address = port["host_ip"], let text = address.text, !text.isEmpty, !isAddress(text) {
             invalid("\(path()).host_ip", "an IP address", address)
         }
-        let transport = (mapping["protocol"]?.text ?? "tcp").lowercased()
-        if !["tcp", "udp", "sctp"].contains(transport) {
-            invalid("\(path()).protocol", "tcp, udp or sctp", mapping["protocol"] ?? node)
+        func check(_ key: String, _ expected: String, _ isValid: (Node) -> Bool) {
+            guard let value = port[key], !report.hasError(at: value.mark), !isValid(value) else { return }
+            report.unusable(
+                "stack.value", "'\(path()).\(key)' must be \(expected), found '\((value.text ?? "").prefix(60))'",
+                at: value.mark)
         }
-        mapping.set("protocol", to: .string(transport, at: mapping["protocol"]?.mark ?? node.mark))
-        return Node(.mapping(mapping), at: node.mark)
+        check("target", "a port from 1 to 65535") { (1...65535).contains($0.wholeNumber ?? 0) }
+        check("published", "a port or a range of ports") { $0.text == "0" || portRange($0.text ?? "") != nil }
+        check("protocol", "tcp, udp or sctp") { ["tcp", "udp", "sctp", ""].contains($0.text?.lowercased()) }
     }
 
     func mounts(_ node: Node) -> Node {
@@ -201,7 +200,8 @@ extension Canonicalizer {
             parts.removeLast()
         }
         let source = parts.first ?? ""
-        guard !source.isEmpty, parts.count <= 2 else {
+        if text.isEmpty { report.unusable("stack.value", "'\(path())' is empty", at: node.mark, hint: "remove it") }
+        guard text.isEmpty || !source.isEmpty, parts.count <= 2 else {
             invalid(path(), "SOURCE[:TARGET[:rwm]]", node)
             return node
         }
@@ -228,12 +228,14 @@ extension Canonicalizer {
         for (index, item) in (node.items ?? []).enumerated() {
             let text = item.text ?? ""
             guard let cut = text.firstIndex(where: { $0 == "=" }) ?? text.firstIndex(where: { $0 == ":" }),
-                cut > text.startIndex, text.index(after: cut) < text.endIndex
+                cut > text.startIndex
             else {
                 invalid("\(path())[\(index)]", "HOST=ADDRESS", item)
                 continue
             }
-            for address in text[text.index(after: cut)...].split(separator: ",") {
+            let addresses = text[text.index(after: cut)...]
+            if addresses.isEmpty { report.unusable("stack.value", "'\(text)' has no address", at: item.mark) }
+            for address in addresses.isEmpty ? [""] : addresses.split(separator: ",") {
                 lines.append(line(String(text[..<cut]), String(address), item.mark))
             }
         }

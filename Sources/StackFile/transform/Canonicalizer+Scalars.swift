@@ -32,6 +32,11 @@ extension Canonicalizer {
         if case .float(let number) = scalar.value, let whole = Int64(exactly: number) {
             return .integer(whole, at: node.mark)
         }
+        if case .float(let number) = scalar.value, let whole = Int64(exactly: number.rounded(.towardZero)) {
+            report.warning(
+                "stack.value", "'\(path())' is a whole number: \(scalar.text) is read as \(whole)", at: node.mark)
+            return .integer(whole, at: node.mark)
+        }
         guard scalar.value == .string, case .integer(let number) = resolvePlainScalar(scalar.text) else {
             invalid(path(), "an integer", node)
             return node
@@ -63,6 +68,10 @@ extension Canonicalizer {
     func bytes(_ node: Node, _ path: @autoclosure () -> String, unlimited: Bool) -> Node {
         guard let text = node.text else { return node }
         if unlimited, text == "-1" { return .string("-1", at: node.mark) }
+        if case .integer(let number)? = node.scalar?.value, number < 0 {
+            report.unusable("stack.value", "'\(path())' must not be negative, found \(number)", at: node.mark)
+            return .string(String(number), at: node.mark)
+        }
         guard let size = parseBytes(text) else {
             invalid(path(), "a size", node, hint: "write a number with b, k, m, g or t, for example \"512m\"")
             return node
@@ -72,6 +81,11 @@ extension Canonicalizer {
 
     func duration(_ node: Node, _ path: @autoclosure () -> String) -> Node {
         guard let text = node.text else { return node }
+        if text.hasPrefix("-"), let magnitude = parseDuration(String(text.dropFirst())) {
+            report.unusable(
+                "stack.value", "'\(path())' must not be negative, found '\(text.prefix(60))'", at: node.mark)
+            return .string(goDurationText(-magnitude), at: node.mark)
+        }
         guard let duration = parseDuration(text) else {
             invalid(
                 path(), "a duration", node, hint: "write numbers with us, ms, s, m, h, d or w, for example \"1m30s\"")
@@ -106,6 +120,13 @@ extension Canonicalizer {
         node.scalar == nil ? textItems(node) : .list([asText(node)], at: node.mark)
     }
 
+    /// As `stringList`, without what unset variables leave.
+    func strings(_ node: Node) -> Node {
+        let list = stringList(node)
+        guard let items = list.items, items.contains(where: { $0.text?.isEmpty == true }) else { return list }
+        return .list(items.filter { $0.text?.isEmpty != true }, at: node.mark)
+    }
+
     func textMap(_ node: Node) -> Node {
         guard let mapping = node.mapping else { return node }
         return Node(.mapping(mapping.mapValues { asText($0.value) }), at: node.mark)
@@ -127,14 +148,25 @@ extension Canonicalizer {
             guard let text = item.text else { continue }
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let key = String(parts.first ?? "")
-            guard !key.isEmpty else {
-                report.error("stack.value", "'\(text.prefix(60))' has no name before '='", at: item.mark)
-                continue
-            }
+            if key.isEmpty { complainOfNameless(text, at: item.mark) }
             let value = parts.count > 1 ? Node.string(String(parts[1]), at: item.mark) : missing(item.mark)
             result.set(key, at: item.mark, to: value)
         }
         return Node(.mapping(result), at: node.mark)
+    }
+
+    /// As `pairs`; a name alone is none of a context.
+    func contexts(_ node: Node, _ path: @autoclosure () -> String) -> Node {
+        for (index, item) in (node.items ?? []).enumerated() where item.text?.contains("=") == false {
+            invalid("\(path())[\(index)]", "NAME=CONTEXT", item)
+        }
+        return pairs(node, missing: { .string("", at: $0) })
+    }
+
+    /// An empty item is what an unset variable leaves.
+    private func complainOfNameless(_ text: String, at mark: SourceMark) {
+        if text.isEmpty { return report.warning("stack.value", "an empty item is ignored", at: mark) }
+        report.unusable("stack.value", "'\(text.prefix(60))' has no name before '='", at: mark)
     }
 
     func command(_ node: Node, _ path: @autoclosure () -> String) -> Node {

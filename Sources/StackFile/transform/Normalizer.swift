@@ -27,6 +27,19 @@ struct Normalizer {
         return result.setting("name", to: .string(projectName, at: result["name"]?.mark ?? document.mark))
     }
 
+    /// `scale` is also the `replicas` of a `deploy` that has none. compose-go fills it in when it checks consistency.
+    static func sharingScale(_ document: Node) -> Node {
+        func replicas(_ service: Node) -> Node? {
+            guard let scale = service["scale"], !scale.isNull, let deploy = service["deploy"], deploy.mapping != nil,
+                deploy["replicas"] == nil
+            else { return nil }
+            return service.setting("deploy", to: deploy.setting("replicas", to: scale))
+        }
+        guard let services = document["services"], services.entries.contains(where: { replicas($0.value) != nil })
+        else { return document }
+        return document.setting("services", to: services.mapEntries { replicas($0.value) ?? $0.value })
+    }
+
     private func service(_ node: Node) -> Node {
         var service = node
         let mode = service["network_mode"]?.text ?? "default"

@@ -10,7 +10,7 @@ struct SyntaxError: Error, Equatable {
 /// `[[HOST_IP:]PUBLISHED[-RANGE]:]TARGET[-RANGE][/PROTOCOL]` of the Compose Specification, chapter ports.
 struct PortSyntax: Equatable {
     var hostIP: String?
-    /// A port or a range; `nil` lets the engine choose.
+    /// A port or a range; `nil` and `0` let the engine choose.
     var published: String?
     var target: UInt16
     var transport = "tcp"
@@ -20,7 +20,7 @@ struct PortSyntax: Equatable {
     /// The ports of one short form; ranges of equal length are expanded pairwise.
     static func parse(_ text: String) throws(SyntaxError) -> [PortSyntax] {
         let halves = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        let transport = halves.count > 1 ? halves[1].lowercased() : "tcp"
+        let transport = halves.count > 1 && !halves[1].isEmpty ? halves[1].lowercased() : "tcp"
         guard ["tcp", "udp", "sctp"].contains(transport) else {
             throw SyntaxError(message: "invalid protocol '\(transport)' in port '\(text)'", hint: hint)
         }
@@ -33,6 +33,9 @@ struct PortSyntax: Equatable {
         let targets = try range(target, in: text)
         guard let published, !published.isEmpty else {
             return targets.map { PortSyntax(hostIP: address, target: $0, transport: transport) }
+        }
+        if targets.count == 1, UInt16(published) == 0 {
+            return targets.map { PortSyntax(hostIP: address, published: "0", target: $0, transport: transport) }
         }
         let hosts = try range(published, in: text)
         if targets.count == 1, hosts.count > 1, let target = targets.first {

@@ -1,16 +1,21 @@
 /// A size in bytes: a number with an optional unit `b k m g t p`, `kb`, `kib`, … in any case, all powers of 1024
-/// (Docker's `RAMInBytes`). `nil` when it is none or does not fit.
+/// (Docker's `RAMInBytes`, which also takes `+5m`, `1e3` and `1_000k`). `nil` when it is none or does not fit.
 func parseBytes(_ text: String) -> Int64? {
     let lowered = text.lowercased()
-    let number = lowered.prefix { ("0"..."9").contains($0) || $0 == "." }
-    var unit = lowered.dropFirst(number.count)
-    if unit.first == " " { unit = unit.dropFirst() }
-    guard let shift = byteUnitShifts[String(unit)], number.first != nil else { return nil }
+    guard let end = lowered.lastIndex(where: { ("0"..."9").contains($0) || $0 == "." || $0 == " " }) else { return nil }
+    let unit = lowered[lowered.index(after: end)...]
+    let written = lowered[end] == " " ? lowered[..<end] : lowered[...end]
+    let number = written.hasPrefix("+") ? written.dropFirst() : written
+    guard let shift = byteUnitShifts[String(unit)], number.first != "-" else { return nil }
+    return bytes(number.filter { $0 != "_" }, shift: shift)
+}
+
+private func bytes(_ number: String, shift: Int64) -> Int64? {
     if let whole = Int64(number) {
         let (value, overflow) = whole.multipliedReportingOverflow(by: 1 << shift)
         return overflow ? nil : value
     }
-    guard let fraction = Double(number), fraction.isFinite else { return nil }
+    guard isDecimal(number), let fraction = Double(number) else { return nil }
     return Int64(exactly: (fraction * Double(Int64(1) << shift)).rounded(.towardZero))
 }
 
@@ -26,7 +31,7 @@ private let byteUnitShifts: [String: Int64] = {
 /// is negative or does not fit.
 func parseDuration(_ text: String) -> Int64? {
     if text == "0" { return 0 }
-    var rest = text[...]
+    var rest = text.hasPrefix("+") ? text.dropFirst() : text[...]
     var total: Int64 = 0
     guard !rest.isEmpty else { return nil }
     while !rest.isEmpty {

@@ -49,7 +49,7 @@ struct ServiceEnvironment {
         for item in files {
             guard let path = item["path"], let text = path.text else { continue }
             let format = item["format"]?.text
-            if let format, format != "raw" {
+            if let format, !["raw", ""].contains(format) {
                 report.error(
                     "stack.value", "unknown environment file format '\(format)'", at: item["format"]?.mark,
                     hint: "the only format is 'raw'")

@@ -11,6 +11,7 @@ struct AttributeCheck {
         }
         for (kind, keys) in fileSources { checkSources(document[kind], kind, keys) }
         for service in document["services"]?.entries ?? [] {
+            checkMounts(service.value["volumes"])
             let reserved = service.value.at("deploy", "resources", "reservations", "devices")
             checkDevices(reserved, "services.\(service.key).deploy.resources.reservations.devices")
             checkDevices(service.value["gpus"], "services.\(service.key).gpus")
@@ -21,13 +22,14 @@ struct AttributeCheck {
         guard entry.value["external"]?.flag == true else { return }
         for other in entry.value.entries where other.key != "external" && other.key != "name" {
             if other.key.hasPrefix("x-") { continue }
-            // Docker Compose refuses the others and passes over what an external network says.
-            let severity: Diagnostic.Severity = kind == "networks" ? .warning : .error
-            report.add(
-                Diagnostic(
-                    severity, code: "stack.conflict",
-                    "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning", source: other.keyMark,
-                    hint: "remove 'external' or '\(other.key)'"))
+            let message = "'\(kind).\(entry.key)' is external, so '\(other.key)' has no meaning"
+            let hint = "remove 'external' or '\(other.key)'"
+            // Docker Compose refuses volumes, shows configs and secrets, and passes over what a network says.
+            switch kind {
+            case "networks": report.warning("stack.conflict", message, at: other.keyMark, hint: hint)
+            case "volumes": report.error("stack.conflict", message, at: other.keyMark, hint: hint)
+            default: report.unusable("stack.conflict", message, at: other.keyMark, hint: hint)
+            }
         }
     }
 
@@ -38,6 +40,12 @@ struct AttributeCheck {
             report.error(
                 "stack.conflict", "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))",
                 at: given.dropFirst().first.flatMap { entry.value.mapping?.keyMark($0) } ?? entry.keyMark)
+        }
+    }
+
+    private func checkMounts(_ mounts: Node?) {
+        for mount in mounts?.items ?? [] where mount["type"]?.text == "bind" && mount["source"] == nil {
+            report.error("stack.missing-key", "a bind mount needs the key 'source'", at: mount.mark)
         }
     }
 

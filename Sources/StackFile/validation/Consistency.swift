@@ -35,9 +35,12 @@ struct Consistency {
             for entry in document[kind]?.entries ?? [] {
                 if entry.value["external"]?.flag == true || entry.value["driver"] != nil { continue }
                 if keys.contains(where: { entry.value[$0] != nil }) || damage.touches(entry.value) { continue }
-                report.error(
-                    "stack.missing-key", "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))", at: entry.keyMark
-                )
+                let message = "'\(kind).\(entry.key)' needs exactly one of \(oneOf(keys))"
+                if kind == "configs", entry.value["external"] != nil {
+                    report.unusable("stack.missing-key", message, at: entry.keyMark)
+                } else {
+                    report.error("stack.missing-key", message, at: entry.keyMark)
+                }
             }
         }
     }

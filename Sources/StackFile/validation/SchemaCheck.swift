@@ -93,7 +93,8 @@ struct SchemaWalk {
 
     private mutating func check(_ mapping: Mapping, _ rule: Shape.KeyRule, _ value: Shape) {
         for entry in mapping.entries {
-            if !rule.accepts(entry.key) {
+            // An empty item of a list has no name; only in a map that is a mistake.
+            if !rule.accepts(entry.key), phase == .document || !entry.key.isEmpty {
                 error(
                     "stack.name", "'\(entry.key)' is not a valid name in '\(path)'", at: entry.keyMark,
                     hint: rule.hint)

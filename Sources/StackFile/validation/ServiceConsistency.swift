@@ -64,6 +64,9 @@ struct ServiceConsistency {
     private func checkWatch() {
         for rule in service.at("develop", "watch")?.items ?? [] {
             let action = rule["action"]?.text ?? ""
+            if let path = rule["path"], path.text?.isEmpty == true {
+                report.error("stack.value", "a watch rule of \(noun) '\(name)' watches an empty path", at: path.mark)
+            }
             if ["rebuild", "restart"].contains(action) || rule["target"]?.text?.isEmpty == false { continue }
             report.error(
                 "stack.missing-key", "the watch action '\(action)' of \(noun) '\(name)' needs the key 'target'",
@@ -174,7 +177,7 @@ struct ServiceConsistency {
         let volumes = (service["volumes"]?.items ?? []).map { ($0["target"]?.text, $0["target"]?.mark ?? $0.mark) }
         for (target, mark) in volumes + tmpfs {
             guard let target, !target.isEmpty else {
-                report.error("stack.missing-key", "a mount needs the key 'target'", at: mark)
+                report.unusable("stack.missing-key", "a mount needs the key 'target'", at: mark)
                 continue
             }
             if !target.hasPrefix("/"), !isWindowsPath(target) {

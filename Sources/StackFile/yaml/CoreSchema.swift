@@ -17,7 +17,8 @@ func resolvePlainScalar(_ text: String) -> Scalar.Value {
     else { return .string }
     let digits = text.filter { $0 != "_" }
     if let integer = parseInteger(digits) { return .integer(integer) }
-    if isFloat(digits), let number = Double(digits) { return .float(number) }
+    // Go calls a number that does not fit no number.
+    if isDecimal(digits), let number = Double(digits), number.isFinite { return .float(number) }
     return .string
 }
 
@@ -49,7 +50,7 @@ private func unsigned(_ digits: Substring) -> Substring? {
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
-private func isFloat(_ text: String) -> Bool {
+func isDecimal(_ text: String) -> Bool {
     var rest = text.utf8[...]
     func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
     if rest.first == 0x2B || rest.first == 0x2D { rest = rest.dropFirst() }
