@@ -110,6 +110,7 @@ demo-images: setup  ## Make the images of the examples, without loading them
 
 bench: build  ## Time up, down and run, with Docker beside it where installed (BENCH_ARGUMENTS='--repeat 3')
 	$(SUDO) Benchmarks/bench.py --gantry $(GANTRY_BIN) $(BENCH_ARGUMENTS)
+	Benchmarks/config.py --gantry $(GANTRY_BIN)
 
 clean:  ## Remove what was built
 	rm -rf .build $(TEST_BUILD)
