@@ -19,6 +19,13 @@ struct Damage {
         }
     }
 
+    /// The mapping without the keys that were complained about, themselves or what is below them; `nil` for what is no
+    /// mapping at all.
+    func sound(_ node: Node) -> Node? {
+        guard node.mapping != nil else { return nil }
+        return node.mapEntries { marks.contains($0.keyMark) || touches($0.value) ? nil : $0.value }
+    }
+
     /// A key of this mapping itself was complained about: what it was meant to be is not known.
     func touchesKeys(of node: Node) -> Bool {
         !marks.isEmpty && node.entries.contains { marks.contains($0.keyMark) }

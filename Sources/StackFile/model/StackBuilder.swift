@@ -12,9 +12,10 @@ struct StackBuilder {
 
     func build(_ document: Node, name: String, workingDirectory: String, configFiles: [String]) -> Stack {
         var stack = Stack(name: name, workingDirectory: workingDirectory, configFiles: configFiles)
-        for entry in document["services"]?.entries ?? [] where !damage.touches(entry.value) {
+        for entry in document["services"]?.entries ?? [] {
+            guard let node = damage.touches(entry.value) ? damage.sound(entry.value) : entry.value else { continue }
             stack.services[entry.key] = ServiceBuilder(
-                name: entry.key, project: name, node: entry.value, report: report
+                name: entry.key, project: name, node: node, report: report
             ).build()
         }
         attachDefaultNetwork(&stack)

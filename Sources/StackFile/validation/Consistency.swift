@@ -12,9 +12,11 @@ struct Consistency {
     func check() {
         checkSources()
         for (kind, noun) in [("services", "service"), ("jobs", "job")] {
-            for entry in document[kind]?.entries ?? [] where !damage.touches(entry.value) {
+            for entry in document[kind]?.entries ?? [] {
+                let isSound = !damage.touches(entry.value)
+                guard let service = isSound ? entry.value : damage.sound(entry.value) else { continue }
                 ServiceConsistency(
-                    noun: noun, name: entry.key, service: entry.value, mark: entry.keyMark, whole: self
+                    noun: noun, name: entry.key, service: service, mark: entry.keyMark, whole: self, isSound: isSound
                 ).check()
             }
         }

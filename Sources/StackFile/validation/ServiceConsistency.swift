@@ -8,11 +8,13 @@ struct ServiceConsistency {
     let service: Node
     let mark: SourceMark
     let whole: Consistency
+    /// Nothing of it was left out because of an error, so that what is missing is missing.
+    let isSound: Bool
 
     private var report: Report { whole.report }
 
     func check() {
-        checkImage()
+        if isSound { checkImage() }
         checkBuild()
         checkWatch()
         checkReferences()
