@@ -58,9 +58,9 @@ extension ServiceBuilder {
         resources.cpuShares = positive(node["cpu_shares"])
         resources.cpuset = text("cpuset")
         resources.cpuQuota = positive(node["cpu_quota"])
-        resources.cpuPeriod = microseconds("cpu_period")
-        resources.cpuRealtimePeriod = microseconds("cpu_rt_period")
-        resources.cpuRealtimeRuntime = microseconds("cpu_rt_runtime")
+        resources.cpuPeriod = node["cpu_period"]?.wholeNumber
+        resources.cpuRealtimePeriod = node["cpu_rt_period"]?.wholeNumber
+        resources.cpuRealtimeRuntime = node["cpu_rt_runtime"]?.wholeNumber
         resources.cpuCount = positive(node["cpu_count"])
         resources.cpuPercent = node["cpu_percent"]?.decimalNumber
         resources.memorySwappiness = positive(node["mem_swappiness"])
@@ -78,18 +78,6 @@ extension ServiceBuilder {
 
     /// Zero stands for "no limit" in Docker's interface.
     private func positive(_ node: Node?) -> Int64? { node?.wholeNumber.flatMap { $0 > 0 ? $0 : nil } }
-
-    /// A number of microseconds or a duration.
-    private func microseconds(_ key: String) -> Int64? {
-        guard let value = node[key], let text = value.text else { return nil }
-        if let number = value.wholeNumber { return number }
-        guard let duration = parseDuration(text) else {
-            report.unusable(
-                "stack.value", "'\(key)' must be microseconds or a duration, found '\(text)'", at: value.mark)
-            return nil
-        }
-        return duration / 1000
-    }
 
     func nanoCPUs(_ node: Node?) -> Int64? {
         guard let node, let count = node.decimalNumber, count != 0 else { return nil }

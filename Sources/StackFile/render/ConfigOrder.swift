@@ -220,7 +220,7 @@ struct ConfigOrder {
         var entries = mapping.entries
         if format == .json {
             for (key, fill) in object.jsonOnly where mapping[key] == nil {
-                entries.append(Mapping.Entry(key: key, keyMark: .nowhere, value: fill.node))
+                entries.append(Mapping.Entry(key: key, keyMark: Node.madeMark, value: fill.node))
             }
         }
         var changed: [Mapping.Entry] = []
@@ -276,16 +276,11 @@ private struct Ranking: Sendable {
 extension PrintedObject.JSONFill {
     fileprivate var node: Node {
         switch self {
-        case .null: .null(at: .nowhere)
-        case .object: .map([:], at: .nowhere)
-        case .hook: .map(["command": .null(at: .nowhere)], at: .nowhere)
+        case .null: .null(at: Node.madeMark)
+        case .object: .map([:], at: Node.madeMark)
+        case .hook: .map(["command": .null(at: Node.madeMark)], at: Node.madeMark)
         }
     }
-}
-
-extension SourceMark {
-    /// For what no file says.
-    static let nowhere = SourceMark(file: "", line: 0, column: 0)
 }
 
 extension Node {

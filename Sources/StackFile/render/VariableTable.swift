@@ -8,15 +8,13 @@ public func renderVariables(_ variables: [TemplateVariable], _ format: VariableF
     switch format {
     case .table: table(variables)
     case .json:
-        indentedTwice(JSONWriter.write(Node(.mapping(mapping(variables, lowerCase: false)), at: madeMark)))
+        indentedTwice(JSONWriter.write(Node(.mapping(mapping(variables, lowerCase: false)), at: Node.madeMark)))
     case .yaml:
         variables.isEmpty
             ? "{}\n"
-            : indentedTwice(YAMLWriter.write(Node(.mapping(mapping(variables, lowerCase: true)), at: madeMark)))
+            : indentedTwice(YAMLWriter.write(Node(.mapping(mapping(variables, lowerCase: true)), at: Node.madeMark)))
     }
 }
-
-private let madeMark = Node.madeMark
 
 private func table(_ variables: [TemplateVariable]) -> String {
     let rows =
@@ -44,11 +42,11 @@ private func mapping(_ variables: [TemplateVariable], lowerCase: Bool) -> Mappin
         let pairs: [(String, Node)] = [
             ("Name", .made(variable.name)), ("DefaultValue", .made(variable.defaultValue ?? "")),
             ("PresenceValue", .made(variable.alternate ?? "")),
-            ("Required", .boolean(variable.isRequired, at: madeMark)),
+            ("Required", .boolean(variable.isRequired, at: Node.madeMark)),
         ]
         var object = Mapping()
-        for (key, value) in pairs { object.set(lowerCase ? key.lowercased() : key, at: madeMark, to: value) }
-        result.set(variable.name, at: madeMark, to: Node(.mapping(object), at: madeMark))
+        for (key, value) in pairs { object.set(lowerCase ? key.lowercased() : key, at: Node.madeMark, to: value) }
+        result.set(variable.name, at: Node.madeMark, to: Node(.mapping(object), at: Node.madeMark))
     }
     return result
 }

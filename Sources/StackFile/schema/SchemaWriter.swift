@@ -4,7 +4,7 @@
 /// Wherever a value is no text, a text with a variable is allowed too, as variables are substituted first.
 public func stackFileSchema() -> String {
     var writer = SchemaWriter()
-    return writer.file().pretty(columns: 118)
+    return JSONWriter.write(writer.file().node)
 }
 
 /// Turns the table of shapes into a JSON Schema.

@@ -22,7 +22,6 @@ struct ServiceConsistency {
         checkScale()
         checkTwins()
         checkMountTargets()
-        checkNames()
         checkHealth()
     }
 
@@ -192,16 +191,6 @@ struct ServiceConsistency {
                     "stack.conflict", "\(noun) '\(name)' mounts twice on '\(target)'", at: later,
                     hint: "remove one of the two", notes: [.init("first mounted here", at: earlier)])
             }
-        }
-    }
-
-    private func checkNames() {
-        guard let node = service["container_name"], let text = node.text else { return }
-        let isValid = text.utf8.count > 1 && isResourceName(text) && !".-_".contains(text.first ?? "-")
-        if !isValid {
-            report.error(
-                "stack.name", "'\(text)' is not a valid container name", at: node.mark,
-                hint: "use two or more letters, digits, '.', '_' and '-', starting with a letter or a digit")
         }
     }
 
