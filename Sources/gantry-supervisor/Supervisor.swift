@@ -12,6 +12,7 @@ enum Supervisor {
         case "run": return start(name: "gantry-run") { () throws(SetupFailure) in try ContainerMode.run() }
         case "exec": return start(name: "gantry-exec") { () throws(SetupFailure) in try ExecMode.run() }
         case "watch": return WatchMode.run(Array(arguments.dropFirst(2)))
+        case "rootless": return RootlessMode.run(Array(arguments.dropFirst(2)))
         default: return usage
         }
     }

@@ -1,9 +1,10 @@
 import CLinux
 import Glibc
 
-// One small, single-threaded program with three jobs, named by its first argument:
+// One small, single-threaded program with four jobs, named by its first argument:
 //   run ID    start a container from the plan on descriptor 3, be its parent, keep its log, record its exit
 //   exec ID   run one more process in a running container
 //   watch -- PROGRAM ARGUMENTS…   keep the engine running
+//   rootless … -- PROGRAM ARGUMENTS…   run the engine of a plain user in namespaces of its own
 
 exit(Supervisor.run(CommandLine.arguments))

@@ -6,4 +6,5 @@
 #endif
 #include "clinux_base.h"
 #include "clinux_network.h"
+#include "clinux_rootless.h"
 #include "clinux_runtime.h"
