@@ -14,6 +14,14 @@ public struct CgroupLayout: Equatable, Sendable {
     }
 
     private(set) var hierarchies: [Hierarchy] = []
+    /// Device programs may be attached: never without root.
+    private(set) var filtersDevices = true
+
+    /// The subtree of a user without root; empty without one.
+    init(delegated: Hierarchy?) {
+        hierarchies = delegated.map { [$0] } ?? []
+        filtersDevices = false
+    }
 
     /// From the text of `/proc/self/mountinfo`; `controllers` answers a v2 mount's `cgroup.controllers`.
     init(mountinfo: String, controllers: (String) -> String) {

@@ -12,7 +12,7 @@ extension CgroupLayout {
             if hierarchy.controllers.contains("devices") {
                 plan.writes += try Self.deviceWrites(resources.devices ?? [])
             }
-            if hierarchy.version == .two, self.hierarchy(of: "devices") == nil {
+            if filtersDevices, hierarchy.version == .two, self.hierarchy(of: "devices") == nil {
                 plan.deviceFilter = try DeviceFilter.program(resources.devices ?? [])
             }
             plans.append(plan)

@@ -9,6 +9,8 @@ struct HostFacts: Sendable {
     var cgroups: CgroupLayout
     /// Our user namespace is not the initial one: overlayfs wants `userxattr`.
     var isInUserNamespace: Bool
+    /// No other id than root is there inside: file systems cannot be given away to one.
+    var hasSingleID = false
 }
 
 /// From an OCI specification to the supervisor's flat plan. Pure: everything is checked here, before any process.
@@ -212,6 +214,7 @@ struct PlanCompiler {
             Self.completeBind(&plan, options)
         } else if plan.kind != .cgroups {
             plan.parameters = options.parameters
+            if host.hasSingleID { plan.parameters.removeAll { $0.key == "uid" || $0.key == "gid" } }
         }
         return plan
     }

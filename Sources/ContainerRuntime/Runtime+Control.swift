@@ -32,6 +32,8 @@ extension Runtime {
                 guard error.code == ENOENT else { throw .system("kill the container", error) }
             }
         }
+        // Without cgroups: the end of the init takes its process namespace along.
+        if directories.isEmpty, Self.isAlive(state.initPID, start: state.initStart) { kill(state.initPID, SIGKILL) }
         // Frozen, they cannot fork away between being listed and being killed.
         let freezer = host.cgroups.path(of: "freezer", name: state.cgroupName)
         // Without a freezer the kills go out all the same.

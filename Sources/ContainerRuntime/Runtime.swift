@@ -28,14 +28,14 @@ public final class Runtime: Sendable {
         try purpose("make the cache folder") { () throws(SystemError) in
             try FileSystem.makeDirectories(cacheDirectory)
         }
+        let ids = try purpose("read the user namespace") { () throws(SystemError) in try Self.readIDMap() }
+        let isInUserNamespace = ids != ["0", "0", "4294967295"]
         let layout = try purpose("find the cgroup hierarchies") { () throws(SystemError) in
-            try CgroupLayout.current()
+            try isInUserNamespace ? CgroupLayout.delegated(parent: cgroupParent) : CgroupLayout.current()
         }
         host = HostFacts(
-            capabilities: CapabilityNames.held(), cgroups: layout,
-            isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
-                try Self.isInUserNamespace()
-            })
+            capabilities: CapabilityNames.held(), cgroups: layout, isInUserNamespace: isInUserNamespace,
+            hasSingleID: ids.count == 3 && ids[2] == "1")
         self.cgroupParent = cgroupParent
         compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
         seccomp = SeccompCache(directory: cacheDirectory)
@@ -48,10 +48,9 @@ public final class Runtime: Sendable {
     }
 
     /// The initial user namespace maps every id onto itself: user_namespaces(7).
-    private static func isInUserNamespace() throws(SystemError) -> Bool {
+    private static func readIDMap() throws(SystemError) -> [String] {
         let map = try FileSystem.readFile("/proc/self/uid_map", byteCountMax: 4096)
-        let fields = map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
-        return fields != ["0", "0", "4294967295"]
+        return map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     // MARK: - Launch

@@ -103,10 +103,15 @@ public actor Engine {
         do throws(DatabaseError) { store = try StateStore(path: options.databasePath) } catch {
             throw .database(error)
         }
-        do throws(ImageError) { images = try ImageStore(root: options.imageRoot) } catch { throw .image(error) }
+        do throws(ImageError) {
+            images = try ImageStore(root: options.imageRoot, options: options.imageStoreOptions)
+        } catch {
+            throw .image(error)
+        }
         do throws(NetworkError) {
             network = try NetworkManager(
-                tableName: options.tableName, namespaceDirectory: options.namespaceDirectory)
+                tableName: options.tableName, namespaceDirectory: options.namespaceDirectory,
+                hostPorts: try options.hostPortClient())
         } catch {
             throw .network(error)
         }
@@ -161,6 +166,7 @@ public actor Engine {
             throw .network(error)
         }
         await adoptContainers()
+        reclaimPorts()
         await sweepOrphans()
         await refreshEndpoints()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])

@@ -8,6 +8,8 @@ public struct EngineOptions: Sendable {
     public var execRoot: String
     /// Absolute path of the `gantry-supervisor` program.
     public var supervisorPath: String
+    /// Set when the engine runs without root, in namespaces of its own.
+    public var rootless: RootlessFacts?
 
     public init(dataRoot: String, execRoot: String, supervisorPath: String) {
         self.dataRoot = dataRoot

@@ -133,9 +133,7 @@ struct ProcessSetup: ~Copyable {
                 if gantry_prctl(PR_CAPBSET_DROP, UInt(capability), 0, 0, 0) != 0, errno == EINVAL { break }
             }
             try check("PR_SET_KEEPCAPS") { gantry_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) }
-            try check("setgroups") { setgroups(user.groups.count, user.groups) }
-            try check("setresgid") { setresgid(user.gid, user.gid, user.gid) }
-            try check("setresuid") { setresuid(user.uid, user.uid, user.uid) }
+            try UserIDs.become(user)
             // The change of user may have raised it again.
             try check("PR_SET_DUMPABLE") { gantry_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) }
         }
