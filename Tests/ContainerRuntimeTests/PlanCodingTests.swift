@@ -57,6 +57,26 @@ import Testing
         #expect(throws: PlanError.self) { _ = try StartReport.parse(Array(reports[2].bytes.dropLast())) }
     }
 
+    /// However a pipe cuts them, reports come out whole and in order.
+    @Test func reportsAreTakenAsTheyCome() throws {
+        let sent: [StartReport] = [
+            .warning("slow"), .reached(.userNamespaceMade), .reached(.mountsMade), .ready,
+            .failed(SetupFailure(step: "mount /proc", code: 1, text: "mount")),
+        ]
+        let bytes = sent.flatMap(\.bytes)
+        for size in 1...bytes.count {
+            var (pending, taken) = ([UInt8](), [StartReport]())
+            for start in stride(from: 0, to: bytes.count, by: size) {
+                pending += bytes[start..<min(start + size, bytes.count)]
+                taken += try StartReport.take(from: &pending)
+            }
+            #expect(taken == sent)
+            #expect(pending.isEmpty)
+        }
+        var nonsense: [UInt8] = [99]
+        #expect(throws: PlanError.badValue(field: "report")) { try StartReport.take(from: &nonsense) }
+    }
+
     @Test func framesAreCutApart() throws {
         var parser = FrameParser()
         let bytes = Frame.encode(.stdin, [1, 2, 3]) + Frame.encode(.closeStdin, []) + Frame.exit(code: 258)
