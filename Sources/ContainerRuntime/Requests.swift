@@ -67,6 +67,11 @@ public struct LaunchRequest: Sendable {
     public var useInit: Bool
     public var files: [InjectedFile]
     public var seccomp: SeccompPolicy
+    /// The container's cgroup as a path below each hierarchy, such as the specification's `linux.cgroupsPath`; `nil`:
+    /// one named by the id below `cgroupParent`.
+    public var cgroupPath: String?
+    /// The cgroup above the container's as a path below each hierarchy, made when missing; `nil`: the runtime's own.
+    public var cgroupParent: String?
 
     public init(id: String, spec: RuntimeSpec, root: RootFilesystem, directory: String) {
         self.id = id
