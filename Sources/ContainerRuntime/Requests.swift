@@ -144,20 +144,3 @@ public struct ExecRequest: Sendable {
         seccomp = .standard
     }
 }
-
-/// Resource use of a container; `nil` where the host has no controller for it.
-public struct CgroupStats: Equatable, Sendable {
-    /// Bytes, page cache included.
-    public var memoryUsage: UInt64?
-    /// Bytes of the page cache that can go at once; Docker subtracts them from the usage it shows.
-    public var memoryInactiveFile: UInt64?
-    /// `nil`: unlimited.
-    public var memoryLimit: UInt64?
-    /// Nanoseconds of processor time since the start.
-    public var cpuNanoseconds: UInt64?
-    public var pids: UInt64?
-    public var pidsLimit: UInt64?
-    public var oomKills: UInt64?
-
-    public init() {}
-}

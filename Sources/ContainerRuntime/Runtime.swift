@@ -71,7 +71,8 @@ public final class Runtime: Sendable {
         do {
             let answer = try Self.awaitStart(supervisor.report)
             return LaunchedContainer(
-                pid: answer.pid, supervisorPID: supervisor.pid, startedAt: answer.at, warnings: answer.warnings)
+                pid: answer.pid, supervisorPID: supervisor.pid, startedAt: answer.at,
+                warnings: host.cgroups.warnings(request.spec.linux.resources) + answer.warnings)
         } catch {
             if case .supervisorFailed = error { abandon(request.directory, supervisor: supervisor.pid) }
             throw error
