@@ -10,7 +10,8 @@ enum ContainerChild {
     ) -> Never {
         do {
             try prepare(plan, namespaces, cgroups, descriptors)
-            let process = try ProcessSetup(plan.process, report: descriptors.report)
+            let process = try ProcessSetup(
+                plan.process, report: descriptors.report, listener: descriptors.listener)
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
         } catch {
             Report.send(.failed(error), to: descriptors.report)

@@ -23,6 +23,7 @@ enum ExecMode {
         if pid == 0 { runChild(plan, container.raw, cgroups, channels.child) }
         channels.closeChildEnds()
         do {
+            try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
         } catch {
             kill(pid, SIGKILL)
@@ -63,7 +64,8 @@ enum ExecMode {
                 if others != 0 { try check("setns") { setns(container, others) } }
             }
             close(container)
-            let process = try ProcessSetup(plan.process, report: descriptors.report)
+            let process = try ProcessSetup(
+                plan.process, report: descriptors.report, listener: descriptors.listener)
             try ContainerChild.finish(process, useInit: false, consoleFor: nil, descriptors)
         } catch {
             Report.send(.failed(error), to: descriptors.report)

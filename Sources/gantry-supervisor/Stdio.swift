@@ -22,6 +22,7 @@ struct ChildDescriptors {
     var terminalSocket: Int32 = -1
     /// Reports of the set-up; closes when the program is executed.
     var report: Int32 = -1
+    var listener: SeccompListener?
 }
 
 /// Both sides of everything between supervisor and child, before the clone.
@@ -31,9 +32,11 @@ struct Channels {
     /// Read end of the child's report pipe.
     var report: Int32 = -1
     private var terminalSocket: Int32 = -1
+    var listener: SeccompListener? { child.listener }
 
     init(_ process: ProcessPlan) throws(SystemError) {
         (report, child.report) = try Descriptors.pipe()
+        child.listener = try SeccompListener(process)
         if process.terminal {
             var ends: [Int32] = [-1, -1]
             try check("socketpair") {
@@ -58,7 +61,9 @@ struct Channels {
         where descriptor >= 0 {
             close(descriptor)
         }
+        let listener = child.listener
         child = ChildDescriptors()
+        child.listener = listener
     }
 
     /// Waits until the child has executed its program or given up, passing warnings on to the engine.
