@@ -66,8 +66,10 @@ struct Channels {
         child.listener = listener
     }
 
-    /// Waits until the child has executed its program or given up, passing warnings on to the engine.
-    mutating func awaitExecution(forwardingTo engine: Int32) throws(SetupFailure) {
+    /// Waits until the child has executed its program or given up, passing warnings on to the engine. Answers the
+    /// process that the child left in its place, if it did.
+    @discardableResult
+    mutating func awaitExecution(forwardingTo engine: Int32) throws(SetupFailure) -> pid_t? {
         if terminalSocket >= 0 {
             let master = gantry_receive_descriptor(terminalSocket)
             close(terminalSocket)
@@ -84,15 +86,18 @@ struct Channels {
         guard let reports = try? StartReport.parse(bytes) else {
             throw SetupFailure(step: "start", code: EPROTO, text: "the child's report is malformed")
         }
+        var successor: pid_t?
         for report in reports {
             switch report {
             case .failed(let failure): throw failure
             case .warning: Report.send(report, to: engine)
-            case .ready, .started: break
+            case .started(let pid, _): successor = pid
+            case .ready: break
             }
         }
         guard reports.contains(.ready) else {
             throw SetupFailure(step: "start", code: ECHILD, text: "killed during the set-up (out of memory?)")
         }
+        return successor
     }
 }

@@ -26,6 +26,10 @@ static inline pid_t gantry_clone3(uint64_t flags, int *pidfd, int cgroup) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+// fork(2) with CLONE_PARENT: the new process is a sibling. clone(2) and not clone3(2), which filters refuse; only for
+// the single-threaded supervisor's children, which keep using malloc and Swift.
+static inline pid_t gantry_clone_sibling(void) { return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0); }
+
 // No glibc wrapper: pivot_root(2).
 static inline int gantry_pivot_root(const char *new_root, const char *put_old) {
   return (int)syscall(SYS_pivot_root, new_root, put_old);
