@@ -14,13 +14,31 @@ extension CgroupLayout {
             mountinfo: String(decoding: try FileSystem.readFile("/proc/self/mountinfo"), as: UTF8.self))
         guard let own, FileSystem.lastComponent(of: own) == engineLeaf else { return none }
         let place = FileSystem.parent(of: own)
-        // Unreadable: a subtree without controllers.
-        let controllers = (try? CgroupTree.read(place, "cgroup.controllers"))?.split(separator: " ") ?? []
-        let layout = CgroupLayout(
-            delegated: Hierarchy(version: .two, mountPoint: place, controllers: controllers.map(String.init)))
-        // What cannot be handed on is of no use: refused where other processes share the cgroup.
-        guard (try? layout.prepareParent(parent)) != nil else { return none }
-        return layout
+        var hierarchy = Hierarchy(version: .two, mountPoint: place, controllers: [])
+        // Not ours to make cgroups in: there are no limits then.
+        guard (try? CgroupLayout(delegated: hierarchy).prepareParent(parent)) != nil else { return none }
+        // What could not be handed on is of no use: refused where other processes share the cgroup.
+        let enabled = (try? CgroupTree.read("\(place)/\(parent)", "cgroup.subtree_control")) ?? ""
+        hierarchy.controllers = enabled.split(separator: " ").map(String.init)
+        return CgroupLayout(delegated: hierarchy)
+    }
+
+    /// Without the limits that cannot be kept here: the engine has warned of them.
+    func applicable(_ resources: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
+        var kept = RuntimeSpec.Resources()
+        if limiting.contains("memory") { kept.memory = resources.memory }
+        kept.cpu = resources.cpu
+        if !limiting.contains("cpu") {
+            var cpu = RuntimeSpec.Resources.CPU()
+            (cpu.cpus, cpu.mems) = (resources.cpu?.cpus, resources.cpu?.mems)
+            kept.cpu = cpu
+        }
+        if !limiting.contains("cpuset") { (kept.cpu?.cpus, kept.cpu?.mems) = (nil, nil) }
+        if limiting.contains("pids") { kept.pids = resources.pids }
+        if limiting.contains("io") { kept.blockIO = resources.blockIO }
+        if limiting.contains("hugetlb") { kept.hugepageLimits = resources.hugepageLimits }
+        if unified != nil { kept.unified = resources.unified }
+        return kept
     }
 
     /// Controllers that limits can be set of.

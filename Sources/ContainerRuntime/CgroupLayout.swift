@@ -14,13 +14,14 @@ public struct CgroupLayout: Equatable, Sendable {
     }
 
     private(set) var hierarchies: [Hierarchy] = []
-    /// Device programs may be attached: never without root.
-    private(set) var filtersDevices = true
+    /// The subtree of a user without root: what it cannot limit runs without limits, and with no filter for devices,
+    /// which no such user could make or open more of than before.
+    private(set) var isDelegated = false
 
     /// The subtree of a user without root; empty without one.
     init(delegated: Hierarchy?) {
         hierarchies = delegated.map { [$0] } ?? []
-        filtersDevices = false
+        isDelegated = true
     }
 
     /// From the text of `/proc/self/mountinfo`; `controllers` answers a v2 mount's `cgroup.controllers`.
@@ -75,7 +76,9 @@ public struct CgroupLayout: Equatable, Sendable {
     /// The hierarchies that containers have directories in. v2 is always among them: it counts processor time, kills
     /// and freezes, which takes two controllers of v1.
     var used: [Hierarchy] {
-        let wanted: Set<String> = ["memory", "cpu", "cpuset", "pids", "devices"]
+        let wanted: Set<String> = [
+            "memory", "cpu", "cpuset", "pids", "devices", "blkio", "hugetlb", "net_cls", "net_prio", "rdma",
+        ]
         let replaced: Set<String> = unified == nil ? ["freezer", "cpuacct"] : []
         return hierarchies.filter {
             $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)

@@ -74,6 +74,8 @@ public actor Engine {
     var endpoints = EndpointState()
     var events = EventHub()
     var networkChangePending = false
+    /// Nobody waits for news of a stack any more.
+    var isShuttingDown = false
 
     /// Opens the state under the roots.
     ///
@@ -174,7 +176,9 @@ public actor Engine {
 
     /// Ends the engine's own work. Containers and their supervisors go on; the next engine adopts them.
     public func shutDown() {
+        isShuttingDown = true
         background.stop()
+        for name in stacks.keys { noteChange(in: name) }
         dns.stop()
         networkWatch = nil
         if containers.isEmpty { runtime.removeEmptyParent() }

@@ -29,8 +29,13 @@ struct RootlessKeeper {
         let pid = try step("start the keeper") { () throws(SystemError) in
             try check("clone3") { gantry_clone3(0, &pidfd, -1) }
         }
-        if pid == 0 { run(execRoot: execRoot, lock: lock, report: ends.write) }
+        if pid == 0 {
+            // Twice: no child of the engine that this process becomes.
+            if gantry_clone3(0, &pidfd, -1) == 0 { run(execRoot: execRoot, lock: lock, report: ends.write) }
+            _exit(0)
+        }
         close(pidfd)
+        _ = ChildProcess.wait(pid)
         close(ends.write)
         let answer = FileDescriptor(owning: ends.read)
         let bytes = try step("wait for the keeper") { () throws(SystemError) in

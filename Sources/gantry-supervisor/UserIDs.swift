@@ -22,7 +22,7 @@ enum UserIDs {
         return bytes.starts(with: Array("deny".utf8))
     }
 
-    private static func failure(_ call: String, _ code: Int32) -> SystemError {
+    static func failure(_ call: String, _ code: Int32) -> SystemError {
         // EINVAL: no such id in this user namespace.
         let isUnmapped = code == EINVAL || areGroupsDenied()
         return SystemError(
