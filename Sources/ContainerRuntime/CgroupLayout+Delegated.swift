@@ -33,7 +33,10 @@ extension CgroupLayout {
             (cpu.cpus, cpu.mems) = (resources.cpu?.cpus, resources.cpu?.mems)
             kept.cpu = cpu
         }
-        if !limiting.contains("cpuset") { (kept.cpu?.cpus, kept.cpu?.mems) = (nil, nil) }
+        if !limiting.contains("cpuset") {
+            kept.cpu?.cpus = nil
+            kept.cpu?.mems = nil
+        }
         if limiting.contains("pids") { kept.pids = resources.pids }
         if limiting.contains("io") { kept.blockIO = resources.blockIO }
         if limiting.contains("hugetlb") { kept.hugepageLimits = resources.hugepageLimits }
