@@ -13,6 +13,7 @@ struct RootlessHolder {
     let keeper: Int32
     private var hasSingleID = true
     private var uplink = "none"
+    private var uplinkWords: [Substring] = []
 
     static func run(execRoot: String, keeper: Int32) -> Never {
         "gantry-holder".withCString { _ = gantry_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0, 0, 0) }
@@ -48,7 +49,7 @@ struct RootlessHolder {
             try RootlessServer(
                 listener: listener, keeper: keeper,
                 facts: RootlessFacts(holder: getpid(), uplink: uplink, hasSingleID: hasSingleID),
-                survivors: RootlessSurvivors(execRoot: execRoot))
+                survivors: RootlessSurvivors(execRoot: execRoot), uplink: UplinkProcess(uplinkWords))
         }
         try step("answer the keeper") { () throws(SystemError) in try MessageSocket.send("ready", to: keeper) }
         server.run()
@@ -78,9 +79,9 @@ struct RootlessHolder {
         while true {
             var polled = pollfd(fd: keeper, events: Int16(POLLIN), revents: 0)
             if poll(&polled, 1, name.isEmpty ? -1 : Self.routePollMilliseconds) > 0 {
-                let words = try hear().split(separator: " ").map(String.init)
+                let words = try hear().split(separator: " ")
                 guard words.count == 4, words[0] == "uplink" else { throw Self.malformed }
-                (name, resolver) = (words[1], words[3])
+                (name, resolver, uplinkWords) = (String(words[1]), String(words[3]), words)
                 if name == "none" { return }
                 deadline = Clock.monotonic() + Self.routeMilliseconds * 1_000_000
             } else if hasDefaultRoute() {

@@ -20,8 +20,13 @@ final class RootlessServer {
     private var unclaimed: Set<HostPort> = []
     private var idleCheckAt: Int64?
     private var isEnding = false
+    private var uplink: UplinkProcess
 
-    init(listener: Int32, keeper: Int32, facts: RootlessFacts, survivors: RootlessSurvivors) throws(SystemError) {
+    init(
+        listener: Int32, keeper: Int32, facts: RootlessFacts, survivors: RootlessSurvivors,
+        uplink: consuming UplinkProcess
+    ) throws(SystemError) {
+        self.uplink = uplink
         loop = try EventLoop()
         (self.listener, self.keeper, self.facts, self.survivors) = (listener, keeper, facts, survivors)
         // Each forwarded connection takes six descriptors.
@@ -31,7 +36,7 @@ final class RootlessServer {
         }
         idleCheckAt = Self.now() + Self.firstIdleMilliseconds
         try loop.add(listener, EPOLLIN.rawValue) { [unowned self] _ in accept() }
-        try loop.add(keeper, EPOLLIN.rawValue) { [unowned self] _ in isEnding = true }
+        try loop.add(keeper, EPOLLIN.rawValue) { [unowned self] _ in _ = hearKeeper() }
     }
 
     private static func now() -> Int64 { Int64(Clock.monotonic() / 1_000_000) }
@@ -62,6 +67,20 @@ final class RootlessServer {
         } else {
             isEnding = true
         }
+    }
+
+    /// The next message that is not about the uplink; `nil` when there is none yet, or never will be one.
+    private func hearKeeper() -> String? {
+        guard let message = try? MessageSocket.receive(from: keeper) else {
+            // The keeper was killed: its uplink must not stay behind.
+            uplink.end()
+            isEnding = true
+            return nil
+        }
+        let words = message.split(separator: " ")
+        guard words.first == "uplink" else { return message }
+        uplink = UplinkProcess(words)
+        return nil
     }
 
     // MARK: - Engines
@@ -123,10 +142,9 @@ final class RootlessServer {
     /// The keeper binds, in the host's network namespace, and hands the socket in.
     private func open(_ port: HostPort, target: UInt32, text: String) throws(SystemError) -> UInt16 {
         try MessageSocket.send(text, to: keeper)
-        guard let answer = try MessageSocket.receive(from: keeper), let reply = HostPortReply(text: answer) else {
-            isEnding = true
-            throw SystemError("recv", code: EPIPE)
-        }
+        var answer: String?
+        while answer == nil, !isEnding { answer = hearKeeper() }
+        guard let reply = answer.flatMap({ HostPortReply(text: $0) }) else { throw SystemError("recv", code: EPIPE) }
         switch reply {
         case .failed(let code): throw SystemError("bind", code: code)
         case .done(let number):
@@ -139,6 +157,21 @@ final class RootlessServer {
             return number
         }
     }
+}
+
+/// The keeper's child that is the way out, known here only to be ended when the keeper cannot.
+struct UplinkProcess: ~Copyable {
+    private let pidfd: Int32
+
+    /// The words of `uplink NAME PID RESOLVER`.
+    init(_ words: [Substring]) {
+        let pid = words.count == 4 ? pid_t(words[2]) ?? 0 : 0
+        pidfd = pid > 0 ? gantry_pidfd_open(pid, 0) : -1
+    }
+
+    deinit { if pidfd >= 0 { close(pidfd) } }
+
+    func end() { if pidfd >= 0 { _ = gantry_pidfd_send_signal(pidfd, SIGKILL) } }
 }
 
 /// A port of the host whose traffic goes on to the namespace.

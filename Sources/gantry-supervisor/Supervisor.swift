@@ -22,6 +22,7 @@ enum Supervisor {
         // Nobody may trace us or read our descriptors, least of all from inside a container we have just entered.
         gantry_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         name.withCString { _ = gantry_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0, 0, 0) }
+        _ = UserIDs.areGroupsDenied
         Signals.blockAll()
         umask(0o077)
         close_range(UInt32(SupervisorDescriptor.program), .max, 0)

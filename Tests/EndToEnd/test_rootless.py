@@ -124,7 +124,7 @@ class RootlessCase(unittest.TestCase):
     """One engine a class, started by its first command as for a user at a terminal."""
 
     uplink = ""
-    in_cgroup = None
+    in_cgroup = ""
 
     @classmethod
     def setUpClass(cls):
@@ -147,11 +147,16 @@ class RootlessCase(unittest.TestCase):
             wait_until(lambda: not user_processes(), what="the user's processes to end")
         except AssertionError:
             raise AssertionError(f"still running: {user_processes()}\n{cls.log()}") from None
+        cls.clear()
         after = host_view()
         left = {kind: sorted(after[kind] - cls.before[kind]) for kind in after if after[kind] - cls.before[kind]}
         if left:
             raise AssertionError(f"left behind: {left}")
         shutil.rmtree(cls.home)
+
+    @classmethod
+    def clear(cls):
+        """What is the test's own."""
 
     @classmethod
     def log(cls):
@@ -167,11 +172,12 @@ class RootlessCase(unittest.TestCase):
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": cls.home, "XDG_RUNTIME_DIR": cls.runtime, "NO_COLOR": "1",
             "GANTRY_UPLINK": cls.uplink}
         command = [f"{bench.root}/bin/gantry", *arguments]
-        if cls.in_cgroup:
-            command = ["sh", "-c", f'echo $$ > {cls.in_cgroup}/cgroup.procs; exec "$@"', "sh", *command]
+        script = f'[ -z "{cls.in_cgroup}" ] || echo $$ > "{cls.in_cgroup}/cgroup.procs"; exec "$@"'
+        command = [
+            "sh", "-c", script, "sh", "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command]
         return subprocess.run(
             command, cwd=folder or cls.home, capture_output=True, text=True, timeout=timeout,
-            env=environment | (env or {}), user=USER, group=USER, extra_groups=[], stdin=subprocess.DEVNULL)
+            env=environment | (env or {}), stdin=subprocess.DEVNULL)
 
     @classmethod
     def ok(cls, *arguments, **options):
@@ -227,7 +233,7 @@ class RootlessCase(unittest.TestCase):
         return folder, up
 
     def outside(self, folder):
-        return self.gantry("exec", "-T", "web", "wget", "-q", "-T", "5", "-O", "-", f"http://{OUTSIDE}/", folder=folder)
+        return self.gantry("exec", "-T", "web", "timeout", "5", "wget", "-q", "-O", "-", f"http://{OUTSIDE}/", folder=folder)
 
 
 class PastaTest(RootlessCase):
@@ -317,7 +323,7 @@ class PastaTest(RootlessCase):
             services:
               echo:
                 image: busybox
-                command: ["nc", "-lk", "-p", "7", "-e", "cat"]
+                command: ["nc", "-ll", "-p", "7", "-e", "cat"]
                 ports: ["127.0.0.1:18092:7"]
                 stop_signal: SIGKILL
             """)
@@ -336,23 +342,27 @@ class PastaTest(RootlessCase):
         self.assertEqual(received.digest(), hashlib.sha256(data).digest())
 
     def connects(self, port):
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.settimeout(2)
-            connection.sendall(b"x")
-            try:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(b"x")
                 return connection.recv(1) == b"x"
-            except OSError:
-                return False
+        except OSError:
+            return False
 
     def test_datagrams_find_their_way_back(self):
         self.up("datagrams", """
             services:
               echo:
                 image: busybox
-                command: ["udpsvd", "-E", "0.0.0.0", "7", "cat"]
+                command: ["sleep", "987"]
                 ports: ["127.0.0.1:18093:7/udp"]
                 stop_signal: SIGKILL
             """)
+        pid = [pid for pid, command in user_processes() if command == "sleep 987"][0]
+        program = ("import socket; s = socket.socket(2, 2); s.bind(('', 7))\n"
+                   "while True: s.sendto(*s.recvfrom(100))")
+        server = subprocess.Popen(["nsenter", "-t", str(pid), "-n", "python3", "-c", program])
+        self.addCleanup(lambda: (server.kill(), server.wait()))
         for _ in range(2):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
                 client.settimeout(1)
@@ -438,8 +448,7 @@ class DelegatedTest(RootlessCase):
         super().setUpClass()
 
     @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
+    def clear(cls):
         for folder, _, _ in os.walk(cls.cgroup, topdown=False):
             os.rmdir(folder)
 
