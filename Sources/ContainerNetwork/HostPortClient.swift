@@ -34,6 +34,7 @@ public final class HostPortClient: Sendable {
 
     /// Without a holder its ports are gone anyway.
     func close(hostIP: IPv4Address?, port: UInt16, transport: Transport) {
+        // What could not be opened need not be closed.
         guard let port = try? hostPort(hostIP, port, transport) else { return }
         _ = try? ask(.close(port))  // As above.
     }

@@ -85,7 +85,8 @@ extension Engine {
         }
         guard !reachable.isEmpty else { return nil }
         return ContainerNetwork.PublishedPort(
-            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport), backends: reachable)
+            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport),
+            backends: reachable)
     }
 
     /// The names a container can look up: those of every network it is on.

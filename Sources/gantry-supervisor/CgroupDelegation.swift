@@ -16,15 +16,16 @@ enum CgroupDelegation {
         else { return }
         let place = "\(own)/\(leaf)"
         guard mkdir(place, 0o755) == 0 || errno == EEXIST else { return }
-        // A process that ends meanwhile, or is not ours, stays out.
+        // Unreadable: nobody is in the way.
         let processes = (try? CgroupTree.read(own, "cgroup.procs"))?.split(separator: "\n") ?? []
+        // A process that ends meanwhile, or is not ours, stays out.
         for process in processes { try? CgroupTree.write(place, "cgroup.procs", String(process)) }
     }
 
     private static func ownDirectory() -> String? {
         // Unreadable: no cgroups.
         guard let text = try? FileSystem.readFile("/proc/self/cgroup"),
-            let mounts = try? FileSystem.readFile("/proc/self/mountinfo")
+            let mounts = try? FileSystem.readFile("/proc/self/mountinfo")  // As above.
         else { return nil }
         return CgroupTree.unifiedDirectory(
             cgroup: String(decoding: text, as: UTF8.self), mountinfo: String(decoding: mounts, as: UTF8.self))

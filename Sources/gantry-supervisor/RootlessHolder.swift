@@ -98,6 +98,7 @@ struct RootlessHolder {
 
     /// A line of /proc/net/route with destination and mask 0. proc(5).
     private func hasDefaultRoute() -> Bool {
+        // Unreadable: it is asked again.
         guard let bytes = try? FileSystem.readFile("/proc/self/net/route") else { return false }
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
             let fields = line.split(whereSeparator: { $0 == "\t" || $0 == " " })

@@ -90,7 +90,8 @@ enum ChildProcess {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         var pid: pid_t = 0
         let arguments = CStrings(command)
-        guard posix_spawnp(&pid, command[0], &actions, &attributes, arguments.pointers, gantry_environment()) == 0 else {
+        guard posix_spawnp(&pid, command[0], &actions, &attributes, arguments.pointers, gantry_environment()) == 0
+        else {
             return nil
         }
         return pid

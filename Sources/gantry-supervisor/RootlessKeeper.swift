@@ -218,12 +218,14 @@ struct RootlessSurvivors {
         let names = (try? FileSystem.list("\(execRoot)/containers")) ?? []
         return names.compactMap { name in
             let path = "\(execRoot)/containers/\(name)/\(ContainerFile.state)"
+            // A container that never ran has none.
             guard let bytes = try? FileSystem.readFile(path, byteCountMax: 1 << 16) else { return nil }
             return StateRecord(text: String(decoding: bytes, as: UTF8.self))
         }
     }
 
     private static func isAlive(_ pid: pid_t, _ start: UInt64) -> Bool {
+        // Unreadable: there is no such process.
         guard pid > 0, let stat = try? ProcessStat.read("\(pid)") else { return false }
         return stat.startTime == start && !stat.hasEnded
     }

@@ -83,8 +83,10 @@ enum RootlessMode {
 
     /// A holder that is about to end, or none, does not greet.
     private static func greet(_ path: String) -> RootlessFacts? {
+        // Whoever does not answer is asked again, or replaced: `connect`.
         guard let connection = try? MessageSocket.connect(to: path),
-            let text = try? MessageSocket.receive(from: connection.raw), var facts = RootlessFacts(text: text)
+            let text = try? MessageSocket.receive(from: connection.raw),  // As above.
+            var facts = RootlessFacts(text: text)
         else { return nil }
         facts.lifeline = connection.take()
         return facts

@@ -71,6 +71,7 @@ final class RootlessServer {
 
     /// The next message that is not about the uplink; `nil` when there is none yet, or never will be one.
     private func hearKeeper() -> String? {
+        // A failure to read is the end of the keeper, too.
         guard let message = try? MessageSocket.receive(from: keeper) else {
             // The keeper was killed: its uplink must not stay behind.
             uplink.end()

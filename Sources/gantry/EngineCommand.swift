@@ -20,17 +20,17 @@ struct EngineRun: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run the engine in the foreground (default)")
 
-    @Option(help: "Folder for images, volumes and state (default: /var/lib/gantry, without root ~/.local/share/gantry).")
+    @Option(help: "Folder for images and state (default: /var/lib/gantry; ~/.local/share/gantry without root).")
     var dataRoot: String?
 
     @Option(
-        help: "Folder for sockets and what ends with a reboot (default: /run/gantry, without root $XDG_RUNTIME_DIR/gantry)."
+        help: "Folder for what ends with a reboot (default: /run/gantry; $XDG_RUNTIME_DIR/gantry without root)."
     )
     var execRoot: String?
 
     @Option(
         name: [.customShort("H"), .long],
-        help: "Socket to listen on: unix://PATH (default: /run/gantry.sock, without root gantry.sock in the exec root).")
+        help: "Socket: unix://PATH (default: /run/gantry.sock; $XDG_RUNTIME_DIR/gantry/gantry.sock without root).")
     var host: String?
 
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")

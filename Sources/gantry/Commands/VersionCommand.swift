@@ -46,7 +46,8 @@ func renderVersion(_ server: VersionReply?, onlyClient: Bool, _ format: VersionC
     case .text:
         var text = "gantry \(gantryVersion)\n"
         if let server {
-            let platform = "\(server.Os)/\(server.Arch), kernel \(server.KernelVersion)"
+            let platform =
+                "\(server.Os)/\(server.Arch), kernel \(server.KernelVersion)"
                 + (server.Rootless == true ? ", rootless" : "")
             text += harmless("engine \(server.Version) (API \(server.ApiVersion), \(platform))") + "\n"
         } else if !onlyClient {
