@@ -31,6 +31,7 @@ extension Engine {
         request.log = LogSettings(
             path: "\(folder)/container.log", maxBytes: Self.logBytesMax, files: Self.logFilesMax)
         request.stdinOpen = service.stdinOpen
+        request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         request.useInit = service.initProcess ?? false
         request.files = try injectedFiles(stored)
         request.seccomp = seccompPolicy(service)

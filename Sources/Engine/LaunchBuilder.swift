@@ -21,7 +21,7 @@ struct LaunchBuilder {
         case host
     }
 
-    private var service: Service { stored.definition.service }
+    var service: Service { stored.definition.service }
 
     var hostname: String { service.hostname ?? stored.shortID }
 
@@ -40,7 +40,7 @@ struct LaunchBuilder {
         spec.mounts += mounts()
         spec.linux.namespaces = namespaces()
         spec.linux.sysctl = service.sysctls
-        spec.linux.resources = resources(spec.linux.resources)
+        spec.linux.resources = try resources(spec.linux.resources)
         try addDevices(to: &spec)
         return spec
     }
@@ -156,23 +156,6 @@ struct LaunchBuilder {
         if service.pidMode != "host" { namespaces.append(.init(.pid, path: pidNamespacePath)) }
         if service.ipcMode != "host" { namespaces.append(.init(.ipc, path: ipcNamespacePath)) }
         return namespaces
-    }
-
-    private func resources(_ template: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
-        var resources = template
-        let limits = service.resources
-        if limits.memory != nil || limits.memoryReservation != nil {
-            // As Docker: no more swap than memory again, unless the file says otherwise.
-            let swap = limits.memorySwap ?? limits.memory.map { $0 < 0 ? -1 : 2 * $0 }
-            resources.memory = .init(limit: limits.memory, reservation: limits.memoryReservation, swap: swap)
-        }
-        var cpu = RuntimeSpec.Resources.CPU()
-        cpu.shares = limits.cpuShares.map { UInt64(max(2, $0)) }
-        cpu.cpus = limits.cpuset
-        if let nanoCPUs = limits.nanoCPUs { cpu.setNanoCPUs(nanoCPUs) }
-        if limits.cpuShares != nil || limits.cpuset != nil || limits.nanoCPUs != nil { resources.cpu = cpu }
-        resources.pids = limits.pids.map { .init(limit: $0 > 0 ? $0 : -1) }
-        return resources
     }
 
     /// `HOST[:CONTAINER[:rwm]]`.

@@ -17,7 +17,7 @@ extension KernelTests {
             for i in 1 2 3 4 5; do sh -c 'sleep 0.01 & exec sleep 61' & done
             head -c 2000000 /dev/zero | tr '\\0' x &
             mkdir -p /tmp/a/b/c; echo ready
-            while true; do sleep 61 & done 2>/dev/null
+            (while true; do sleep 61 & done) 2>/dev/null &
             while true; do :; done
             """
 
