@@ -82,7 +82,7 @@ extension KernelTests {
             let launched = try container.launch()
             let directory = container.request.directory
             let name = try #require(try runtime.readState(directory)).cgroupName
-            for _ in 0..<1000 where try runtime.processes(directory: directory).count < 20 { usleep(2_000) }
+            try wait { try runtime.processes(directory: directory).count >= 20 }
             var processes = try runtime.processes(directory: directory) + [launched.supervisorPID]
             for signal in [SIGTERM, SIGINT] { try runtime.signal(directory: directory, signal) }
             var change = RuntimeSpec.Resources()
@@ -100,12 +100,19 @@ extension KernelTests {
             #expect(try container.wait().code == 137)
             for (process, start) in starts {
                 guard let start else { continue }
-                for _ in 0..<1000 where Runtime.isAlive(process, start: start) { usleep(2_000) }
+                try wait { !Runtime.isAlive(process, start: start) }
                 #expect(!Runtime.isAlive(process, start: start))
             }
             for (_, path) in runtime.host.cgroups.directories(name: name) { #expect(!FileSystem.exists(path)) }
             try runtime.delete(directory: directory)
             #expect(!FileSystem.exists(directory))
+        }
+
+        private func wait(until isDone: () throws -> Bool) throws {
+            for _ in 0..<5000 {
+                if try isDone() { return }
+                usleep(2_000)
+            }
         }
 
         private static func startTime(_ process: pid_t) -> UInt64? {
