@@ -135,7 +135,7 @@ public final class Runtime: Sendable {
             case .warning(let text): warnings.append(text)
             case .started(let pid, let at): return (pid, at, warnings)
             case .failed(let failure): throw RuntimeError(failure)
-            case .ready: continue
+            case .ready, .reached: continue
             }
         }
         throw .supervisorFailed("it ended without an answer")

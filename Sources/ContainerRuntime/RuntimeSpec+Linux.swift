@@ -98,6 +98,10 @@ extension RuntimeSpec {
         public var architectures: [String]?
         public var flags: [String]?
         public var syscalls: [Rule]?
+        /// A Unix socket of the host that gets the descriptor which answers `SCMP_ACT_NOTIFY`.
+        public var listenerPath: String?
+        /// Handed to the listener as it is.
+        public var listenerMetadata: String?
 
         public init(defaultAction: String, defaultErrnoRet: UInt32? = nil, syscalls: [Rule] = []) {
             self.defaultAction = defaultAction

@@ -88,6 +88,8 @@ public struct ProcessPlan: PlanCodable, Equatable {
     public var rows: UInt16
     public var columns: UInt16
     public var stdinOpen: Bool
+    /// Who gets the descriptor of a filter that notifies.
+    public var listener: ListenerPlan?
 
     public init(arguments: [String], environment: [String] = [], directory: String = "/") {
         self.arguments = arguments
@@ -135,6 +137,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         encoder.put(rows)
         encoder.put(columns)
         encoder.put(stdinOpen)
+        encoder.put(listener)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -165,5 +168,6 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = try decoder.integer()
         columns = try decoder.integer()
         stdinOpen = try decoder.bool()
+        listener = try decoder.optional()
     }
 }

@@ -147,6 +147,14 @@ public struct ProcessStat: Equatable, Sendable {
     public var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 }
 
+/// Where a container's child waits for its supervisor.
+public enum SetupPoint: UInt8, Sendable {
+    /// In its new user namespace, whose maps are to be written.
+    case userNamespaceMade = 0
+    /// Everything is mounted and the old root still there: hooks of the host's side run now.
+    case mountsMade = 1
+}
+
 /// What a supervisor tells the engine over the report pipe: warnings, then one `started` or `failed`.
 public enum StartReport: PlanCodable, Equatable {
     case warning(String)
@@ -154,6 +162,8 @@ public enum StartReport: PlanCodable, Equatable {
     case failed(SetupFailure)
     /// Child to supervisor: only execve(2) is left. Without it, the end of the pipe means that the child died.
     case ready
+    /// Child to supervisor: it waits until the supervisor has done its part.
+    case reached(SetupPoint)
 
     public func encode(into encoder: inout PlanEncoder) {
         switch self {
@@ -168,6 +178,9 @@ public enum StartReport: PlanCodable, Equatable {
             encoder.put(UInt8(2))
             encoder.put(failure)
         case .ready: encoder.put(UInt8(3))
+        case .reached(let point):
+            encoder.put(UInt8(4))
+            encoder.put(point.rawValue)
         }
     }
 
@@ -178,6 +191,7 @@ public enum StartReport: PlanCodable, Equatable {
         case 1: self = .started(pid: try decoder.integer(), at: try decoder.integer())
         case 2: self = .failed(try SetupFailure(from: &decoder))
         case 3: self = .ready
+        case 4: self = .reached(try decoder.choice("set-up point"))
         default: throw .badValue(field: "report")
         }
     }
@@ -194,6 +208,24 @@ public enum StartReport: PlanCodable, Equatable {
         var decoder = PlanDecoder(bytes)
         var reports: [StartReport] = []
         while !decoder.isAtEnd { reports.append(try StartReport(from: &decoder)) }
+        return reports
+    }
+
+    /// Takes the whole reports off the front of what has come so far; the start of the next one stays.
+    public static func take(from bytes: inout [UInt8]) throws(PlanError) -> [StartReport] {
+        var decoder = PlanDecoder(bytes)
+        var reports: [StartReport] = []
+        var taken = 0
+        while !decoder.isAtEnd {
+            do {
+                reports.append(try StartReport(from: &decoder))
+                taken = decoder.offset
+            } catch {
+                guard error == .truncated else { throw error }
+                break
+            }
+        }
+        bytes.removeFirst(taken)
         return reports
     }
 }

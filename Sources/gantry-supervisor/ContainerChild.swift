@@ -10,7 +10,8 @@ enum ContainerChild {
     ) -> Never {
         do {
             try prepare(plan, namespaces, cgroups, descriptors)
-            let process = try ProcessSetup(plan.process, report: descriptors.report)
+            let process = try ProcessSetup(
+                plan.process, report: descriptors.report, listener: descriptors.listener)
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
@@ -24,7 +25,8 @@ enum ContainerChild {
         try enter(cgroups)
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
-            except: [0, 1, 2, descriptors.report, descriptors.terminalSocket] + namespaces.descriptors)
+            except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
+                + namespaces.descriptors)
         try step("enter the namespaces") { () throws(SystemError) in try namespaces.enterOthers() }
         namespaces.closeDescriptors()
         try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
@@ -57,7 +59,7 @@ enum ContainerChild {
     /// Terminal, directory, privileges, program; returns only by throwing.
     static func finish(
         _ process: borrowing ProcessSetup, useInit: Bool, consoleFor plan: ContainerPlan?,
-        _ descriptors: ChildDescriptors
+        _ descriptors: ChildDescriptors, joinsLate: Bool = false
     ) throws(SetupFailure) {
         var terminal: Int32 = -1
         if process.plan.terminal {
@@ -73,8 +75,11 @@ enum ContainerChild {
             try process.giveStreams()
         }
         try process.enterDirectory()
-        if terminal >= 0, !useInit { try takeOver(terminal) }
+        if terminal >= 0, !useInit, !joinsLate { try takeOver(terminal) }
         try process.dropPrivileges()
+        if joinsLate {
+            try ExecMode.forkIntoProcessNamespace(terminal: terminal, report: descriptors.report)
+        }
         if useInit { try InitProcess.forkUserProcess(terminal: terminal, report: descriptors.report) }
         throw process.execute()
     }

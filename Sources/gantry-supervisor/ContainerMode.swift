@@ -99,6 +99,7 @@ enum ContainerMode {
         channels.closeChildEnds()
         namespaces.closeDescriptors()
         do {
+            try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
         } catch {
             kill(pid, SIGKILL)
