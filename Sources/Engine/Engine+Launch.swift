@@ -30,6 +30,7 @@ extension Engine {
         request.log = try LogOptions.settings(
             service.logging, path: "\(folder)/container.log", service: stored.service)
         request.stdinOpen = service.stdinOpen
+        request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         request.useInit = service.initProcess ?? false
         request.files = try injectedFiles(stored)
         request.seccomp = try seccompPolicy(stored)

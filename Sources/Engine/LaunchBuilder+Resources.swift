@@ -9,7 +9,8 @@ extension LaunchBuilder {
         let limits = service.resources
         resources.memory = memory(limits)
         resources.cpu = try cpu(limits)
-        resources.pids = limits.pids.map { .init(limit: $0) }
+        // Docker's zero is no limit.
+        resources.pids = limits.pids.map { .init(limit: $0 > 0 ? $0 : -1) }
         resources.blockIO = try limits.blockIO.map { (block) throws(EngineError) in try blockIO(block) }
         for rule in service.deviceCgroupRules { resources.devices?.append(try deviceRule(rule)) }
         return resources
@@ -21,17 +22,18 @@ extension LaunchBuilder {
                 || service.oomKillDisable == true
         else { return nil }
         // As Docker: no more swap than memory again, unless the file says otherwise.
-        let swap = limits.memorySwap ?? limits.memory.map { $0 < 0 ? -1 : 2 * $0 }
+        let swap =
+            limits.memorySwap ?? limits.memory.map { $0 < 0 ? -1 : $0.multipliedReportingOverflow(by: 2).partialValue }
         var memory = RuntimeSpec.Resources.Memory(
             limit: limits.memory, reservation: limits.memoryReservation, swap: swap)
-        memory.swappiness = limits.memorySwappiness.flatMap { $0 < 0 ? nil : UInt64($0) }
+        memory.swappiness = limits.memorySwappiness.flatMap { UInt64(exactly: $0) }
         memory.disableOOMKiller = service.oomKillDisable == true ? true : nil
         return memory
     }
 
     private func cpu(_ limits: Resources) throws(EngineError) -> RuntimeSpec.Resources.CPU? {
         var cpu = RuntimeSpec.Resources.CPU()
-        cpu.shares = limits.cpuShares.map { UInt64(max(2, $0)) }
+        cpu.shares = limits.cpuShares.flatMap { $0 == 0 ? nil : UInt64(max(2, $0)) }
         cpu.cpus = limits.cpuset
         cpu.quota = limits.cpuQuota
         cpu.period = try limits.cpuPeriod.map { (value) throws(EngineError) in try positive(value, "cpu_period") }
