@@ -166,6 +166,7 @@ extension KernelTests.AttackTests {
         container.request.spec.process.user.additionalGids = (0..<UInt32(count)).map { $0 % 60_000 + 1 }
         container.request.spec.process.env.append("LONG=\(String(repeating: "x", count: min(count, 131_000)))")
         container.request.spec.process.user.uid = 1234
+        // Refused by the kernel's own limits, or right.
         if (try? container.launch()) != nil {
             _ = try container.wait()
             #expect(try container.output().hasPrefix("1234\n"))

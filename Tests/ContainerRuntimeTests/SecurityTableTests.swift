@@ -9,7 +9,12 @@ extension KernelTests {
     /// Our column of the table in docs/security.md: Security/probe.sh in a default container.
     @Suite struct SecurityTableTests {
         private static let folder = "\(FileSystem.parent(of: #filePath))/Security"
-        private static let root = FileSystem.parent(of: FileSystem.parent(of: FileSystem.parent(of: #filePath)))
+        /// The checkout, wherever the sources are linked from.
+        private static let root: String = {
+            guard let path = realpath(FileSystem.parent(of: #filePath), nil) else { return "" }
+            defer { free(path) }
+            return FileSystem.parent(of: FileSystem.parent(of: String(cString: path)))
+        }()
 
         /// Whoever starts the engine decides about these.
         private static let inherited: Set<String> = [
