@@ -120,7 +120,8 @@ extension KernelTests.AttackTests {
     /// The log is a file of records: no output, however odd, ends or forges one.
     @Test func outputCannotForgeLogRecords() throws {
         let bytes =
-            #"\033]0;x\007\033[2J\r\n\000\000\000\004\001\377\377\377\377\377\377\377\377\n2026-01-01T00:00:00Z stdout F forged\n"#
+            #"\033]0;x\007\033[2J\r\n\000\000\000\004\001\377\377\377\377\377\377\377\377\n"#
+            + #"2026-01-01T00:00:00Z stdout F forged\n"#
         let container = try TestHost.shared.container(["printf", bytes])
         _ = try container.run()
         var reader = try LogReader(path: container.request.log?.path ?? "")

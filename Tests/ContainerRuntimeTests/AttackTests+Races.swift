@@ -117,7 +117,8 @@ extension KernelTests.AttackTests {
         let before = try FileSystem.readFile("/proc/sys/kernel/core_pattern")
         try race.run(
             rounds: AttackRounds.count(15),
-            "grep -c ' /proc/sys/kernel/core_pattern ' /proc/self/mountinfo; echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end"
+            "grep -c ' /proc/sys/kernel/core_pattern ' /proc/self/mountinfo; "
+                + "echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end"
         ) { request in
             request.spec.process.terminal = true
             request.spec.mounts.removeAll { $0.destination == "/dev" }
