@@ -31,7 +31,7 @@ struct PlanCompiler {
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
         plan.namespaces = try compileNamespaces(spec.linux.namespaces)
-        plan.cgroupName = "\(cgroupParent)/\(request.id)"
+        plan.cgroupName = try cgroupName(request)
         plan.cgroups = try host.cgroups.plans(name: plan.cgroupName, resources: spec.linux.resources)
         plan.readOnlyRoot = spec.root.readonly
         for mount in spec.mounts { plan.mounts.append(try compileMount(mount, plan)) }

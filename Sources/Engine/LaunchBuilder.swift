@@ -171,7 +171,7 @@ struct LaunchBuilder {
         cpu.cpus = limits.cpuset
         if let nanoCPUs = limits.nanoCPUs { cpu.setNanoCPUs(nanoCPUs) }
         if limits.cpuShares != nil || limits.cpuset != nil || limits.nanoCPUs != nil { resources.cpu = cpu }
-        if let pids = limits.pids { resources.pids = .init(limit: pids) }
+        if let pids = limits.pids { resources.pids = .init(limit: pids > 0 ? pids : -1) }
         return resources
     }
 

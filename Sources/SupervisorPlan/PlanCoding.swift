@@ -60,7 +60,8 @@ public struct PlanEncoder: Sendable {
 /// Reads what `PlanEncoder` wrote; every count is checked against the bytes that are left.
 public struct PlanDecoder: Sendable {
     private let bytes: [UInt8]
-    private var offset = 0
+    /// How many bytes have been read.
+    public private(set) var offset = 0
 
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
 

@@ -17,6 +17,38 @@ private func fields(of text: String) -> [String: String] {
     return fields
 }
 
+/// Text as a word of a record: what is not a printable ASCII character is written as `%` and two hexadecimal digits.
+enum RecordText {
+    static func encode(_ text: String) -> String {
+        var word = ""
+        for byte in text.utf8 {
+            if (0x21...0x7e).contains(byte), byte != UInt8(ascii: "%") {
+                word.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                word += (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+            }
+        }
+        return word
+    }
+
+    /// `nil` when a `%` is not followed by two digits.
+    static func decode(_ word: String) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Substring(word).utf8
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { return nil }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
 /// How a container ended: `code=… signal=… oom=0|1 at=<ns since 1970>`.
 public struct ExitRecord: Equatable, Sendable, Codable {
     /// Exit code; 128 + signal when a signal ended it.
@@ -77,7 +109,8 @@ public struct StateRecord: Equatable, Sendable {
             let initPID = fields["init"].flatMap({ Int32($0) }),
             let initStart = fields["init-start"].flatMap({ UInt64($0) }),
             let startedAt = fields["started"].flatMap({ UInt64($0) }),
-            let namespaces = fields["namespaces"].flatMap({ UInt64($0) }), let cgroupName = fields["cgroup"]
+            let namespaces = fields["namespaces"].flatMap({ UInt64($0) }),
+            let cgroupName = fields["cgroup"].flatMap(RecordText.decode)
         else { return nil }
         self.init(supervisorPID: supervisor, supervisorStart: supervisorStart, cgroupName: cgroupName)
         self.initPID = initPID
@@ -88,7 +121,7 @@ public struct StateRecord: Equatable, Sendable {
 
     public var text: String {
         "supervisor=\(supervisorPID) supervisor-start=\(supervisorStart) init=\(initPID) init-start=\(initStart) "
-            + "started=\(startedAt) namespaces=\(namespaces) cgroup=\(cgroupName)\n"
+            + "started=\(startedAt) namespaces=\(namespaces) cgroup=\(RecordText.encode(cgroupName))\n"
     }
 }
 
@@ -114,6 +147,14 @@ public struct ProcessStat: Equatable, Sendable {
     public var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 }
 
+/// Where a container's child waits for its supervisor.
+public enum SetupPoint: UInt8, Sendable {
+    /// In its new user namespace, whose maps are to be written.
+    case userNamespaceMade = 0
+    /// Everything is mounted and the old root still there: hooks of the host's side run now.
+    case mountsMade = 1
+}
+
 /// What a supervisor tells the engine over the report pipe: warnings, then one `started` or `failed`.
 public enum StartReport: PlanCodable, Equatable {
     case warning(String)
@@ -121,6 +162,8 @@ public enum StartReport: PlanCodable, Equatable {
     case failed(SetupFailure)
     /// Child to supervisor: only execve(2) is left. Without it, the end of the pipe means that the child died.
     case ready
+    /// Child to supervisor: it waits until the supervisor has done its part.
+    case reached(SetupPoint)
 
     public func encode(into encoder: inout PlanEncoder) {
         switch self {
@@ -135,6 +178,9 @@ public enum StartReport: PlanCodable, Equatable {
             encoder.put(UInt8(2))
             encoder.put(failure)
         case .ready: encoder.put(UInt8(3))
+        case .reached(let point):
+            encoder.put(UInt8(4))
+            encoder.put(point.rawValue)
         }
     }
 
@@ -145,6 +191,7 @@ public enum StartReport: PlanCodable, Equatable {
         case 1: self = .started(pid: try decoder.integer(), at: try decoder.integer())
         case 2: self = .failed(try SetupFailure(from: &decoder))
         case 3: self = .ready
+        case 4: self = .reached(try decoder.choice("set-up point"))
         default: throw .badValue(field: "report")
         }
     }
@@ -161,6 +208,24 @@ public enum StartReport: PlanCodable, Equatable {
         var decoder = PlanDecoder(bytes)
         var reports: [StartReport] = []
         while !decoder.isAtEnd { reports.append(try StartReport(from: &decoder)) }
+        return reports
+    }
+
+    /// Takes the whole reports off the front of what has come so far; the start of the next one stays.
+    public static func take(from bytes: inout [UInt8]) throws(PlanError) -> [StartReport] {
+        var decoder = PlanDecoder(bytes)
+        var reports: [StartReport] = []
+        var taken = 0
+        while !decoder.isAtEnd {
+            do {
+                reports.append(try StartReport(from: &decoder))
+                taken = decoder.offset
+            } catch {
+                guard error == .truncated else { throw error }
+                break
+            }
+        }
+        bytes.removeFirst(taken)
         return reports
     }
 }

@@ -25,7 +25,8 @@ enum ContainerChild {
         try enter(cgroups)
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
-            except: [0, 1, 2, descriptors.report, descriptors.terminalSocket] + namespaces.descriptors)
+            except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
+                + namespaces.descriptors)
         try step("enter the namespaces") { () throws(SystemError) in try namespaces.enterOthers() }
         namespaces.closeDescriptors()
         try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)

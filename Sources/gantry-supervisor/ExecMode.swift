@@ -10,7 +10,7 @@ enum ExecMode {
         let container = try step("find the container's init") { () throws(SystemError) in
             try openContainer(plan)
         }
-        let cgroups = try Cgroups(existing: plan.cgroups)
+        var cgroups = try Cgroups(existing: plan.cgroups)
         var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
         let joinsLate = Self.joinsLate(plan)
         var pidfd: Int32 = -1
@@ -19,7 +19,13 @@ enum ExecMode {
             if plan.namespaces & UInt64(process) != 0, !joinsLate {
                 try check("setns") { setns(container.raw, process) }
             }
-            return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
+            do throws(SystemError) {
+                return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
+            } catch {
+                guard error.code == EBUSY else { throw error }
+                try cgroups.moveDown(to: plan.initPID)
+                return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
+            }
         }
         if pid == 0 { runChild(plan, container.raw, cgroups, channels.child) }
         channels.closeChildEnds()

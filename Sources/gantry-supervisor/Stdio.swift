@@ -22,6 +22,8 @@ struct ChildDescriptors {
     var terminalSocket: Int32 = -1
     /// Reports of the set-up; closes when the program is executed.
     var report: Int32 = -1
+    /// One byte comes for each point at which the child waits, see `Handshake`; -1 where it waits for nothing.
+    var release: Int32 = -1
     var listener: SeccompListener?
 }
 
@@ -32,10 +34,14 @@ struct Channels {
     /// Read end of the child's report pipe.
     var report: Int32 = -1
     private var terminalSocket: Int32 = -1
+    /// Write end of the child's release pipe.
+    private var release: Int32 = -1
     var listener: SeccompListener? { child.listener }
 
-    init(_ process: ProcessPlan) throws(SystemError) {
+    /// - Parameter handshake: the child will wait at some `SetupPoint`.
+    init(_ process: ProcessPlan, handshake: Bool = false) throws(SystemError) {
         (report, child.report) = try Descriptors.pipe()
+        if handshake { (child.release, release) = try Descriptors.pipe() }
         child.listener = try SeccompListener(process)
         if process.terminal {
             var ends: [Int32] = [-1, -1]
@@ -57,7 +63,7 @@ struct Channels {
 
     /// In the supervisor, after the clone.
     mutating func closeChildEnds() {
-        for descriptor in [child.stdin, child.stdout, child.stderr, child.terminalSocket, child.report]
+        for descriptor in [child.stdin, child.stdout, child.stderr, child.terminalSocket, child.report, child.release]
         where descriptor >= 0 {
             close(descriptor)
         }
@@ -66,37 +72,23 @@ struct Channels {
         child.listener = listener
     }
 
-    /// Waits until the child has executed its program or given up, passing warnings on to the engine. Answers the
-    /// process that the child left in its place, if it did.
+    /// Waits until the child has executed its program or given up, passing warnings on to the engine. `at` does what
+    /// is to be done while the child waits at a point. Answers the process that the child left in its place, if it did.
     @discardableResult
-    mutating func awaitExecution(forwardingTo engine: Int32) throws(SetupFailure) -> pid_t? {
-        if terminalSocket >= 0 {
-            let master = gantry_receive_descriptor(terminalSocket)
-            close(terminalSocket)
-            terminalSocket = -1
-            stdio.terminal = master
-            if master >= 0 {
-                try step("set up the terminal") { () throws(SystemError) in try Descriptors.setNonBlocking(master) }
-            }
-        }
-        let pipe = FileDescriptor(owning: report)
-        report = -1
-        let bytes = try step("start") { () throws(SystemError) in try pipe.readAll(byteCountMax: 1 << 20) }
-        // Which byte is wrong tells nobody anything.
-        guard let reports = try? StartReport.parse(bytes) else {
-            throw SetupFailure(step: "start", code: EPROTO, text: "the child's report is malformed")
-        }
-        var successor: pid_t?
-        for report in reports {
-            switch report {
-            case .failed(let failure): throw failure
-            case .warning: Report.send(report, to: engine)
-            case .started(let pid, _): successor = pid
-            case .ready: break
-            }
-        }
-        guard reports.contains(.ready) else {
-            throw SetupFailure(step: "start", code: ECHILD, text: "killed during the set-up (out of memory?)")
+    mutating func awaitExecution(
+        forwardingTo engine: Int32, at: (SetupPoint) throws(SetupFailure) -> Void = { _ in }
+    ) throws(SetupFailure) -> pid_t? {
+        let handshake = Handshake(report: report, release: release)
+        (report, release) = (-1, -1)
+        let successor = try handshake.serve(forwardingTo: engine, at: at)
+        guard terminalSocket >= 0 else { return successor }
+        // Sent before the program was executed, so it is there; a failure to receive it leaves no terminal.
+        let master = gantry_receive_descriptor(terminalSocket)
+        close(terminalSocket)
+        terminalSocket = -1
+        stdio.terminal = master
+        if master >= 0 {
+            try step("set up the terminal") { () throws(SystemError) in try Descriptors.setNonBlocking(master) }
         }
         return successor
     }

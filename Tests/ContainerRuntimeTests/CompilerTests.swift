@@ -81,11 +81,6 @@ import Testing
         #expect(throws: RuntimeError.self) { try two.plans(name: "g/x", resources: resources) }
     }
 
-    @Test func sharesBecomeWeights() {
-        #expect([2, 1024, 262_144].map { CgroupLayout.weight(shares: $0) } == [1, 100, 10_000])
-        #expect(CgroupLayout.weight(shares: 0) == 1)
-    }
-
     @Test func capabilitiesAddUpAsUnderDocker() throws {
         let base = Set(RuntimeSpec.defaultCapabilities)
         #expect(Set(try CapabilityNames.resolve(add: [], drop: [])) == base)

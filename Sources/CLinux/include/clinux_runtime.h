@@ -102,26 +102,6 @@ static inline int gantry_word_await(int32_t *word, int seconds) {
   return -1;
 }
 
-// No glibc wrapper: bpf(2). Loads a device filter (`count` struct bpf_insn) and attaches it to a v2 cgroup.
-static inline int gantry_bpf_load_device(const void *instructions, uint32_t count) {
-  union bpf_attr attributes;
-  memset(&attributes, 0, sizeof attributes);
-  attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-  attributes.insns = (uint64_t)(uintptr_t)instructions;
-  attributes.insn_cnt = count;
-  attributes.license = (uint64_t)(uintptr_t) "Apache";
-  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
-}
-static inline int gantry_bpf_attach_device(int cgroup, int program) {
-  union bpf_attr attributes;
-  memset(&attributes, 0, sizeof attributes);
-  attributes.target_fd = (uint32_t)cgroup;
-  attributes.attach_bpf_fd = (uint32_t)program;
-  attributes.attach_type = BPF_CGROUP_DEVICE;
-  attributes.attach_flags = BPF_F_ALLOW_MULTI;
-  return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
-}
-
 // _IO macros with arguments do not import.
 static inline int gantry_pty_peer(int ptmx) { return ioctl(ptmx, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
 static inline int gantry_pty_unlock(int ptmx) {
