@@ -10,7 +10,7 @@ extension LaunchBuilder {
         resources.memory = memory(limits)
         resources.cpu = try cpu(limits)
         // Docker's zero is no limit.
-        resources.pids = limits.pids.map { .init(limit: $0 > 0 ? $0 : -1) }
+        if let pids = limits.pids { resources.pids = .init(limit: pids > 0 ? pids : -1) }
         resources.blockIO = try limits.blockIO.map { (block) throws(EngineError) in try blockIO(block) }
         for rule in service.deviceCgroupRules { resources.devices?.append(try deviceRule(rule)) }
         return resources
