@@ -137,6 +137,7 @@ extension Runtime {
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
         process.createDirectory = false
+        try AttributeCompiler.affinity(spec.process.execCPUAffinity, into: &process.attributes)
         var plan = ExecPlan(
             initPID: state.initPID, initStartTime: state.initStart, namespaces: state.namespaces, process: process)
         plan.cgroups = host.cgroups.directories(name: state.cgroupName)

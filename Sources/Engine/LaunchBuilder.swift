@@ -116,13 +116,13 @@ struct LaunchBuilder {
                 mounts.append(
                     bind(
                         mount.source ?? "/", to: mount.target,
-                        options: ["rbind", mount.propagation ?? "rprivate", mount.readOnly ? "ro" : "rw"]))
+                        options: ["rbind", mount.propagation ?? "rprivate", mount.readOnly ? "rro" : "rw"]))
             case .tmpfs:
                 mounts.append(tmpfs(mount))
             case .volume:
                 guard let folder = volumeFolders[mount.target] else { continue }
                 mounts.append(
-                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "rro" : "rw"]))
             case .image, .cluster, .npipe:
                 // The stack file's loader has warned of them.
                 continue

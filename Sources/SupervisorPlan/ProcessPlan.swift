@@ -88,6 +88,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
     public var rows: UInt16
     public var columns: UInt16
     public var stdinOpen: Bool
+    public var attributes: AttributePlan
 
     public init(arguments: [String], environment: [String] = [], directory: String = "/") {
         self.arguments = arguments
@@ -109,6 +110,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = 0
         columns = 0
         stdinOpen = false
+        attributes = AttributePlan()
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -135,6 +137,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         encoder.put(rows)
         encoder.put(columns)
         encoder.put(stdinOpen)
+        encoder.put(attributes)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -165,5 +168,6 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = try decoder.integer()
         columns = try decoder.integer()
         stdinOpen = try decoder.bool()
+        attributes = try AttributePlan(from: &decoder)
     }
 }

@@ -7,3 +7,4 @@
 #include "clinux_base.h"
 #include "clinux_network.h"
 #include "clinux_runtime.h"
+#include "clinux_kernel.h"
