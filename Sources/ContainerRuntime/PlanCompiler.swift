@@ -130,16 +130,8 @@ struct PlanCompiler {
     ) -> CapabilityPlan {
         var missing: Set<String> = []
         func mask(_ names: [String]) -> UInt64 {
-            var mask: UInt64 = 0
-            for name in names {
-                // Unknown: warned about below.
-                guard let bit = try? CapabilityNames.mask([name]) else {
-                    missing.insert(name)
-                    continue
-                }
-                mask |= bit
-            }
-            return mask & host.capabilities
+            for name in names where CapabilityNames.knownMask([name]) == 0 { missing.insert(name) }
+            return CapabilityNames.knownMask(names) & host.capabilities
         }
         let plan = CapabilityPlan(
             bounding: mask(sets.bounding), effective: mask(sets.effective), permitted: mask(sets.permitted),
@@ -237,7 +229,8 @@ struct PlanCompiler {
         }
         try checkStrings([device.path])
         // A FIFO has no number; what is given for one means nothing.
-        let (major, minor) = kind == .fifo ? (0, 0) : (UInt32(exactly: device.major ?? 0), UInt32(exactly: device.minor ?? 0))
+        let (major, minor) =
+            kind == .fifo ? (0, 0) : (UInt32(exactly: device.major ?? 0), UInt32(exactly: device.minor ?? 0))
         guard let major, let minor else { throw .invalidSpec("device '\(device.path)' has a number out of range") }
         return DevicePlan(
             kind: kind, path: device.path, major: major, minor: minor, mode: device.fileMode ?? 0o666,

@@ -89,7 +89,7 @@ enum ContainerMode {
         _ plan: ContainerPlan, _ cgroups: Cgroups
     ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
         let namespaces = try Namespaces(plan)
-        let sources = try MountSources(plan, joinedUser: namespaces.joinedUser)
+        let sources = try MountSources(plan, namespaces)
         var channels = try step("make the standard streams") { () throws(SystemError) in
             try Channels(plan.process, handshake: namespaces.changesUser)
         }

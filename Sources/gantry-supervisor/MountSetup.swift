@@ -27,8 +27,8 @@ struct MountSetup: ~Copyable {
         try step("mount \(mount.target)") { () throws(SystemError) in
             switch mount.kind {
             case .bind: try bind(mount, source)
-            case .fileSystem: try fileSystem(mount)
-            case .kernel: try kernel(mount)
+            case .fileSystem: try fileSystem(mount, source)
+            case .kernel: try kernel(mount, source)
             case .devices: delayReadOnly(mount, try Devices.mount(mount, root: root))
             case .cgroups: try cgroups(mount)
             case .cgroupFolders: try cgroupFolders(mount)
@@ -124,9 +124,12 @@ struct MountSetup: ~Copyable {
         }
     }
 
-    private mutating func fileSystem(_ mount: MountPlan) throws(SystemError) {
+    private mutating func fileSystem(_ mount: MountPlan, _ source: MountSources.Source) throws(SystemError) {
         let target = try InRoot.openOrMake(root, mount.target, directory: true)
         try Self.refuseProc(target, mount.target)
+        if case .tree(let raw) = source {
+            return try Self.attach(FileDescriptor(owning: raw), to: target, path: mount.target)
+        }
         var parameters = mount.parameters
         if mount.source == "tmpfs", !parameters.contains(where: { $0.key == "mode" }) {
             let mode = try InRoot.status(target).st_mode & 0o7777
@@ -147,7 +150,7 @@ struct MountSetup: ~Copyable {
         delayReadOnly(mount, made.take())
     }
 
-    /// What a user namespace may not mount, or not with these ids.
+    /// What a user namespace may not mount with these ids.
     private func substitute(
         _ mount: MountPlan, _ parameters: [MountParameter], _ error: SystemError
     ) throws(SystemError) -> FileDescriptor {
@@ -157,15 +160,13 @@ struct MountSetup: ~Copyable {
                 mount.source, parameters.filter { $0.key != "gid" },
                 attributes: mount.attributesSet & ~UInt64(MOUNT_ATTR_RDONLY))
         }
-        guard mount.source == "mqueue", error.code == EPERM else { throw error }
-        // The ipc namespace is one that was joined, and somebody else's: what is mounted of it is shown.
-        return FileDescriptor(
-            owning: try check("open_tree", path: "/dev/mqueue") { gantry_open_tree_clone(AT_FDCWD, "/dev/mqueue", 0) })
+        throw error
     }
 
     private func copyUp(_ path: String, into made: borrowing FileDescriptor) throws(SystemError) {
         let below = try InRoot.open(root, path, flags: O_RDONLY | O_DIRECTORY)
-        try TreeCopy().copyContents(of: below, into: made)
+        // The mount's own descriptor is one for paths only.
+        try TreeCopy().copyContents(of: below, into: try made.open(at: ".", O_RDONLY | O_DIRECTORY))
     }
 
     /// mount(8), "remount": of the mount, and with parameters of its file system.
@@ -181,8 +182,11 @@ struct MountSetup: ~Copyable {
     }
 
     /// proc and sysfs go on a real directory only: an image's link must not carry them elsewhere (CVE-2019-19921).
-    private func kernel(_ mount: MountPlan) throws(SystemError) {
+    private func kernel(_ mount: MountPlan, _ source: MountSources.Source) throws(SystemError) {
         let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        if case .tree(let raw) = source {
+            return try Self.attach(FileDescriptor(owning: raw), to: target, path: mount.target)
+        }
         do {
             let made = try Self.make(mount.source, mount.parameters, attributes: mount.attributesSet)
             try Self.attach(made, to: target, path: mount.target)

@@ -19,17 +19,16 @@ struct MountSources {
     private(set) var root: Int32 = -1
     let changesUser: Bool
 
-    /// - Parameter joinedUser: the user namespace that the container joins, or -1.
-    init(_ plan: ContainerPlan, joinedUser: Int32) throws(SetupFailure) {
-        changesUser = plan.idMap != nil || joinedUser >= 0
+    init(_ plan: ContainerPlan, _ namespaces: Namespaces) throws(SetupFailure) {
+        changesUser = namespaces.changesUser
+        let joinedUser = namespaces.joined(CLONE_NEWUSER)
         do {
             for mount in plan.mounts {
                 sources.append(
-                    mount.kind != .bind
-                        ? .none
-                        : try step("mount \(mount.target)") { () throws(SystemError) in
-                            try Self.open(mount, joinedUser: joinedUser)
-                        })
+                    try step("mount \(mount.target)") { () throws(SystemError) in
+                        if mount.kind == .bind { return try Self.open(mount, joinedUser: joinedUser) }
+                        return changesUser ? try Self.makeForeign(mount, namespaces) : .none
+                    })
             }
             root = try step("mount the root") { () throws(SystemError) in
                 try Self.openRoot(plan, joinedUser: joinedUser)
@@ -62,6 +61,27 @@ struct MountSources {
         }
         try MountSetup.setAttributes(tree, mount, path: mount.source)
         return .tree(tree.take())
+    }
+
+    /// A new user namespace's root may not mount what shows a network or ipc namespace that is not its own: we do.
+    private static func makeForeign(_ mount: MountPlan, _ namespaces: Namespaces) throws(SystemError) -> Source {
+        let flag: Int32
+        switch (mount.kind, mount.source) {
+        case (.kernel, "sysfs"): flag = CLONE_NEWNET
+        case (.fileSystem, "mqueue"): flag = CLONE_NEWIPC
+        default: return .none
+        }
+        guard !namespaces.makes(flag) else { return .none }
+        let other = namespaces.joined(flag)
+        let own = FileDescriptor(
+            owning: try check("open", path: "/proc/self/ns") {
+                gantry_open("/proc/self/ns/\(flag == CLONE_NEWNET ? "net" : "ipc")", O_RDONLY | O_CLOEXEC, 0)
+            })
+        let ownRaw = own.raw
+        // A namespace we may not enter belongs to a user namespace that is joined too: its root may mount it.
+        guard other < 0 || setns(other, flag) == 0 else { return .none }
+        defer { if other >= 0 { setns(ownRaw, flag) } }
+        return .tree(try MountSetup.make(mount.source, mount.parameters, attributes: mount.attributesSet).take())
     }
 
     private static func readLink(_ path: String) -> String? {
@@ -120,6 +140,22 @@ struct MountSources {
         }
     }
 
+    /// overlayfs works on its layers as who mounted it. On a mapped layer only who is in the map may make files.
+    private static func asRoot(
+        of namespace: borrowing FileDescriptor, _ body: () throws(SystemError) -> Void
+    ) throws(SystemError) {
+        guard let root = try UserNamespace.root(of: namespace) else {
+            throw SystemError("a writable layer needs a map with an id 0", code: EINVAL)
+        }
+        gantry_set_file_ids(root.user, root.group)
+        defer {
+            gantry_set_file_ids(geteuid(), getegid())
+            _ = gantry_restore_effective()
+        }
+        try check("capset") { gantry_restore_effective() }
+        try body()
+    }
+
     /// Layers belong to the host's ids; each is shown with the container's, the writable one too, so that what is
     /// written reads the same with any other map. overlayfs takes layers only from mounts of the caller's namespace
     /// (before Linux 6.15), hence a namespace of our own and a place to attach them for a moment.
@@ -152,7 +188,9 @@ struct MountSources {
             opened.append(
                 try writable.open(at: FileSystem.lastComponent(of: path), O_PATH | O_DIRECTORY | O_NOFOLLOW).take())
         }
-        try RootSetup.mountOverlay(opened, at: place, flags: flags)
+        try asRoot(of: namespace) { () throws(SystemError) in
+            try RootSetup.mountOverlay(opened, at: place, flags: flags)
+        }
         let root = FileDescriptor(
             owning: try check("open_tree", path: place) { gantry_open_tree_clone(AT_FDCWD, place, 0) })
         // Until nothing is mounted there any more.

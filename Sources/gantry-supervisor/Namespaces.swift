@@ -53,8 +53,11 @@ struct Namespaces {
 
     private func isJoined(_ flag: Int32) -> Bool { joined.contains { $0.flag == UInt64(flag) } }
 
-    /// The user namespace that is joined, or -1.
-    var joinedUser: Int32 { joined.first { $0.flag == UInt64(CLONE_NEWUSER) }?.descriptor ?? -1 }
+    /// The namespace of this type that is joined, or -1.
+    func joined(_ flag: Int32) -> Int32 { joined.first { $0.flag == UInt64(flag) }?.descriptor ?? -1 }
+
+    /// The container gets a new one.
+    func makes(_ flag: Int32) -> Bool { cloneFlags & UInt64(flag) != 0 }
 
     /// The child runs in another user namespace and waits at `SetupPoint.userNamespaceMade`.
     var changesUser: Bool { idMap != nil || isJoined(CLONE_NEWUSER) }
@@ -141,7 +144,7 @@ struct Namespaces {
                 remaining.append(namespace)
             }
         }
-        guard setns(joinedUser, Int32(CLONE_NEWUSER)) == 0 else { return -errno }
+        guard setns(joined(CLONE_NEWUSER), Int32(CLONE_NEWUSER)) == 0 else { return -errno }
         for namespace in remaining where setns(namespace.descriptor, Int32(truncatingIfNeeded: namespace.flag)) != 0 {
             return -errno
         }

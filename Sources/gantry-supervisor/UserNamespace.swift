@@ -82,7 +82,35 @@ enum UserNamespace {
     /// The host's id of the root of a process's user namespace; `nil` where no id of ours is its root.
     static func root(of process: pid_t, map: String) -> UInt32? {
         // Unreadable means gone, which shows elsewhere.
-        let bytes = (try? FileSystem.readFile("/proc/\(process)/\(map)", byteCountMax: mapByteCountMax)) ?? []
+        root(in: (try? FileSystem.readFile("/proc/\(process)/\(map)", byteCountMax: mapByteCountMax)) ?? [])
+    }
+
+    /// The same of a namespace: a process that has entered it is asked.
+    static func root(of namespace: borrowing FileDescriptor) throws(SystemError) -> (user: UInt32, group: UInt32)? {
+        let raw = namespace.raw
+        var pidfd: Int32 = -1
+        let visitor = try check("clone3") { gantry_clone3(0, &pidfd, -1) }
+        if visitor == 0 {
+            gantry_prctl(PR_SET_PDEATHSIG, UInt(SIGKILL), 0, 0, 0)
+            if setns(raw, Int32(CLONE_NEWUSER)) != 0 { _exit(1) }
+            // Stopped for sure once inside, which is what is waited for.
+            kill(getpid(), SIGSTOP)
+            _exit(0)
+        }
+        var info = siginfo_t()
+        gantry_waitid_pidfd(pidfd, &info, WSTOPPED | WEXITED | WNOWAIT)
+        defer {
+            kill(visitor, SIGKILL)
+            gantry_waitid_pidfd(pidfd, &info, WEXITED)
+            close(pidfd)
+        }
+        guard let user = root(of: visitor, map: "uid_map"), let group = root(of: visitor, map: "gid_map") else {
+            return nil
+        }
+        return (user, group)
+    }
+
+    private static func root(in bytes: [UInt8]) -> UInt32? {
         for line in bytes.split(separator: 0x0a) {
             let fields = line.split(separator: 0x20).map { UInt32(String(decoding: $0, as: UTF8.self)) }
             if fields.count == 3, fields[0] == 0 { return fields[1] }

@@ -27,7 +27,8 @@ extension KernelTests {
                 "mount -t tmpfs mine /v/out; touch /v/out/mine /v/ready; while ! test -e /v/done; do sleep 0.05; done; "
                     + "test -e /v/in/theirs",
             ])
-            container.request.spec.process.capabilities = .init(all: RuntimeSpec.defaultCapabilities + ["CAP_SYS_ADMIN"])
+            container.request.spec.process.capabilities = .init(
+                all: RuntimeSpec.defaultCapabilities + ["CAP_SYS_ADMIN"])
             container.request.seccomp = .unconfined
             container.request.spec.mounts.append(
                 .init(destination: "/v", type: "bind", source: path, options: ["rbind", option]))
@@ -72,7 +73,8 @@ extension KernelTests {
                 leave("\(path)/in")
                 leave(path)
             }
-            let result = try shell("for d in one tree; do touch /$d/a; touch /$d/in/a && echo $d; done 2>/dev/null; :") {
+            let result = try shell("for d in one tree; do touch /$d/a; touch /$d/in/a && echo $d; done 2>/dev/null; :")
+            {
                 $0.spec.mounts += [
                     .init(destination: "/one", type: "bind", source: path, options: ["rbind", "ro"]),
                     .init(destination: "/tree", type: "bind", source: path, options: ["rbind", "rro", "rnosuid"]),
@@ -82,7 +84,8 @@ extension KernelTests {
         }
 
         @Test func temporaryFileSystemCopiesUp() throws {
-            let result = try shell("ls -A /etc; stat -c '%a %u' /etc/passwd; touch /etc/x && echo w; touch /tmp/x 2>&1") {
+            let result = try shell("ls -A /etc; stat -c '%a %u' /etc/passwd; touch /etc/x && echo w; touch /tmp/x 2>&1")
+            {
                 $0.spec.mounts += [
                     .init(destination: "/etc", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup", "size=1m"]),
                     .init(destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["ro", "sync", "mode=755"]),

@@ -17,6 +17,20 @@ static inline pid_t gantry_clone3_sibling(uint64_t flags, int cgroup) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+// No glibc wrapper: capget(2), capset(2). setfsuid(2) takes capabilities off the effective set; this puts them back.
+static inline int gantry_restore_effective(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data)) return -1;
+  for (int word = 0; word < 2; word++) data[word].effective = data[word].permitted;
+  return (int)syscall(SYS_capset, &header, data);
+}
+// Their headers are not in Glibc's module.
+static inline void gantry_set_file_ids(uid_t user, gid_t group) {
+  syscall(SYS_setfsgid, group);
+  syscall(SYS_setfsuid, user);
+}
+
 // struct mount_attr by value: maps the ids of a detached mount as the user namespace does. mount_setattr(2).
 static inline int gantry_mount_idmap(int fd, int recursive, int user_namespace) {
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
