@@ -112,7 +112,9 @@ let package = Package(
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),
-        tests("ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"]),
+        tests(
+            "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
+            exclude: ["Programs", "Security"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(

@@ -29,10 +29,11 @@ struct PlanCompiler {
         process.dropForNonRoot = request.user != nil
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
+        process.listener = seccomp.isEmpty ? nil : SeccompPlan.listener(spec, id: request.id, status: "creating")
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
         plan.namespaces = try compileNamespaces(spec.linux.namespaces)
-        plan.cgroupName = "\(cgroupParent)/\(request.id)"
+        plan.cgroupName = try cgroupName(request)
         plan.cgroups = try host.cgroups.plans(name: plan.cgroupName, resources: spec.linux.resources)
         plan.readOnlyRoot = spec.root.readonly
         for mount in spec.mounts { plan.mounts.append(try compileMount(mount, spec, plan)) }
@@ -111,7 +112,7 @@ struct PlanCompiler {
         plan.capabilities = compileCapabilities(process.capabilities, warnings: &plan.attributes.warnings)
         plan.noNewPrivileges = process.noNewPrivileges
         plan.seccomp = seccomp
-        plan.seccompFlags = seccomp.isEmpty ? 0 : try Self.seccompFlags(spec.linux.seccomp)
+        plan.seccompFlags = seccomp.isEmpty ? 0 : try SeccompPlan.flags(spec.linux.seccomp)
         for limit in process.rlimits { plan.limits.append(try Self.compileLimit(limit)) }
         plan.oomScoreAdjust = try process.oomScoreAdj.map { (score) throws(RuntimeError) in
             guard (-1000...1000).contains(score) else { throw .invalidSpec("oom_score_adj \(score) is out of range") }
@@ -138,19 +139,6 @@ struct PlanCompiler {
             inheritable: mask(sets.inheritable), ambient: mask(sets.ambient))
         for name in missing.sorted() { warnings.append("unknown capability '\(name)' is not granted") }
         return plan
-    }
-
-    private static func seccompFlags(_ profile: RuntimeSpec.Seccomp?) throws(RuntimeError) -> UInt32 {
-        var flags: UInt32 = 0
-        for flag in profile?.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] {
-            switch flag {
-            case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": flags |= UInt32(SECCOMP_FILTER_FLAG_SPEC_ALLOW)
-            case "SECCOMP_FILTER_FLAG_LOG": flags |= UInt32(SECCOMP_FILTER_FLAG_LOG)
-            case "SECCOMP_FILTER_FLAG_TSYNC": flags |= UInt32(SECCOMP_FILTER_FLAG_TSYNC)
-            default: throw .unsupported("seccomp flag '\(flag)'")
-            }
-        }
-        return flags
     }
 
     private static let limits: [String: Int32] = [

@@ -9,8 +9,6 @@ import StackModel
 
 /// What the runtime is asked for, from what the records say.
 extension Engine {
-    private static let logBytesMax: UInt64 = 10 << 20
-    private static let logFilesMax = 3
     /// `host-gateway` in `extra_hosts` when the container has no gateway.
     private static let noGateway = "127.0.0.1"
 
@@ -28,8 +26,8 @@ extension Engine {
             directory: options.containerRun(stored.id))
         request.user = service.user ?? (image.config.config.user.isEmpty ? nil : image.config.config.user)
         request.groups = service.groupAdd
-        request.log = LogSettings(
-            path: "\(folder)/container.log", maxBytes: Self.logBytesMax, files: Self.logFilesMax)
+        request.log = try LogOptions.settings(
+            service.logging, path: "\(folder)/container.log", service: stored.service)
         request.stdinOpen = service.stdinOpen
         request.useInit = service.initProcess ?? false
         request.files = try injectedFiles(stored)

@@ -171,7 +171,7 @@ struct LaunchBuilder {
         cpu.cpus = limits.cpuset
         if let nanoCPUs = limits.nanoCPUs { cpu.setNanoCPUs(nanoCPUs) }
         if limits.cpuShares != nil || limits.cpuset != nil || limits.nanoCPUs != nil { resources.cpu = cpu }
-        resources.pids = limits.pids.map { .init(limit: $0) }
+        resources.pids = limits.pids.map { .init(limit: $0 > 0 ? $0 : -1) }
         return resources
     }
 

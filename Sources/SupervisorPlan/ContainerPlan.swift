@@ -1,30 +1,3 @@
-/// A `write(2)` of `value` to a control file of a cgroup.
-public struct CgroupWrite: PlanCodable, Equatable {
-    public var file: String
-    public var value: String
-    /// The file may be missing (an optional part of a controller); any other failure stops the start.
-    public var optional: Bool
-
-    public init(_ file: String, _ value: String, optional: Bool = false) {
-        self.file = file
-        self.value = value
-        self.optional = optional
-    }
-
-    public func encode(into encoder: inout PlanEncoder) {
-        encoder.put(file)
-        encoder.put(value)
-        encoder.put(optional)
-    }
-
-    public init(from decoder: inout PlanDecoder) throws(PlanError) {
-        file = try decoder.string()
-        guard !file.utf8.contains(UInt8(ascii: "/")) else { throw .badValue(field: "cgroup file") }
-        value = try decoder.string()
-        optional = try decoder.bool()
-    }
-}
-
 /// One cgroup directory of the container.
 public struct CgroupPlan: PlanCodable, Equatable {
     public enum Version: UInt8, Sendable { case one = 1, two = 2 }

@@ -10,8 +10,14 @@ enum ContainerChild {
         _ descriptors: ChildDescriptors
     ) -> Never {
         do {
+<<<<<<< HEAD
             try prepare(plan, namespaces, sources, cgroups, descriptors)
             let process = try ProcessSetup(plan.process, report: descriptors.report)
+=======
+            try prepare(plan, namespaces, cgroups, descriptors)
+            let process = try ProcessSetup(
+                plan.process, report: descriptors.report, listener: descriptors.listener)
+>>>>>>> main
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
@@ -64,7 +70,7 @@ enum ContainerChild {
     /// Terminal, directory, privileges, program; returns only by throwing.
     static func finish(
         _ process: borrowing ProcessSetup, useInit: Bool, consoleFor plan: ContainerPlan?,
-        _ descriptors: ChildDescriptors
+        _ descriptors: ChildDescriptors, joinsLate: Bool = false
     ) throws(SetupFailure) {
         var terminal: Int32 = -1
         if process.plan.terminal {
@@ -80,8 +86,11 @@ enum ContainerChild {
             try process.giveStreams()
         }
         try process.enterDirectory()
-        if terminal >= 0, !useInit { try takeOver(terminal) }
+        if terminal >= 0, !useInit, !joinsLate { try takeOver(terminal) }
         try process.dropPrivileges()
+        if joinsLate {
+            try ExecMode.forkIntoProcessNamespace(terminal: terminal, report: descriptors.report)
+        }
         if useInit { try InitProcess.forkUserProcess(terminal: terminal, report: descriptors.report) }
         throw process.execute()
     }

@@ -100,6 +100,7 @@ enum ContainerMode {
         sources.closeDescriptors()
         let (process, stdio) = (plan.process, channels.stdio)
         do {
+<<<<<<< HEAD
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) { point throws(SetupFailure) in
                 switch point {
                 case .userNamespaceMade:
@@ -107,6 +108,10 @@ enum ContainerMode {
                 case .mountsMade: break
                 }
             }
+=======
+            try channels.listener?.deliver(pid: pid, pidfd: pidfd)
+            try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
+>>>>>>> main
         } catch {
             kill(pid, SIGKILL)
             var info = siginfo_t()

@@ -24,6 +24,7 @@ struct ChildDescriptors {
     var report: Int32 = -1
     /// One byte comes for each point at which the child waits, see `Handshake`; -1 where it waits for nothing.
     var release: Int32 = -1
+    var listener: SeccompListener?
 }
 
 /// Both sides of everything between supervisor and child, before the clone.
@@ -35,11 +36,13 @@ struct Channels {
     private var terminalSocket: Int32 = -1
     /// Write end of the child's release pipe.
     private var release: Int32 = -1
+    var listener: SeccompListener? { child.listener }
 
     /// - Parameter handshake: the child will wait at some `SetupPoint`.
     init(_ process: ProcessPlan, handshake: Bool = false) throws(SystemError) {
         (report, child.report) = try Descriptors.pipe()
         if handshake { (child.release, release) = try Descriptors.pipe() }
+        child.listener = try SeccompListener(process)
         if process.terminal {
             var ends: [Int32] = [-1, -1]
             try check("socketpair") {
@@ -64,18 +67,21 @@ struct Channels {
         where descriptor >= 0 {
             close(descriptor)
         }
+        let listener = child.listener
         child = ChildDescriptors()
+        child.listener = listener
     }
 
     /// Waits until the child has executed its program or given up, passing warnings on to the engine. `at` does what
-    /// is to be done while the child waits at a point.
+    /// is to be done while the child waits at a point. Answers the process that the child left in its place, if it did.
+    @discardableResult
     mutating func awaitExecution(
         forwardingTo engine: Int32, at: (SetupPoint) throws(SetupFailure) -> Void = { _ in }
-    ) throws(SetupFailure) {
+    ) throws(SetupFailure) -> pid_t? {
         let handshake = Handshake(report: report, release: release)
         (report, release) = (-1, -1)
-        try handshake.serve(forwardingTo: engine, at: at)
-        guard terminalSocket >= 0 else { return }
+        let successor = try handshake.serve(forwardingTo: engine, at: at)
+        guard terminalSocket >= 0 else { return successor }
         // Sent before the program was executed, so it is there; a failure to receive it leaves no terminal.
         let master = gantry_receive_descriptor(terminalSocket)
         close(terminalSocket)
@@ -84,5 +90,6 @@ struct Channels {
         if master >= 0 {
             try step("set up the terminal") { () throws(SystemError) in try Descriptors.setNonBlocking(master) }
         }
+        return successor
     }
 }

@@ -265,7 +265,7 @@ extension KernelTests {
             for limit: Int64 in [256 << 20, 48 << 20] {
                 var resources = RuntimeSpec.Resources()
                 resources.memory = .init(limit: limit, swap: limit)
-                resources.pids = .init(limit: 0)
+                resources.pids = .init(limit: -1)
                 try runtime.update(directory: directory, resources)
                 stats = try runtime.stats(directory: directory)
                 #expect(stats.memoryLimit == UInt64(limit))
