@@ -88,12 +88,9 @@ public struct ProcessPlan: PlanCodable, Equatable {
     public var rows: UInt16
     public var columns: UInt16
     public var stdinOpen: Bool
-<<<<<<< HEAD
     public var attributes: AttributePlan
-=======
     /// Who gets the descriptor of a filter that notifies.
     public var listener: ListenerPlan?
->>>>>>> main
 
     public init(arguments: [String], environment: [String] = [], directory: String = "/") {
         self.arguments = arguments
@@ -142,11 +139,8 @@ public struct ProcessPlan: PlanCodable, Equatable {
         encoder.put(rows)
         encoder.put(columns)
         encoder.put(stdinOpen)
-<<<<<<< HEAD
         encoder.put(attributes)
-=======
         encoder.put(listener)
->>>>>>> main
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -177,10 +171,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = try decoder.integer()
         columns = try decoder.integer()
         stdinOpen = try decoder.bool()
-<<<<<<< HEAD
         attributes = try AttributePlan(from: &decoder)
-=======
         listener = try decoder.optional()
->>>>>>> main
     }
 }

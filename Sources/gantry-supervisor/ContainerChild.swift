@@ -10,14 +10,9 @@ enum ContainerChild {
         _ descriptors: ChildDescriptors
     ) -> Never {
         do {
-<<<<<<< HEAD
             try prepare(plan, namespaces, sources, cgroups, descriptors)
-            let process = try ProcessSetup(plan.process, report: descriptors.report)
-=======
-            try prepare(plan, namespaces, cgroups, descriptors)
             let process = try ProcessSetup(
                 plan.process, report: descriptors.report, listener: descriptors.listener)
->>>>>>> main
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
@@ -35,7 +30,7 @@ enum ContainerChild {
             except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
                 + namespaces.descriptors + sources.descriptors)
         if namespaces.changesUser {
-            Handshake.wait(at: .userNamespaceMade, descriptors)
+            Handshake.awaitRelease(descriptors)
         } else {
             try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
         }

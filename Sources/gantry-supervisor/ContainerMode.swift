@@ -98,20 +98,13 @@ enum ContainerMode {
         channels.closeChildEnds()
         namespaces.closeDescriptors()
         sources.closeDescriptors()
-        let (process, stdio) = (plan.process, channels.stdio)
         do {
-<<<<<<< HEAD
-            try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) { point throws(SetupFailure) in
-                switch point {
-                case .userNamespaceMade:
-                    try namespaces.completeUser(pid, process, stdio, report: SupervisorDescriptor.report)
-                case .mountsMade: break
-                }
+            if namespaces.changesUser {
+                try namespaces.completeUser(pid, plan.process, channels.stdio, report: SupervisorDescriptor.report)
+                channels.releaseChild()
             }
-=======
             try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
->>>>>>> main
         } catch {
             kill(pid, SIGKILL)
             var info = siginfo_t()

@@ -12,11 +12,8 @@ enum ExecMode {
         }
         var cgroups = try Cgroups(existing: plan.cgroups)
         var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
-<<<<<<< HEAD
         if plan.namespaces & UInt64(CLONE_NEWUSER) != 0 { channels.stdio.give(toRootOf: plan.initPID) }
-=======
         let joinsLate = Self.joinsLate(plan)
->>>>>>> main
         var pidfd: Int32 = -1
         var pid = try step("clone") { () throws(SystemError) in
             let process = Int32(CLONE_NEWPID)
@@ -102,18 +99,12 @@ enum ExecMode {
             try ContainerChild.enter(cgroups)
             try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
             Descriptors.closeAll(except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container])
-<<<<<<< HEAD
             try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
             try ProcessAttributes.setAffinity(plan.process.attributes.finalAffinity)
             try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)
-            let others = Int32(truncatingIfNeeded: plan.namespaces & ~UInt64(CLONE_NEWPID))
-=======
-            try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
-            try ProcessSetup.setLimits(plan.process)
             let joinsLate = joinsLate(plan)
             let entered = joinsLate ? plan.namespaces : plan.namespaces & ~UInt64(CLONE_NEWPID)
             let others = Int32(truncatingIfNeeded: entered)
->>>>>>> main
             try step("enter the namespaces") { () throws(SystemError) in
                 // Where nothing but the pid namespace is its own, there is nothing left to enter.
                 if others != 0 { try check("setns") { setns(container, others) } }

@@ -59,7 +59,7 @@ struct Namespaces {
     /// The container gets a new one.
     func makes(_ flag: Int32) -> Bool { cloneFlags & UInt64(flag) != 0 }
 
-    /// The child runs in another user namespace and waits at `SetupPoint.userNamespaceMade`.
+    /// The child runs in another user namespace and waits for `completeUser` first.
     var changesUser: Bool { idMap != nil || isJoined(CLONE_NEWUSER) }
 
     // MARK: - In the supervisor
