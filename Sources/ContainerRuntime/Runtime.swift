@@ -32,7 +32,7 @@ public final class Runtime: Sendable {
             capabilities: CapabilityNames.held(), cgroups: layout,
             isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
                 try Self.isInUserNamespace()
-            })
+            }, securityModules: HostFacts.activeSecurityModules())
         self.cgroupParent = cgroupParent
         compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
         seccomp = SeccompCache(directory: cacheDirectory)

@@ -134,7 +134,7 @@ struct LaunchBuilder {
             case .volume:
                 guard let folder = volumeFolders[mount.target] else { continue }
                 mounts.append(
-                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "rro" : "rw"]))
             case .image, .cluster, .npipe:
                 // The stack file's loader has warned of them.
                 continue
@@ -155,7 +155,7 @@ struct LaunchBuilder {
     /// A read-only mount is read-only all the way down, unless the file says `recursive: writable`.
     private func bindOptions(_ mount: StackModel.Mount) -> [String] {
         let bind = mount.recursion == .disabled ? "bind" : "rbind"
-        let access = !mount.readOnly ? "rw" : mount.recursion == .readonly ? "rro" : "ro"
+        let access = !mount.readOnly ? "rw" : mount.recursion == .writable ? "ro" : "rro"
         return [bind, mount.propagation ?? "rprivate", access]
     }
 

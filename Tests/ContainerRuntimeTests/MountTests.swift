@@ -99,7 +99,7 @@ extension KernelTests {
             ) {
                 $0.spec.mounts += [
                     .init(destination: "/deep/er/volume", type: "bind", source: volume, options: ["rbind"]),
-                    .init(destination: "/readonly", type: "bind", source: volume, options: ["rbind", "ro"]),
+                    .init(destination: "/readonly", type: "bind", source: volume, options: ["rbind", "rro"]),
                     .init(destination: "/etc/one", type: "bind", source: "\(volume)/data", options: ["bind", "ro"]),
                 ]
             }

@@ -8,3 +8,4 @@
 #include "clinux_cgroup.h"
 #include "clinux_network.h"
 #include "clinux_runtime.h"
+#include "clinux_kernel.h"
