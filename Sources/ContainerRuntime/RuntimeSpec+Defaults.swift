@@ -69,8 +69,14 @@ extension RuntimeSpec {
         spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths()
         spec.linux.readonlyPaths = defaultReadonlyPaths
         spec.linux.resources.devices = defaultDeviceRules
-        spec.linux.resources.pids = .init(limit: defaultProcessCountMax)
+        if canLimitProcesses() { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
         return spec
+    }
+
+    /// A limit that nobody asked for must not be what keeps a container from starting where there is no controller.
+    private static func canLimitProcesses() -> Bool {
+        // An unreadable table of mounts is an error elsewhere, before any container.
+        (try? CgroupLayout.current())?.hierarchy(of: "pids") != nil
     }
 
     /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one.
