@@ -3,9 +3,9 @@ import Glibc
 import LinuxSystem
 import SupervisorPlan
 
-/// What of a container's mounts is made on the host's side, before the clone: the trees that are bound, which stay peers
-/// of the host's mounts where a propagation asks for it, which a user namespace could not reach, and whose ids only the
-/// host's root may map. The child inherits them as detached mounts.
+/// What of a container's mounts is made on the host's side, before the clone: the trees that are bound, which stay
+/// peers of the host's mounts where a propagation asks for it, which a user namespace could not reach, and whose ids
+/// only the host's root may map. The child inherits them as detached mounts.
 struct MountSources {
     enum Source {
         case none

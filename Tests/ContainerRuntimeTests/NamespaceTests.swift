@@ -73,7 +73,9 @@ extension KernelTests {
 
 @Suite struct NamespaceCompilerTests {
     private func compile(_ change: (inout RuntimeSpec) -> Void) throws -> ContainerPlan {
-        let layout = CgroupLayout(mountinfo: "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw") { _ in "memory" }
+        let layout = CgroupLayout(mountinfo: "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw") { _ in
+            "cpu memory pids"
+        }
         var spec = RuntimeSpec.containerDefault()
         change(&spec)
         return try PlanCompiler(
