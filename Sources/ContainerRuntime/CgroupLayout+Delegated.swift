@@ -12,7 +12,12 @@ extension CgroupLayout {
         let own = CgroupTree.unifiedDirectory(
             cgroup: String(decoding: try FileSystem.readFile("/proc/self/cgroup"), as: UTF8.self),
             mountinfo: String(decoding: try FileSystem.readFile("/proc/self/mountinfo"), as: UTF8.self))
-        guard let own, FileSystem.lastComponent(of: own) == engineLeaf else { return none }
+        guard let own, FileSystem.lastComponent(of: own) == engineLeaf else {
+            // The root of a container that was given cgroups of its own may use them all.
+            let layout = try current()
+            // Refused: they are not ours.
+            return (try? layout.prepareParent(parent)) == nil ? none : layout
+        }
         let place = FileSystem.parent(of: own)
         var hierarchy = Hierarchy(version: .two, mountPoint: place, controllers: [])
         // Not ours to make cgroups in: there are no limits then.

@@ -4,7 +4,8 @@ import LinuxSystem
 import SupervisorPlan
 
 /// Becomes readable when the kernel may have killed a process of the container for lack of memory: read
-/// `Runtime.outOfMemoryKills` then and compare. v2: inotify on `memory.events`; v1: an eventfd in `cgroup.event_control`.
+/// `Runtime.outOfMemoryKills` then and compare. v2: inotify on `memory.events`; v1: an eventfd in
+/// `cgroup.event_control`.
 public struct OutOfMemoryNotifier: ~Copyable, Sendable {
     /// For poll(2) or epoll(7).
     public let descriptor: FileDescriptor

@@ -69,7 +69,8 @@ extension Runtime {
         }
     }
 
-    /// A process that was forking when the others stopped keeps the group at FREEZING: they are let go and stopped anew.
+    /// A process that was forking when the others stopped keeps the group at FREEZING: they are let go and stopped
+    /// anew.
     private static func freezeOne(_ path: String, _ frozen: Bool, deadline: Int64) throws(SystemError) -> Bool {
         let wanted = frozen ? "FROZEN" : "THAWED"
         var pause = lookMicrosecondsMin

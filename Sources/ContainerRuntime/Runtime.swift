@@ -32,7 +32,7 @@ public final class Runtime: Sendable {
         }
         host = HostFacts(
             capabilities: CapabilityNames.held(), cgroups: layout, isInUserNamespace: isInUserNamespace,
-            hasSingleID: ids.count == 3 && ids[2] == "1")
+            hasSingleID: ids.count == 3 && ids[2] == "1", securityModules: HostFacts.activeSecurityModules())
         self.cgroupParent = cgroupParent
         compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
         seccomp = SeccompCache(directory: cacheDirectory)

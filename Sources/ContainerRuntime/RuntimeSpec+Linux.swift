@@ -1,3 +1,5 @@
+import SupervisorPlan
+
 extension RuntimeSpec {
     public struct Linux: Codable, Equatable, Sendable {
         public var namespaces: [Namespace]
@@ -12,6 +14,13 @@ extension RuntimeSpec {
         public var cgroupsPath: String?
         public var devices: [Device]
         public var rootfsPropagation: String?
+        public var uidMappings: [IDMapping]
+        public var gidMappings: [IDMapping]
+        public var timeOffsets: [String: TimeOffset]
+        public var personality: Personality?
+        public var memoryPolicy: MemoryPolicy?
+        /// SELinux label of what is mounted, for file systems that carry none.
+        public var mountLabel: String?
 
         public init() {
             namespaces = []
@@ -20,6 +29,9 @@ extension RuntimeSpec {
             maskedPaths = []
             readonlyPaths = []
             devices = []
+            uidMappings = []
+            gidMappings = []
+            timeOffsets = [:]
         }
 
         public init(from decoder: any Decoder) throws {
@@ -33,6 +45,12 @@ extension RuntimeSpec {
             cgroupsPath = try values.decodeIfPresent(String.self, forKey: .cgroupsPath)
             devices = try values.decodeIfPresent([Device].self, forKey: .devices) ?? []
             rootfsPropagation = try values.decodeIfPresent(String.self, forKey: .rootfsPropagation)
+            uidMappings = try values.decodeIfPresent([IDMapping].self, forKey: .uidMappings) ?? []
+            gidMappings = try values.decodeIfPresent([IDMapping].self, forKey: .gidMappings) ?? []
+            timeOffsets = try values.decodeIfPresent([String: TimeOffset].self, forKey: .timeOffsets) ?? [:]
+            personality = try values.decodeIfPresent(Personality.self, forKey: .personality)
+            memoryPolicy = try values.decodeIfPresent(MemoryPolicy.self, forKey: .memoryPolicy)
+            mountLabel = try values.decodeIfPresent(String.self, forKey: .mountLabel)
         }
     }
 

@@ -25,7 +25,7 @@ final class SeccompCache: Sendable {
         if let profile = spec.linux.seccomp {
             return try filter(key: Self.describe(profile)) { () throws(RuntimeError) in profile }
         }
-        let capabilities = try CapabilityNames.mask(spec.process.capabilities.bounding)
+        let capabilities = CapabilityNames.knownMask(spec.process.capabilities.bounding)
         return try filter(key: "\(SeccompStandard.version) \(String(capabilities, radix: 16))") {
             () throws(RuntimeError) in
             try SeccompStandard.profile(capabilities: capabilities)

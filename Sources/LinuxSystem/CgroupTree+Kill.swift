@@ -38,6 +38,7 @@ extension CgroupTree {
         for _ in 0..<freezeAttemptsMax {
             // The cgroup may be gone, with all that was in it.
             guard (try? write(freezer, "freezer.state", "FROZEN")) != nil else { return }
+            // Likewise.
             if (try? read(freezer, "freezer.state")) == "FROZEN" { return }
             usleep(killPauseMicroseconds / 10)
         }
@@ -49,6 +50,7 @@ extension CgroupTree {
         // Gone means that nothing is frozen there.
         try? write(freezer, "freezer.state", "THAWED")
         guard depth < depthMax else { return }
+        // Likewise.
         for child in (try? children(freezer)) ?? [] { thaw(child, depth: depth + 1) }
     }
 

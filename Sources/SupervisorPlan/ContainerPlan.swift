@@ -111,6 +111,15 @@ public struct ContainerPlan: PlanCodable, Equatable {
     public var log: LogPlan?
     /// A connected socket of the first client is passed along as a descriptor.
     public var attached: Bool
+    /// Of a new user namespace; `nil` makes none.
+    public var idMap: IDMapPlan?
+    /// The text for `/proc/self/timens_offsets`, time_namespaces(7).
+    public var timeOffsets: String
+    /// `MS_*` for the root mount once all is mounted; 0 leaves it private.
+    public var rootPropagation: UInt64
+    public var rootPropagationRecursive: Bool
+    /// No mount of the plan covers /dev: its default nodes are made in the root itself.
+    public var makesDefaultDevices: Bool
 
     public init(id: String, directory: String, root: RootPlan, process: ProcessPlan) {
         self.id = id
@@ -129,6 +138,10 @@ public struct ContainerPlan: PlanCodable, Equatable {
         sysctls = []
         useInit = false
         attached = false
+        timeOffsets = ""
+        rootPropagation = 0
+        rootPropagationRecursive = false
+        makesDefaultDevices = false
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -151,6 +164,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         encoder.put(useInit)
         encoder.put(log)
         encoder.put(attached)
+        encoder.put(idMap)
+        encoder.put(timeOffsets)
+        encoder.put(rootPropagation)
+        encoder.put(rootPropagationRecursive)
+        encoder.put(makesDefaultDevices)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -173,6 +191,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         useInit = try decoder.bool()
         log = try decoder.optional()
         attached = try decoder.bool()
+        idMap = try decoder.optional()
+        timeOffsets = try decoder.string()
+        rootPropagation = try decoder.integer()
+        rootPropagationRecursive = try decoder.bool()
+        makesDefaultDevices = try decoder.bool()
     }
 }
 

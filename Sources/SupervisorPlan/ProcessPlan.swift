@@ -88,6 +88,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
     public var rows: UInt16
     public var columns: UInt16
     public var stdinOpen: Bool
+    public var attributes: AttributePlan
     /// Who gets the descriptor of a filter that notifies.
     public var listener: ListenerPlan?
 
@@ -111,6 +112,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = 0
         columns = 0
         stdinOpen = false
+        attributes = AttributePlan()
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -137,6 +139,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         encoder.put(rows)
         encoder.put(columns)
         encoder.put(stdinOpen)
+        encoder.put(attributes)
         encoder.put(listener)
     }
 
@@ -168,6 +171,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = try decoder.integer()
         columns = try decoder.integer()
         stdinOpen = try decoder.bool()
+        attributes = try AttributePlan(from: &decoder)
         listener = try decoder.optional()
     }
 }

@@ -95,11 +95,15 @@ struct Cgroups {
     /// leaves out the cgroups below.
     func sawOutOfMemory() -> Bool {
         for plan in plans {
-            // No such file means no memory controller here: nothing to report.
-            let count =
-                plan.version == .two
-                ? try? CgroupTree.value(plan.path, "memory.events", key: "oom_kill")
-                : try? CgroupTree.sum(plan.path, "memory.oom_control", key: "oom_kill")
+            let count: UInt64?
+            do throws(SystemError) {
+                count =
+                    plan.version == .two
+                    ? try CgroupTree.value(plan.path, "memory.events", key: "oom_kill")
+                    : try CgroupTree.sum(plan.path, "memory.oom_control", key: "oom_kill")
+            } catch {
+                continue  // No such file means no memory controller here: nothing to report.
+            }
             if let count, count > 0 { return true }
         }
         return false

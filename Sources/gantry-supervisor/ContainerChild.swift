@@ -6,10 +6,11 @@ import SupervisorPlan
 /// The cloned process, from its first instruction to the user's program.
 enum ContainerChild {
     static func run(
-        _ plan: ContainerPlan, _ namespaces: Namespaces, _ cgroups: Cgroups, _ descriptors: ChildDescriptors
+        _ plan: ContainerPlan, _ namespaces: Namespaces, _ sources: MountSources, _ cgroups: Cgroups,
+        _ descriptors: ChildDescriptors
     ) -> Never {
         do {
-            try prepare(plan, namespaces, cgroups, descriptors)
+            try prepare(plan, namespaces, sources, cgroups, descriptors)
             let process = try ProcessSetup(
                 plan.process, report: descriptors.report, listener: descriptors.listener)
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
@@ -20,19 +21,24 @@ enum ContainerChild {
     }
 
     private static func prepare(
-        _ plan: ContainerPlan, _ namespaces: Namespaces, _ cgroups: Cgroups, _ descriptors: ChildDescriptors
+        _ plan: ContainerPlan, _ namespaces: Namespaces, _ sources: MountSources, _ cgroups: Cgroups,
+        _ descriptors: ChildDescriptors
     ) throws(SetupFailure) {
         try enter(cgroups)
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
             except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
-                + namespaces.descriptors)
+                + namespaces.descriptors + sources.descriptors)
+        if namespaces.changesUser {
+            Handshake.awaitRelease(descriptors)
+        } else {
+            try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
+        }
         try step("enter the namespaces") { () throws(SystemError) in try namespaces.enterOthers() }
         namespaces.closeDescriptors()
-        try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
-        try ProcessSetup.setLimits(plan.process)
+        try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)
         try setNames(plan)
-        try RootSetup.perform(plan)
+        try RootSetup.perform(plan, sources)
     }
 
     /// The child moves itself: into v1 hierarchies by `tasks`; clone3 put it into the v2 one already.

@@ -12,6 +12,7 @@ enum ExecMode {
         }
         var cgroups = try Cgroups(existing: plan.cgroups)
         var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
+        if plan.namespaces & UInt64(CLONE_NEWUSER) != 0 { channels.stdio.give(toRootOf: plan.initPID) }
         let joinsLate = Self.joinsLate(plan)
         var pidfd: Int32 = -1
         var pid = try step("clone") { () throws(SystemError) in
@@ -94,17 +95,20 @@ enum ExecMode {
         _ plan: ExecPlan, _ container: Int32, _ cgroups: Cgroups, _ descriptors: ChildDescriptors
     ) -> Never {
         do {
+            try ProcessAttributes.setAffinity(plan.process.attributes.initialAffinity)
             try ContainerChild.enter(cgroups)
             try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
             Descriptors.closeAll(except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container])
-            try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
-            try ProcessSetup.setLimits(plan.process)
+            try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
+            try ProcessAttributes.setAffinity(plan.process.attributes.finalAffinity)
+            try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)
             let joinsLate = joinsLate(plan)
             let entered = joinsLate ? plan.namespaces : plan.namespaces & ~UInt64(CLONE_NEWPID)
             let others = Int32(truncatingIfNeeded: entered)
             try step("enter the namespaces") { () throws(SystemError) in
                 // Where nothing but the pid namespace is its own, there is nothing left to enter.
                 if others != 0 { try check("setns") { setns(container, others) } }
+                if others & Int32(CLONE_NEWUSER) != 0 { try UserNamespace.becomeRoot() }
             }
             close(container)
             let process = try ProcessSetup(

@@ -17,6 +17,11 @@ struct Handshake {
     /// gone, ends the child: it has reported the failure itself.
     static func wait(at point: SetupPoint, _ descriptors: ChildDescriptors) {
         Report.send(.reached(point), to: descriptors.report)
+        awaitRelease(descriptors)
+    }
+
+    /// In the child: the same where the supervisor knows by itself what to do.
+    static func awaitRelease(_ descriptors: ChildDescriptors) {
         var byte: UInt8 = 0
         while true {
             let count = read(descriptors.release, &byte, 1)

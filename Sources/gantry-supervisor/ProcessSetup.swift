@@ -76,28 +76,7 @@ struct ProcessSetup: ~Copyable {
         }
     }
 
-    // MARK: - Attributes that need privileges
-
-    /// Before the user change. Lowering the score may be forbidden (EPERM): worth a warning, no more.
-    static func adjustOutOfMemoryScore(_ plan: ProcessPlan, report: Int32) throws(SetupFailure) {
-        guard let score = plan.oomScoreAdjust else { return }
-        do {
-            try FileDescriptor.open("/proc/self/oom_score_adj", O_WRONLY).writeAll(Array("\(score)".utf8))
-        } catch {
-            guard error.code == EPERM || error.code == EACCES else {
-                throw SetupFailure(step: "set oom_score_adj", code: error.code, text: error.description)
-            }
-            Report.send(.warning("oom_score_adj \(score) needs CAP_SYS_RESOURCE: left as it is"), to: report)
-        }
-    }
-
-    static func setLimits(_ plan: ProcessPlan) throws(SetupFailure) {
-        for limit in plan.limits {
-            try step("set limit \(limit.resource)") { () throws(SystemError) in
-                try check("setrlimit") { gantry_prlimit(0, limit.resource, limit.soft, limit.hard) }
-            }
-        }
-    }
+    // MARK: - Streams and directory
 
     /// Pipes belong to the user, who may open /dev/stdout again.
     func giveStreams() throws(SetupFailure) {

@@ -9,7 +9,9 @@ enum UserIDs {
         if setgroups(user.groups.count, user.groups) != 0 {
             let code = errno
             // A user namespace with one id only has no groups to set; root in it has none to lose either.
-            guard code == EPERM, user.uid == 0, areGroupsDenied else { throw Self.failure("setgroups", code) }
+            guard code == EPERM, user.groups.isEmpty || user.uid == 0 && areGroupsDenied else {
+                throw Self.failure("setgroups", code)
+            }
         }
         if setresgid(user.gid, user.gid, user.gid) != 0 { throw Self.failure("setresgid to \(user.gid)", errno) }
         if setresuid(user.uid, user.uid, user.uid) != 0 { throw Self.failure("setresuid to \(user.uid)", errno) }

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 build=${TEST_BUILD:-.build-test}
 cache=${CGROUP2_CACHE:-$build/kernel}
 seconds_max=${CGROUP2_SECONDS:-900}
+# Not the ones that race against time.
 filter='CgroupTests|LifecycleTests|ResourceTests|ExecTests|ProcessTests|MountTests'
 [ "${1:-}" != --filter ] || filter=$2
 
@@ -26,7 +27,9 @@ fetch_kernel() {
 	compgen -G "$cache/boot/vmlinuz-*" > /dev/null && return
 	mkdir -p "$cache"
 	local package
-	package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }')
+	newest() { apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }'; }
+	package=$(newest)
+	[ -n "$package" ] || { ${SUDO:-} apt-get update -q && package=$(newest); }
 	echo "fetching $package"
 	(cd "$scratch" && apt-get download -qq "$package" && dpkg -x "$package"_*.deb kernel)
 	cp -r "$scratch/kernel/boot" "$scratch/kernel/lib" "$cache/"
@@ -48,7 +51,7 @@ make_disk() {
 	mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,run,etc,root,var/tmp,usr/bin}
 	install /bin/busybox "$root/bin/busybox"
 	local tool
-	for tool in $(/bin/busybox --list); do ln -sf busybox "$root/bin/$tool"; done
+	for tool in $(/bin/busybox --list); do [ "$tool" = busybox ] || ln -s busybox "$root/bin/$tool"; done
 	# The supervisor is looked for beside the tests.
 	add_program "$bundle" /tests/tests.xctest
 	add_program "$supervisor" /tests/gantry-supervisor
@@ -79,14 +82,14 @@ make_initramfs() {
 	local initial=$scratch/initial name module
 	mkdir -p "$initial"/{bin,proc,dev,disk,modules}
 	install /bin/busybox "$initial/bin/busybox"
-	for name in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay; do
+	for name in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay; do
 		module=$(find "$cache/lib/modules" -name "$name.ko*" | head -n 1)
 		[ -z "$module" ] || cp "$module" "$initial/modules/"
 	done
 	cat > "$initial/init" <<-'EOF'
 		#!/bin/busybox sh
 		b=/bin/busybox
-		for m in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay; do
+		for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay; do
 			[ ! -e /modules/$m.ko ] || $b insmod /modules/$m.ko
 		done
 		$b mount -t devtmpfs dev /dev
@@ -106,7 +109,7 @@ log=$scratch/log
 timeout "$seconds_max" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 2048 -smp 2 -nographic -no-reboot -nic none \
 	-drive "file=$scratch/disk,if=virtio,format=raw,cache=unsafe" -kernel "$cache"/boot/vmlinuz-* \
 	-initrd "$scratch/initramfs" -append 'console=ttyS0 panic=-1 loglevel=3 mitigations=off' < /dev/null 2>&1 |
-	tr -d '\r' | tee "$log" | { grep --line-buffered -E '^cgroup v2|✘|^.{0,4}Test run|^@@left' || true; }
+	tr -d '\r' | tee "$log" | { grep --line-buffered -E -o 'cgroup v2: .*|.*✘.*|Test run with.*|^@@left.*' || true; }
 
 status=$(sed -n 's/^@@status //p' "$log")
 [ "$status" = 0 ] && ! grep -q '^@@left' "$log" && exit 0

@@ -18,7 +18,8 @@ import Testing
         #expect(options.parameters == [MountParameter("size", "1m"), MountParameter("flag")])
         // The last one wins.
         #expect(try MountOptions(["ro", "rw"]).attributesSet == 0)
-        #expect(throws: RuntimeError.self) { try MountOptions(["tmpcopyup"]) }
+        #expect(try MountOptions(["tmpcopyup"]).behaviour == .copyUp)
+        #expect(throws: RuntimeError.self) { try MountOptions(["a\0b"]) }
     }
 
     private func hybrid() -> CgroupLayout {

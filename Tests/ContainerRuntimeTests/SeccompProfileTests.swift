@@ -79,7 +79,7 @@ import Testing
             "rule 1 has both"
         ),
         (
-            #"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "a", "action": "X", "includes": {"minKernel": "4"}}]}"#,
+            #"{"defaultAction": "A", "syscalls": [{"name": "a", "action": "X", "includes": {"minKernel": "4"}}]}"#,
             "rule 1 (a): minKernel '4'"
         ),
         (#"{"defaultAction": "A", "architectures": ["x"], "archMap": [{"architecture": "y"}]}"#, "keep one"),

@@ -9,3 +9,4 @@
 #include "clinux_network.h"
 #include "clinux_rootless.h"
 #include "clinux_runtime.h"
+#include "clinux_kernel.h"

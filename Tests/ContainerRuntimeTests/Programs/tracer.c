@@ -70,7 +70,13 @@ static void probe(int pid) {
     }
     closedir(folder);
   }
-  if (attached) ptrace(PTRACE_DETACH, pid, 0, 0);
+}
+
+// A traced process's end is told to its parent only when its tracer has heard of it; a stopped one goes on.
+static void release(void) {
+  int status, pid;
+  while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
+    if (WIFSTOPPED(status)) ptrace(PTRACE_DETACH, pid, 0, 0);
 }
 
 int main(void) {
@@ -79,6 +85,7 @@ int main(void) {
   puts("ready");
   fflush(stdout);
   while (access("/stop", F_OK) != 0) {
+    release();
     // The next numbers are the next processes.
     for (int pid = last + 1; pid < last + 8; pid++) {
       char path[32];
