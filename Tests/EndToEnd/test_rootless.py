@@ -193,7 +193,11 @@ class RootlessCase(unittest.TestCase):
         with open(f"{folder}/compose.yaml", "w") as file:
             file.write(textwrap.dedent(text))
         self.addCleanup(lambda: self.ok("down", "-v", "-t", "0", folder=folder))
-        return folder, self.ok("up", "-d", "--wait", folder=folder)
+        result = self.ok("up", "-d", "--wait", folder=folder)
+        # Started is not yet listening.
+        if "18090" in text:
+            self.get_soon(18090)
+        return folder, result
 
     def get(self, port, host="127.0.0.1"):
         with urllib.request.urlopen(f"http://{host}:{port}/", timeout=3) as answer:
