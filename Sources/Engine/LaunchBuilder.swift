@@ -55,6 +55,9 @@ struct LaunchBuilder {
         spec.mounts += mounts()
         spec.linux.namespaces = namespaces()
         spec.linux.sysctl = service.sysctls
+        if networkNamespace != .host {
+            spec.linux.sysctl.merge(RuntimeSpec.unprivilegedNetworkSysctls) { own, _ in own }
+        }
         spec.linux.resources = try resources(spec.linux.resources)
         try addDevices(to: &spec)
         return spec
