@@ -30,7 +30,7 @@ struct PlanCompiler {
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
         plan.namespaces = try compileNamespaces(spec.linux.namespaces)
-        plan.cgroupName = "\(cgroupParent)/\(request.id)"
+        plan.cgroupName = request.cgroupName ?? "\(cgroupParent)/\(request.id)"
         plan.cgroups = try host.cgroups.plans(name: plan.cgroupName, resources: spec.linux.resources)
         plan.readOnlyRoot = spec.root.readonly
         for mount in spec.mounts { plan.mounts.append(try compileMount(mount, plan)) }
@@ -48,6 +48,7 @@ struct PlanCompiler {
         plan.useInit = request.useInit
         plan.log = try request.log.map { (log) throws(RuntimeError) in try Self.compileLog(log) }
         plan.attached = request.attach != nil
+        plan.hooks = try HookCompiler.compile(request)
         return plan
     }
 

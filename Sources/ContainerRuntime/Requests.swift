@@ -67,6 +67,10 @@ public struct LaunchRequest: Sendable {
     public var useInit: Bool
     public var files: [InjectedFile]
     public var seccomp: SeccompPolicy
+    /// Path below each hierarchy; `nil` takes `<parent>/<id>`.
+    public var cgroupName: String?
+    /// What hooks are told: the folder of the container's `config.json`.
+    public var bundle: String
 
     public init(id: String, spec: RuntimeSpec, root: RootFilesystem, directory: String) {
         self.id = id
@@ -78,6 +82,7 @@ public struct LaunchRequest: Sendable {
         useInit = false
         files = []
         seccomp = .standard
+        bundle = directory
     }
 }
 

@@ -138,6 +138,9 @@ public struct ContainerPlan: PlanCodable, Equatable {
     public var log: LogPlan?
     /// A connected socket of the first client is passed along as a descriptor.
     public var attached: Bool
+    public var hooks: HooksPlan
+    /// `create`: descriptors of the caller's that the program gets as 3 and up.
+    public var preservedDescriptors: UInt32
 
     public init(id: String, directory: String, root: RootPlan, process: ProcessPlan) {
         self.id = id
@@ -156,6 +159,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
         sysctls = []
         useInit = false
         attached = false
+        hooks = HooksPlan()
+        preservedDescriptors = 0
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -178,6 +183,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
         encoder.put(useInit)
         encoder.put(log)
         encoder.put(attached)
+        encoder.put(hooks)
+        encoder.put(preservedDescriptors)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -200,6 +207,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         useInit = try decoder.bool()
         log = try decoder.optional()
         attached = try decoder.bool()
+        hooks = try HooksPlan(from: &decoder)
+        preservedDescriptors = try decoder.integer()
+        guard preservedDescriptors <= SupervisorDescriptor.preservedCountMax else {
+            throw .badValue(field: "preserved descriptors")
+        }
     }
 }
 
@@ -213,6 +225,8 @@ public struct ExecPlan: PlanCodable, Equatable {
     /// The container's existing cgroup directories.
     public var cgroups: [CgroupPlan]
     public var process: ProcessPlan
+    /// `join`: descriptors of the caller's that the program gets as 3 and up.
+    public var preservedDescriptors: UInt32
 
     public init(initPID: Int32, initStartTime: UInt64, namespaces: UInt64, process: ProcessPlan) {
         self.initPID = initPID
@@ -220,6 +234,7 @@ public struct ExecPlan: PlanCodable, Equatable {
         self.namespaces = namespaces
         self.process = process
         cgroups = []
+        preservedDescriptors = 0
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -228,6 +243,7 @@ public struct ExecPlan: PlanCodable, Equatable {
         encoder.put(namespaces)
         encoder.put(cgroups)
         encoder.put(process)
+        encoder.put(preservedDescriptors)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -236,5 +252,9 @@ public struct ExecPlan: PlanCodable, Equatable {
         namespaces = try decoder.integer()
         cgroups = try decoder.values()
         process = try ProcessPlan(from: &decoder)
+        preservedDescriptors = try decoder.integer()
+        guard preservedDescriptors <= SupervisorDescriptor.preservedCountMax else {
+            throw .badValue(field: "preserved descriptors")
+        }
     }
 }

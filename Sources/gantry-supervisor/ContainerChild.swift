@@ -11,7 +11,7 @@ enum ContainerChild {
         do {
             try prepare(plan, namespaces, cgroups, descriptors)
             let process = try ProcessSetup(plan.process, report: descriptors.report)
-            try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
+            try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors, hooks: plan.hooks)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
         }
@@ -25,13 +25,17 @@ enum ContainerChild {
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
             except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
-                + namespaces.descriptors)
+                + namespaces.descriptors + descriptors.kept)
         try step("enter the namespaces") { () throws(SystemError) in try namespaces.enterOthers() }
         namespaces.closeDescriptors()
         try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
         try ProcessSetup.setLimits(plan.process)
         try setNames(plan)
-        try RootSetup.perform(plan)
+        try RootSetup.perform(plan) { () throws(SetupFailure) in
+            if plan.hooks.runAtMountsMade { Handshake.wait(at: .mountsMade, descriptors) }
+            try Hooks.run(
+                plan.hooks.createContainer, "createContainer", plan.hooks, status: "created", pid: getpid())
+        }
     }
 
     /// The child moves itself: into v1 hierarchies by `tasks`; clone3 put it into the v2 one already.
@@ -58,7 +62,7 @@ enum ContainerChild {
     /// Terminal, directory, privileges, program; returns only by throwing.
     static func finish(
         _ process: borrowing ProcessSetup, useInit: Bool, consoleFor plan: ContainerPlan?,
-        _ descriptors: ChildDescriptors
+        _ descriptors: ChildDescriptors, hooks: HooksPlan = HooksPlan()
     ) throws(SetupFailure) {
         var terminal: Int32 = -1
         if process.plan.terminal {
@@ -75,8 +79,12 @@ enum ContainerChild {
         }
         try process.enterDirectory()
         if terminal >= 0, !useInit { try takeOver(terminal) }
+        if descriptors.isInherited { try process.findProgram() }
+        try descriptors.placePreserved()
         try process.dropPrivileges()
         if useInit { try InitProcess.forkUserProcess(terminal: terminal, report: descriptors.report) }
+        try descriptors.gate?.wait(report: descriptors.report)
+        try Hooks.run(hooks.startContainer, "startContainer", hooks, status: "created", pid: getpid())
         throw process.execute()
     }
 

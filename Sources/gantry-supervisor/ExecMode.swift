@@ -12,15 +12,45 @@ enum ExecMode {
         }
         let cgroups = try Cgroups(existing: plan.cgroups)
         var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
+        let (pid, pidfd) = try clone(plan, container.raw, cgroups, &channels)
+        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
+        close(SupervisorDescriptor.report)
+        cgroups.closeDescriptors()
+        plan = ExecPlan(initPID: 0, initStartTime: 0, namespaces: 0, process: ProcessPlan(arguments: []))
+        let streams = Streams(channels.stdio, listener: -1, log: nil, isExec: true)
+        streams.add(client: SupervisorDescriptor.client)
+        let status = try step("wait") { () throws(SystemError) in try streams.run(pidfd: pidfd) }
+        streams.end(code: status.code)
+    }
+
+    /// `join`: as `exec`, with our own standard streams; the process's parent is then whoever reaps for our caller.
+    static func join() throws(SetupFailure) {
+        let plan = try Supervisor.readPlan(ExecPlan.self)
+        Descriptors.closeUnpreserved(plan.preservedDescriptors)
+        let container = try step("find the container's init") { () throws(SystemError) in
+            try openContainer(plan)
+        }
+        let cgroups = try Cgroups(existing: plan.cgroups)
+        var channels = try step("make the standard streams") { () throws(SystemError) in
+            try Channels(
+                inheriting: plan.process, preserved: plan.preservedDescriptors, gate: nil, handshake: false)
+        }
+        let (pid, _) = try clone(plan, container.raw, cgroups, &channels)
+        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
+    }
+
+    private static func clone(
+        _ plan: ExecPlan, _ container: Int32, _ cgroups: Cgroups, _ channels: inout Channels
+    ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32) {
         var pidfd: Int32 = -1
         let pid = try step("clone") { () throws(SystemError) in
             let process = Int32(CLONE_NEWPID)
             if plan.namespaces & UInt64(process) != 0 {
-                try check("setns") { setns(container.raw, process) }
+                try check("setns") { setns(container, process) }
             }
             return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
         }
-        if pid == 0 { runChild(plan, container.raw, cgroups, channels.child) }
+        if pid == 0 { runChild(plan, container, cgroups, channels.child) }
         channels.closeChildEnds()
         do {
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
@@ -30,14 +60,7 @@ enum ExecMode {
             gantry_waitid_pidfd(pidfd, &info, WEXITED)
             throw error
         }
-        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
-        close(SupervisorDescriptor.report)
-        cgroups.closeDescriptors()
-        plan = ExecPlan(initPID: 0, initStartTime: 0, namespaces: 0, process: ProcessPlan(arguments: []))
-        let streams = Streams(channels.stdio, listener: -1, log: nil, isExec: true)
-        streams.add(client: SupervisorDescriptor.client)
-        let status = try step("wait") { () throws(SystemError) in try streams.run(pidfd: pidfd) }
-        streams.end(code: status.code)
+        return (pid, pidfd)
     }
 
     /// The pidfd pins the process; its start time tells that the number has not been given to another one.
@@ -54,7 +77,8 @@ enum ExecMode {
         do {
             try ContainerChild.enter(cgroups)
             try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
-            Descriptors.closeAll(except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container])
+            Descriptors.closeAll(
+                except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container] + descriptors.kept)
             try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
             try ProcessSetup.setLimits(plan.process)
             let others = Int32(truncatingIfNeeded: plan.namespaces & ~UInt64(CLONE_NEWPID))

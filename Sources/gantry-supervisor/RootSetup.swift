@@ -5,7 +5,10 @@ import SupervisorPlan
 
 /// From the copy of the host's mounts that a new mount namespace starts with to the container's root.
 enum RootSetup {
-    static func perform(_ plan: ContainerPlan) throws(SetupFailure) {
+    /// - Parameter mountsMade: what is to be done before the root is changed.
+    static func perform(
+        _ plan: ContainerPlan, mountsMade: () throws(SetupFailure) -> Void = {}
+    ) throws(SetupFailure) {
         try step("detach from the host's mounts") { () throws(SystemError) in
             // Slave: mounts of the host still arrive where a volume asks for it, nothing of ours goes back.
             try check("mount", path: "/") { mount(nil, "/", nil, UInt(MS_REC | MS_SLAVE), nil) }
@@ -32,6 +35,7 @@ enum RootSetup {
         }
         try setup.mask(plan.maskedPaths)
         try setup.makeReadOnly(plan.readOnlyPaths)
+        try mountsMade()
         try step("enter the root") { () throws(SystemError) in
             try enter(setup.root, readOnly: plan.readOnlyRoot)
         }
@@ -44,7 +48,8 @@ enum RootSetup {
                 owning: try check("open_tree", path: path) { gantry_open_tree_clone(AT_FDCWD, path, 1) })
             let raw = tree.raw
             try check("mount_setattr", path: path) { gantry_mount_setattr(raw, 1, 0, 0, UInt64(MS_PRIVATE)) }
-            try MountSetup.attach(tree, to: try FileDescriptor.open(place, O_PATH | O_DIRECTORY), path: place)
+            // On itself: hooks look for the root where the specification says it is.
+            try MountSetup.attach(tree, to: try FileDescriptor.open(path, O_PATH | O_DIRECTORY), path: path)
             return tree
         case .overlay(let lower, let upper, let work, let volatile, let userExtended):
             try mountOverlay(
