@@ -30,14 +30,14 @@ struct PlanCompiler {
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
         plan.namespaces = try compileNamespaces(spec.linux.namespaces)
-        plan.cgroupName = request.cgroupName ?? "\(cgroupParent)/\(request.id)"
+        plan.cgroupName = request.cgroupPath ?? "\(cgroupParent)/\(request.id)"
         plan.cgroups = try host.cgroups.plans(name: plan.cgroupName, resources: spec.linux.resources)
         plan.readOnlyRoot = spec.root.readonly
-        for mount in spec.mounts { plan.mounts.append(try compileMount(mount, plan)) }
+        for mount in spec.mounts { try add(mount, to: &plan) }
         plan.files = try request.files.map { (file) throws(RuntimeError) in try Self.compileFile(file) }
         for device in spec.linux.devices { plan.devices.append(try Self.compileDevice(device)) }
         plan.maskedPaths = try Self.checkPaths(spec.linux.maskedPaths)
-        plan.readOnlyPaths = try Self.checkPaths(spec.linux.readonlyPaths)
+        plan.readOnlyPaths += try Self.checkPaths(spec.linux.readonlyPaths)
         let makes = Set(spec.linux.namespaces.filter { $0.path == nil }.map(\.type))
         plan.hostname = spec.hostname
         plan.domainname = spec.domainname
@@ -182,6 +182,33 @@ struct PlanCompiler {
             plans.append(NamespacePlan(flag: flag, path: path))
         }
         return plans
+    }
+
+    private func add(_ mount: RuntimeSpec.Mount, to plan: inout ContainerPlan) throws(RuntimeError) {
+        let compiled = try compileMount(mount, plan)
+        let own = ["cgroup", "cgroup2"].contains(mount.type ?? "") ? ownCgroupBinds(mount.destination, plan) : []
+        guard compiled.kind == .bind, !own.isEmpty else { return plan.mounts.append(compiled) }
+        // Without a cgroup namespace a fresh mount would show the host's whole tree: only the container's own
+        // directories are shown.
+        plan.mounts += own
+        if mount.options?.contains("ro") == true { plan.readOnlyPaths.append(mount.destination) }
+    }
+
+    private func ownCgroupBinds(_ target: String, _ plan: ContainerPlan) -> [MountPlan] {
+        let directories = plan.cgroups.map { cgroup in
+            (cgroup.path, FileSystem.lastComponent(of: String(cgroup.path.dropLast(plan.cgroupName.utf8.count + 1))))
+        }
+        func bind(_ source: String, _ target: String) -> MountPlan {
+            var mount = MountPlan(kind: .bind, source: source, target: target)
+            mount.attributesSet = UInt64(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+            mount.propagation = UInt64(MS_PRIVATE)
+            return mount
+        }
+        guard !host.cgroups.containerMounts.isEmpty else { return directories.prefix(1).map { bind($0.0, target) } }
+        var folder = MountPlan(kind: .fileSystem, source: "tmpfs", target: target)
+        folder.attributesSet = UInt64(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+        folder.parameters = [MountParameter("mode", "755"), MountParameter("size", "64k")]
+        return [folder] + directories.map { bind($0.0, "\(target)/\($0.1)") }
     }
 
     private func compileMount(_ mount: RuntimeSpec.Mount, _ container: ContainerPlan) throws(RuntimeError) -> MountPlan

@@ -67,8 +67,9 @@ public struct LaunchRequest: Sendable {
     public var useInit: Bool
     public var files: [InjectedFile]
     public var seccomp: SeccompPolicy
-    /// Path below each hierarchy; `nil` takes `<parent>/<id>`.
-    public var cgroupName: String?
+    /// The container's cgroup as a path below each hierarchy, such as the specification's `linux.cgroupsPath`; `nil`:
+    /// one named by the id below `cgroupParent`.
+    public var cgroupPath: String?
     /// What hooks are told: the folder of the container's `config.json`.
     public var bundle: String
 

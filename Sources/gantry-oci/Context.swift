@@ -48,7 +48,8 @@ struct Context {
     func warn(_ warnings: [String]) {
         for warning in warnings {
             log.write(.warning, warning)
-            writeError("gantry-oci: warning: \(warning)\n")
+            // Our standard error is the container's: nothing of ours goes there where there is a log.
+            if globals.log == nil { writeError("gantry-oci: warning: \(warning)\n") }
         }
     }
 }

@@ -81,12 +81,26 @@ enum Program {
         } catch let error as OCIError {
             return report(error.description, log)
         } catch let error as RuntimeError {
-            return report(error.description, log)
+            return report(engineWords(error), log)
         } catch let error as SystemError {
             return report(error.description, log)
         } catch {
             return reportParsing(error, log)
         }
+    }
+
+    /// Engines look for a few words of the Go runtime's to tell that a program is missing or forbidden: moby
+    /// `translateContainerdStartErr`, docker `run`, podman `define.ExitCode`.
+    static func engineWords(_ error: RuntimeError) -> String {
+        var text = error.description
+        for words in ["No such file or directory", "Permission denied"] {
+            guard let range = text.firstRange(of: words) else { continue }
+            text.replaceSubrange(range, with: words.lowercased())
+        }
+        if case .executableNotFound = error, !text.contains("/") {
+            return "\(text): executable file not found in $PATH"
+        }
+        return text
     }
 
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {

@@ -31,11 +31,13 @@ struct Launch {
             spec.process.args = ["/proc/self/exe"]
         }
         spec.process.env += preserved.environment
+        // The container's own, which a list of the host's devices would bring along.
+        spec.linux.devices.removeAll { ["/dev/ptmx", "/dev/console", "/dev/tty"].contains($0.path) }
         spec.linux.resources.devices = Self.deviceRules(spec.linux.resources.devices ?? [])
         var request = LaunchRequest(
             id: options.id, spec: spec, root: .directory(bundle.rootfs), directory: "\(context.root)/\(options.id)")
         request.bundle = bundle.path
-        request.cgroupName = try spec.linux.cgroupsPath.flatMap { $0.isEmpty ? nil : $0 }
+        request.cgroupPath = try spec.linux.cgroupsPath.flatMap { $0.isEmpty ? nil : $0 }
             .map { try ConfigCheck.cgroupName($0) }
         request.seccomp = spec.linux.seccomp == nil ? .unconfined : .standard
         container = try StoredContainer.create(

@@ -45,7 +45,8 @@ struct UpdateCommand: OCICommand {
         } else {
             text = Array(try document().utf8)
         }
-        let change = try JSON.decode(RuntimeSpec.Resources.self, text, of: resources ?? "the limits")
+        var change = try JSON.decode(RuntimeSpec.Resources.self, text, of: resources ?? "the limits")
+        change.dropZeros()
         let runtime = try context.runtime()
         guard try container.status(runtime).pid != 0 else { throw OCIError("container not running") }
         try runtime.update(directory: container.directory, change)
@@ -92,5 +93,20 @@ struct UpdateCommand: OCICommand {
         let (product, overflow) = number.multipliedReportingOverflow(by: unit)
         guard !overflow else { throw OCIError("'\(text)' is not a number of bytes") }
         return product
+    }
+}
+
+extension RuntimeSpec.Resources {
+    /// Engines send 0 for what stays as it is.
+    mutating func dropZeros() {
+        if memory?.limit == 0 { memory?.limit = nil }
+        if memory?.reservation == 0 { memory?.reservation = nil }
+        if memory?.swap == 0 { memory?.swap = nil }
+        if cpu?.shares == 0 { cpu?.shares = nil }
+        if cpu?.quota == 0 { cpu?.quota = nil }
+        if cpu?.period == 0 { cpu?.period = nil }
+        if pids?.limit == 0 { pids = nil }
+        // Rules of a container's devices are not changed through an empty list.
+        if devices?.isEmpty == true { devices = nil }
     }
 }
