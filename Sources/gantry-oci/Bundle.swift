@@ -24,9 +24,9 @@ struct Bundle {
         var vm: Anything?
     }
 
-    init(at path: String) throws {
+    init(at path: String, config name: String) throws {
         self.path = try Paths.real(path)
-        let file = "\(self.path)/config.json"
+        let file = name.hasPrefix("/") ? name : "\(self.path)/\(name)"
         do {
             config = try FileSystem.readFile(file)
         } catch {

@@ -7,6 +7,9 @@ struct LaunchArguments: ParsableArguments {
     @Option(name: [.short, .long], help: "Folder with config.json (default: the working directory).")
     var bundle = "."
 
+    @Option(name: [.customShort("f"), .long], help: "The configuration's file in the bundle.")
+    var config = "config.json"
+
     @Option(help: "Socket that gets the terminal's master.")
     var consoleSocket: String?
 
@@ -36,7 +39,7 @@ struct CreateCommand: OCICommand {
     @OptionGroup var launch: LaunchArguments
 
     func run(_ context: Context) throws {
-        let bundle = try Bundle(at: launch.bundle)
+        let bundle = try Bundle(at: launch.bundle, config: launch.config)
         let (console, _) = try ConsoleSocket.open(
             launch.consoleSocket, terminal: bundle.hasProcess && bundle.spec.process.terminal, detached: true)
         _ = try Launch(launch.options, bundle, console: console, context, try context.runtime())
@@ -72,7 +75,7 @@ struct RunCommand: OCICommand {
     var keep = false
 
     func run(_ context: Context) throws {
-        let bundle = try Bundle(at: launch.bundle)
+        let bundle = try Bundle(at: launch.bundle, config: launch.config)
         guard bundle.hasProcess else { throw OCIError("config.json: process is missing") }
         let runtime = try context.runtime()
         let (console, own) = try ConsoleSocket.open(
