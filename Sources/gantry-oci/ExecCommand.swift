@@ -113,7 +113,7 @@ struct ExecCommand: OCICommand {
         var process = own
         process.args = Array(words.dropFirst())
         guard !process.args.isEmpty else { throw OCIError("exec needs a program to run") }
-        process.env += env
+        process.env = Self.merge(process.env, env)
         if let cwd { process.cwd = cwd }
         process.terminal = tty
         process.consoleSize = nil
@@ -125,6 +125,13 @@ struct ExecCommand: OCICommand {
             process.capabilities.permitted.append(name)
         }
         return process
+    }
+
+    /// A variable that is given takes the place of one that is there: programs find the first of a name.
+    static func merge(_ own: [String], _ given: [String]) -> [String] {
+        func name(_ variable: String) -> Substring { variable.prefix { $0 != "=" } }
+        let names = Set(given.map(name))
+        return own.filter { !names.contains(name($0)) } + given
     }
 
     private func request(_ spec: RuntimeSpec, _ directory: String) -> ExecRequest {

@@ -106,6 +106,10 @@ import Testing
         #expect(throws: OCIError.self) { try PsCommand.select([22], from: "CMD\nx\n") }
     }
 
+    @Test func aVariableIsReplaced() {
+        #expect(ExecCommand.merge(["A=1", "B=2", "AB=3"], ["A=4", "C=5"]) == ["B=2", "AB=3", "A=4", "C=5"])
+    }
+
     @Test func tables() { #expect(TextTable.text([["A", "B"], ["long", "x"]]) == "A      B\nlong   x\n") }
 
     @Test(arguments: [false, true])
