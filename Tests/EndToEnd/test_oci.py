@@ -142,7 +142,8 @@ class Streams(OCITestCase):
         return path, listener
 
     def test_a_terminal_goes_over_the_console_socket(self):
-        self.config("sh", "-c", "tty; stty size; test -c /dev/console && echo console",
+        # The kernel drops what is unread when the terminal's session ends, so it does not end at once.
+        self.config("sh", "-c", "tty; stty size; test -c /dev/console && echo console; sleep 0.5",
                     process={"consoleSize": {"height": 30, "width": 90}})
         with open(os.path.join(self.folder, "config.json")) as file:
             config = json.load(file)
@@ -160,13 +161,14 @@ class Streams(OCITestCase):
         self.launch("run -d", "a")
         path, listener = self.listener()
         pid_file = os.path.join(self.folder, "pid")
-        self.oci("exec", "-t", "-d", "--console-socket", path, "--pid-file", pid_file, "a", "tty", check=True)
+        self.oci("exec", "-t", "-d", "--console-socket", path, "--pid-file", pid_file, "a", "sh", "-c",
+                 "tty; sleep 0.5", check=True)
         self.assertRegex(read_terminal(receive_terminal(listener)), "^/dev/pts/[0-9]+\n$")
         with open(pid_file) as file:
             self.assertGreater(int(file.read()), 1)
 
     def test_a_terminal_in_front_is_copied(self):
-        self.config("sh", "-c", "read word; echo got $word; tty; exit 3", process={"terminal": True})
+        self.config("sh", "-c", "read word; echo got $word; tty; sleep 0.5; exit 3", process={"terminal": True})
         import pty
         pid, master = pty.fork()
         if pid == 0:
@@ -341,7 +343,7 @@ class Processes(OCITestCase):
         self.assertRegex(self.oci("list", check=True).stdout, "(?s)^ID .*\na +[0-9]+ +running ")
 
     def test_limits_are_changed(self):
-        cgroup = f"gantry/a"
+        cgroup = "gantry/a"
         self.oci("update", "--memory", "64m", "--pids-limit", "50", "--cpu-quota", "50000", "--cpu-period", "100000",
                  "a", check=True)
         self.assertEqual(value(cgroup, "memory", "memory.limit_in_bytes", "memory.max"), "67108864")
