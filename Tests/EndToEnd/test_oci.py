@@ -153,6 +153,7 @@ class Streams(OCITestCase):
         path, listener = self.listener()
         self.create("a", "--console-socket", path)
         master = receive_terminal(listener)
+        self.assertTrue(os.get_blocking(master))
         self.oci("start", "a", check=True)
         self.assertEqual(read_terminal(master), "/dev/pts/0\n30 90\nconsole\n")
 
