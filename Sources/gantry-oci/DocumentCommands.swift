@@ -89,8 +89,8 @@ enum SpecTemplate {
             : #""resources": {"devices": [{"allow": false, "access": "rwm"}]},"#
         let system =
             rootless
-            ? #"{"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]}"#
-            : #"{"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]}"#
+            ? #""type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]"#
+            : #""type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]"#
         let terminals = rootless ? "" : #", "gid=5""#
         return """
             {
@@ -121,7 +121,7 @@ enum SpecTemplate {
                   "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
                 {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
                   "options": ["nosuid", "noexec", "nodev"]},
-                \(system),
+                {"destination": "/sys", \(system)},
                 {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
                   "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}
               ],
