@@ -120,7 +120,9 @@ let package = Package(
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),
-        tests("ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"]),
+        tests(
+            "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
+            exclude: ["Programs", "Security"]),
         tests("OCICommandTests", ["gantry-oci", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),

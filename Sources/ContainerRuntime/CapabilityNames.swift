@@ -31,6 +31,12 @@ public enum CapabilityNames {
         return mask
     }
 
+    /// The mask of those among `names` that are capabilities.
+    static func knownMask(_ names: [String]) -> UInt64 {
+        // What is not one is warned about where the plan is made.
+        names.reduce(0) { $0 | ((try? bit($1)) ?? 0) }
+    }
+
     private static func bit(_ name: String) throws(RuntimeError) -> UInt64 {
         // libcap takes bare numbers too: not a name.
         guard let first = name.utf8.first, first < 0x30 || first > 0x39 else { throw .unknownCapability(name) }

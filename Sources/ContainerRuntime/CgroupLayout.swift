@@ -70,7 +70,9 @@ public struct CgroupLayout: Equatable, Sendable {
     /// The hierarchies that containers have directories in. v2 is always among them: it counts processor time, kills
     /// and freezes, which takes two controllers of v1.
     var used: [Hierarchy] {
-        let wanted: Set<String> = ["memory", "cpu", "cpuset", "pids", "devices"]
+        let wanted: Set<String> = [
+            "memory", "cpu", "cpuset", "pids", "devices", "blkio", "hugetlb", "net_cls", "net_prio", "rdma",
+        ]
         let replaced: Set<String> = unified == nil ? ["freezer", "cpuacct"] : []
         return hierarchies.filter {
             usesEvery || $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)

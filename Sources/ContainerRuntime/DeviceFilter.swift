@@ -25,15 +25,32 @@ enum DeviceFilter {
             }
             major = try Self.number(rule.major)
             minor = try Self.number(rule.minor)
-            access = 0
-            for letter in rule.access ?? "rwm" {
+            guard let access = Self.access(rule.access ?? "rwm") else {
+                throw .invalidSpec("device access '\(rule.access ?? "")'")
+            }
+            self.access = access
+        }
+
+        /// `nil` for anything but `r`, `w` and `m`.
+        static func access(_ letters: String) -> UInt32? {
+            var access: UInt32 = 0
+            for letter in letters {
                 switch letter {
                 case "m": access |= UInt32(BPF_DEVCG_ACC_MKNOD)
                 case "r": access |= UInt32(BPF_DEVCG_ACC_READ)
                 case "w": access |= UInt32(BPF_DEVCG_ACC_WRITE)
-                default: throw .invalidSpec("device access '\(rule.access ?? "")'")
+                default: return nil
                 }
             }
+            return access
+        }
+
+        static func letters(_ access: UInt32) -> String {
+            var letters = ""
+            if access & UInt32(BPF_DEVCG_ACC_READ) != 0 { letters += "r" }
+            if access & UInt32(BPF_DEVCG_ACC_WRITE) != 0 { letters += "w" }
+            if access & UInt32(BPF_DEVCG_ACC_MKNOD) != 0 { letters += "m" }
+            return letters
         }
 
         private static func number(_ value: Int64?) throws(RuntimeError) -> UInt32? {
@@ -50,11 +67,7 @@ enum DeviceFilter {
         /// As the v1 files take it: `c 1:3 rwm`.
         var text: String {
             let letter = kind == .any ? "a" : kind == .block ? "b" : "c"
-            var letters = ""
-            if access & UInt32(BPF_DEVCG_ACC_READ) != 0 { letters += "r" }
-            if access & UInt32(BPF_DEVCG_ACC_WRITE) != 0 { letters += "w" }
-            if access & UInt32(BPF_DEVCG_ACC_MKNOD) != 0 { letters += "m" }
-            return "\(letter) \(major.map(String.init) ?? "*"):\(minor.map(String.init) ?? "*") \(letters)"
+            return "\(letter) \(major.map(String.init) ?? "*"):\(minor.map(String.init) ?? "*") \(Self.letters(access))"
         }
     }
 
@@ -62,6 +75,11 @@ enum DeviceFilter {
     /// decides, so the program tests them from the last to the first; what none matches is refused.
     static func program(_ rules: [RuntimeSpec.DeviceRule]) throws(RuntimeError) -> [UInt8] {
         guard !rules.isEmpty else { return [] }
+        if let last = try rules.last.map({ (rule) throws(RuntimeError) in try Rule(rule) }), last.allow,
+            last.isEverything
+        {
+            return []
+        }
         var code = Code()
         // r2: type, r3: access, r4: major, r5: minor.
         code.load(register: 2, offset: 0)

@@ -10,10 +10,11 @@ public struct LogRecord: Equatable, Sendable {
     public var time: UInt64
     /// The text without its newline.
     public var bytes: [UInt8]
-    /// A piece of a line: the next record of the stream goes on with it.
-    public var isPartial: Bool
+    public var tag: LogTag
+    /// No newline followed the text.
+    public var isPartial: Bool { tag != .full }
 
-    /// `TIME STREAM F|P TEXT`; `nil` for anything else.
+    /// `TIME STREAM F|P|E TEXT`; `nil` for anything else.
     public init?(line: ArraySlice<UInt8>) {
         let space = UInt8(ascii: " ")
         guard line.count > Timestamp.byteCount, let time = Timestamp.parse(line.prefix(Timestamp.byteCount)) else {
@@ -21,16 +22,16 @@ public struct LogRecord: Equatable, Sendable {
         }
         let fields = line.dropFirst(Timestamp.byteCount + 1)
             .split(separator: space, maxSplits: 2, omittingEmptySubsequences: false)
-        guard fields.count == 3, fields[1].count == 1, let tag = fields[1].first else { return nil }
+        guard fields.count == 3, fields[1].count == 1, let tag = fields[1].first.flatMap({ LogTag(rawValue: $0) })
+        else { return nil }
         switch String(decoding: fields[0], as: UTF8.self) {
         case "stdout": stream = .stdout
         case "stderr": stream = .stderr
         default: return nil
         }
-        guard tag == UInt8(ascii: "F") || tag == UInt8(ascii: "P") else { return nil }
         self.time = time
+        self.tag = tag
         bytes = Array(fields[2])
-        isPartial = tag == UInt8(ascii: "P")
     }
 }
 

@@ -6,11 +6,17 @@ import SupervisorPlan
 struct MountOptions: Equatable {
     var attributesSet: UInt64 = 0
     var attributesClear: UInt64 = 0
-    var attributesRecursive = false
+    /// `rro` and its like: for every mount of a tree.
+    var treeAttributesSet: UInt64 = 0
+    var treeAttributesClear: UInt64 = 0
     var isBind = false
     var recursive = false
+    var isRemount = false
     var propagation: UInt64 = 0
     var propagationRecursive = false
+    var mapsIDs = false
+    var mapsIDsRecursively = false
+    var behaviour: MountBehaviour = []
     var parameters: [MountParameter] = []
 
     fileprivate static let attributes: [String: (set: UInt64, clear: UInt64)] = {
@@ -39,37 +45,57 @@ struct MountOptions: Equatable {
         "unbindable": UInt64(MS_UNBINDABLE),
     ]
 
+    /// mount(2) flags without a meaning for the new mount interface, whose file systems would refuse them as data.
+    private static let ignored: Set<String> = [
+        "", "silent", "loud", "iversion", "noiversion", "nofail", "auto", "noauto", "user", "nouser", "_netdev",
+    ]
+
     init(_ options: [String]) throws(RuntimeError) {
-        for option in options { try apply(option) }
+        try PlanCompiler.checkStrings(options)
+        for option in options { apply(option) }
     }
 
-    private mutating func apply(_ option: String) throws(RuntimeError) {
+    /// A propagation by its name in a specification, `rslave`.
+    static func propagation(_ name: String) -> (kind: UInt64, recursive: Bool)? {
+        if let kind = propagations[name] { return (kind, false) }
+        guard name.hasPrefix("r"), let kind = propagations[String(name.dropFirst())] else { return nil }
+        return (kind, true)
+    }
+
+    private mutating func apply(_ option: String) {
         switch option {
         case "bind": isBind = true
         case "rbind": (isBind, recursive) = (true, true)
-        case "tmpcopyup", "copy-symlink", "idmap", "ridmap", "mand", "sync", "dirsync":
-            throw .unsupported("mount option '\(option)'")
-        default:
-            if let attribute = Self.attributes[option] {
-                set(attribute)
-            } else if option.hasPrefix("r"), let attribute = Self.attributes[String(option.dropFirst())] {
-                set(attribute)
-                attributesRecursive = true
-            } else if let kind = Self.propagations[option] {
-                propagation = kind
-            } else if option.hasPrefix("r"), let kind = Self.propagations[String(option.dropFirst())] {
-                (propagation, propagationRecursive) = (kind, true)
-            } else {
-                let parts = option.split(separator: "=", maxSplits: 1)
-                guard let key = parts.first else { return }
-                parameters.append(MountParameter(String(key), parts.count == 2 ? String(parts[1]) : nil))
-            }
+        case "remount": isRemount = true
+        case "idmap": mapsIDs = true
+        case "ridmap": (mapsIDs, mapsIDsRecursively) = (true, true)
+        case "tmpcopyup": behaviour.insert(.copyUp)
+        case "copy-symlink": behaviour.insert(.copySymlink)
+        case "src-nofollow": behaviour.insert(.noFollowSource)
+        case "dest-nofollow": behaviour.insert(.noFollowTarget)
+        default: applyOther(option)
         }
     }
 
-    private mutating func set(_ attribute: (set: UInt64, clear: UInt64)) {
-        attributesSet = attributesSet & ~attribute.clear | attribute.set
-        attributesClear = attributesClear & ~attribute.set | attribute.clear
+    private mutating func applyOther(_ option: String) {
+        if let attribute = Self.attributes[option] {
+            (attributesSet, attributesClear) = Self.adding(attribute, to: (attributesSet, attributesClear))
+        } else if option.hasPrefix("r"), let attribute = Self.attributes[String(option.dropFirst())] {
+            (treeAttributesSet, treeAttributesClear) = Self.adding(
+                attribute, to: (treeAttributesSet, treeAttributesClear))
+        } else if let (kind, recursive) = Self.propagation(option) {
+            (propagation, propagationRecursive) = (kind, recursive)
+        } else if !Self.ignored.contains(option) {
+            // Also sync, dirsync, mand and lazytime with their opposites: fsconfig(2) takes them as parameters.
+            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            parameters.append(MountParameter(String(parts[0]), parts.count == 2 ? String(parts[1]) : nil))
+        }
+    }
+
+    private static func adding(
+        _ attribute: (set: UInt64, clear: UInt64), to sets: (set: UInt64, clear: UInt64)
+    ) -> (UInt64, UInt64) {
+        (sets.set & ~attribute.clear | attribute.set, sets.clear & ~attribute.set | attribute.clear)
     }
 }
 

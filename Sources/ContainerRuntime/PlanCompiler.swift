@@ -9,6 +9,8 @@ struct HostFacts: Sendable {
     var cgroups: CgroupLayout
     /// Our user namespace is not the initial one: overlayfs wants `userxattr`.
     var isInUserNamespace: Bool
+    /// `apparmor`, `selinux`, …
+    var securityModules: Set<String> = []
 }
 
 /// From an OCI specification to the supervisor's flat plan. Pure: everything is checked here, before any process.
@@ -27,13 +29,23 @@ struct PlanCompiler {
         process.dropForNonRoot = request.user != nil
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
+        process.listener = seccomp.isEmpty ? nil : SeccompPlan.listener(spec, id: request.id, status: "creating")
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
         plan.namespaces = try compileNamespaces(spec.linux.namespaces)
-        plan.cgroupName = request.cgroupPath ?? "\(cgroupParent)/\(request.id)"
+        plan.cgroupName = try cgroupName(request)
         plan.cgroups = try host.cgroups.plans(name: plan.cgroupName, resources: spec.linux.resources)
         plan.readOnlyRoot = spec.root.readonly
-        for mount in spec.mounts { try add(mount, to: &plan) }
+        for mount in spec.mounts { plan.mounts.append(try compileMount(mount, spec, plan)) }
+        plan.idMap = try compileUserNamespace(spec)
+        plan.timeOffsets = try Self.compileTimeOffsets(spec)
+        if let name = spec.linux.rootfsPropagation, !name.isEmpty {
+            guard let (kind, recursive) = MountOptions.propagation(name) else {
+                throw .invalidSpec("unknown propagation '\(name)'")
+            }
+            (plan.rootPropagation, plan.rootPropagationRecursive) = (kind, recursive)
+        }
+        plan.makesDefaultDevices = !spec.mounts.contains { $0.destination == "/dev" || $0.destination == "/dev/" }
         plan.files = try request.files.map { (file) throws(RuntimeError) in try Self.compileFile(file) }
         for device in spec.linux.devices { plan.devices.append(try Self.compileDevice(device)) }
         plan.maskedPaths = try Self.checkPaths(spec.linux.maskedPaths)
@@ -97,10 +109,11 @@ struct PlanCompiler {
             throw .invalidSpec("user or group \(id) is out of range")
         }
         plan.umask = process.user.umask ?? .max
-        plan.capabilities = try compileCapabilities(process.capabilities)
+        plan.attributes = try AttributeCompiler.compile(spec, host: host)
+        plan.capabilities = compileCapabilities(process.capabilities, warnings: &plan.attributes.warnings)
         plan.noNewPrivileges = process.noNewPrivileges
         plan.seccomp = seccomp
-        plan.seccompFlags = seccomp.isEmpty ? 0 : try Self.seccompFlags(spec.linux.seccomp)
+        plan.seccompFlags = seccomp.isEmpty ? 0 : try SeccompPlan.flags(spec.linux.seccomp)
         for limit in process.rlimits { plan.limits.append(try Self.compileLimit(limit)) }
         plan.oomScoreAdjust = try process.oomScoreAdj.map { (score) throws(RuntimeError) in
             guard (-1000...1000).contains(score) else { throw .invalidSpec("oom_score_adj \(score) is out of range") }
@@ -112,28 +125,21 @@ struct PlanCompiler {
         return plan
     }
 
-    /// A capability outside the host's bounding set is not granted, so that "all" means all there are.
-    private func compileCapabilities(_ sets: RuntimeSpec.Capabilities) throws(RuntimeError) -> CapabilityPlan {
-        let held = host.capabilities
-        return CapabilityPlan(
-            bounding: try CapabilityNames.mask(sets.bounding) & held,
-            effective: try CapabilityNames.mask(sets.effective) & held,
-            permitted: try CapabilityNames.mask(sets.permitted) & held,
-            inheritable: try CapabilityNames.mask(sets.inheritable) & held,
-            ambient: try CapabilityNames.mask(sets.ambient) & held)
-    }
-
-    private static func seccompFlags(_ profile: RuntimeSpec.Seccomp?) throws(RuntimeError) -> UInt32 {
-        var flags: UInt32 = 0
-        for flag in profile?.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] {
-            switch flag {
-            case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": flags |= UInt32(SECCOMP_FILTER_FLAG_SPEC_ALLOW)
-            case "SECCOMP_FILTER_FLAG_LOG": flags |= UInt32(SECCOMP_FILTER_FLAG_LOG)
-            case "SECCOMP_FILTER_FLAG_TSYNC": flags |= UInt32(SECCOMP_FILTER_FLAG_TSYNC)
-            default: throw .unsupported("seccomp flag '\(flag)'")
-            }
+    /// A capability that cannot be granted is left out with a warning, as the specification wants it; "all" means all
+    /// there are.
+    private func compileCapabilities(
+        _ sets: RuntimeSpec.Capabilities, warnings: inout [String]
+    ) -> CapabilityPlan {
+        var missing: Set<String> = []
+        func mask(_ names: [String]) -> UInt64 {
+            for name in names where CapabilityNames.knownMask([name]) == 0 { missing.insert(name) }
+            return CapabilityNames.knownMask(names) & host.capabilities
         }
-        return flags
+        let plan = CapabilityPlan(
+            bounding: mask(sets.bounding), effective: mask(sets.effective), permitted: mask(sets.permitted),
+            inheritable: mask(sets.inheritable), ambient: mask(sets.ambient))
+        for name in missing.sorted() { warnings.append("unknown capability '\(name)' is not granted") }
+        return plan
     }
 
     private static let limits: [String: Int32] = [
@@ -164,6 +170,7 @@ struct PlanCompiler {
     static let namespaceFlags: [RuntimeSpec.Namespace.Kind: UInt64] = [
         .mount: UInt64(CLONE_NEWNS), .pid: UInt64(CLONE_NEWPID), .network: UInt64(CLONE_NEWNET),
         .ipc: UInt64(CLONE_NEWIPC), .uts: UInt64(CLONE_NEWUTS), .cgroup: UInt64(CLONE_NEWCGROUP),
+        .user: UInt64(CLONE_NEWUSER), .time: UInt64(CLONE_NEWTIME),
     ]
 
     private func compileNamespaces(_ namespaces: [RuntimeSpec.Namespace]) throws(RuntimeError) -> [NamespacePlan] {
@@ -179,90 +186,13 @@ struct PlanCompiler {
                 throw .unsupported("\(namespace.type.rawValue) namespaces")
             }
             let path = namespace.path.flatMap { $0.isEmpty ? nil : $0 }
+            guard path?.hasPrefix("/") != false else {
+                throw .invalidSpec("the path of the \(namespace.type.rawValue) namespace is not absolute")
+            }
+            try Self.checkStrings([path ?? ""])
             plans.append(NamespacePlan(flag: flag, path: path))
         }
         return plans
-    }
-
-    private func add(_ mount: RuntimeSpec.Mount, to plan: inout ContainerPlan) throws(RuntimeError) {
-        let compiled = try compileMount(mount, plan)
-        let own = ["cgroup", "cgroup2"].contains(mount.type ?? "") ? ownCgroupBinds(mount.destination, plan) : []
-        guard compiled.kind == .bind, !own.isEmpty else { return plan.mounts.append(compiled) }
-        // Without a cgroup namespace a fresh mount would show the host's whole tree: only the container's own
-        // directories are shown.
-        plan.mounts += own
-        if mount.options?.contains("ro") == true { plan.readOnlyPaths.append(mount.destination) }
-    }
-
-    private func ownCgroupBinds(_ target: String, _ plan: ContainerPlan) -> [MountPlan] {
-        let directories = plan.cgroups.map { cgroup in
-            (cgroup.path, FileSystem.lastComponent(of: String(cgroup.path.dropLast(plan.cgroupName.utf8.count + 1))))
-        }
-        func bind(_ source: String, _ target: String) -> MountPlan {
-            var mount = MountPlan(kind: .bind, source: source, target: target)
-            mount.attributesSet = UInt64(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-            mount.propagation = UInt64(MS_PRIVATE)
-            return mount
-        }
-        guard !host.cgroups.containerMounts.isEmpty else { return directories.prefix(1).map { bind($0.0, target) } }
-        var folder = MountPlan(kind: .fileSystem, source: "tmpfs", target: target)
-        folder.attributesSet = UInt64(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-        folder.parameters = [MountParameter("mode", "755"), MountParameter("size", "64k")]
-        return [folder] + directories.map { bind($0.0, "\(target)/\($0.1)") }
-    }
-
-    private func compileMount(_ mount: RuntimeSpec.Mount, _ container: ContainerPlan) throws(RuntimeError) -> MountPlan
-    {
-        guard mount.destination.hasPrefix("/") else {
-            throw .invalidSpec("mount target '\(mount.destination)' is not absolute")
-        }
-        let options = try MountOptions(mount.options ?? [])
-        let type = mount.type ?? ""
-        try Self.checkStrings([mount.destination, mount.source ?? "", type])
-        var plan: MountPlan
-        if options.isBind || type == "bind" {
-            guard let source = mount.source, source.hasPrefix("/") else {
-                throw .invalidSpec("bind mount of '\(mount.destination)' without an absolute source")
-            }
-            plan = MountPlan(kind: .bind, source: source, target: mount.destination)
-        } else if type == "cgroup" || type == "cgroup2" {
-            plan = cgroupMount(mount.destination, container)
-        } else if type == "proc" || type == "sysfs" {
-            plan = MountPlan(kind: .kernel, source: type, target: mount.destination)
-        } else if type == "tmpfs", mount.destination == "/dev" {
-            plan = MountPlan(kind: .devices, source: type, target: mount.destination)
-        } else {
-            guard !type.isEmpty else { throw .invalidSpec("mount of '\(mount.destination)' without a type") }
-            plan = MountPlan(kind: .fileSystem, source: type, target: mount.destination)
-        }
-        plan.attributesSet = options.attributesSet
-        if plan.kind == .bind {
-            Self.completeBind(&plan, options)
-        } else if plan.kind != .cgroups {
-            plan.parameters = options.parameters
-        }
-        return plan
-    }
-
-    private static func completeBind(_ plan: inout MountPlan, _ options: MountOptions) {
-        let isCgroupTree = plan.source == CgroupLayout.root
-        plan.attributesClear = options.attributesClear
-        plan.recursive = options.recursive || isCgroupTree
-        // A read-only volume is read-only all the way down.
-        plan.attributesRecursive =
-            options.attributesRecursive || plan.recursive && options.attributesSet & UInt64(MOUNT_ATTR_RDONLY) != 0
-        plan.propagation = options.propagation == 0 ? UInt64(MS_PRIVATE) : options.propagation
-        plan.propagationRecursive = options.propagationRecursive || options.propagation == 0
-    }
-
-    /// Without a cgroup namespace a fresh mount would show the host's whole tree: the host's folder is bound then.
-    private func cgroupMount(_ target: String, _ container: ContainerPlan) -> MountPlan {
-        guard container.namespaces.contains(where: { $0.flag == UInt64(CLONE_NEWCGROUP) && $0.path == nil }) else {
-            return MountPlan(kind: .bind, source: CgroupLayout.root, target: target)
-        }
-        var plan = MountPlan(kind: .cgroups, source: "cgroup", target: target)
-        plan.parameters = host.cgroups.containerMounts
-        return plan
     }
 
     private static func compileFile(_ file: InjectedFile) throws(RuntimeError) -> FilePlan {
@@ -276,8 +206,8 @@ struct PlanCompiler {
 
     private static func compileDevice(_ device: RuntimeSpec.Device) throws(RuntimeError) -> DevicePlan {
         let components = device.path.split(separator: "/", omittingEmptySubsequences: false)
-        guard device.path.hasPrefix("/dev/"), !components.contains(".."), components.last?.isEmpty == false else {
-            throw .invalidSpec("device '\(device.path)' is not below /dev")
+        guard device.path.hasPrefix("/"), !components.contains(".."), components.last?.isEmpty == false else {
+            throw .invalidSpec("device '\(device.path)' is not the absolute path of a node")
         }
         let kind: DevicePlan.Kind
         switch device.type {
@@ -286,7 +216,10 @@ struct PlanCompiler {
         case "p": kind = .fifo
         default: throw .invalidSpec("device '\(device.path)' of unknown type '\(device.type)'")
         }
-        let (major, minor) = (UInt32(exactly: device.major ?? 0), UInt32(exactly: device.minor ?? 0))
+        try checkStrings([device.path])
+        // A FIFO has no number; what is given for one means nothing.
+        let (major, minor) =
+            kind == .fifo ? (0, 0) : (UInt32(exactly: device.major ?? 0), UInt32(exactly: device.minor ?? 0))
         guard let major, let minor else { throw .invalidSpec("device '\(device.path)' has a number out of range") }
         return DevicePlan(
             kind: kind, path: device.path, major: major, minor: minor, mode: device.fileMode ?? 0o666,

@@ -70,6 +70,8 @@ public struct LaunchRequest: Sendable {
     /// The container's cgroup as a path below each hierarchy, such as the specification's `linux.cgroupsPath`; `nil`:
     /// one named by the id below `cgroupParent`.
     public var cgroupPath: String?
+    /// The cgroup above the container's as a path below each hierarchy, made when missing; `nil`: the runtime's own.
+    public var cgroupParent: String?
     /// What hooks are told: the folder of the container's `config.json`.
     public var bundle: String
 
@@ -144,21 +146,4 @@ public struct ExecRequest: Sendable {
         privileged = false
         seccomp = .standard
     }
-}
-
-/// Resource use of a container; `nil` where the host has no controller for it.
-public struct CgroupStats: Equatable, Sendable {
-    /// Bytes, page cache included.
-    public var memoryUsage: UInt64?
-    /// Bytes of the page cache that can go at once; Docker subtracts them from the usage it shows.
-    public var memoryInactiveFile: UInt64?
-    /// `nil`: unlimited.
-    public var memoryLimit: UInt64?
-    /// Nanoseconds of processor time since the start.
-    public var cpuNanoseconds: UInt64?
-    public var pids: UInt64?
-    public var pidsLimit: UInt64?
-    public var oomKills: UInt64?
-
-    public init() {}
 }

@@ -137,6 +137,11 @@ extension Runtime {
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
         process.createDirectory = false
+        try AttributeCompiler.affinity(spec.process.execCPUAffinity, into: &process.attributes)
+        if !filter.isEmpty {
+            let id = FileSystem.lastComponent(of: state.cgroupName)
+            process.listener = SeccompPlan.listener(spec, id: id, status: "running", initPID: state.initPID)
+        }
         var plan = ExecPlan(
             initPID: state.initPID, initStartTime: state.initStart, namespaces: state.namespaces, process: process)
         plan.cgroups = host.cgroups.directories(name: state.cgroupName)

@@ -21,10 +21,7 @@ public final class Runtime: Sendable {
     ///   - cgroupParent: name of the cgroup above all containers, e.g. `gantry`; one engine, one name.
     ///   - cacheDirectory: for compiled seccomp filters; made when missing.
     public init(supervisorPath: String, cgroupParent: String, cacheDirectory: String) throws(RuntimeError) {
-        let components = cgroupParent.split(separator: "/", omittingEmptySubsequences: false)
-        guard !cgroupParent.isEmpty, components.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else {
-            throw .invalidSpec("'\(cgroupParent)' is not the name of a cgroup")
-        }
+        let cgroupParent = try CgroupLayout.checkName(cgroupParent)
         try purpose("make the cache folder") { () throws(SystemError) in
             try FileSystem.makeDirectories(cacheDirectory)
         }
@@ -69,7 +66,7 @@ public final class Runtime: Sendable {
             capabilities: CapabilityNames.held(), cgroups: layout,
             isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
                 try isInUserNamespace()
-            })
+            }, securityModules: HostFacts.activeSecurityModules())
     }
 
     /// The initial user namespace maps every id onto itself: user_namespaces(7).
@@ -92,17 +89,26 @@ public final class Runtime: Sendable {
             try FileSystem.makeDirectories(request.directory)
             try Self.prepareVolatile(request.root)
         }
+        try prepareForeignParent(plan.cgroupName)
         let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
             try spawner.spawn(mode: "run", name: request.id, plan: PlanFile.encode(plan), client: attach?.raw)
         }
         do {
             let answer = try Self.awaitStart(supervisor.report)
             return LaunchedContainer(
-                pid: answer.pid, supervisorPID: supervisor.pid, startedAt: answer.at, warnings: answer.warnings)
+                pid: answer.pid, supervisorPID: supervisor.pid, startedAt: answer.at,
+                warnings: host.cgroups.warnings(request.spec.linux.resources) + answer.warnings)
         } catch {
             if case .supervisorFailed = error { abandon(request.directory, supervisor: supervisor.pid) }
             throw error
         }
+    }
+
+    /// The cgroup above all containers is ready since `init`; one that a request names is not.
+    private func prepareForeignParent(_ name: String) throws(RuntimeError) {
+        let parent = FileSystem.parent(of: name)
+        guard parent != cgroupParent, name.contains("/") else { return }
+        try purpose("make the cgroup \(parent)") { () throws(SystemError) in try host.cgroups.prepareParent(parent) }
     }
 
     /// A file system that was mounted volatile refuses the next mount until this mark is gone: Documentation/

@@ -21,6 +21,10 @@ extension RuntimeSpec {
         "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
     ]
 
+    /// Podman's default; Docker has none, and one fork bomb takes the host with it. Threads count. A limit of the
+    /// request's, -1 for none, takes its place.
+    public static let defaultProcessCountMax: Int64 = 2048
+
     /// Devices a container may use; making nodes of any other is allowed, opening them is not.
     public static let defaultDeviceRules: [DeviceRule] = [
         DeviceRule(allow: false, type: "a", access: "rwm"),
@@ -41,7 +45,7 @@ extension RuntimeSpec {
         Mount(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
         Mount(
             destination: "/dev", type: "tmpfs", source: "tmpfs",
-            options: ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
         Mount(
             destination: "/dev/pts", type: "devpts", source: "devpts",
             options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
@@ -65,7 +69,14 @@ extension RuntimeSpec {
         spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths()
         spec.linux.readonlyPaths = defaultReadonlyPaths
         spec.linux.resources.devices = defaultDeviceRules
+        if canLimitProcesses() { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
         return spec
+    }
+
+    /// A limit that nobody asked for must not be what keeps a container from starting where there is no controller.
+    private static func canLimitProcesses() -> Bool {
+        // An unreadable table of mounts is an error elsewhere, before any container.
+        (try? CgroupLayout.current())?.hierarchy(of: "pids") != nil
     }
 
     /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one.

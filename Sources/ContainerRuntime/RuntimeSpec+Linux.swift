@@ -1,3 +1,5 @@
+import SupervisorPlan
+
 extension RuntimeSpec {
     public struct Linux: Codable, Equatable, Sendable {
         public var namespaces: [Namespace]
@@ -12,6 +14,13 @@ extension RuntimeSpec {
         public var cgroupsPath: String?
         public var devices: [Device]
         public var rootfsPropagation: String?
+        public var uidMappings: [IDMapping]
+        public var gidMappings: [IDMapping]
+        public var timeOffsets: [String: TimeOffset]
+        public var personality: Personality?
+        public var memoryPolicy: MemoryPolicy?
+        /// SELinux label of what is mounted, for file systems that carry none.
+        public var mountLabel: String?
 
         public init() {
             namespaces = []
@@ -20,6 +29,9 @@ extension RuntimeSpec {
             maskedPaths = []
             readonlyPaths = []
             devices = []
+            uidMappings = []
+            gidMappings = []
+            timeOffsets = [:]
         }
 
         public init(from decoder: any Decoder) throws {
@@ -33,6 +45,12 @@ extension RuntimeSpec {
             cgroupsPath = try values.decodeIfPresent(String.self, forKey: .cgroupsPath)
             devices = try values.decodeIfPresent([Device].self, forKey: .devices) ?? []
             rootfsPropagation = try values.decodeIfPresent(String.self, forKey: .rootfsPropagation)
+            uidMappings = try values.decodeIfPresent([IDMapping].self, forKey: .uidMappings) ?? []
+            gidMappings = try values.decodeIfPresent([IDMapping].self, forKey: .gidMappings) ?? []
+            timeOffsets = try values.decodeIfPresent([String: TimeOffset].self, forKey: .timeOffsets) ?? [:]
+            personality = try values.decodeIfPresent(Personality.self, forKey: .personality)
+            memoryPolicy = try values.decodeIfPresent(MemoryPolicy.self, forKey: .memoryPolicy)
+            mountLabel = try values.decodeIfPresent(String.self, forKey: .mountLabel)
         }
     }
 
@@ -47,59 +65,6 @@ extension RuntimeSpec {
         public init(_ type: Kind, path: String? = nil) {
             self.type = type
             self.path = path
-        }
-    }
-
-    public struct Resources: Codable, Equatable, Sendable {
-        public var memory: Memory?
-        public var cpu: CPU?
-        public var pids: PIDs?
-        /// Empty: every device is allowed.
-        public var devices: [DeviceRule]?
-
-        public init() {}
-
-        public struct Memory: Codable, Equatable, Sendable {
-            /// Bytes; -1 is unlimited.
-            public var limit: Int64?
-            public var reservation: Int64?
-            /// Memory plus swap.
-            public var swap: Int64?
-
-            public init(limit: Int64? = nil, reservation: Int64? = nil, swap: Int64? = nil) {
-                self.limit = limit
-                self.reservation = reservation
-                self.swap = swap
-            }
-        }
-
-        public struct CPU: Codable, Equatable, Sendable {
-            /// Relative weight, 1024 by default.
-            public var shares: UInt64?
-            /// Microseconds of processor time in each period; -1 is unlimited.
-            public var quota: Int64?
-            /// Microseconds.
-            public var period: UInt64?
-            /// Lists as in cpuset(7), `0-3,5`.
-            public var cpus: String?
-            public var mems: String?
-
-            public init() {}
-
-            /// Docker's `--cpus` in billionths of a processor, over a period of 100 ms.
-            public mutating func setNanoCPUs(_ nanoCPUs: Int64) {
-                let period: Int64 = 100_000
-                self.period = UInt64(period)
-                // The kernel's smallest quota is 1 ms.
-                quota = max(nanoCPUs / (1_000_000_000 / period), 1_000)
-            }
-        }
-
-        public struct PIDs: Codable, Equatable, Sendable {
-            /// Zero or less is unlimited.
-            public var limit: Int64
-
-            public init(limit: Int64) { self.limit = limit }
         }
     }
 
@@ -151,6 +116,10 @@ extension RuntimeSpec {
         public var architectures: [String]?
         public var flags: [String]?
         public var syscalls: [Rule]?
+        /// A Unix socket of the host that gets the descriptor which answers `SCMP_ACT_NOTIFY`.
+        public var listenerPath: String?
+        /// Handed to the listener as it is.
+        public var listenerMetadata: String?
 
         public init(defaultAction: String, defaultErrnoRet: UInt32? = nil, syscalls: [Rule] = []) {
             self.defaultAction = defaultAction

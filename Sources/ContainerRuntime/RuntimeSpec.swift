@@ -1,3 +1,5 @@
+import SupervisorPlan
+
 /// The part of the OCI runtime specification's `config.json` that Gantry's runtime carries out, with its field names.
 /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md>
 public struct RuntimeSpec: Codable, Equatable, Sendable {
@@ -47,6 +49,11 @@ extension RuntimeSpec {
         public var terminal: Bool
         public var consoleSize: ConsoleSize?
         public var oomScoreAdj: Int?
+        public var scheduler: Scheduler?
+        public var ioPriority: IOPriority?
+        public var execCPUAffinity: ExecCPUAffinity?
+        public var apparmorProfile: String?
+        public var selinuxLabel: String?
 
         public init(args: [String], env: [String] = [], cwd: String = "/") {
             self.args = args
@@ -71,6 +78,11 @@ extension RuntimeSpec {
             terminal = try values.decodeIfPresent(Bool.self, forKey: .terminal) ?? false
             consoleSize = try values.decodeIfPresent(ConsoleSize.self, forKey: .consoleSize)
             oomScoreAdj = try values.decodeIfPresent(Int.self, forKey: .oomScoreAdj)
+            scheduler = try values.decodeIfPresent(Scheduler.self, forKey: .scheduler)
+            ioPriority = try values.decodeIfPresent(IOPriority.self, forKey: .ioPriority)
+            execCPUAffinity = try values.decodeIfPresent(ExecCPUAffinity.self, forKey: .execCPUAffinity)
+            apparmorProfile = try values.decodeIfPresent(String.self, forKey: .apparmorProfile)
+            selinuxLabel = try values.decodeIfPresent(String.self, forKey: .selinuxLabel)
         }
     }
 
@@ -168,6 +180,9 @@ extension RuntimeSpec {
         public var type: String?
         public var source: String?
         public var options: [String]?
+        /// The ids of the source, id by id, as the container sees them; empty lists stand for the container's own maps.
+        public var uidMappings: [IDMapping]?
+        public var gidMappings: [IDMapping]?
 
         public init(destination: String, type: String? = nil, source: String? = nil, options: [String] = []) {
             self.destination = destination

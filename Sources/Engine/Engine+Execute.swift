@@ -9,7 +9,14 @@ extension Engine {
         let wording = step.action.wording
         progress(.object(kind: wording.kind, name: step.name, state: .working, status: wording.present))
         do throws(EngineError) {
-            try await perform(step.action, named: step.name, stack: stack, byPolicy: byPolicy)
+            let warnings = try await perform(step.action, named: step.name, stack: stack, byPolicy: byPolicy)
+            for warning in warnings {
+                progress(
+                    .warning(
+                        Diagnostic(
+                            .warning, code: "container.limited", "container \(step.name): \(warning)",
+                            source: step.source)))
+            }
             progress(.object(kind: wording.kind, name: step.name, state: .done, status: wording.past))
             return nil
         } catch {
@@ -28,9 +35,10 @@ extension Engine {
             })
     }
 
+    /// Answers what could not be done as it was asked for.
     private func perform(
         _ action: Action, named name: String, stack: String, byPolicy: Bool
-    ) async throws(EngineError) {
+    ) async throws(EngineError) -> [String] {
         guard let record = stacks[stack]?.record else { throw .stackNotFound(stack) }
         switch action {
         case .createNetwork(let key): try await createNetwork(key, stack: record.stack)
@@ -40,22 +48,23 @@ extension Engine {
         case .removeVolume(let name): try await removeVolume(name)
         case .createContainer(let service, let number):
             // The very container may stand already: a crash came between making and noting it.
-            guard containerIDs[name] == nil else { return }
+            guard containerIDs[name] == nil else { return [] }
             _ = try await createContainer(stack: record.stack, service: service, number: number)
         case .startContainer(let reference):
-            try await startContainer(try containerID(reference, named: name), byPolicy: byPolicy)
+            return try await startContainer(try containerID(reference, named: name), byPolicy: byPolicy)
         case .stopContainer(let id, let timeout):
             try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record))
         case .removeContainer(let id, let anonymousVolumes):
             try await removeContainer(id, anonymousVolumes: anonymousVolumes)
         case .restartContainer(let id, let timeout):
             try await stopContainer(id, grace: timeout, byUser: false)
-            try await startContainer(id)
+            return try await startContainer(id)
         case .updateContainer(let id): try updateDefinition(id, record.stack)
         case .repairAttachment(let id, _): try await prepareNetwork(try container(id).stored)
         case .repairFirewall: await refreshEndpoints(force: true)
         case .signalContainer(let id, let signal): try await send(try signalNumber(signal), to: id)
         }
+        return []
     }
 
     private func containerID(_ reference: ContainerReference, named name: String) throws(EngineError) -> String {

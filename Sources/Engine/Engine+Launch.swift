@@ -9,8 +9,7 @@ import StackModel
 
 /// What the runtime is asked for, from what the records say.
 extension Engine {
-    private static let logBytesMax: UInt64 = 10 << 20
-    private static let logFilesMax = 3
+    private static let seccompProfileByteCountMax = 4 << 20
     /// `host-gateway` in `extra_hosts` when the container has no gateway.
     private static let noGateway = "127.0.0.1"
 
@@ -28,12 +27,14 @@ extension Engine {
             directory: options.containerRun(stored.id))
         request.user = service.user ?? (image.config.config.user.isEmpty ? nil : image.config.config.user)
         request.groups = service.groupAdd
-        request.log = LogSettings(
-            path: "\(folder)/container.log", maxBytes: Self.logBytesMax, files: Self.logFilesMax)
+        request.log = try LogOptions.settings(
+            service.logging, path: "\(folder)/container.log", service: stored.service)
         request.stdinOpen = service.stdinOpen
+        request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         request.useInit = service.initProcess ?? false
         request.files = try injectedFiles(stored)
-        request.seccomp = seccompPolicy(service)
+        request.seccomp = try seccompPolicy(stored)
+        request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         if let attach {
             do throws(SystemError) { request.attach = try attach.duplicate().take() } catch { throw .system(error) }
         }
@@ -48,7 +49,8 @@ extension Engine {
             volumeFolders: stored.volumes.mapValues { options.volumeData($0) },
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
-            ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored))
+            ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored),
+            seccompProfile: try seccompProfile(stored))
     }
 
     private func networkNamespace(of stored: StoredContainer) throws(EngineError) -> LaunchBuilder.NetworkNamespace {
@@ -79,11 +81,24 @@ extension Engine {
         return "/proc/\(process.pid)/ns/\(kind)"
     }
 
-    private func seccompPolicy(_ service: Service) -> SeccompPolicy {
-        let isUnconfined = service.securityOptions.contains {
-            ["seccomp:unconfined", "seccomp=unconfined"].contains($0)
+    private func seccompPolicy(_ stored: StoredContainer) throws(EngineError) -> SeccompPolicy {
+        let service = stored.definition.service
+        let options = try SecurityOptions(service.securityOptions, service: stored.service)
+        return service.privileged || options.seccomp == .unconfined ? .unconfined : .standard
+    }
+
+    /// The profile that `seccomp=` names: the text itself, as Docker's clients send it, or a file beside the stack's.
+    private func seccompProfile(_ stored: StoredContainer) throws(EngineError) -> [UInt8]? {
+        let options = try SecurityOptions(stored.definition.service.securityOptions, service: stored.service)
+        guard case .profile(let text) = options.seccomp else { return nil }
+        if text.hasPrefix("{") { return Array(text.utf8) }
+        let folder = stored.labels[ComposeLabel.workingDirectory] ?? "/"
+        let path = text.hasPrefix("/") ? text : "\(folder)/\(text)"
+        do throws(SystemError) {
+            return try FileSystem.readFile(path, byteCountMax: Self.seccompProfileByteCountMax)
+        } catch {
+            throw .badRequest("service '\(stored.service)': the seccomp profile cannot be read: \(error)")
         }
-        return service.privileged || isUnconfined ? .unconfined : .standard
     }
 
     private func injectedFiles(_ stored: StoredContainer) throws(EngineError) -> [InjectedFile] {
@@ -157,7 +172,7 @@ extension Engine {
         let service = stored.definition.service
         exec.user = service.user ?? defaults.flatMap { $0.user.isEmpty ? nil : $0.user }
         exec.groups = service.groupAdd
-        exec.seccomp = seccompPolicy(service)
+        exec.seccomp = try seccompPolicy(stored)
         return exec
     }
 

@@ -22,9 +22,11 @@ extension Engine {
     /// When it cannot be started the record says why and what exit code Docker would give.
     ///
     /// - Parameter byPolicy: the restart policy wants it, not a command: such starts are counted.
-    func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) {
+    /// - Returns: what could not be done as it was asked for, e.g. for want of a privilege.
+    @discardableResult
+    func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) -> [String] {
         guard var container = containers[id] else { throw .containerNotFound(id) }
-        guard container.process == nil else { return }
+        guard container.process == nil else { return [] }
         container.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0
         containers[id] = container
         let stored = container.stored
@@ -44,7 +46,7 @@ extension Engine {
             startFailed(id, error)
             throw error
         }
-        guard containers[id] != nil else { return }
+        guard containers[id] != nil else { return launched.warnings }
         container = containers[id] ?? container
         container.process = Process(
             pid: launched.pid, supervisorPID: launched.supervisorPID,
@@ -63,6 +65,7 @@ extension Engine {
         announce(container.stored, "start")
         startHealthChecks(id)
         await refreshEndpoints()
+        return launched.warnings
     }
 
     private func startFailed(_ id: String, _ error: EngineError) {

@@ -13,14 +13,20 @@ public final class LogStreaming: Sendable {
     private static let pollMilliseconds: Int32 = 100
 
     public let contentType: String
-    private let reader: Mutex<LogReader>
+    private struct Progress: ~Copyable {
+        var reader: LogReader
+        /// Whether the line that a stream's next piece goes on with was wanted; `nil` at a line's start.
+        var line: [LogStream: Bool] = [:]
+    }
+
+    private let progress: Mutex<Progress>
     private let query: LogQuery
     private let isTerminal: Bool
     private let pool: BlockingPool
     private let ended: EndFlag
 
     init(path: String, query: LogQuery, isTerminal: Bool, pool: BlockingPool, ended: EndFlag) throws(SystemError) {
-        reader = Mutex(try LogReader(path: path, tail: query.tail))
+        progress = Mutex(Progress(reader: try LogReader(path: path, tail: query.tail)))
         contentType =
             isTerminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream"
         self.query = query
@@ -43,29 +49,37 @@ public final class LogStreaming: Sendable {
 
     /// `nil`: nothing new was there. Empty: only records that are not wanted.
     private func step(wait: Bool) throws(SystemError) -> [UInt8]? {
-        try reader.withLock { reader throws(SystemError) -> [UInt8]? in
-            let records = try reader.read(byteCountMax: 64 << 10)
+        try progress.withLock { progress throws(SystemError) -> [UInt8]? in
+            let records = try progress.reader.read(byteCountMax: 64 << 10)
             if records.isEmpty {
-                if wait { _ = try reader.wait(milliseconds: Self.pollMilliseconds) }
+                if wait { _ = try progress.reader.wait(milliseconds: Self.pollMilliseconds) }
                 return nil
             }
-            return records.reduce(into: []) { $0 += render($1) }
+            return records.reduce(into: []) { $0 += render($1, &progress.line) }
         }
     }
 
-    private func render(_ record: LogRecord) -> [UInt8] {
-        let isWanted = record.stream == .stdout ? query.standardOutput : query.standardError
-        let time = Nanoseconds(clamping: record.time)
-        guard isWanted, query.since.map({ time >= $0 }) ?? true, query.until.map({ time <= $0 }) ?? true else {
-            return []
+    /// A line in several pieces has one time, that of its first: it is wanted as a whole or not at all.
+    private func render(_ record: LogRecord, _ line: inout [LogStream: Bool]) -> [UInt8] {
+        let continued = line[record.stream]
+        let isWanted = continued ?? isWanted(record)
+        line[record.stream] = record.tag == .partial ? isWanted : nil
+        guard isWanted else { return [] }
+        var text: [UInt8] = []
+        if query.timestamps, continued == nil {
+            text += Timestamp.text(nanoseconds: record.time) + [UInt8(ascii: " ")]
         }
-        var line: [UInt8] = []
-        if query.timestamps { line += Timestamp.text(nanoseconds: record.time) + [UInt8(ascii: " ")] }
-        line += record.bytes
-        if !record.isPartial { line.append(UInt8(ascii: "\n")) }
-        if isTerminal { return line }
+        text += record.bytes
+        if !record.isPartial { text.append(UInt8(ascii: "\n")) }
+        if isTerminal { return text }
         let kind: StreamFrame.Kind = record.stream == .stdout ? .standardOutput : .standardError
-        return StreamFrame(kind: kind, payload: line).bytes
+        return StreamFrame(kind: kind, payload: text).bytes
+    }
+
+    private func isWanted(_ record: LogRecord) -> Bool {
+        guard record.stream == .stdout ? query.standardOutput : query.standardError else { return false }
+        let time = Nanoseconds(clamping: record.time)
+        return query.since.map { time >= $0 } ?? true && query.until.map { time <= $0 } ?? true
     }
 }
 
@@ -82,6 +96,9 @@ extension Engine {
     public func logs(_ reference: String, _ query: LogQuery) async throws(EngineError) -> LogStreaming {
         let container = try container(reference)
         let stored = container.stored
+        guard stored.definition.service.logging?.driver != "none" else {
+            throw .badRequest("the output of \(stored.name) is not kept: its logging driver is 'none'")
+        }
         let path = "\(options.containerData(stored.id))/container.log"
         let ended = EndFlag()
         if container.process == nil {

@@ -15,13 +15,15 @@ struct LaunchBuilder {
     var networkNamespace: NetworkNamespace
     var pidNamespacePath: String?
     var ipcNamespacePath: String?
+    /// The bytes of the file that `security_opt: seccomp=FILE` names.
+    var seccompProfile: [UInt8]?
 
     enum NetworkNamespace: Equatable {
         case path(String)
         case host
     }
 
-    private var service: Service { stored.definition.service }
+    var service: Service { stored.definition.service }
 
     var hostname: String { service.hostname ?? stored.shortID }
 
@@ -29,8 +31,21 @@ struct LaunchBuilder {
         var spec = RuntimeSpec.containerDefault()
         spec.process = try process(spec.process)
         spec.root.readonly = service.readOnly
-        spec.hostname = hostname
-        spec.domainname = service.domainname
+        if service.utsMode != "host" {
+            spec.hostname = hostname
+            spec.domainname = service.domainname
+        }
+        let security = try SecurityOptions(service.securityOptions, service: stored.service)
+        spec.process.noNewPrivileges = security.noNewPrivileges
+        if security.showsSystemPaths { (spec.linux.maskedPaths, spec.linux.readonlyPaths) = ([], []) }
+        if case .profile = security.seccomp, let profile = seccompProfile, !service.privileged {
+            do throws(RuntimeError) {
+                spec.linux.seccomp = try RuntimeSpec.Seccomp(
+                    profile: profile, capabilities: spec.process.capabilities.bounding)
+            } catch {
+                throw .runtime(error, container: stored.name)
+            }
+        }
         if service.privileged {
             do throws(RuntimeError) { try spec.makePrivileged() } catch {
                 throw .runtime(error, container: stored.name)
@@ -40,7 +55,7 @@ struct LaunchBuilder {
         spec.mounts += mounts()
         spec.linux.namespaces = namespaces()
         spec.linux.sysctl = service.sysctls
-        spec.linux.resources = resources(spec.linux.resources)
+        spec.linux.resources = try resources(spec.linux.resources)
         try addDevices(to: &spec)
         return spec
     }
@@ -56,9 +71,6 @@ struct LaunchBuilder {
         process.cwd = service.workingDirectory ?? (imageFolder.isEmpty ? "/" : imageFolder)
         process.terminal = service.tty
         process.oomScoreAdj = service.oomScoreAdjust
-        process.noNewPrivileges = service.securityOptions.contains {
-            ["no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"].contains($0)
-        }
         process.capabilities = RuntimeSpec.Capabilities(all: try capabilities())
         process.rlimits = service.ulimits.sorted { $0.key < $1.key }.map { name, limit in
             RuntimeSpec.Rlimit(
@@ -116,13 +128,13 @@ struct LaunchBuilder {
                 mounts.append(
                     bind(
                         mount.source ?? "/", to: mount.target,
-                        options: ["rbind", mount.propagation ?? "rprivate", mount.readOnly ? "ro" : "rw"]))
+                        options: bindOptions(mount)))
             case .tmpfs:
                 mounts.append(tmpfs(mount))
             case .volume:
                 guard let folder = volumeFolders[mount.target] else { continue }
                 mounts.append(
-                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "ro" : "rw"]))
+                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "rro" : "rw"]))
             case .image, .cluster, .npipe:
                 // The stack file's loader has warned of them.
                 continue
@@ -140,6 +152,13 @@ struct LaunchBuilder {
         RuntimeSpec.Mount(destination: target, type: "bind", source: source, options: options)
     }
 
+    /// A read-only mount is read-only all the way down, unless the file says `recursive: writable`.
+    private func bindOptions(_ mount: StackModel.Mount) -> [String] {
+        let bind = mount.recursion == .disabled ? "bind" : "rbind"
+        let access = !mount.readOnly ? "rw" : mount.recursion == .writable ? "ro" : "rro"
+        return [bind, mount.propagation ?? "rprivate", access]
+    }
+
     private func tmpfs(_ mount: StackModel.Mount) -> RuntimeSpec.Mount {
         var options = ["nosuid", "nodev", "noexec", mount.readOnly ? "ro" : "rw"]
         if let size = mount.size { options.append("size=\(size)") }
@@ -148,7 +167,9 @@ struct LaunchBuilder {
     }
 
     private func namespaces() -> [RuntimeSpec.Namespace] {
-        var namespaces: [RuntimeSpec.Namespace] = [.init(.mount), .init(.uts), .init(.cgroup)]
+        var namespaces: [RuntimeSpec.Namespace] = [.init(.mount)]
+        if service.utsMode != "host" { namespaces.append(.init(.uts)) }
+        if service.cgroupMode != "host" { namespaces.append(.init(.cgroup)) }
         switch networkNamespace {
         case .path(let path): namespaces.append(.init(.network, path: path))
         case .host: break
@@ -156,23 +177,6 @@ struct LaunchBuilder {
         if service.pidMode != "host" { namespaces.append(.init(.pid, path: pidNamespacePath)) }
         if service.ipcMode != "host" { namespaces.append(.init(.ipc, path: ipcNamespacePath)) }
         return namespaces
-    }
-
-    private func resources(_ template: RuntimeSpec.Resources) -> RuntimeSpec.Resources {
-        var resources = template
-        let limits = service.resources
-        if limits.memory != nil || limits.memoryReservation != nil {
-            // As Docker: no more swap than memory again, unless the file says otherwise.
-            let swap = limits.memorySwap ?? limits.memory.map { $0 < 0 ? -1 : 2 * $0 }
-            resources.memory = .init(limit: limits.memory, reservation: limits.memoryReservation, swap: swap)
-        }
-        var cpu = RuntimeSpec.Resources.CPU()
-        cpu.shares = limits.cpuShares.map { UInt64(max(2, $0)) }
-        cpu.cpus = limits.cpuset
-        if let nanoCPUs = limits.nanoCPUs { cpu.setNanoCPUs(nanoCPUs) }
-        if limits.cpuShares != nil || limits.cpuset != nil || limits.nanoCPUs != nil { resources.cpu = cpu }
-        resources.pids = limits.pids.map { .init(limit: $0) }
-        return resources
     }
 
     /// `HOST[:CONTAINER[:rwm]]`.

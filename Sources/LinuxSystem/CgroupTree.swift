@@ -35,6 +35,14 @@ public enum CgroupTree {
         return nil
     }
 
+    /// cpusets(7): a v1 group takes no process before it has processors and memory nodes, which are its parent's.
+    public static func copyParentCPUSet(_ path: String) throws(SystemError) {
+        let parent = FileSystem.parent(of: path)
+        for file in ["cpuset.cpus", "cpuset.mems"] where try read(path, file).isEmpty {
+            try write(path, file, try read(parent, file))
+        }
+    }
+
     /// Every process of the cgroup and the ones below it.
     public static func processes(_ path: String) throws(SystemError) -> [pid_t] {
         var found: [pid_t] = []
@@ -70,7 +78,7 @@ public enum CgroupTree {
         if rmdir(path) != 0, errno != ENOENT { throw SystemError("rmdir", path: path, code: errno) }
     }
 
-    private static func children(_ path: String) throws(SystemError) -> [String] {
+    static func children(_ path: String) throws(SystemError) -> [String] {
         guard let directory = opendir(path) else {
             if errno == ENOENT { return [] }
             throw SystemError("opendir", path: path, code: errno)

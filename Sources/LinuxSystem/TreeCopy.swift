@@ -68,8 +68,12 @@ public struct TreeCopy {
         let to = destination.raw
         var remaining = count
         while remaining > 0 {
-            let copied = try check("copy_file_range") {
-                copy_file_range(from, nil, to, nil, min(remaining, Self.chunkBytes), 0)
+            let copied = try check("copy") {
+                let chunk = min(remaining, Self.chunkBytes)
+                let copied = copy_file_range(from, nil, to, nil, chunk, 0)
+                // From one kind of file system to another: copy_file_range(2), EXDEV.
+                return copied < 0 && [EXDEV, EINVAL, EOPNOTSUPP].contains(errno)
+                    ? sendfile(to, from, nil, chunk) : copied
             }
             if copied == 0 { return }
             remaining -= copied

@@ -1,30 +1,3 @@
-/// A `write(2)` of `value` to a control file of a cgroup.
-public struct CgroupWrite: PlanCodable, Equatable {
-    public var file: String
-    public var value: String
-    /// The file may be missing (an optional part of a controller); any other failure stops the start.
-    public var optional: Bool
-
-    public init(_ file: String, _ value: String, optional: Bool = false) {
-        self.file = file
-        self.value = value
-        self.optional = optional
-    }
-
-    public func encode(into encoder: inout PlanEncoder) {
-        encoder.put(file)
-        encoder.put(value)
-        encoder.put(optional)
-    }
-
-    public init(from decoder: inout PlanDecoder) throws(PlanError) {
-        file = try decoder.string()
-        guard !file.utf8.contains(UInt8(ascii: "/")) else { throw .badValue(field: "cgroup file") }
-        value = try decoder.string()
-        optional = try decoder.bool()
-    }
-}
-
 /// One cgroup directory of the container.
 public struct CgroupPlan: PlanCodable, Equatable {
     public enum Version: UInt8, Sendable { case one = 1, two = 2 }
@@ -138,6 +111,15 @@ public struct ContainerPlan: PlanCodable, Equatable {
     public var log: LogPlan?
     /// A connected socket of the first client is passed along as a descriptor.
     public var attached: Bool
+    /// Of a new user namespace; `nil` makes none.
+    public var idMap: IDMapPlan?
+    /// The text for `/proc/self/timens_offsets`, time_namespaces(7).
+    public var timeOffsets: String
+    /// `MS_*` for the root mount once all is mounted; 0 leaves it private.
+    public var rootPropagation: UInt64
+    public var rootPropagationRecursive: Bool
+    /// No mount of the plan covers /dev: its default nodes are made in the root itself.
+    public var makesDefaultDevices: Bool
     public var hooks: HooksPlan
     /// `create`: descriptors of the caller's that the program gets as 3 and up.
     public var preservedDescriptors: UInt32
@@ -159,6 +141,10 @@ public struct ContainerPlan: PlanCodable, Equatable {
         sysctls = []
         useInit = false
         attached = false
+        timeOffsets = ""
+        rootPropagation = 0
+        rootPropagationRecursive = false
+        makesDefaultDevices = false
         hooks = HooksPlan()
         preservedDescriptors = 0
     }
@@ -183,6 +169,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         encoder.put(useInit)
         encoder.put(log)
         encoder.put(attached)
+        encoder.put(idMap)
+        encoder.put(timeOffsets)
+        encoder.put(rootPropagation)
+        encoder.put(rootPropagationRecursive)
+        encoder.put(makesDefaultDevices)
         encoder.put(hooks)
         encoder.put(preservedDescriptors)
     }
@@ -207,6 +198,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         useInit = try decoder.bool()
         log = try decoder.optional()
         attached = try decoder.bool()
+        idMap = try decoder.optional()
+        timeOffsets = try decoder.string()
+        rootPropagation = try decoder.integer()
+        rootPropagationRecursive = try decoder.bool()
+        makesDefaultDevices = try decoder.bool()
         hooks = try HooksPlan(from: &decoder)
         preservedDescriptors = try decoder.integer()
         guard preservedDescriptors <= SupervisorDescriptor.preservedCountMax else {

@@ -85,27 +85,72 @@ public enum Timestamp {
     }
 }
 
-/// Turns one stream's bytes into CRI log records: `TIME STREAM F|P TEXT`. A line without its end waits here, up to
-/// `lineByteCountMax`, then goes out as a partial record.
+/// The times of one log's records, each later than the one before even where the clock stands still or is set back: a
+/// reader can go on after the last record it has seen.
+public struct LogStamps: Sendable {
+    /// The last time given out, nanoseconds since 1970.
+    private var last: UInt64
+    private var second: UInt64 = .max
+    private var text: [UInt8] = []
+
+    /// - Parameter last: of the record that the log ends with, or 0.
+    public init(after last: UInt64 = 0) { self.last = last }
+
+    /// Appends the text of a time that is `now` or just after the last one.
+    public mutating func append(now: UInt64, to output: inout [UInt8]) {
+        last = max(now, last &+ 1)
+        if last / 1_000_000_000 == second {
+            // Most records share their second with the one before: only the fraction is written anew.
+            var rest = last % 1_000_000_000
+            for index in stride(from: 28, through: 20, by: -1) {
+                text[index] = UInt8(truncatingIfNeeded: 0x30 + rest % 10)
+                rest /= 10
+            }
+        } else {
+            text = Timestamp.text(nanoseconds: last)
+            second = last / 1_000_000_000
+        }
+        output.append(contentsOf: text)
+    }
+}
+
+/// How a record's text stands in its line.
+public enum LogTag: UInt8, Sendable {
+    /// The line, or the rest of it.
+    case full = 0x46  // F
+    /// A piece of a line: the next record of the stream goes on with it.
+    case partial = 0x50  // P
+    /// The end of the stream, in the middle of a line that nothing goes on with.
+    case end = 0x45  // E
+}
+
+/// Turns one stream's bytes into log records as CRI has them: `TIME STREAM F|P|E TEXT`. A line without its end waits
+/// here, up to `lineByteCountMax`, then goes out as a partial record.
 public struct LogAssembler: Sendable {
     public static let lineByteCountMax = 16 << 10
 
     private let label: [UInt8]
     private var pending: [UInt8] = []
+    /// The last record was a piece of a line.
+    private var isInLine = false
 
     public init(_ stream: LogStream) { label = Array(" \(stream.name) ".utf8) }
 
     /// Appends the records that `bytes` complete to `output`.
-    public mutating func append(_ bytes: UnsafeRawBufferPointer, time: [UInt8], to output: inout [UInt8]) {
+    public mutating func append(
+        _ bytes: UnsafeRawBufferPointer, now: UInt64, _ stamps: inout LogStamps, to output: inout [UInt8]
+    ) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let room = Self.lineByteCountMax - pending.count
             let end = rest.firstIndex(of: 0x0a)
             if let end, end - rest.startIndex <= room {
-                put(rest[..<end], isFull: true, time: time, to: &output)
+                stamps.append(now: now, to: &output)
+                put(rest[..<end], .full, to: &output)
                 rest = rest[(end + 1)...]
             } else if rest.count >= room {
-                put(rest.prefix(room), isFull: false, time: time, to: &output)
+                stamps.append(now: now, to: &output)
+                put(rest.prefix(room), .partial, to: &output)
                 rest = rest.dropFirst(room)
             } else {
                 pending.append(contentsOf: rest)
@@ -114,24 +159,21 @@ public struct LogAssembler: Sendable {
         }
     }
 
-    /// The end of the stream: what is left goes out as a partial record.
-    public mutating func finish(time: [UInt8], to output: inout [UInt8]) {
-        if !pending.isEmpty {
-            put(UnsafeRawBufferPointer(start: nil, count: 0)[...], isFull: false, time: time, to: &output)
-        }
-        pending = []
+    /// The end of the stream: what is left of a line goes out as its end.
+    public mutating func finish(now: UInt64, _ stamps: inout LogStamps, to output: inout [UInt8]) {
+        guard !pending.isEmpty || isInLine else { return }
+        stamps.append(now: now, to: &output)
+        put(UnsafeRawBufferPointer(start: nil, count: 0)[...], .end, to: &output)
     }
 
-    private mutating func put(
-        _ text: Slice<UnsafeRawBufferPointer>, isFull: Bool, time: [UInt8], to output: inout [UInt8]
-    ) {
-        output.append(contentsOf: time)
+    private mutating func put(_ text: Slice<UnsafeRawBufferPointer>, _ tag: LogTag, to output: inout [UInt8]) {
         output.append(contentsOf: label)
-        output.append(isFull ? UInt8(ascii: "F") : UInt8(ascii: "P"))
+        output.append(tag.rawValue)
         output.append(UInt8(ascii: " "))
         output.append(contentsOf: pending)
         output.append(contentsOf: text)
         output.append(0x0a)
         pending.removeAll(keepingCapacity: true)
+        isInLine = tag == .partial
     }
 }

@@ -19,6 +19,22 @@ public struct MountParameter: PlanCodable, Equatable {
     }
 }
 
+/// How a mount's source and target are looked up and filled.
+public struct MountBehaviour: OptionSet, Sendable, Equatable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// A source that is a symbolic link is bound as the link it is.
+    public static let noFollowSource = MountBehaviour(rawValue: 1)
+    /// A target that is a symbolic link is mounted over.
+    public static let noFollowTarget = MountBehaviour(rawValue: 2)
+    /// A source that is a symbolic link is made again at the target, and nothing mounted.
+    public static let copySymlink = MountBehaviour(rawValue: 4)
+    /// A tmpfs starts with a copy of what is at the target.
+    public static let copyUp = MountBehaviour(rawValue: 8)
+}
+
 /// One mount inside the container, in order.
 public struct MountPlan: PlanCodable, Equatable {
     public enum Kind: UInt8, Sendable {
@@ -32,6 +48,11 @@ public struct MountPlan: PlanCodable, Equatable {
         case devices = 3
         /// /sys/fs/cgroup: v2, or a tmpfs with the v1 hierarchies of `parameters` (value: directory name).
         case cgroups = 4
+        /// As `cgroups` where the container has no cgroup namespace: the folders of the host named by `parameters`
+        /// (key: the folder, value: directory name, none for the target itself) are bound.
+        case cgroupFolders = 5
+        /// Changes attributes, propagation or parameters of what is mounted at the target.
+        case remount = 6
     }
 
     public var kind: Kind
@@ -41,14 +62,19 @@ public struct MountPlan: PlanCodable, Equatable {
     /// `MOUNT_ATTR_*` to set and to clear.
     public var attributesSet: UInt64
     public var attributesClear: UInt64
-    /// Attributes apply to the whole tree (`rro` and its like).
-    public var attributesRecursive: Bool
+    /// The same for the whole tree (`rro` and its like).
+    public var treeAttributesSet: UInt64
+    public var treeAttributesClear: UInt64
     /// Bind: the tree below the source, not just its mount.
     public var recursive: Bool
     /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`, for bind mounts.
     public var propagation: UInt64
     public var propagationRecursive: Bool
     public var parameters: [MountParameter]
+    /// Bind: ids are mapped as in this user namespace; see `IDMapPlan` for empty maps.
+    public var idMap: IDMapPlan?
+    public var idMapRecursive: Bool
+    public var behaviour: MountBehaviour
 
     public init(kind: Kind, source: String, target: String) {
         self.kind = kind
@@ -56,11 +82,14 @@ public struct MountPlan: PlanCodable, Equatable {
         self.target = target
         attributesSet = 0
         attributesClear = 0
-        attributesRecursive = false
+        treeAttributesSet = 0
+        treeAttributesClear = 0
         recursive = false
         propagation = 0
         propagationRecursive = false
         parameters = []
+        idMapRecursive = false
+        behaviour = []
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -69,11 +98,15 @@ public struct MountPlan: PlanCodable, Equatable {
         encoder.put(target)
         encoder.put(attributesSet)
         encoder.put(attributesClear)
-        encoder.put(attributesRecursive)
+        encoder.put(treeAttributesSet)
+        encoder.put(treeAttributesClear)
         encoder.put(recursive)
         encoder.put(propagation)
         encoder.put(propagationRecursive)
         encoder.put(parameters)
+        encoder.put(idMap)
+        encoder.put(idMapRecursive)
+        encoder.put(behaviour.rawValue)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -83,11 +116,15 @@ public struct MountPlan: PlanCodable, Equatable {
         guard target.hasPrefix("/") else { throw .badValue(field: "mount target") }
         attributesSet = try decoder.integer()
         attributesClear = try decoder.integer()
-        attributesRecursive = try decoder.bool()
+        treeAttributesSet = try decoder.integer()
+        treeAttributesClear = try decoder.integer()
         recursive = try decoder.bool()
         propagation = try decoder.integer()
         propagationRecursive = try decoder.bool()
         parameters = try decoder.values()
+        idMap = try decoder.optional()
+        idMapRecursive = try decoder.bool()
+        behaviour = MountBehaviour(rawValue: try decoder.integer())
     }
 }
 

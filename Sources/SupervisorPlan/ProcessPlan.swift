@@ -88,6 +88,9 @@ public struct ProcessPlan: PlanCodable, Equatable {
     public var rows: UInt16
     public var columns: UInt16
     public var stdinOpen: Bool
+    public var attributes: AttributePlan
+    /// Who gets the descriptor of a filter that notifies.
+    public var listener: ListenerPlan?
 
     public init(arguments: [String], environment: [String] = [], directory: String = "/") {
         self.arguments = arguments
@@ -109,6 +112,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = 0
         columns = 0
         stdinOpen = false
+        attributes = AttributePlan()
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -135,6 +139,8 @@ public struct ProcessPlan: PlanCodable, Equatable {
         encoder.put(rows)
         encoder.put(columns)
         encoder.put(stdinOpen)
+        encoder.put(attributes)
+        encoder.put(listener)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -165,5 +171,7 @@ public struct ProcessPlan: PlanCodable, Equatable {
         rows = try decoder.integer()
         columns = try decoder.integer()
         stdinOpen = try decoder.bool()
+        attributes = try AttributePlan(from: &decoder)
+        listener = try decoder.optional()
     }
 }

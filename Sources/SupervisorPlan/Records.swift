@@ -22,6 +22,38 @@ private func fields(of text: String) -> [String: String] {
     return fields
 }
 
+/// Text as a word of a record: what is not a printable ASCII character is written as `%` and two hexadecimal digits.
+enum RecordText {
+    static func encode(_ text: String) -> String {
+        var word = ""
+        for byte in text.utf8 {
+            if (0x21...0x7e).contains(byte), byte != UInt8(ascii: "%") {
+                word.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                word += (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+            }
+        }
+        return word
+    }
+
+    /// `nil` when a `%` is not followed by two digits.
+    static func decode(_ word: String) -> String? {
+        var bytes: [UInt8] = []
+        var rest = Substring(word).utf8
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { return nil }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
 /// How a container ended: `code=… signal=… oom=0|1 at=<ns since 1970>`.
 public struct ExitRecord: Equatable, Sendable, Codable {
     /// Exit code; 128 + signal when a signal ended it.
@@ -82,7 +114,8 @@ public struct StateRecord: Equatable, Sendable {
             let initPID = fields["init"].flatMap({ Int32($0) }),
             let initStart = fields["init-start"].flatMap({ UInt64($0) }),
             let startedAt = fields["started"].flatMap({ UInt64($0) }),
-            let namespaces = fields["namespaces"].flatMap({ UInt64($0) }), let cgroupName = fields["cgroup"]
+            let namespaces = fields["namespaces"].flatMap({ UInt64($0) }),
+            let cgroupName = fields["cgroup"].flatMap(RecordText.decode)
         else { return nil }
         self.init(supervisorPID: supervisor, supervisorStart: supervisorStart, cgroupName: cgroupName)
         self.initPID = initPID
@@ -93,7 +126,7 @@ public struct StateRecord: Equatable, Sendable {
 
     public var text: String {
         "supervisor=\(supervisorPID) supervisor-start=\(supervisorStart) init=\(initPID) init-start=\(initStart) "
-            + "started=\(startedAt) namespaces=\(namespaces) cgroup=\(cgroupName)\n"
+            + "started=\(startedAt) namespaces=\(namespaces) cgroup=\(RecordText.encode(cgroupName))\n"
     }
 }
 

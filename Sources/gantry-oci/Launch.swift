@@ -33,7 +33,9 @@ struct Launch {
         spec.process.env += preserved.environment
         // The container's own, which a list of the host's devices would bring along.
         spec.linux.devices.removeAll { ["/dev/ptmx", "/dev/console", "/dev/tty"].contains($0.path) }
-        spec.linux.resources.devices = Self.deviceRules(spec.linux.resources.devices ?? [])
+        // Without cgroups there is nothing to hold devices back with.
+        let rules = Self.deviceRules(spec.linux.resources.devices ?? [])
+        spec.linux.resources.devices = context.globals.cgroupManager == .disabled ? nil : rules
         var request = LaunchRequest(
             id: options.id, spec: spec, root: .directory(bundle.rootfs), directory: "\(context.root)/\(options.id)")
         request.bundle = bundle.path

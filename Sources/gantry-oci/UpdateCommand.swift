@@ -105,6 +105,9 @@ extension RuntimeSpec.Resources {
         if cpu?.shares == 0 { cpu?.shares = nil }
         if cpu?.quota == 0 { cpu?.quota = nil }
         if cpu?.period == 0 { cpu?.period = nil }
+        if cpu?.realtimePeriod == 0 { cpu?.realtimePeriod = nil }
+        if cpu?.realtimeRuntime == 0 { cpu?.realtimeRuntime = nil }
+        if blockIO?.weight == 0 { blockIO?.weight = nil }
         if pids?.limit == 0 { pids = nil }
         // Rules of a container's devices are not changed through an empty list.
         if devices?.isEmpty == true { devices = nil }

@@ -18,16 +18,12 @@ struct Cgroups {
             try step("make the cgroup \(plan.path)") { () throws(SystemError) in
                 try Self.make(plan.path, copiesParentCPUSet: plan.copiesParentCPUSet, isLeaf: true)
             }
-            for write in plan.writes {
-                try step("set \(write.file) to \(write.value)") { () throws(SystemError) in
-                    try Self.apply(write, at: plan.path)
-                }
-            }
+            try Self.apply(plan.writes, at: plan.path)
         }
         try open()
         for plan in plans where !plan.deviceFilter.isEmpty {
             try step("attach the device filter") { () throws(SystemError) in
-                try Self.attachDeviceFilter(plan.deviceFilter, to: unified)
+                try CgroupDeviceFilter.set(plan.deviceFilter, cgroup: unified)
             }
         }
     }
@@ -66,52 +62,60 @@ struct Cgroups {
         } else if result != 0, errno != EEXIST {
             throw SystemError("mkdir", path: path, code: errno)
         }
-        if copiesParentCPUSet {
-            let parent = FileSystem.parent(of: path)
-            for file in ["cpuset.cpus", "cpuset.mems"] where try CgroupTree.read(path, file).isEmpty {
-                try CgroupTree.write(path, file, try CgroupTree.read(parent, file))
+        if copiesParentCPUSet { try CgroupTree.copyParentCPUSet(path) }
+    }
+
+    private static func apply(_ writes: [CgroupWrite], at path: String) throws(SetupFailure) {
+        let (failure, skipped) = CgroupWrite.perform(writes) { write in
+            do throws(SystemError) {
+                try CgroupTree.write(path, write.file, write.value)
+                return 0
+            } catch {
+                return error.code
             }
+        }
+        for refusal in skipped {
+            Report.send(.warning("cannot \(refusal.explanation)"), to: SupervisorDescriptor.report)
+        }
+        if let failure { throw SetupFailure(step: failure.explanation, code: failure.code, text: path) }
+    }
+
+    /// A container that has handed its controllers down takes no more processes itself: a further one joins its init
+    /// wherever that is. Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".
+    mutating func moveDown(to process: pid_t) throws(SystemError) {
+        for plan in plans where plan.version == .two {
+            guard let place = try CgroupTree.place(of: process, below: plan.path) else { continue }
+            let descriptor = try FileDescriptor.open(place, O_RDONLY | O_DIRECTORY).take()
+            if unified >= 0 { close(unified) }
+            unified = descriptor
         }
     }
 
-    private static func apply(_ write: CgroupWrite, at path: String) throws(SystemError) {
-        do {
-            try CgroupTree.write(path, write.file, write.value)
-        } catch {
-            guard write.optional, error.code == ENOENT || error.code == EOPNOTSUPP || error.code == EINVAL else {
-                throw error
-            }
-        }
-    }
-
-    private static func attachDeviceFilter(_ program: [UInt8], to cgroup: Int32) throws(SystemError) {
-        let count = UInt32(program.count / 8)
-        let loaded = FileDescriptor(
-            owning: try check("bpf") { program.withUnsafeBytes { gantry_bpf_load_device($0.baseAddress, count) } })
-        let raw = loaded.raw
-        try check("bpf") { gantry_bpf_attach_device(cgroup, raw) }
-    }
-
-    /// The kernel counted an out-of-memory kill in the container. v2: memory.events; v1: memory.oom_control.
+    /// The kernel counted an out-of-memory kill in the container. v2: memory.events; v1: memory.oom_control, which
+    /// leaves out the cgroups below.
     func sawOutOfMemory() -> Bool {
         for plan in plans {
-            let file = plan.version == .two ? "memory.events" : "memory.oom_control"
-            // No such file means no memory controller here: nothing to report.
-            if let count = try? CgroupTree.value(plan.path, file, key: "oom_kill"), count > 0 { return true }
+            let count: UInt64?
+            do throws(SystemError) {
+                count =
+                    plan.version == .two
+                    ? try CgroupTree.value(plan.path, "memory.events", key: "oom_kill")
+                    : try CgroupTree.sum(plan.path, "memory.oom_control", key: "oom_kill")
+            } catch {
+                continue  // No such file means no memory controller here: nothing to report.
+            }
+            if let count, count > 0 { return true }
         }
         return false
     }
 
     /// Ends what is left in the container: a process of a shared pid namespace outlives its init.
     func killLeftovers() {
-        for plan in plans where plan.version == .two {
-            // Missing before Linux 5.14; the walk below does the same, only not at one stroke.
-            if (try? CgroupTree.write(plan.path, "cgroup.kill", "1")) != nil { return }
-        }
-        for plan in plans {
-            // Unreadable means gone.
-            for process in (try? CgroupTree.processes(plan.path)) ?? [] { kill(process, SIGKILL) }
-        }
+        let unified = plans.first { $0.version == .two }?.path
+        let others = plans.filter { $0.version == .one }.map(\.path)
+        // The engine does it again when the container is removed.
+        try? CgroupTree.killAll(
+            unified: unified, freezer: others.first { FileSystem.exists("\($0)/freezer.state") }, others: others)
     }
 
     func remove() {

@@ -6,11 +6,13 @@ import SupervisorPlan
 /// The cloned process, from its first instruction to the user's program.
 enum ContainerChild {
     static func run(
-        _ plan: ContainerPlan, _ namespaces: Namespaces, _ cgroups: Cgroups, _ descriptors: ChildDescriptors
+        _ plan: ContainerPlan, _ namespaces: Namespaces, _ sources: MountSources, _ cgroups: Cgroups,
+        _ descriptors: ChildDescriptors
     ) -> Never {
         do {
-            try prepare(plan, namespaces, cgroups, descriptors)
-            let process = try ProcessSetup(plan.process, report: descriptors.report)
+            try prepare(plan, namespaces, sources, cgroups, descriptors)
+            let process = try ProcessSetup(
+                plan.process, report: descriptors.report, listener: descriptors.listener)
             try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors, hooks: plan.hooks)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
@@ -19,19 +21,24 @@ enum ContainerChild {
     }
 
     private static func prepare(
-        _ plan: ContainerPlan, _ namespaces: Namespaces, _ cgroups: Cgroups, _ descriptors: ChildDescriptors
+        _ plan: ContainerPlan, _ namespaces: Namespaces, _ sources: MountSources, _ cgroups: Cgroups,
+        _ descriptors: ChildDescriptors
     ) throws(SetupFailure) {
         try enter(cgroups)
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
             except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
-                + namespaces.descriptors + descriptors.kept)
+                + namespaces.descriptors + sources.descriptors + descriptors.kept)
+        if namespaces.changesUser {
+            Handshake.awaitRelease(descriptors)
+        } else {
+            try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
+        }
         try step("enter the namespaces") { () throws(SystemError) in try namespaces.enterOthers() }
         namespaces.closeDescriptors()
-        try ProcessSetup.adjustOutOfMemoryScore(plan.process, report: descriptors.report)
-        try ProcessSetup.setLimits(plan.process)
+        try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)
         try setNames(plan)
-        try RootSetup.perform(plan) { () throws(SetupFailure) in
+        try RootSetup.perform(plan, sources) { () throws(SetupFailure) in
             if plan.hooks.runAtMountsMade { Handshake.wait(at: .mountsMade, descriptors) }
             try Hooks.run(
                 plan.hooks.createContainer, "createContainer", plan.hooks, status: "created", pid: getpid())
@@ -62,7 +69,7 @@ enum ContainerChild {
     /// Terminal, directory, privileges, program; returns only by throwing.
     static func finish(
         _ process: borrowing ProcessSetup, useInit: Bool, consoleFor plan: ContainerPlan?,
-        _ descriptors: ChildDescriptors, hooks: HooksPlan = HooksPlan()
+        _ descriptors: ChildDescriptors, joinsLate: Bool = false, hooks: HooksPlan = HooksPlan()
     ) throws(SetupFailure) {
         var terminal: Int32 = -1
         if process.plan.terminal {
@@ -78,10 +85,13 @@ enum ContainerChild {
             try process.giveStreams()
         }
         try process.enterDirectory()
-        if terminal >= 0, !useInit { try takeOver(terminal) }
+        if terminal >= 0, !useInit, !joinsLate { try takeOver(terminal) }
         if descriptors.isInherited { try process.findProgram() }
         try descriptors.placePreserved()
         try process.dropPrivileges()
+        if joinsLate {
+            try ExecMode.forkIntoProcessNamespace(terminal: terminal, report: descriptors.report)
+        }
         if useInit { try InitProcess.forkUserProcess(terminal: terminal, report: descriptors.report) }
         try descriptors.gate?.wait(report: descriptors.report)
         try Hooks.run(hooks.startContainer, "startContainer", hooks, status: "created", pid: getpid())

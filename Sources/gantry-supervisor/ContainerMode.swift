@@ -89,22 +89,25 @@ enum ContainerMode {
     static func start(
         _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil
     ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
-        let namespaces = try Namespaces(plan.namespaces)
+        let namespaces = try Namespaces(plan)
+        let sources = try MountSources(plan, namespaces)
         var channels = try step("make the standard streams") { () throws(SystemError) in
-            let waits = plan.hooks.runAtMountsMade
+            let waits = namespaces.changesUser || plan.hooks.runAtMountsMade
             guard let gate else { return try Channels(plan.process, handshake: waits) }
             return try Channels(
                 inheriting: plan.process, preserved: plan.preservedDescriptors, gate: gate, handshake: waits)
         }
-        var pidfd: Int32 = -1
-        let pid = try step("clone") { () throws(SystemError) in
-            try namespaces.enterProcessNamespace()
-            return try check("clone3") { gantry_clone3(namespaces.cloneFlags, &pidfd, cgroups.unified) }
-        }
-        if pid == 0 { ContainerChild.run(plan, namespaces, cgroups, channels.child) }
+        let (pid, pidfd) = try step("clone") { () throws(SystemError) in try namespaces.clone(into: cgroups.unified) }
+        if pid == 0 { ContainerChild.run(plan, namespaces, sources, cgroups, channels.child) }
         channels.closeChildEnds()
         namespaces.closeDescriptors()
+        sources.closeDescriptors()
         do {
+            if namespaces.changesUser {
+                try namespaces.completeUser(pid, plan.process, channels.stdio, report: SupervisorDescriptor.report)
+                channels.releaseChild()
+            }
+            try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) {
                 (point) throws(SetupFailure) in
                 if point == .mountsMade { try Hooks.runOnHost(plan.hooks, pid: pid) }
@@ -139,57 +142,4 @@ enum ContainerMode {
         cgroups.remove()
         Hooks.runAfterEnd(hooks, pid: 0)
     }
-}
-
-/// The namespaces of a plan: opened by path, or flags for the clone.
-struct Namespaces {
-    /// For clone3(2). The cgroup namespace is made later, from inside the cgroup.
-    private(set) var cloneFlags: UInt64 = 0
-    private(set) var makesCgroup = false
-    /// A new network namespace has its loopback interface down.
-    private(set) var makesNetwork = false
-    private(set) var makesNames = false
-    private var joined: [(flag: UInt64, descriptor: Int32)] = []
-
-    init(_ plans: [NamespacePlan]) throws(SetupFailure) {
-        for plan in plans {
-            if let path = plan.path {
-                let descriptor = try step("open the namespace \(path)") { () throws(SystemError) in
-                    try FileDescriptor.open(path, O_RDONLY).take()
-                }
-                joined.append((plan.flag, descriptor))
-                continue
-            }
-            switch plan.flag {
-            case UInt64(CLONE_NEWCGROUP): makesCgroup = true
-            case UInt64(CLONE_NEWNET):
-                makesNetwork = true
-                cloneFlags |= plan.flag
-            case UInt64(CLONE_NEWUTS):
-                makesNames = true
-                cloneFlags |= plan.flag
-            default: cloneFlags |= plan.flag
-            }
-        }
-    }
-
-    var descriptors: [Int32] { joined.map(\.descriptor) }
-
-    /// In the supervisor: a pid namespace is entered by the children only.
-    func enterProcessNamespace() throws(SystemError) {
-        for namespace in joined where namespace.flag == UInt64(CLONE_NEWPID) {
-            try check("setns") { setns(namespace.descriptor, Int32(CLONE_NEWPID)) }
-        }
-    }
-
-    /// In the child.
-    func enterOthers() throws(SystemError) {
-        for namespace in joined where namespace.flag != UInt64(CLONE_NEWPID) {
-            try check("setns") { setns(namespace.descriptor, Int32(truncatingIfNeeded: namespace.flag)) }
-        }
-        if makesCgroup { try check("unshare") { unshare(Int32(CLONE_NEWCGROUP)) } }
-        if makesNetwork { try check("bring up lo") { gantry_loopback_up() } }
-    }
-
-    func closeDescriptors() { for descriptor in descriptors { close(descriptor) } }
 }

@@ -80,6 +80,7 @@ extension Channels {
         if let gate { child.gate = try StartGate(moving: gate, above: free) }
         if process.terminal { child.terminalSocket = try Descriptors.move(SupervisorDescriptor.client, above: free) }
         (child.stdin, child.stdout, child.stderr) = process.terminal ? (-1, -1, -1) : (0, 1, 2)
+        child.listener = try SeccompListener(process)
         child.isInherited = true
         child.preserved = preserved
     }

@@ -15,11 +15,16 @@ enum Devices {
 
     /// A fresh tmpfs with the default nodes. An image whose /dev is a link is refused (CVE-2026-41579): everything is
     /// made through the tmpfs's own descriptor.
-    static func mount(_ mount: MountPlan, root: borrowing FileDescriptor) throws(SystemError) {
+    static func mount(_ mount: MountPlan, root: borrowing FileDescriptor) throws(SystemError) -> Int32 {
         let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
         let folder = try MountSetup.make(
             "tmpfs", mount.parameters, attributes: mount.attributesSet & ~UInt64(MOUNT_ATTR_RDONLY))
         try MountSetup.attach(folder, to: target, path: mount.target)
+        try makeDefaults(in: folder)
+        return folder.take()
+    }
+
+    static func makeDefaults(in folder: borrowing FileDescriptor) throws(SystemError) {
         let raw = folder.raw
         _ = umask(0)
         for device in defaults {
@@ -28,11 +33,13 @@ enum Devices {
                 name: device.name, in: folder)
         }
         for link in links {
-            try check("symlinkat", path: link.name) { symlinkat(link.target, raw, link.name) }
+            if symlinkat(link.target, raw, link.name) != 0, errno != EEXIST {
+                throw SystemError("symlinkat", path: link.name, code: errno)
+            }
         }
     }
 
-    /// A device of the plan, somewhere below /dev.
+    /// A device of the plan.
     static func make(_ device: DevicePlan, root: borrowing FileDescriptor) throws(SystemError) {
         _ = umask(0)
         let parent = try InRoot.openOrMake(
@@ -61,8 +68,12 @@ enum Devices {
         guard status.st_mode & S_IFMT == type, device.kind == .fifo || status.st_rdev == number else {
             throw SystemError("mknodat", path: device.path, code: EEXIST)
         }
-        guard device.uid != 0 || device.gid != 0 else { return }
         let nodeRaw = node.raw
+        if status.st_mode & 0o777 != mode_t(device.mode & 0o777) {
+            // It was there before. The descriptor allows no fchmod(2), its link in /proc does.
+            try check("chmod", path: device.path) { chmod("/proc/self/fd/\(nodeRaw)", mode_t(device.mode & 0o777)) }
+        }
+        guard device.uid != status.st_uid || device.gid != status.st_gid else { return }
         try check("fchownat", path: device.path) {
             fchownat(nodeRaw, "", device.uid, device.gid, AT_EMPTY_PATH)
         }
@@ -74,7 +85,14 @@ enum Devices {
         let raw = folder.raw
         let tree = FileDescriptor(
             owning: try check("open_tree", path: device.path) { gantry_open_tree_clone(AT_FDCWD, device.path, 0) })
-        try check("mknodat", path: device.path) { mknodat(raw, name, S_IFREG | 0o666, 0) }
+        let status = try InRoot.status(tree)
+        let type: mode_t = device.kind == .block ? S_IFBLK : S_IFCHR
+        guard status.st_mode & S_IFMT == type, status.st_rdev == gantry_makedev(device.major, device.minor) else {
+            throw SystemError("no such node on the host", path: device.path, code: ENODEV)
+        }
+        if mknodat(raw, name, S_IFREG | 0o666, 0) != 0, errno != EEXIST {
+            throw SystemError("mknodat", path: device.path, code: errno)
+        }
         let target = try folder.open(at: name, O_PATH | O_NOFOLLOW)
         try MountSetup.attach(tree, to: target, path: device.path)
     }

@@ -17,6 +17,11 @@ struct Handshake {
     /// gone, ends the child: it has reported the failure itself.
     static func wait(at point: SetupPoint, _ descriptors: ChildDescriptors) {
         Report.send(.reached(point), to: descriptors.report)
+        awaitRelease(descriptors)
+    }
+
+    /// In the child: the same where the supervisor knows by itself what to do.
+    static func awaitRelease(_ descriptors: ChildDescriptors) {
         var byte: UInt8 = 0
         while true {
             let count = read(descriptors.release, &byte, 1)
@@ -25,13 +30,15 @@ struct Handshake {
         }
     }
 
-    /// In the supervisor: to the end of the reports, which is the child's execve(2) or its death.
+    /// In the supervisor: to the end of the reports, which is the child's execve(2) or its death. Answers the process
+    /// that the child left in its place, if it did.
     func serve(
         forwardingTo engine: Int32, at: (SetupPoint) throws(SetupFailure) -> Void
-    ) throws(SetupFailure) {
+    ) throws(SetupFailure) -> pid_t? {
         let pipe = FileDescriptor(owning: report)
         defer { if release >= 0 { close(release) } }
         var (bytes, byteCount, isReady) = ([UInt8](), 0, false)
+        var successor: pid_t?
         while true {
             let chunk = try step("start") { () throws(SystemError) in try pipe.read(upTo: 4096) }
             byteCount += chunk.count
@@ -47,13 +54,14 @@ struct Handshake {
                     var byte: UInt8 = 1
                     // A child that is gone shows at the end of its reports.
                     _ = write(release, &byte, 1)
-                case .started: break
+                case .started(let pid, _): successor = pid
                 }
             }
         }
         guard isReady else {
             throw SetupFailure(step: "start", code: ECHILD, text: "killed during the set-up (out of memory?)")
         }
+        return successor
     }
 
     private static func take(from bytes: inout [UInt8]) throws(SetupFailure) -> [StartReport] {

@@ -48,7 +48,7 @@ enum InRoot {
         return directory ? mkdirat(raw, name, directoryMode) : mknodat(raw, name, S_IFREG | fileMode, 0)
     }
 
-    private static func readLink(_ name: String, in parent: borrowing FileDescriptor) -> String? {
+    static func readLink(_ name: String, in parent: borrowing FileDescriptor) -> String? {
         let raw = parent.raw
         let bytes = [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
             count = buffer.withMemoryRebound(to: CChar.self) {

@@ -8,12 +8,30 @@ struct LogFile {
     private static let mode: mode_t = 0o640
 
     private let plan: LogPlan
+    /// Of the last record of an earlier run, nanoseconds since 1970; 0 without one.
+    let lastTime: UInt64
     private var descriptor: Int32
     private var byteCount: UInt64
 
     init(_ plan: LogPlan) throws(SystemError) {
         self.plan = plan
         (descriptor, byteCount) = try Self.open(plan.path)
+        // An empty file may just have been rotated in: then the one before has the last record.
+        lastTime = Self.lastTime(byteCount > 0 ? plan.path : "\(plan.path).1")
+    }
+
+    /// Unreadable or damaged counts as without a record: times then begin with the clock's.
+    private static func lastTime(_ path: String) -> UInt64 {
+        // Longer than any record.
+        let tailByteCount: off_t = 32 << 10
+        // As above: an unreadable log has no last record.
+        guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW) else { return 0 }
+        let end = lseek(file.raw, 0, SEEK_END)
+        guard end > 0, lseek(file.raw, max(end - tailByteCount, 0), SEEK_SET) >= 0,
+            let bytes = try? file.readAll(byteCountMax: Int(tailByteCount) * 2),  // Likewise.
+            let line = bytes.split(separator: 0x0a).last
+        else { return 0 }
+        return Timestamp.parse(line.prefix(Timestamp.byteCount)) ?? 0
     }
 
     private static func open(_ path: String) throws(SystemError) -> (Int32, UInt64) {

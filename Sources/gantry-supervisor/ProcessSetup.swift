@@ -13,14 +13,16 @@ struct ProcessSetup: ~Copyable {
     let root: FileDescriptor
     let user: ResolvedUser
     private let report: Int32
+    private let listener: SeccompListener?
 
-    init(_ plan: ProcessPlan, report: Int32) throws(SetupFailure) {
+    init(_ plan: ProcessPlan, report: Int32, listener: SeccompListener?) throws(SetupFailure) {
         let root = try step("open the root") { () throws(SystemError) in
             try FileDescriptor.open("/", O_PATH | O_DIRECTORY)
         }
         user = try Self.resolve(plan, root: root)
         self.plan = plan
         self.report = report
+        self.listener = listener
         self.root = root
     }
 
@@ -74,28 +76,7 @@ struct ProcessSetup: ~Copyable {
         }
     }
 
-    // MARK: - Attributes that need privileges
-
-    /// Before the user change. Lowering the score may be forbidden (EPERM): worth a warning, no more.
-    static func adjustOutOfMemoryScore(_ plan: ProcessPlan, report: Int32) throws(SetupFailure) {
-        guard let score = plan.oomScoreAdjust else { return }
-        do {
-            try FileDescriptor.open("/proc/self/oom_score_adj", O_WRONLY).writeAll(Array("\(score)".utf8))
-        } catch {
-            guard error.code == EPERM || error.code == EACCES else {
-                throw SetupFailure(step: "set oom_score_adj", code: error.code, text: error.description)
-            }
-            Report.send(.warning("oom_score_adj \(score) needs CAP_SYS_RESOURCE: left as it is"), to: report)
-        }
-    }
-
-    static func setLimits(_ plan: ProcessPlan) throws(SetupFailure) {
-        for limit in plan.limits {
-            try step("set limit \(limit.resource)") { () throws(SystemError) in
-                try check("setrlimit") { gantry_prlimit(0, limit.resource, limit.soft, limit.hard) }
-            }
-        }
-    }
+    // MARK: - Streams and directory
 
     /// Pipes belong to the user, who may open /dev/stdout again.
     func giveStreams() throws(SetupFailure) {
@@ -133,7 +114,10 @@ struct ProcessSetup: ~Copyable {
                 if gantry_prctl(PR_CAPBSET_DROP, UInt(capability), 0, 0, 0) != 0, errno == EINVAL { break }
             }
             try check("PR_SET_KEEPCAPS") { gantry_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) }
-            try check("setgroups") { setgroups(user.groups.count, user.groups) }
+            if setgroups(user.groups.count, user.groups) != 0 {
+                // user_namespaces(7): denied in a namespace that maps its maker only, who has no groups to drop.
+                guard errno == EPERM, user.groups.isEmpty else { throw SystemError("setgroups", code: errno) }
+            }
             try check("setresgid") { setresgid(user.gid, user.gid, user.gid) }
             try check("setresuid") { setresuid(user.uid, user.uid, user.uid) }
             // The change of user may have raised it again.
@@ -141,28 +125,36 @@ struct ProcessSetup: ~Copyable {
         }
         var sets = plan.capabilities
         if plan.dropForNonRoot, user.uid != 0 { (sets.effective, sets.permitted, sets.ambient) = (0, 0, 0) }
-        // Without no_new_privs a filter needs CAP_SYS_ADMIN, which goes right after.
-        if !plan.noNewPrivileges, !plan.seccomp.isEmpty {
-            let administration = UInt64(1) << UInt64(CAP_SYS_ADMIN)
-            try step("set capabilities") { () throws(SystemError) in
-                try check("capset") {
-                    gantry_capset(sets.effective | administration, sets.permitted | administration, sets.inheritable)
+        // Without no_new_privs a filter needs CAP_SYS_ADMIN, which goes right after; with it the filter comes last.
+        // Either way all that could be refused by the filter and need not come after it comes before.
+        guard !plan.noNewPrivileges, !plan.seccomp.isEmpty else {
+            try setCapabilities(sets)
+            try raiseAmbient(sets)
+            if plan.noNewPrivileges {
+                try step("set no_new_privs") { () throws(SystemError) in
+                    try check("prctl") { gantry_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
                 }
             }
-            try loadFilter()
-        }
-        try setCapabilities(sets)
-        if plan.noNewPrivileges {
-            try step("set no_new_privs") { () throws(SystemError) in
-                try check("prctl") { gantry_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
-            }
             if !plan.seccomp.isEmpty { try loadFilter() }
+            return
         }
+        var administrator = sets
+        administrator.effective |= UInt64(1) << UInt64(CAP_SYS_ADMIN)
+        administrator.permitted |= UInt64(1) << UInt64(CAP_SYS_ADMIN)
+        try setCapabilities(administrator)
+        try raiseAmbient(sets)
+        try loadFilter()
+        try setCapabilities(sets)
     }
 
     private func setCapabilities(_ sets: CapabilityPlan) throws(SetupFailure) {
         try step("set capabilities") { () throws(SystemError) in
             try check("capset") { gantry_capset(sets.effective, sets.permitted, sets.inheritable) }
+        }
+    }
+
+    private func raiseAmbient(_ sets: CapabilityPlan) throws(SetupFailure) {
+        try step("set capabilities") { () throws(SystemError) in
             try check("PR_CAP_AMBIENT") { gantry_prctl(PR_CAP_AMBIENT, UInt(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0) }
         }
         for capability in 0...Self.capabilityMax where sets.ambient >> UInt64(capability) & 1 == 1 {
@@ -174,16 +166,18 @@ struct ProcessSetup: ~Copyable {
 
     private func loadFilter() throws(SetupFailure) {
         try step("load the seccomp filter") { () throws(SystemError) in
+            try listener?.announce()
             let count = UInt16(plan.seccomp.count / 8)
-            let flags = plan.seccompFlags
+            let (flags, needed) = (plan.seccompFlags, plan.seccompFlags & UInt32(SECCOMP_FILTER_FLAG_NEW_LISTENER))
             try check("seccomp") {
                 plan.seccomp.withUnsafeBytes { bytes in
                     let result = gantry_seccomp_filter(flags, bytes.baseAddress, count)
                     // An older kernel may not know the flags.
-                    guard result < 0, errno == EINVAL, flags != 0 else { return result }
-                    return gantry_seccomp_filter(0, bytes.baseAddress, count)
+                    guard result < 0, errno == EINVAL, flags != needed else { return result }
+                    return gantry_seccomp_filter(needed, bytes.baseAddress, count)
                 }
             }
+            try listener?.awaitDelivery()
         }
     }
 

@@ -7,23 +7,29 @@ import SupervisorPlan
 enum RootSetup {
     /// - Parameter mountsMade: what is to be done before the root is changed.
     static func perform(
-        _ plan: ContainerPlan, mountsMade: () throws(SetupFailure) -> Void = {}
+        _ plan: ContainerPlan, _ sources: MountSources, mountsMade: () throws(SetupFailure) -> Void = {}
     ) throws(SetupFailure) {
         try step("detach from the host's mounts") { () throws(SystemError) in
             // Slave: mounts of the host still arrive where a volume asks for it, nothing of ours goes back.
             try check("mount", path: "/") { mount(nil, "/", nil, UInt(MS_REC | MS_SLAVE), nil) }
         }
-        let place = "\(plan.directory)/\(ContainerFile.mountPoint)"
-        var staging: FileDescriptor?
-        if !plan.files.isEmpty {
-            staging = try step("stage files") { () throws(SystemError) in
-                try MountSetup.stage(plan.files, at: place)
+        // Another user namespace's root cannot reach our folders: it mounts over the host's root, which it leaves.
+        let place = sources.changesUser ? "/" : "\(plan.directory)/\(ContainerFile.mountPoint)"
+        let staged = try step("stage files") { () throws(SystemError) in
+            try MountSetup.stage(plan.files, at: place)
+        }
+        let root = try step("mount the root") { () throws(SystemError) in
+            try mountRoot(plan.root, made: sources.root, at: rootPlace(plan, place))
+        }
+        var setup = MountSetup(root: root, changesUser: sources.changesUser)
+        for (index, mount) in plan.mounts.enumerated() { try setup.perform(mount, sources.sources[index]) }
+        try setup.place(plan.files, from: staged)
+        if plan.makesDefaultDevices {
+            try step("make the default devices") { () throws(SystemError) in
+                try Devices.makeDefaults(
+                    in: try InRoot.openOrMake(setup.root, "/dev", directory: true, strict: true))
             }
         }
-        let root = try step("mount the root") { () throws(SystemError) in try mountRoot(plan.root, at: place) }
-        let setup = MountSetup(root: root)
-        for mount in plan.mounts { try setup.perform(mount) }
-        if let staging { try setup.place(plan.files, from: staging) }
         for device in plan.devices {
             try step("make \(device.path)") { () throws(SystemError) in try Devices.make(device, root: setup.root) }
         }
@@ -35,44 +41,58 @@ enum RootSetup {
         }
         try setup.mask(plan.maskedPaths)
         try setup.makeReadOnly(plan.readOnlyPaths)
+        try setup.finishReadOnly()
         try mountsMade()
         try step("enter the root") { () throws(SystemError) in
             try enter(setup.root, readOnly: plan.readOnlyRoot)
+            guard plan.rootPropagation != 0 else { return }
+            let raw = setup.root.raw
+            try check("mount_setattr", path: "/") {
+                gantry_mount_setattr(raw, plan.rootPropagationRecursive ? 1 : 0, 0, 0, plan.rootPropagation)
+            }
         }
     }
 
-    private static func mountRoot(_ root: RootPlan, at place: String) throws(SystemError) -> FileDescriptor {
-        switch root {
-        case .directory(let path):
-            let tree = FileDescriptor(
-                owning: try check("open_tree", path: path) { gantry_open_tree_clone(AT_FDCWD, path, 1) })
-            let raw = tree.raw
-            try check("mount_setattr", path: path) { gantry_mount_setattr(raw, 1, 0, 0, UInt64(MS_PRIVATE)) }
-            // On itself: hooks look for the root where the specification says it is.
-            try MountSetup.attach(tree, to: try FileDescriptor.open(path, O_PATH | O_DIRECTORY), path: path)
+    /// Hooks look for the root where the specification says it is: there it covers itself.
+    private static func rootPlace(_ plan: ContainerPlan, _ place: String) -> String {
+        guard case .directory(let path) = plan.root, !plan.hooks.isEmpty else { return place }
+        return path
+    }
+
+    private static func mountRoot(
+        _ root: RootPlan, made: Int32, at place: String
+    ) throws(SystemError) -> FileDescriptor {
+        if made >= 0 {
+            let tree = FileDescriptor(owning: made)
+            try MountSetup.attach(tree, to: try FileDescriptor.open(place, O_PATH | O_DIRECTORY), path: place)
             return tree
-        case .overlay(let lower, let upper, let work, let volatile, let userExtended):
-            try mountOverlay(
-                lower: lower, upper: upper, work: work, at: place,
-                flags: (volatile ? ",volatile" : "") + (userExtended ? ",userxattr" : ""))
-            return try FileDescriptor.open(place, O_PATH | O_DIRECTORY)
         }
-    }
-
-    /// The option string is limited to a page, and colons and commas in paths would need escapes: layers are named by
-    /// descriptor, relative to /proc/self/fd. The numbers also tell the container nothing of the host's paths.
-    private static func mountOverlay(
-        lower: [String], upper: String, work: String, at place: String, flags: String
-    ) throws(SystemError) {
+        guard case .overlay(let lower, let upper, let work, let volatile, let userExtended) = root else {
+            throw SystemError("mount", path: place, code: EBADF)
+        }
         var opened: [Int32] = []
         defer { for descriptor in opened { close(descriptor) } }
         for path in lower + [upper, work] {
             opened.append(try FileDescriptor.open(path, O_PATH | O_DIRECTORY).take())
         }
+        try mountOverlay(opened, at: place, flags: overlayFlags(volatile: volatile, userExtended: userExtended))
+        return try FileDescriptor.open(place, O_PATH | O_DIRECTORY)
+    }
+
+    static func overlayFlags(volatile: Bool, userExtended: Bool) -> String {
+        (volatile ? ",volatile" : "") + (userExtended ? ",userxattr" : "")
+    }
+
+    /// The option string is limited to a page, and colons and commas in paths would need escapes: layers are named by
+    /// descriptor, relative to /proc/self/fd. The numbers also tell the container nothing of the host's paths.
+    ///
+    /// - Parameter layers: the lower ones from the topmost down, then the upper and the work folder.
+    static func mountOverlay(_ layers: [Int32], at place: String, flags: String) throws(SystemError) {
         try check("chdir", path: "/proc/self/fd") { chdir("/proc/self/fd") }
-        let lowers = opened.dropLast(2).map { "\($0)" }.joined(separator: ":")
-        let options = "lowerdir=\(lowers),upperdir=\(opened[lower.count]),workdir=\(opened[lower.count + 1])\(flags)"
-        try check("mount overlay", path: upper) { mount("overlay", place, "overlay", 0, options) }
+        let lower = layers.dropLast(2).map { "\($0)" }.joined(separator: ":")
+        let ends = layers.suffix(2).map { "\($0)" }
+        let options = "lowerdir=\(lower),upperdir=\(ends.first ?? ""),workdir=\(ends.last ?? "")\(flags)"
+        try check("mount overlay", path: place) { mount("overlay", place, "overlay", 0, options) }
         try check("chdir", path: "/") { chdir("/") }
     }
 

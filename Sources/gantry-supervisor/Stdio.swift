@@ -30,6 +30,7 @@ struct ChildDescriptors {
     var isInherited = false
     /// So many descriptors from `SupervisorDescriptor.preserved` on go to the program as 3 and up.
     var preserved: UInt32 = 0
+    var listener: SeccompListener?
 }
 
 /// Both sides of everything between supervisor and child, before the clone.
@@ -41,10 +42,12 @@ struct Channels {
     private var terminalSocket: Int32 = -1
     /// Write end of the child's release pipe.
     private var release: Int32 = -1
+    var listener: SeccompListener? { child.listener }
 
     /// - Parameter handshake: the child will wait at some `SetupPoint`.
     init(_ process: ProcessPlan, handshake: Bool = false) throws(SystemError) {
         try self.init(handshake: handshake)
+        child.listener = try SeccompListener(process)
         if process.terminal {
             var ends: [Int32] = [-1, -1]
             try check("socketpair") {
@@ -69,6 +72,13 @@ struct Channels {
         if handshake { (child.release, release) = try Descriptors.pipe() }
     }
 
+    /// In the supervisor: lets a child go on that is in `Handshake.awaitRelease`.
+    func releaseChild() {
+        var byte: UInt8 = 1
+        // A child that is gone shows at the end of its reports.
+        _ = write(release, &byte, 1)
+    }
+
     /// In the supervisor, after the clone.
     mutating func closeChildEnds() {
         for descriptor in [child.stdin, child.stdout, child.stderr, child.terminalSocket, child.report, child.release]
@@ -76,18 +86,21 @@ struct Channels {
             close(descriptor)
         }
         child.gate?.closeDescriptors()
+        let listener = child.listener
         child = ChildDescriptors()
+        child.listener = listener
     }
 
     /// Waits until the child has executed its program or given up, passing warnings on to the engine. `at` does what
-    /// is to be done while the child waits at a point.
+    /// is to be done while the child waits at a point. Answers the process that the child left in its place, if it did.
+    @discardableResult
     mutating func awaitExecution(
         forwardingTo engine: Int32, at: (SetupPoint) throws(SetupFailure) -> Void = { _ in }
-    ) throws(SetupFailure) {
+    ) throws(SetupFailure) -> pid_t? {
         let handshake = Handshake(report: report, release: release)
         (report, release) = (-1, -1)
-        try handshake.serve(forwardingTo: engine, at: at)
-        guard terminalSocket >= 0 else { return }
+        let successor = try handshake.serve(forwardingTo: engine, at: at)
+        guard terminalSocket >= 0 else { return successor }
         // Sent before the program was executed, so it is there; a failure to receive it leaves no terminal.
         let master = gantry_receive_descriptor(terminalSocket)
         close(terminalSocket)
@@ -96,5 +109,6 @@ struct Channels {
         if master >= 0 {
             try step("set up the terminal") { () throws(SystemError) in try Descriptors.setNonBlocking(master) }
         }
+        return successor
     }
 }

@@ -31,6 +31,7 @@ final class Streams {
     private var stdinPending: [UInt8] = []
     private var stdinCloses = false
     private var log: LogFile?
+    private var stamps: LogStamps
     /// `exec` has one client, which may be as slow as it likes, and whose end is the end of the input.
     private let isExec: Bool
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readByteCount, alignment: 16)
@@ -38,6 +39,7 @@ final class Streams {
     init(_ stdio: Stdio, listener: Int32, log: LogFile?, isExec: Bool) {
         self.listener = listener
         self.log = log
+        stamps = LogStamps(after: log?.lastTime ?? 0)
         self.isExec = isExec
         terminal = stdio.terminal
         stdin = stdio.terminal >= 0 ? stdio.terminal : stdio.stdin
@@ -185,7 +187,7 @@ final class Streams {
         if log != nil {
             var records: [UInt8] = []
             records.reserveCapacity(bytes.count + 128)
-            sources[index].log.append(bytes, time: Timestamp.text(nanoseconds: Clock.now()), to: &records)
+            sources[index].log.append(bytes, now: Clock.now(), &stamps, to: &records)
             if !records.isEmpty { log?.append(records) }
         }
         let kind: FrameKind = sources[index].stream == .stdout ? .stdout : .stderr
@@ -200,7 +202,7 @@ final class Streams {
 
     private func finishLog(_ index: Int) {
         var records: [UInt8] = []
-        sources[index].log.finish(time: Timestamp.text(nanoseconds: Clock.now()), to: &records)
+        sources[index].log.finish(now: Clock.now(), &stamps, to: &records)
         if !records.isEmpty { log?.append(records) }
     }
 

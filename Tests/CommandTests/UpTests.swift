@@ -104,7 +104,7 @@ import Testing
 
                 """)
         let logs = engine.requests.first { $0.target.hasPrefix("/containers/c1/logs?") }
-        #expect(logs?.target.contains("follow=1&since=") == true)
+        #expect(logs?.target.contains("follow=1&timestamps=1&since=") == true)
     }
 
     @Test func theSecondCtrlCKills() throws {

@@ -265,7 +265,7 @@ extension KernelTests {
             for limit: Int64 in [256 << 20, 48 << 20] {
                 var resources = RuntimeSpec.Resources()
                 resources.memory = .init(limit: limit, swap: limit)
-                resources.pids = .init(limit: 0)
+                resources.pids = .init(limit: -1)
                 try runtime.update(directory: directory, resources)
                 stats = try runtime.stats(directory: directory)
                 #expect(stats.memoryLimit == UInt64(limit))
@@ -310,6 +310,7 @@ extension KernelTests {
             let container = try TestHost.shared.container([
                 "sh", "-c", "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk 2>&1; echo > /dev/null && echo ok",
             ])
+            container.request.spec.linux.resources.pids = nil
             let compiler = PlanCompiler(host: host, cgroupParent: "gantry-test-\(getpid())")
             let plan = try compiler.compile(container.request, seccomp: [])
             #expect(plan.cgroups.map(\.version) == [.two])

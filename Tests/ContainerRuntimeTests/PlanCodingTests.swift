@@ -130,24 +130,51 @@ import Testing
         for size in [1, 7, 1000, 16384, 50_000] {
             var assembler = LogAssembler(.stdout)
             var output: [UInt8] = []
-            let time = Timestamp.text(nanoseconds: 0)
+            var stamps = LogStamps()
             var rest = text[...]
             while !rest.isEmpty {
                 let piece = Array(rest.prefix(size))
-                piece.withUnsafeBytes { assembler.append($0, time: time, to: &output) }
+                piece.withUnsafeBytes { assembler.append($0, now: 5, &stamps, to: &output) }
                 rest = rest.dropFirst(size)
             }
-            assembler.finish(time: time, to: &output)
-            var read: [UInt8] = []
+            assembler.finish(now: 5, &stamps, to: &output)
+            var (read, last): ([UInt8], UInt64) = ([], 0)
             for line in output.split(separator: 0x0a, omittingEmptySubsequences: false).dropLast() {
                 guard let record = LogRecord(line: line) else {
                     Issue.record("no record: \(line.count) bytes")
                     return
                 }
                 #expect(record.bytes.count <= LogAssembler.lineByteCountMax)
+                #expect(record.time > last, "times grow")
+                last = record.time
                 read += record.bytes + (record.isPartial ? [] : [0x0a])
             }
             #expect(read == text)
+        }
+    }
+
+    /// The clock may stand still, leap or be set back: times only grow, and are written as the clock's where they can.
+    @Test func timesOfRecordsOnlyGrow() throws {
+        let clock: [UInt64] = [5, 5, 999_999_999, 1, 1, 3_000_000_000, 3_000_000_001, 2_999_999_999, 9_000_000_000]
+        var stamps = LogStamps(after: 4)
+        var last: UInt64 = 4
+        for now in clock {
+            var text: [UInt8] = []
+            stamps.append(now: now, to: &text)
+            let time = try #require(Timestamp.parse(text))
+            #expect(time == max(now, last + 1))
+            last = time
+        }
+    }
+
+    @Test func streamsEndInTheMiddleOfALine() throws {
+        for (text, tags) in [("a\nb", "FE"), ("a\n", "F"), (String(repeating: "x", count: 16 << 10), "PE")] {
+            var assembler = LogAssembler(.stderr)
+            var (stamps, output) = (LogStamps(), [UInt8]())
+            Array(text.utf8).withUnsafeBytes { assembler.append($0, now: 1, &stamps, to: &output) }
+            assembler.finish(now: 2, &stamps, to: &output)
+            let records = output.split(separator: 0x0a).map { LogRecord(line: $0) }
+            #expect(records.compactMap { $0?.tag.rawValue } == Array(tags.utf8))
         }
     }
 

@@ -93,10 +93,11 @@ extension KernelTests {
             #expect(output.split(separator: "\t").last == line.map { $0.split(separator: "\t")[1] + "\n" })
         }
 
-        @Test func unknownCapabilityIsAnError() throws {
+        @Test func unknownCapabilityIsWarnedAbout() throws {
             let container = try TestHost.shared.container(["true"])
             container.request.spec.process.capabilities.bounding.append("CAP_NOT_THERE")
-            #expect(throws: RuntimeError.unknownCapability("CAP_NOT_THERE")) { try container.launch() }
+            #expect(try container.launch().warnings == ["unknown capability 'CAP_NOT_THERE' is not granted"])
+            #expect(try container.wait().code == 0)
         }
 
         @Test func seccompFilterIsOn() throws {
@@ -203,8 +204,9 @@ extension KernelTests {
             // The orphan was taken over by process 1 and is gone.
             let processes = try runtime.processes(directory: container.request.directory)
             for process in processes {
-                let stat = try String(decoding: FileSystem.readFile("/proc/\(process)/stat"), as: UTF8.self)
-                #expect(!stat.contains(") Z "))
+                // The next short `sleep` may be over by now.
+                let stat = (try? FileSystem.readFile("/proc/\(process)/stat")) ?? []
+                #expect(!String(decoding: stat, as: UTF8.self).contains(") Z "))
             }
             try runtime.signal(directory: container.request.directory, SIGTERM)
             #expect(try container.wait().code == 7)

@@ -5,5 +5,7 @@
 #define _GNU_SOURCE 1
 #endif
 #include "clinux_base.h"
+#include "clinux_cgroup.h"
 #include "clinux_network.h"
 #include "clinux_runtime.h"
+#include "clinux_kernel.h"

@@ -26,6 +26,10 @@ static inline pid_t gantry_clone3(uint64_t flags, int *pidfd, int cgroup) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+// fork(2) with CLONE_PARENT: the new process is a sibling. clone(2) and not clone3(2), which filters refuse; only for
+// the single-threaded supervisor's children, which keep using malloc and Swift.
+static inline pid_t gantry_clone_sibling(void) { return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0); }
+
 // No glibc wrapper: pivot_root(2).
 static inline int gantry_pivot_root(const char *new_root, const char *put_old) {
   return (int)syscall(SYS_pivot_root, new_root, put_old);
@@ -75,24 +79,27 @@ static inline int gantry_seccomp_filter(unsigned flags, const void *bytes, unsig
   return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-// No glibc wrapper: bpf(2). Loads a device filter (`count` struct bpf_insn) and attaches it to a v2 cgroup.
-static inline int gantry_bpf_load_device(const void *instructions, uint32_t count) {
-  union bpf_attr attributes;
-  memset(&attributes, 0, sizeof attributes);
-  attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-  attributes.insns = (uint64_t)(uintptr_t)instructions;
-  attributes.insn_cnt = count;
-  attributes.license = (uint64_t)(uintptr_t) "Apache";
-  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+// No glibc wrapper: pidfd_getfd(2). Returns a close-on-exec duplicate of the process's descriptor.
+static inline int gantry_pidfd_getfd(int pidfd, int descriptor) {
+  return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0);
 }
-static inline int gantry_bpf_attach_device(int cgroup, int program) {
-  union bpf_attr attributes;
-  memset(&attributes, 0, sizeof attributes);
-  attributes.target_fd = (uint32_t)cgroup;
-  attributes.attach_bpf_fd = (uint32_t)program;
-  attributes.attach_type = BPF_CGROUP_DEVICE;
-  attributes.attach_flags = BPF_F_ALLOW_MULTI;
-  return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
+
+// One word shared by the supervisor and its child: atomic, as neither may make a system call to wait for the other.
+static inline int32_t *gantry_shared_words(void) {
+  void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return page == MAP_FAILED ? NULL : page;
+}
+static inline void gantry_word_set(int32_t *word, int32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline int32_t gantry_word_get(int32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+// Runs in the container's process with its filter on. clock_gettime(2) is answered by the vDSO.
+static inline int gantry_word_await(int32_t *word, int seconds) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  for (time_t end = now.tv_sec + seconds; now.tv_sec <= end; clock_gettime(CLOCK_MONOTONIC, &now)) {
+    for (int round = 0; round < 1000; round++)
+      if (gantry_word_get(word)) return 0;
+  }
+  return -1;
 }
 
 // _IO macros with arguments do not import.
@@ -107,10 +114,9 @@ static inline int gantry_pty_resize(int terminal, unsigned short rows, unsigned 
 }
 static inline int gantry_pty_control(int terminal) { return ioctl(terminal, TIOCSCTTY, 0); }
 
-// CMSG_* do not import: one descriptor with one byte over a Unix socket.
-static inline ssize_t gantry_send_descriptor(int socket, int descriptor) {
-  char byte = 0;
-  struct iovec data = {.iov_base = &byte, .iov_len = 1};
+// CMSG_* do not import: one descriptor with some bytes over a Unix socket.
+static inline ssize_t gantry_send_descriptor_with(int socket, int descriptor, const void *bytes, size_t count) {
+  struct iovec data = {.iov_base = (void *)bytes, .iov_len = count};
   union {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr align;
@@ -124,6 +130,10 @@ static inline ssize_t gantry_send_descriptor(int socket, int descriptor) {
   header->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+static inline ssize_t gantry_send_descriptor(int socket, int descriptor) {
+  char byte = 0;
+  return gantry_send_descriptor_with(socket, descriptor, &byte, 1);
 }
 // Returns the descriptor (close-on-exec), or -1; errno ENODATA when the peer closed or sent none.
 static inline int gantry_receive_descriptor(int socket) {
@@ -205,3 +215,4 @@ static inline int gantry_is_character_device(mode_t mode) { return S_ISCHR(mode)
 
 // Unsigned expressions that do not import as constants.
 enum { AUDIT_ARCH_X86_64_NATIVE = (int)AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64_NATIVE = (int)AUDIT_ARCH_AARCH64 };
+enum { AUDIT_ARCH_I386_NATIVE = (int)AUDIT_ARCH_I386, AUDIT_ARCH_ARM_NATIVE = (int)AUDIT_ARCH_ARM };

@@ -1,26 +1,26 @@
 extension Schema {
     /// What a service may use.
     static let serviceResources: [String: Field] = [
-        "blkio_config": Field(blkio, "Limits of block devices", .ignored),
+        "blkio_config": Field(blkio, "Limits of block devices"),
         "cpu_count": Field(.integer(0...Int64.max), "How many CPUs it may use, on Windows", .ignored),
         "cpu_percent": Field(.integer(0...100), "Percentage of the CPUs it may use, on Windows", .ignored),
         "cpu_shares": Field(.number, "Weight among containers that want the CPU, 1024 by default"),
-        "cpu_quota": Field(.number, "Microseconds of CPU time in each `cpu_period`", .ignored),
-        "cpu_period": Field(.number, "Microseconds that `cpu_quota` is counted over", .ignored),
-        "cpu_rt_period": Field(.number, "Period of the real-time scheduler, in microseconds", .ignored),
-        "cpu_rt_runtime": Field(.number, "Real-time CPU time in each period, in microseconds", .ignored),
+        "cpu_quota": Field(.number, "Microseconds of CPU time in each `cpu_period`"),
+        "cpu_period": Field(.number, "Microseconds that `cpu_quota` is counted over"),
+        "cpu_rt_period": Field(.number, "Period of the real-time scheduler, in microseconds"),
+        "cpu_rt_runtime": Field(.number, "Real-time CPU time in each period, in microseconds"),
         "cpus": Field(.number, "How many CPUs it may use, such as 0.5"),
         "cpuset": Field(.string, "CPUs it may run on, such as 0-3,6"),
         "mem_limit": Field(.number, "Memory it may use, such as 512m"),
         "mem_reservation": Field(.integer, "Memory it keeps when the host runs short, such as 256m"),
-        "mem_swappiness": Field(.integer, "How readily its memory is swapped out, 0 to 100", .ignored),
+        "mem_swappiness": Field(.integer, "How readily its memory is swapped out, 0 to 100"),
         "memswap_limit": Field(.number, "Memory and swap together, such as 1g; -1 for no limit"),
         "shm_size": Field(.number, "Size of /dev/shm, such as 64m"),
         "pids_limit": Field(.number, "How many processes it may have; -1 for no limit"),
         "ulimits": Field(ulimits, "Limits of each process, such as nofile, by name"),
         "devices": Field(
             .list(.string.or(device)), "Devices of the host, as `HOST[:CONTAINER[:rwm]]` or CDI names"),
-        "device_cgroup_rules": Field(stringList, "Rules of the device control group, such as c 1:3 mr", .ignored),
+        "device_cgroup_rules": Field(stringList, "Rules of the device control group, such as c 1:3 mr"),
         "gpus": Field(.word("all").or(.list(gpu)), "GPUs it may use: all, or a list of requests", .ignored),
         // compose-go's schema takes anything, but it reads texts alone.
         "storage_opt": Field(

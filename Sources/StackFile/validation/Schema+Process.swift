@@ -44,15 +44,15 @@ extension Schema {
         "cap_add": Field(mergedList, "Capabilities to add, such as NET_ADMIN"),
         "cap_drop": Field(mergedList, "Capabilities to drop, such as ALL"),
         "security_opt": Field(stringList, "Security options, such as no-new-privileges:true"),
-        "userns_mode": Field(.string, "User namespace, `host` or none of its own", .ignored),
-        "uts": Field(.string, "UTS namespace, `host` or one of its own", .ignored),
+        "userns_mode": Field(.string, "User namespace, `host` or none of its own", .ignoredUnless(["host", ""])),
+        "uts": Field(.string, "UTS namespace, `host` or one of its own"),
         "pid": Field(.string.orNull, "Process namespace: `host`, `service:NAME` or `container:NAME`"),
         "ipc": Field(.string, "IPC namespace: private, shareable, host, none, `service:NAME` or `container:NAME`"),
-        "cgroup": Field(.word("host", "private"), "Control group namespace", .ignoredUnless(["private"])),
-        "cgroup_parent": Field(.string, "Control group that containers go under", .ignored),
+        "cgroup": Field(.word("host", "private"), "Control group namespace"),
+        "cgroup_parent": Field(.string, "Control group that containers go under"),
         "sysctls": Field(listOrMap, "Kernel settings within containers, such as net.core.somaxconn"),
         "oom_kill_disable": Field(
-            .boolean, "Whether the kernel spares containers when memory runs out", .ignoredUnless(["false"])),
+            .boolean, "Whether the kernel spares containers when memory runs out"),
         "oom_score_adj": Field(
             .integer(-1000...1000), "How readily the kernel kills containers when memory runs out, -1000 to 1000"),
     ]

@@ -33,9 +33,12 @@ extension Schema {
                     ]).orNull)), "Language models to use", .ignored),
         "logging": Field(
             .object([
-                "driver": Field(.string, "Where output goes"),
-                "options": Field(.map(.scalar([.string, .number, .null])), "Options of the driver"),
-            ]), "What happens to the service's output", .ignored),
+                "driver": Field(
+                    .string, "Where output goes: to a rotated file, or with none nowhere",
+                    .ignoredUnless(["json-file", "local", "none"])),
+                "options": Field(
+                    .map(.scalar([.string, .number, .null])), "max-size and max-file, 10m and 3 by default"),
+            ]), "What happens to the service's output"),
     ]
 
     static let extraHosts = Shape.map(.string.or(texts)).or(.list(.string, repeats: .refused))

@@ -57,18 +57,22 @@ struct LogLines {
     }
 
     /// Last lines without a newline.
-    mutating func finish() -> [[UInt8]] {
+    mutating func finish() -> [(channel: StreamFrame.Channel, line: [UInt8])] {
         defer { pending = [:] }
-        return [StreamFrame.Channel.output, .error].compactMap { pending[$0] }.filter { !$0.isEmpty }
+        return [StreamFrame.Channel.output, .error].compactMap { channel in
+            guard let line = pending[channel], !line.isEmpty else { return nil }
+            return (channel, line)
+        }
     }
+
+    /// The times that unfinished lines begin with.
+    var unfinished: [Moment] { pending.values.compactMap { splitTimestamp($0).time } }
 }
 
 /// Splits a line that begins with an RFC 3339 time and a blank, as the engine sends it with `timestamps`.
 func splitTimestamp(_ line: [UInt8]) -> (time: Moment?, stamp: [UInt8], text: [UInt8]) {
-    guard let blank = line.prefix(40).firstIndex(of: 0x20) else {
-        return (Moment(rfc3339: String(decoding: line.prefix(40), as: UTF8.self)), line, [])
-    }
-    let stamp = Array(line[..<blank])
+    // An empty line of output ends with the time, its blank cut off or not.
+    let stamp = line.prefix(40).prefix { $0 != 0x20 }
     guard let time = Moment(rfc3339: String(decoding: stamp, as: UTF8.self)) else { return (nil, [], line) }
-    return (time, stamp, Array(line[(blank + 1)...]))
+    return (time, Array(stamp), Array(line.dropFirst(stamp.count + 1)))
 }

@@ -1,12 +1,21 @@
 import EngineClient
 import EngineWire
+import Glibc
 import LinuxSystem
 
 /// Follows the logs of a stack's containers, also of those that are started later, and writes their lines as they
 /// come. Driven from outside: `descriptors` are waited for together with others.
+///
+/// Every log is asked for with times, which are unlike each other within a log: where an engine went away, or a
+/// container starts again, the log goes on right after the last line that was shown.
 final class LogFollower {
     /// Logs followed at once.
     static let streamCountMax = 512
+    /// How long an engine that has crashed is waited for: its supervisor starts it again at once.
+    private static let reconnectNanosecondsMax: Int64 = 15_000_000_000
+    private static let reconnectPauseMilliseconds = 20
+    /// From the end of a container that is restarted to its start.
+    private static let restartNanosecondsMax: Int64 = 1_000_000_000
 
     private struct Source {
         var container: ContainerStatus
@@ -25,6 +34,10 @@ final class LogFollower {
     private var events: LineStream?
     /// Containers seen before, with the start they were followed from.
     private var followed: [String: String] = [:]
+    /// Where the log of each goes on.
+    private var places: [String: LogPlace] = [:]
+    private let began = wallClockNow()
+    private var hasStarted = false
     private var labels: [String] = []
     /// Whether a container of the selection runs or is about to run again.
     private(set) var anyRuns = true
@@ -49,11 +62,22 @@ final class LogFollower {
 
     /// Begins with the containers that are there.
     func start() throws {
-        try refresh(selection)
+        try refresh()
+        hasStarted = true
     }
 
     /// Does what the readable descriptors ask for.
     func advance(readable: Set<Int32>) throws {
+        do {
+            if try read(readable) { try refresh() }
+            try awaitRestart()
+        } catch let error as EngineClientError where Self.isCrash(error) {
+            try reconnect()
+        }
+    }
+
+    /// Answers whether containers may have come or gone.
+    private func read(_ readable: Set<Int32>) throws -> Bool {
         var changed = false
         if let events, readable.contains(events.descriptor) {
             changed = true
@@ -66,12 +90,44 @@ final class LogFollower {
                 changed = true
             }
         }
-        guard changed else { return }
-        // A container that starts again goes on where its log was left.
-        var next = selection
-        next.tail = nil
-        next.since = nil
-        try refresh(next)
+        return changed
+    }
+
+    /// A container that is restarted has ended for a moment.
+    private func awaitRestart() throws {
+        let deadline = monotonicNow() + Self.restartNanosecondsMax
+        while !saysEnds, isAtEnd, let events, monotonicNow() < deadline {
+            var waited = [Waited(events.descriptor)]
+            try wait(for: &waited, milliseconds: Int32((deadline - monotonicNow()) / 1_000_000 + 1))
+            if waited[0].readable, try read([events.descriptor]) { try refresh() }
+        }
+    }
+
+    // MARK: - Engine's crash
+
+    private static func isCrash(_ error: EngineClientError) -> Bool {
+        switch error {
+        case .cut, .notRunning: true
+        case .system(let error): error.code == EPIPE || error.code == ECONNRESET
+        case .denied, .malformed, .refused, .unexpectedAnswer: false
+        }
+    }
+
+    /// The engine is gone without a word. What it had not sent to the end of a line is asked for again.
+    private func reconnect() throws {
+        let deadline = monotonicNow() + Self.reconnectNanosecondsMax
+        while true {
+            for source in sources { places[source.container.id]?.unfinished = source.lines.unfinished }
+            // Those whose run goes on would seem to have been followed already.
+            (sources, events, followed) = ([], nil, [:])
+            do {
+                events = try client.containerEvents(stack: stack)
+                return try refresh()
+            } catch let error as EngineClientError where Self.isCrash(error) {
+                guard monotonicNow() < deadline else { throw error }
+                pause(milliseconds: Self.reconnectPauseMilliseconds)
+            }
+        }
     }
 
     /// Nothing is followed any more and nothing will start by itself.
@@ -80,18 +136,20 @@ final class LogFollower {
     /// Reads what the engine has, `false` at the end.
     private func readOnce(_ index: Int) throws -> Bool {
         guard let frames = try sources[index].stream.receive() else {
-            for line in sources[index].lines.finish() { try write(line, sources[index].container) }
+            for (channel, line) in sources[index].lines.finish() {
+                try write(line, channel, sources[index].container)
+            }
             return false
         }
         for frame in frames {
             for line in sources[index].lines.feed(frame.bytes, frame.channel) {
-                try write(line, sources[index].container)
+                try write(line, frame.channel, sources[index].container)
             }
         }
         return true
     }
 
-    private func refresh(_ selection: LogSelection) throws {
+    private func refresh() throws {
         let containers = try client.containers(stack: stack).filter {
             !$0.oneOff && (services.isEmpty || services.contains($0.service))
         }
@@ -100,11 +158,9 @@ final class LogFollower {
             let isOpen = sources.contains { $0.container.id == container.id }
             let before = followed[container.id]
             if !isOpen, before != (container.startedAt ?? ""), sources.count < Self.streamCountMax {
-                var own = selection
-                // Already shown up to its last start: only what came after.
-                if before != nil { own.since = container.startedAt.flatMap { Moment(rfc3339: $0) }?.unixText }
-                sources.append(
-                    Source(container: container, stream: try client.logs(container.id, own, raw: container.tty)))
+                let stream = try client.logs(container.id, wanted(container.id), raw: container.tty)
+                places[container.id, default: LogPlace()].isKnown = true
+                sources.append(Source(container: container, stream: stream))
                 if !labels.contains(logLabel(container)) { labels.append(logLabel(container)) }
             } else if !isOpen, saysEnds, container.state == .exited, followed[container.id + " end"] != before {
                 followed[container.id + " end"] = before
@@ -114,11 +170,51 @@ final class LogFollower {
         }
     }
 
-    private func write(_ line: [UInt8], _ container: ContainerStatus) throws(SystemError) {
+    /// What the user asked for; of a log that was followed before, what was not shown yet; all of a log that comes
+    /// later.
+    private func wanted(_ id: String) -> LogSelection {
+        var wanted = selection
+        wanted.timestamps = true
+        if let place = places[id], place.isKnown {
+            wanted.tail = nil
+            if let next = place.next {
+                wanted.since = next.unixText
+            } else if selection.tail == 0 {
+                wanted.since = began.unixText
+            }
+        } else if hasStarted {
+            (wanted.tail, wanted.since) = (nil, nil)
+        }
+        return wanted
+    }
+
+    private func write(
+        _ line: [UInt8], _ channel: StreamFrame.Channel, _ container: ContainerStatus
+    ) throws(SystemError) {
+        let (time, stamp, text) = splitTimestamp(line)
+        if let time {
+            guard places[container.id]?.shown[channel].map({ time > $0 }) ?? true else { return }
+            places[container.id]?.shown[channel] = time
+        }
         let label = logLabel(container)
         let index = labels.firstIndex(of: label) ?? 0
         let colour = Colour.prefixes[index % Colour.prefixes.count]
         let width = labels.map(\.displayWidth).max() ?? 0
+        let line = selection.timestamps && !stamp.isEmpty ? stamp + [0x20] + text : text
         try console.write(renderLogLine(line, label: label, width: width, colour: colour, style: style))
+    }
+}
+
+/// How far a log was shown. The times of its lines are unlike each other, and grow within each channel.
+struct LogPlace {
+    var isKnown = false
+    var shown: [StreamFrame.Channel: Moment] = [:]
+    /// The times of lines of which only the beginning had come.
+    var unfinished: [Moment] = []
+
+    /// Nothing before this time is missing; `nil` where nothing was shown.
+    var next: Moment? {
+        guard let last = shown.values.max() else { return unfinished.min() }
+        return (unfinished + [Moment(nanoseconds: last.nanoseconds + 1)]).min()
     }
 }

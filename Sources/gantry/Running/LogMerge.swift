@@ -20,7 +20,7 @@ struct TimedLines {
         while ready.isEmpty, !isEnded {
             guard let frames = try stream.receive() else {
                 isEnded = true
-                ready = lines.finish()[...]
+                ready = lines.finish().map(\.line)[...]
                 break
             }
             for frame in frames { ready += lines.feed(frame.bytes, frame.channel) }
