@@ -163,7 +163,7 @@ class Streams(OCITestCase):
         path, listener = self.listener()
         pid_file = os.path.join(self.folder, "pid")
         self.oci("exec", "-t", "-d", "--console-socket", path, "--pid-file", pid_file, "a", "sh", "-c",
-                 "tty; sleep 0.5", check=True)
+                 "tty; sleep 3", check=True)
         self.assertRegex(read_terminal(receive_terminal(listener)), "^/dev/pts/[0-9]+\n$")
         with open(pid_file) as file:
             self.assertGreater(int(file.read()), 1)
