@@ -14,6 +14,9 @@ public struct CgroupLayout: Equatable, Sendable {
     }
 
     private(set) var hierarchies: [Hierarchy] = []
+    /// Containers have a directory in every hierarchy, whether or not it limits anything: what reads their resource use
+    /// looks there.
+    var usesEvery = false
 
     /// From the text of `/proc/self/mountinfo`; `controllers` answers a v2 mount's `cgroup.controllers`.
     init(mountinfo: String, controllers: (String) -> String) {
@@ -72,7 +75,7 @@ public struct CgroupLayout: Equatable, Sendable {
         ]
         let replaced: Set<String> = unified == nil ? ["freezer", "cpuacct"] : []
         return hierarchies.filter {
-            $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)
+            usesEvery || $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)
         }
     }
 
