@@ -43,9 +43,10 @@ setup:  ## Install what is missing on this machine
 	$(SUDO) apt-get update -q
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}"
 
-build: setup  ## Build gantry and gantry-supervisor for use, into .build/release
+build: setup  ## Build gantry, gantry-supervisor and gantry-oci for use, into .build/release
 	swift build -c release --static-swift-stdlib --product gantry
 	swift build -c release --static-swift-stdlib --product gantry-supervisor
+	swift build -c release --static-swift-stdlib --product gantry-oci
 
 debug: setup  ## Build everything, tests too, for debugging, into .build-test
 	swift build --build-tests --scratch-path $(TEST_BUILD)

@@ -33,6 +33,7 @@ let package = Package(
     products: [
         .executable(name: "gantry", targets: ["gantry"]),
         .executable(name: "gantry-supervisor", targets: ["gantry-supervisor"]),
+        .executable(name: "gantry-oci", targets: ["gantry-oci"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -47,6 +48,13 @@ let package = Package(
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel", "LinuxSystem",
                 "CLinux",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "gantry-oci",
+            dependencies: [
+                "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -115,6 +123,7 @@ let package = Package(
         tests(
             "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
             exclude: ["Programs", "Security"]),
+        tests("OCICommandTests", ["gantry-oci", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(

@@ -15,6 +15,15 @@ public enum CapabilityNames {
         return names
     }
 
+    /// Those of `all` that this process can hand on.
+    public static func grantable() -> [String] {
+        all().filter { name in
+            // Names from libcap are known to it.
+            guard let bit = try? bit(name) else { return false }
+            return held() & bit != 0
+        }
+    }
+
     /// The mask of `names`; `CAP_` may be missing, case does not matter.
     public static func mask(_ names: [String]) throws(RuntimeError) -> UInt64 {
         var mask: UInt64 = 0

@@ -30,7 +30,7 @@ extension CgroupLayout {
     /// Each directory costs tens of microseconds: those that would do nothing are left out. v2 is always there: it
     /// counts processor time, kills and freezes.
     func isNeeded(_ hierarchy: Hierarchy, _ resources: RuntimeSpec.Resources) -> Bool {
-        if hierarchy.version == .two { return true }
+        if hierarchy.version == .two || usesEvery { return true }
         for controller in hierarchy.controllers {
             switch controller {
             case "memory", "cpu", "pids", "blkio": return true

@@ -14,6 +14,9 @@ public struct CgroupLayout: Equatable, Sendable {
     }
 
     private(set) var hierarchies: [Hierarchy] = []
+    /// Containers have a directory in every hierarchy, whether or not it limits anything: what reads their resource use
+    /// looks there.
+    var usesEvery = false
     /// The subtree of a user without root: what it cannot limit runs without limits, and with no filter for devices,
     /// which no such user could make or open more of than before.
     private(set) var isDelegated = false
@@ -81,7 +84,7 @@ public struct CgroupLayout: Equatable, Sendable {
         ]
         let replaced: Set<String> = unified == nil ? ["freezer", "cpuacct"] : []
         return hierarchies.filter {
-            $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)
+            usesEvery || $0.version == .two || !wanted.union(replaced).isDisjoint(with: $0.controllers)
         }
     }
 

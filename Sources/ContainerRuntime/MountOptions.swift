@@ -19,7 +19,7 @@ struct MountOptions: Equatable {
     var behaviour: MountBehaviour = []
     var parameters: [MountParameter] = []
 
-    private static let attributes: [String: (set: UInt64, clear: UInt64)] = {
+    fileprivate static let attributes: [String: (set: UInt64, clear: UInt64)] = {
         let times = UInt64(MOUNT_ATTR__ATIME)
         let pairs: [(String, String, UInt64)] = [
             ("ro", "rw", UInt64(MOUNT_ATTR_RDONLY)), ("nosuid", "suid", UInt64(MOUNT_ATTR_NOSUID)),
@@ -40,7 +40,7 @@ struct MountOptions: Equatable {
         return table
     }()
 
-    private static let propagations: [String: UInt64] = [
+    fileprivate static let propagations: [String: UInt64] = [
         "private": UInt64(MS_PRIVATE), "slave": UInt64(MS_SLAVE), "shared": UInt64(MS_SHARED),
         "unbindable": UInt64(MS_UNBINDABLE),
     ]
@@ -96,5 +96,16 @@ struct MountOptions: Equatable {
         _ attribute: (set: UInt64, clear: UInt64), to sets: (set: UInt64, clear: UInt64)
     ) -> (UInt64, UInt64) {
         (sets.set & ~attribute.clear | attribute.set, sets.clear & ~attribute.set | attribute.clear)
+    }
+}
+
+/// For `features`: the names that have a meaning here; others go to the file system.
+public enum MountOptionNames {
+    public static var all: [String] {
+        let attributes = Array(MountOptions.attributes.keys)
+        let propagations = Array(MountOptions.propagations.keys)
+        let plain = attributes + propagations + ["bind"]
+        let recursive = attributes.filter { $0 != "defaults" } + propagations + ["bind"]
+        return Set(plain + recursive.map { "r\($0)" }).sorted()
     }
 }

@@ -51,7 +51,7 @@ struct PlanCompiler {
         plan.files = try request.files.map { (file) throws(RuntimeError) in try Self.compileFile(file) }
         for device in spec.linux.devices { plan.devices.append(try Self.compileDevice(device)) }
         plan.maskedPaths = try Self.checkPaths(spec.linux.maskedPaths)
-        plan.readOnlyPaths = try Self.checkPaths(spec.linux.readonlyPaths)
+        plan.readOnlyPaths += try Self.checkPaths(spec.linux.readonlyPaths)
         let makes = Set(spec.linux.namespaces.filter { $0.path == nil }.map(\.type))
         plan.hostname = spec.hostname
         plan.domainname = spec.domainname
@@ -62,6 +62,7 @@ struct PlanCompiler {
         plan.useInit = request.useInit
         plan.log = try request.log.map { (log) throws(RuntimeError) in try Self.compileLog(log) }
         plan.attached = request.attach != nil
+        plan.hooks = try HookCompiler.compile(request)
         return plan
     }
 

@@ -72,6 +72,8 @@ public struct LaunchRequest: Sendable {
     public var cgroupPath: String?
     /// The cgroup above the container's as a path below each hierarchy, made when missing; `nil`: the runtime's own.
     public var cgroupParent: String?
+    /// What hooks are told: the folder of the container's `config.json`.
+    public var bundle: String
 
     public init(id: String, spec: RuntimeSpec, root: RootFilesystem, directory: String) {
         self.id = id
@@ -83,6 +85,7 @@ public struct LaunchRequest: Sendable {
         useInit = false
         files = []
         seccomp = .standard
+        bundle = directory
     }
 }
 

@@ -122,7 +122,7 @@ extension Runtime {
         return (ends[0], SharedDescriptor(FileDescriptor(owning: ends[1])))
     }
 
-    private func compile(_ request: ExecRequest, _ state: StateRecord) throws(RuntimeError) -> ExecPlan {
+    func compile(_ request: ExecRequest, _ state: StateRecord) throws(RuntimeError) -> ExecPlan {
         var spec = request.spec
         spec.process.args = request.args
         if !request.env.isEmpty { spec.process.env = request.env }

@@ -25,14 +25,11 @@ public final class Runtime: Sendable {
         try purpose("make the cache folder") { () throws(SystemError) in
             try FileSystem.makeDirectories(cacheDirectory)
         }
-        let ids = try purpose("read the user namespace") { () throws(SystemError) in try Self.readIDMap() }
-        let isInUserNamespace = ids != ["0", "0", "4294967295"]
         let layout = try purpose("find the cgroup hierarchies") { () throws(SystemError) in
-            try isInUserNamespace ? CgroupLayout.delegated(parent: cgroupParent) : CgroupLayout.current()
+            try Self.readIDMap() == Self.initialIDMap
+                ? CgroupLayout.current() : CgroupLayout.delegated(parent: cgroupParent)
         }
-        host = HostFacts(
-            capabilities: CapabilityNames.held(), cgroups: layout, isInUserNamespace: isInUserNamespace,
-            hasSingleID: ids.count == 3 && ids[2] == "1", securityModules: HostFacts.activeSecurityModules())
+        host = try Self.facts(layout)
         self.cgroupParent = cgroupParent
         compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
         seccomp = SeccompCache(directory: cacheDirectory)
@@ -44,7 +41,37 @@ public final class Runtime: Sendable {
         }
     }
 
+    /// For a program that does one thing and ends, reaps its supervisors itself and names each container's cgroup.
+    /// - Parameter managesCgroups: `false` leaves containers where their starter is.
+    public init(
+        forCommandWith supervisorPath: String, cacheDirectory: String, managesCgroups: Bool = true
+    ) throws(RuntimeError) {
+        var layout = CgroupLayout(mountinfo: "") { _ in "" }
+        if managesCgroups {
+            layout = try purpose("find the cgroup hierarchies") { () throws(SystemError) in
+                try CgroupLayout.current()
+            }
+            layout.usesEvery = true
+        }
+        host = try Self.facts(layout)
+        cgroupParent = "gantry"
+        compiler = PlanCompiler(host: host, cgroupParent: cgroupParent)
+        seccomp = SeccompCache(directory: cacheDirectory)
+        spawner = try purpose("open the supervisor program \(supervisorPath)") { () throws(SystemError) in
+            try Spawner(supervisorPath: supervisorPath, reaps: false)
+        }
+    }
+
+    private static func facts(_ layout: CgroupLayout) throws(RuntimeError) -> HostFacts {
+        let ids = try purpose("read the user namespace") { () throws(SystemError) in try readIDMap() }
+        return HostFacts(
+            capabilities: CapabilityNames.held(), cgroups: layout, isInUserNamespace: ids != initialIDMap,
+            hasSingleID: ids.count == 3 && ids[2] == "1", securityModules: HostFacts.activeSecurityModules())
+    }
+
     /// The initial user namespace maps every id onto itself: user_namespaces(7).
+    private static let initialIDMap = ["0", "0", "4294967295"]
+
     private static func readIDMap() throws(SystemError) -> [String] {
         let map = try FileSystem.readFile("/proc/self/uid_map", byteCountMax: 4096)
         return map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
@@ -96,14 +123,21 @@ public final class Runtime: Sendable {
     }
 
     /// Reads the supervisor's reports to the end of the pipe.
+    /// - Parameter millisecondsMax: `nil` waits as long as it takes.
     static func awaitStart(
-        _ report: borrowing FileDescriptor
+        _ report: borrowing FileDescriptor, millisecondsMax: Int32? = startMillisecondsMax
     ) throws(RuntimeError) -> (pid: Int32, at: UInt64, warnings: [String]) {
+        try interpret(try readReports(report, millisecondsMax: millisecondsMax))
+    }
+
+    static func readReports(
+        _ report: borrowing FileDescriptor, millisecondsMax: Int32?
+    ) throws(RuntimeError) -> [UInt8] {
         var bytes: [UInt8] = []
         let raw = report.raw
-        let deadline = monotonicMilliseconds() + Int64(startMillisecondsMax)
+        let deadline = monotonicMilliseconds() + Int64(millisecondsMax ?? 0)
         while true {
-            let remaining = deadline - monotonicMilliseconds()
+            let remaining = millisecondsMax == nil ? Int64(startMillisecondsMax) : deadline - monotonicMilliseconds()
             guard remaining > 0 else { throw .supervisorFailed("no answer in \(startMillisecondsMax / 1000) s") }
             let ready = try purpose("wait for the supervisor") { () throws(SystemError) in
                 var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
@@ -114,9 +148,8 @@ public final class Runtime: Sendable {
                 try report.read(upTo: 4096)
             }
             bytes += chunk
-            if chunk.isEmpty || bytes.count > reportByteCountMax { break }
+            if chunk.isEmpty || bytes.count > reportByteCountMax { return bytes }
         }
-        return try interpret(bytes)
     }
 
     private static func interpret(

@@ -10,7 +10,7 @@ extension RuntimeSpec {
         public var seccomp: Seccomp?
         public var maskedPaths: [String]
         public var readonlyPaths: [String]
-        /// Not used: a container's cgroups are `<parent>/<id>`.
+        /// Used by `gantry-oci`; the engine's containers have `<parent>/<id>`.
         public var cgroupsPath: String?
         public var devices: [Device]
         public var rootfsPropagation: String?

@@ -10,6 +10,8 @@ public struct RuntimeSpec: Codable, Equatable, Sendable {
     public var domainname: String?
     public var mounts: [Mount]
     public var linux: Linux
+    public var hooks: Hooks?
+    public var annotations: [String: String]?
 
     public init(process: Process, root: Root = Root(), mounts: [Mount] = [], linux: Linux = Linux()) {
         ociVersion = "1.2.0"
@@ -22,12 +24,15 @@ public struct RuntimeSpec: Codable, Equatable, Sendable {
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         ociVersion = try values.decode(String.self, forKey: .ociVersion)
-        process = try values.decode(Process.self, forKey: .process)
+        // It may be missing until the start.
+        process = try values.decodeIfPresent(Process.self, forKey: .process) ?? Process(args: [])
         root = try values.decodeIfPresent(Root.self, forKey: .root) ?? Root()
         hostname = try values.decodeIfPresent(String.self, forKey: .hostname)
         domainname = try values.decodeIfPresent(String.self, forKey: .domainname)
         mounts = try values.decodeIfPresent([Mount].self, forKey: .mounts) ?? []
         linux = try values.decodeIfPresent(Linux.self, forKey: .linux) ?? Linux()
+        hooks = try values.decodeIfPresent(Hooks.self, forKey: .hooks)
+        annotations = try values.decodeIfPresent([String: String].self, forKey: .annotations)
     }
 }
 
@@ -63,7 +68,7 @@ extension RuntimeSpec {
 
         public init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: CodingKeys.self)
-            args = try values.decode([String].self, forKey: .args)
+            args = try values.decodeIfPresent([String].self, forKey: .args) ?? []
             env = try values.decodeIfPresent([String].self, forKey: .env) ?? []
             cwd = try values.decode(String.self, forKey: .cwd)
             user = try values.decodeIfPresent(User.self, forKey: .user) ?? User()

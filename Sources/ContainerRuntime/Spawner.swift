@@ -6,15 +6,16 @@ import SupervisorPlan
 /// Starts supervisors, vfork-style (`posix_spawn(3)`): nothing of the engine's memory is copied.
 final class Spawner: Sendable {
     /// Sources are moved here and above, out of the way of the numbers the supervisor gets.
-    private static let descriptorMin: Int32 = 64
+    static let descriptorMin: Int32 = 64
 
-    private let program: SharedDescriptor
-    private let reaper: Poller
+    let program: SharedDescriptor
+    /// `nil` where the caller waits for its supervisors itself.
+    private let reaper: Poller?
 
     /// The program is executed from a detached, read-only mount of its file: a process that is executing it inside a
     /// container cannot open `/proc/self/exe` for writing (CVE-2019-5736).
-    init(supervisorPath: String) throws(SystemError) {
-        reaper = try Poller(name: "reaper")
+    init(supervisorPath: String, reaps: Bool = true) throws(SystemError) {
+        reaper = reaps ? try Poller(name: "reaper") : nil
         let tree = gantry_open_tree_clone(AT_FDCWD, supervisorPath, 0)
         if tree >= 0 {
             let mount = FileDescriptor(owning: tree)
@@ -85,6 +86,7 @@ final class Spawner: Sendable {
     }
 
     private func watch(_ pid: pid_t) throws(SystemError) {
+        guard let reaper else { return }
         let pidfd = FileDescriptor(owning: try check("pidfd_open") { gantry_pidfd_open(pid, 0) })
         let own = SharedDescriptor(try pidfd.duplicate())
         try reaper.watch(pidfd, once: true) {
@@ -93,7 +95,7 @@ final class Spawner: Sendable {
         }
     }
 
-    private static func memoryFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
+    static func memoryFile(_ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
         let file = FileDescriptor(owning: try check("memfd_create") { memfd_create("plan", UInt32(MFD_CLOEXEC)) })
         try file.writeAll(bytes)
         let raw = file.raw
@@ -110,7 +112,7 @@ struct SpawnedSupervisor: ~Copyable {
 }
 
 /// A duplicate at a high number, closed with its last reference.
-private final class FileDescriptorHolder: Sendable {
+final class FileDescriptorHolder: Sendable {
     let raw: Int32
 
     init(_ descriptor: Int32, _ min: Int32) throws(SystemError) {

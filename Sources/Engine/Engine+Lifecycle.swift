@@ -61,6 +61,7 @@ extension Engine {
         container.stored.stoppedByUser = false
         containers[id] = container
         try watchProcess(id, generation: container.generation)
+        watchMemory(id, generation: container.generation)
         saveOrLog(container.stored)
         announce(container.stored, "start")
         startHealthChecks(id)

@@ -37,6 +37,8 @@ struct LaunchBuilder {
         }
         let security = try SecurityOptions(service.securityOptions, service: stored.service)
         spec.process.noNewPrivileges = security.noNewPrivileges
+        spec.process.apparmorProfile = security.appArmor
+        spec.process.selinuxLabel = security.label
         if security.showsSystemPaths { (spec.linux.maskedPaths, spec.linux.readonlyPaths) = ([], []) }
         if case .profile = security.seccomp, let profile = seccompProfile, !service.privileged {
             do throws(RuntimeError) {
@@ -55,6 +57,9 @@ struct LaunchBuilder {
         spec.mounts += mounts()
         spec.linux.namespaces = namespaces()
         spec.linux.sysctl = service.sysctls
+        if networkNamespace != .host {
+            spec.linux.sysctl.merge(RuntimeSpec.unprivilegedNetworkSysctls) { own, _ in own }
+        }
         spec.linux.resources = try resources(spec.linux.resources)
         try addDevices(to: &spec)
         return spec

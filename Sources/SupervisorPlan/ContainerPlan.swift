@@ -120,6 +120,9 @@ public struct ContainerPlan: PlanCodable, Equatable {
     public var rootPropagationRecursive: Bool
     /// No mount of the plan covers /dev: its default nodes are made in the root itself.
     public var makesDefaultDevices: Bool
+    public var hooks: HooksPlan
+    /// `create`: descriptors of the caller's that the program gets as 3 and up.
+    public var preservedDescriptors: UInt32
 
     public init(id: String, directory: String, root: RootPlan, process: ProcessPlan) {
         self.id = id
@@ -142,6 +145,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
         rootPropagation = 0
         rootPropagationRecursive = false
         makesDefaultDevices = false
+        hooks = HooksPlan()
+        preservedDescriptors = 0
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -169,6 +174,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
         encoder.put(rootPropagation)
         encoder.put(rootPropagationRecursive)
         encoder.put(makesDefaultDevices)
+        encoder.put(hooks)
+        encoder.put(preservedDescriptors)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -196,6 +203,11 @@ public struct ContainerPlan: PlanCodable, Equatable {
         rootPropagation = try decoder.integer()
         rootPropagationRecursive = try decoder.bool()
         makesDefaultDevices = try decoder.bool()
+        hooks = try HooksPlan(from: &decoder)
+        preservedDescriptors = try decoder.integer()
+        guard preservedDescriptors <= SupervisorDescriptor.preservedCountMax else {
+            throw .badValue(field: "preserved descriptors")
+        }
     }
 }
 
@@ -209,6 +221,8 @@ public struct ExecPlan: PlanCodable, Equatable {
     /// The container's existing cgroup directories.
     public var cgroups: [CgroupPlan]
     public var process: ProcessPlan
+    /// `join`: descriptors of the caller's that the program gets as 3 and up.
+    public var preservedDescriptors: UInt32
 
     public init(initPID: Int32, initStartTime: UInt64, namespaces: UInt64, process: ProcessPlan) {
         self.initPID = initPID
@@ -216,6 +230,7 @@ public struct ExecPlan: PlanCodable, Equatable {
         self.namespaces = namespaces
         self.process = process
         cgroups = []
+        preservedDescriptors = 0
     }
 
     public func encode(into encoder: inout PlanEncoder) {
@@ -224,6 +239,7 @@ public struct ExecPlan: PlanCodable, Equatable {
         encoder.put(namespaces)
         encoder.put(cgroups)
         encoder.put(process)
+        encoder.put(preservedDescriptors)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -232,5 +248,9 @@ public struct ExecPlan: PlanCodable, Equatable {
         namespaces = try decoder.integer()
         cgroups = try decoder.values()
         process = try ProcessPlan(from: &decoder)
+        preservedDescriptors = try decoder.integer()
+        guard preservedDescriptors <= SupervisorDescriptor.preservedCountMax else {
+            throw .badValue(field: "preserved descriptors")
+        }
     }
 }

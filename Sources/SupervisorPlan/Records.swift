@@ -5,6 +5,11 @@ public enum ContainerFile {
     public static let attachSocket = "attach.sock"
     /// Mount point for the root inside the container's own mount namespace; empty for everyone else.
     public static let mountPoint = "mnt"
+    /// `create`: a pipe of this name holds the container's process back; one byte lets it go. Its absence tells that
+    /// the container has been started.
+    public static let startGate = "start.fifo"
+    /// `create`: a pipe on which the process reports once it was let go; closes when the program is executed.
+    public static let startReport = "report.fifo"
 }
 
 /// Splits `name=value` words.
@@ -281,4 +286,7 @@ public enum SupervisorDescriptor {
     public static let client: Int32 = 5
     /// The supervisor's own program file, from which it was executed.
     public static let program: Int32 = 6
+    /// `create` and `join`: the first descriptor that goes on to the container's program.
+    public static let preserved: Int32 = 16
+    public static let preservedCountMax: UInt32 = 1024
 }

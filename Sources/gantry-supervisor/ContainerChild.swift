@@ -13,7 +13,7 @@ enum ContainerChild {
             try prepare(plan, namespaces, sources, cgroups, descriptors)
             let process = try ProcessSetup(
                 plan.process, report: descriptors.report, listener: descriptors.listener)
-            try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors)
+            try finish(process, useInit: plan.useInit, consoleFor: plan, descriptors, hooks: plan.hooks)
         } catch {
             Report.send(.failed(error), to: descriptors.report)
         }
@@ -28,7 +28,7 @@ enum ContainerChild {
         try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
         Descriptors.closeAll(
             except: [0, 1, 2, descriptors.report, descriptors.release, descriptors.terminalSocket]
-                + namespaces.descriptors + sources.descriptors)
+                + namespaces.descriptors + sources.descriptors + descriptors.kept)
         if namespaces.changesUser {
             Handshake.awaitRelease(descriptors)
         } else {
@@ -38,7 +38,11 @@ enum ContainerChild {
         namespaces.closeDescriptors()
         try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)
         try setNames(plan)
-        try RootSetup.perform(plan, sources)
+        try RootSetup.perform(plan, sources) { () throws(SetupFailure) in
+            if plan.hooks.runAtMountsMade { Handshake.wait(at: .mountsMade, descriptors) }
+            try Hooks.run(
+                plan.hooks.createContainer, "createContainer", plan.hooks, status: "created", pid: getpid())
+        }
     }
 
     /// The child moves itself: into v1 hierarchies by `tasks`; clone3 put it into the v2 one already.
@@ -65,7 +69,7 @@ enum ContainerChild {
     /// Terminal, directory, privileges, program; returns only by throwing.
     static func finish(
         _ process: borrowing ProcessSetup, useInit: Bool, consoleFor plan: ContainerPlan?,
-        _ descriptors: ChildDescriptors, joinsLate: Bool = false
+        _ descriptors: ChildDescriptors, joinsLate: Bool = false, hooks: HooksPlan = HooksPlan()
     ) throws(SetupFailure) {
         var terminal: Int32 = -1
         if process.plan.terminal {
@@ -82,11 +86,15 @@ enum ContainerChild {
         }
         try process.enterDirectory()
         if terminal >= 0, !useInit, !joinsLate { try takeOver(terminal) }
+        if descriptors.isInherited { try process.findProgram() }
+        try descriptors.placePreserved()
         try process.dropPrivileges()
         if joinsLate {
             try ExecMode.forkIntoProcessNamespace(terminal: terminal, report: descriptors.report)
         }
         if useInit { try InitProcess.forkUserProcess(terminal: terminal, report: descriptors.report) }
+        try descriptors.gate?.wait(report: descriptors.report)
+        try Hooks.run(hooks.startContainer, "startContainer", hooks, status: "created", pid: getpid())
         throw process.execute()
     }
 

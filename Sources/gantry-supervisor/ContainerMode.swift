@@ -36,16 +36,16 @@ enum ContainerMode {
         cgroups.closeDescriptors()
         let streams = Streams(child.stdio, listener: listener, log: log, isExec: false)
         if plan.attached { streams.add(client: SupervisorDescriptor.client) }
-        let directory = plan.directory
+        let (directory, hooks) = (plan.directory, plan.hooks)
         // Arguments, environment, filter and files are not needed again.
         plan = ContainerPlan(
             id: "", directory: directory, root: .directory(""), process: ProcessPlan(arguments: []))
         malloc_trim(0)
-        supervise(streams, pidfd: child.pidfd, cgroups: cgroups, directory: directory)
+        supervise(streams, pidfd: child.pidfd, cgroups: cgroups, directory: directory, hooks: hooks)
     }
 
     /// The plan's record of itself: with it the engine finds the cgroups again whatever happens next.
-    private static func writeFirstState(_ plan: ContainerPlan) throws(SetupFailure) -> StateRecord {
+    static func writeFirstState(_ plan: ContainerPlan) throws(SetupFailure) -> StateRecord {
         try step("write the state") { () throws(SystemError) in
             for file in [ContainerFile.exit, ContainerFile.attachSocket] { unlink("\(plan.directory)/\(file)") }
             let place = "\(plan.directory)/\(ContainerFile.mountPoint)"
@@ -60,7 +60,7 @@ enum ContainerMode {
         return state
     }
 
-    private static func write(_ state: StateRecord, in directory: String) throws(SetupFailure) {
+    static func write(_ state: StateRecord, in directory: String) throws(SetupFailure) {
         try step("write the state") { () throws(SystemError) in
             try FileSystem.replaceFile("\(directory)/\(ContainerFile.state)", with: Array(state.text.utf8))
         }
@@ -85,13 +85,17 @@ enum ContainerMode {
 
     // MARK: - Start
 
-    private static func start(
-        _ plan: ContainerPlan, _ cgroups: Cgroups
+    /// - Parameter gate: of a container that is only created; its standard streams are then our own.
+    static func start(
+        _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil
     ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
         let namespaces = try Namespaces(plan)
         let sources = try MountSources(plan, namespaces)
         var channels = try step("make the standard streams") { () throws(SystemError) in
-            try Channels(plan.process, handshake: namespaces.changesUser)
+            let waits = namespaces.changesUser || plan.hooks.runAtMountsMade
+            guard let gate else { return try Channels(plan.process, handshake: waits) }
+            return try Channels(
+                inheriting: plan.process, preserved: plan.preservedDescriptors, gate: gate, handshake: waits)
         }
         let (pid, pidfd) = try step("clone") { () throws(SystemError) in try namespaces.clone(into: cgroups.unified) }
         if pid == 0 { ContainerChild.run(plan, namespaces, sources, cgroups, channels.child) }
@@ -104,7 +108,11 @@ enum ContainerMode {
                 channels.releaseChild()
             }
             try channels.listener?.deliver(pid: pid, pidfd: pidfd)
-            try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report)
+            try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) {
+                (point) throws(SetupFailure) in
+                if point == .mountsMade { try Hooks.runOnHost(plan.hooks, pid: pid) }
+            }
+            if gate == nil { try Hooks.run(plan.hooks.poststart, "poststart", plan.hooks, status: "running", pid: pid) }
         } catch {
             kill(pid, SIGKILL)
             var info = siginfo_t()
@@ -116,7 +124,9 @@ enum ContainerMode {
 
     // MARK: - End
 
-    private static func supervise(_ streams: Streams, pidfd: Int32, cgroups: Cgroups, directory: String) {
+    private static func supervise(
+        _ streams: Streams, pidfd: Int32, cgroups: Cgroups, directory: String, hooks: HooksPlan
+    ) {
         let status: (code: Int32, signal: Int32)
         do {
             status = try streams.run(pidfd: pidfd, onExit: cgroups.killLeftovers)
@@ -130,5 +140,6 @@ enum ContainerMode {
         unlink("\(directory)/\(ContainerFile.attachSocket)")
         streams.end(code: status.code)
         cgroups.remove()
+        Hooks.runAfterEnd(hooks, pid: 0)
     }
 }

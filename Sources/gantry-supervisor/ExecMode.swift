@@ -12,13 +12,43 @@ enum ExecMode {
         }
         var cgroups = try Cgroups(existing: plan.cgroups)
         var channels = try step("make the standard streams") { () throws(SystemError) in try Channels(plan.process) }
+        let (pid, pidfd) = try clone(plan, container.raw, &cgroups, &channels)
+        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
+        close(SupervisorDescriptor.report)
+        cgroups.closeDescriptors()
+        plan = ExecPlan(initPID: 0, initStartTime: 0, namespaces: 0, process: ProcessPlan(arguments: []))
+        let streams = Streams(channels.stdio, listener: -1, log: nil, isExec: true)
+        streams.add(client: SupervisorDescriptor.client)
+        let status = try step("wait") { () throws(SystemError) in try streams.run(pidfd: pidfd) }
+        streams.end(code: status.code)
+    }
+
+    /// `join`: as `exec`, with our own standard streams; the process's parent is then whoever reaps for our caller.
+    static func join() throws(SetupFailure) {
+        let plan = try Supervisor.readPlan(ExecPlan.self)
+        Descriptors.closeUnpreserved(plan.preservedDescriptors)
+        let container = try step("find the container's init") { () throws(SystemError) in
+            try openContainer(plan)
+        }
+        var cgroups = try Cgroups(existing: plan.cgroups)
+        var channels = try step("make the standard streams") { () throws(SystemError) in
+            try Channels(
+                inheriting: plan.process, preserved: plan.preservedDescriptors, gate: nil, handshake: false)
+        }
+        let (pid, _) = try clone(plan, container.raw, &cgroups, &channels)
+        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
+    }
+
+    private static func clone(
+        _ plan: ExecPlan, _ container: Int32, _ cgroups: inout Cgroups, _ channels: inout Channels
+    ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32) {
         if plan.namespaces & UInt64(CLONE_NEWUSER) != 0 { channels.stdio.give(toRootOf: plan.initPID) }
         let joinsLate = Self.joinsLate(plan)
         var pidfd: Int32 = -1
         var pid = try step("clone") { () throws(SystemError) in
             let process = Int32(CLONE_NEWPID)
             if plan.namespaces & UInt64(process) != 0, !joinsLate {
-                try check("setns") { setns(container.raw, process) }
+                try check("setns") { setns(container, process) }
             }
             do throws(SystemError) {
                 return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
@@ -28,7 +58,7 @@ enum ExecMode {
                 return try check("clone3") { gantry_clone3(0, &pidfd, cgroups.unified) }
             }
         }
-        if pid == 0 { runChild(plan, container.raw, cgroups, channels.child) }
+        if pid == 0 { runChild(plan, container, cgroups, channels.child) }
         channels.closeChildEnds()
         do {
             try channels.listener?.deliver(pid: pid, pidfd: pidfd)
@@ -40,14 +70,7 @@ enum ExecMode {
             gantry_waitid_pidfd(pidfd, &info, WEXITED)
             throw error
         }
-        Report.send(.started(pid: pid, at: Clock.now()), to: SupervisorDescriptor.report)
-        close(SupervisorDescriptor.report)
-        cgroups.closeDescriptors()
-        plan = ExecPlan(initPID: 0, initStartTime: 0, namespaces: 0, process: ProcessPlan(arguments: []))
-        let streams = Streams(channels.stdio, listener: -1, log: nil, isExec: true)
-        streams.add(client: SupervisorDescriptor.client)
-        let status = try step("wait") { () throws(SystemError) in try streams.run(pidfd: pidfd) }
-        streams.end(code: status.code)
+        return (pid, pidfd)
     }
 
     /// A process is visible to the container's others as soon as it is in their pid namespace, and one of them with
@@ -98,7 +121,8 @@ enum ExecMode {
             try ProcessAttributes.setAffinity(plan.process.attributes.initialAffinity)
             try ContainerChild.enter(cgroups)
             try step("set up the standard streams") { () throws(SystemError) in try descriptors.install() }
-            Descriptors.closeAll(except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container])
+            Descriptors.closeAll(
+                except: [0, 1, 2, descriptors.report, descriptors.terminalSocket, container] + descriptors.kept)
             try ProcessAttributes.apply(plan.process, to: 0, report: descriptors.report)
             try ProcessAttributes.setAffinity(plan.process.attributes.finalAffinity)
             try ProcessAttributes.applyToSelf(plan.process, report: descriptors.report)

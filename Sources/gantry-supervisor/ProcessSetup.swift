@@ -178,6 +178,34 @@ struct ProcessSetup: ~Copyable {
 
     // MARK: - Program
 
+    /// Tells early, at `create`, that there is no such program: `start` would be late for it.
+    func findProgram() throws(SetupFailure) {
+        let name = plan.arguments[0]
+        var code = ENOENT
+        for path in candidates(environment: plan.environment) {
+            do {
+                let file = try root.openInRoot(path, O_PATH)
+                let status = try InRoot.status(file)
+                if gantry_is_regular(status.st_mode) != 0, status.st_mode & 0o111 != 0 { return }
+                code = EACCES
+            } catch {
+                if error.code != ENOENT, error.code != ENOTDIR { code = error.code }
+            }
+        }
+        // What the look-up cannot judge, such as a magic link, execve(2) will.
+        if code != ENOENT, code != EACCES { return }
+        throw Self.failure(name, code)
+    }
+
+    private func candidates(environment: [String]) -> [String] {
+        let name = plan.arguments[0]
+        if name.utf8.contains(UInt8(ascii: "/")) {
+            return [name.hasPrefix("/") ? name : "\(plan.directory)/\(name)"]
+        }
+        let path = environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? Self.defaultPath
+        return path.split(separator: ":").map { "\($0)/\(name)" }
+    }
+
     /// Does not return but with the reason why the program could not be executed.
     func execute() -> SetupFailure {
         var environment = plan.environment

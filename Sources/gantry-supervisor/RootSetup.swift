@@ -5,7 +5,10 @@ import SupervisorPlan
 
 /// From the copy of the host's mounts that a new mount namespace starts with to the container's root.
 enum RootSetup {
-    static func perform(_ plan: ContainerPlan, _ sources: MountSources) throws(SetupFailure) {
+    /// - Parameter mountsMade: what is to be done before the root is changed.
+    static func perform(
+        _ plan: ContainerPlan, _ sources: MountSources, mountsMade: () throws(SetupFailure) -> Void = {}
+    ) throws(SetupFailure) {
         try step("detach from the host's mounts") { () throws(SystemError) in
             // Slave: mounts of the host still arrive where a volume asks for it, nothing of ours goes back.
             try check("mount", path: "/") { mount(nil, "/", nil, UInt(MS_REC | MS_SLAVE), nil) }
@@ -16,7 +19,7 @@ enum RootSetup {
             try MountSetup.stage(plan.files, at: place)
         }
         let root = try step("mount the root") { () throws(SystemError) in
-            try mountRoot(plan.root, made: sources.root, at: place)
+            try mountRoot(plan.root, made: sources.root, at: rootPlace(plan, place))
         }
         var setup = MountSetup(root: root, changesUser: sources.changesUser)
         for (index, mount) in plan.mounts.enumerated() { try setup.perform(mount, sources.sources[index]) }
@@ -39,6 +42,7 @@ enum RootSetup {
         try setup.mask(plan.maskedPaths)
         try setup.makeReadOnly(plan.readOnlyPaths)
         try setup.finishReadOnly()
+        try mountsMade()
         try step("enter the root") { () throws(SystemError) in
             try enter(setup.root, readOnly: plan.readOnlyRoot)
             guard plan.rootPropagation != 0 else { return }
@@ -47,6 +51,12 @@ enum RootSetup {
                 gantry_mount_setattr(raw, plan.rootPropagationRecursive ? 1 : 0, 0, 0, plan.rootPropagation)
             }
         }
+    }
+
+    /// Hooks look for the root where the specification says it is: there it covers itself.
+    private static func rootPlace(_ plan: ContainerPlan, _ place: String) -> String {
+        guard case .directory(let path) = plan.root, !plan.hooks.isEmpty else { return place }
+        return path
     }
 
     private static func mountRoot(

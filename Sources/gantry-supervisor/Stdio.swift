@@ -24,6 +24,12 @@ struct ChildDescriptors {
     var report: Int32 = -1
     /// One byte comes for each point at which the child waits, see `Handshake`; -1 where it waits for nothing.
     var release: Int32 = -1
+    /// Of a container that is created first and started later.
+    var gate: StartGate?
+    /// The standard streams are the supervisor's own.
+    var isInherited = false
+    /// So many descriptors from `SupervisorDescriptor.preserved` on go to the program as 3 and up.
+    var preserved: UInt32 = 0
     var listener: SeccompListener?
 }
 
@@ -40,8 +46,7 @@ struct Channels {
 
     /// - Parameter handshake: the child will wait at some `SetupPoint`.
     init(_ process: ProcessPlan, handshake: Bool = false) throws(SystemError) {
-        (report, child.report) = try Descriptors.pipe()
-        if handshake { (child.release, release) = try Descriptors.pipe() }
+        try self.init(handshake: handshake)
         child.listener = try SeccompListener(process)
         if process.terminal {
             var ends: [Int32] = [-1, -1]
@@ -61,6 +66,12 @@ struct Channels {
         }
     }
 
+    /// The pipes of the handshake alone.
+    init(handshake: Bool) throws(SystemError) {
+        (report, child.report) = try Descriptors.pipe()
+        if handshake { (child.release, release) = try Descriptors.pipe() }
+    }
+
     /// In the supervisor: lets a child go on that is in `Handshake.awaitRelease`.
     func releaseChild() {
         var byte: UInt8 = 1
@@ -71,9 +82,10 @@ struct Channels {
     /// In the supervisor, after the clone.
     mutating func closeChildEnds() {
         for descriptor in [child.stdin, child.stdout, child.stderr, child.terminalSocket, child.report, child.release]
-        where descriptor >= 0 {
+        where descriptor > 2 {
             close(descriptor)
         }
+        child.gate?.closeDescriptors()
         let listener = child.listener
         child = ChildDescriptors()
         child.listener = listener

@@ -11,6 +11,8 @@ enum Supervisor {
         switch arguments[1] {
         case "run": return start(name: "gantry-run") { () throws(SetupFailure) in try ContainerMode.run() }
         case "exec": return start(name: "gantry-exec") { () throws(SetupFailure) in try ExecMode.run() }
+        case "create": return start(name: "gantry-create") { () throws(SetupFailure) in try CreateMode.run() }
+        case "join": return start(name: "gantry-join") { () throws(SetupFailure) in try ExecMode.join() }
         case "watch": return WatchMode.run(Array(arguments.dropFirst(2)))
         case "rootless": return RootlessMode.run(Array(arguments.dropFirst(2)))
         default: return usage
@@ -25,7 +27,9 @@ enum Supervisor {
         _ = UserIDs.areGroupsDenied
         Signals.blockAll()
         umask(0o077)
-        close_range(UInt32(SupervisorDescriptor.program), .max, 0)
+        if name == "gantry-run" || name == "gantry-exec" {
+            close_range(UInt32(SupervisorDescriptor.program), .max, 0)
+        }
         do {
             try body()
             return 0

@@ -9,7 +9,7 @@ enum Terminal {
         root: borrowing FileDescriptor, socket: Int32, uid: uid_t, rows: UInt16, columns: UInt16
     ) throws(SystemError) -> FileDescriptor {
         let master = try root.openInRoot(
-            "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK, resolve: Int32(RESOLVE_NO_SYMLINKS))
+            "/dev/pts/ptmx", O_RDWR | O_NOCTTY, resolve: Int32(RESOLVE_NO_SYMLINKS))
         let raw = master.raw
         // devpts(4): its ptmx is inode 2, device 5:2. Anything else is a trap laid in a shared /dev (CVE-2025-52565).
         let status = try InRoot.status(master)

@@ -88,6 +88,7 @@ extension KernelTests {
                 "sh", "-c",
                 "mknod /tmp/kmsg c 1 11; while true; do echo x > /dev/null || echo lost; sleep 0.01; done",
             ])
+            container.request.spec.process.capabilities = .withDeviceNodes
             try container.launch()
             let directory = container.request.directory
             func canOpen() throws -> Bool {

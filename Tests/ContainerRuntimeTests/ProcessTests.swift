@@ -69,9 +69,9 @@ extension KernelTests {
 
         @Test func rootHasDockersCapabilities() throws {
             let output = try shell("grep Cap /proc/self/status").output
-            #expect(output.contains("CapEff:\t00000000a80425fb"))
-            #expect(output.contains("CapPrm:\t00000000a80425fb"))
-            #expect(output.contains("CapBnd:\t00000000a80425fb"))
+            #expect(output.contains("CapEff:\t00000000800405fb"))
+            #expect(output.contains("CapPrm:\t00000000800405fb"))
+            #expect(output.contains("CapBnd:\t00000000800405fb"))
             #expect(output.contains("CapInh:\t0000000000000000"))
             #expect(output.contains("CapAmb:\t0000000000000000"))
         }
@@ -81,7 +81,7 @@ extension KernelTests {
             #expect(output.contains("CapEff:\t0000000000000000"))
             #expect(output.contains("CapPrm:\t0000000000000000"))
             #expect(output.contains("CapInh:\t0000000000000000"))
-            #expect(output.contains("CapBnd:\t00000000a80425fb"))
+            #expect(output.contains("CapBnd:\t00000000800405fb"))
         }
 
         @Test func capabilitiesBeyondTheHostsAreNotGranted() throws {

@@ -80,6 +80,11 @@ final class TestHost: Sendable {
     }
 }
 
+extension RuntimeSpec.Capabilities {
+    /// For containers that make device nodes, to show that they cannot be used.
+    static let withDeviceNodes = RuntimeSpec.Capabilities(all: RuntimeSpec.defaultCapabilities + ["CAP_MKNOD"])
+}
+
 /// A launch request with its folders; removed, with whatever still runs in it, at the end of the test.
 final class TestContainer {
     var request: LaunchRequest

@@ -81,7 +81,7 @@ extension KernelTests {
             let lines = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n")
             #expect(outcome.exitCode == 0)
             try #require(lines.count == 5)
-            #expect(lines[0] == "0" && lines[1] == "CapEff:\t00000000a80425fb" && lines[2] == "y")
+            #expect(lines[0] == "0" && lines[1] == "CapEff:\t00000000800405fb" && lines[2] == "y")
             #expect(lines[3] == lines[4])
             request.args = ["id", "-u"]
             request.user = "1000"

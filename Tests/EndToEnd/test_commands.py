@@ -101,7 +101,7 @@ class CommandTest(EngineCase):
         run = lambda command: self.gantry("exec", "-T", "box", "sh", "-c", command, folder=folder)
         status = run("cat /proc/1/status").stdout
         self.assertIn("Seccomp:\t2", status)
-        self.assertIn("CapEff:\t00000000a80425fb", status)
+        self.assertIn("CapEff:\t00000000800405fb", status)
         self.assertNotEqual(run("mount -t tmpfs none /tmp").returncode, 0)
         self.assertNotEqual(run("echo 1 > /proc/sys/kernel/panic").returncode, 0)
         self.assertEqual(run("cat /proc/kcore | head -c 1 | wc -c").stdout.strip(), "0")
@@ -150,7 +150,7 @@ class CommandTest(EngineCase):
     def test_names_resolve_and_networks_are_apart(self):
         folder = self.up("netted", """
             services:
-              front: {image: busybox, command: [sleep, "1000"], init: true, networks: [a]}
+              front: {image: busybox, command: [sleep, "1000"], init: true, networks: [a], cap_add: [NET_RAW]}
               middle:
                 image: busybox
                 command: [sleep, "1000"]
