@@ -2,7 +2,8 @@ import LinuxSystem
 import SupervisorPlan
 
 extension CgroupLayout {
-    /// The name of the engine's own leaf in a subtree that it was given: the supervisor's `rootless` mode puts it there.
+    /// The name of the engine's own leaf in a subtree that it was given: the supervisor's `rootless` mode puts it
+    /// there.
     private static let engineLeaf = "gantry-engine"
 
     /// What a user without root may use of cgroups: the subtree of v2 around the engine's leaf, with those of its

@@ -27,8 +27,8 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         socketPath = path
     }
 
-    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the user's own engine. What
-    /// is empty is unset.
+    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the user's own engine.
+    /// What is empty is unset.
     public static func choose(
         option: String?, environment: [String: String], userID: UInt32 = geteuid()
     ) throws(EngineHostError) -> EngineHost {
