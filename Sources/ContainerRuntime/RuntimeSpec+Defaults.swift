@@ -13,9 +13,14 @@ extension RuntimeSpec {
 
     /// For a network namespace of the container's own, as Docker sets them: everyone may ping and listen on every
     /// port. ip-sysctl.rst.
-    public static let unprivilegedNetworkSysctls = [
-        "net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "0",
-    ]
+    ///
+    /// - Parameter mapped: only some ids exist, as in a plain user's engine; the kernel takes no others for the range.
+    public static func unprivilegedNetworkSysctls(mapped: Bool) -> [String: String] {
+        [
+            "net.ipv4.ping_group_range": mapped ? "0 0" : "0 2147483647",
+            "net.ipv4.ip_unprivileged_port_start": "0",
+        ]
+    }
 
     /// Docker's masked paths: what tells of, or acts on, the host's hardware and kernel.
     public static let defaultMaskedPaths = [

@@ -50,7 +50,7 @@ extension Engine {
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
             ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored),
-            seccompProfile: try seccompProfile(stored))
+            seccompProfile: try seccompProfile(stored), isRootless: options.rootless != nil)
     }
 
     private func networkNamespace(of stored: StoredContainer) throws(EngineError) -> LaunchBuilder.NetworkNamespace {
