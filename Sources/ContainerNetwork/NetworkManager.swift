@@ -25,7 +25,7 @@ public final class NetworkManager: Sendable {
 
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public init(
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 2
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName

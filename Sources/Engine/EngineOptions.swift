@@ -29,6 +29,9 @@ public struct EngineOptions: Sendable {
     func containerData(_ id: String) -> String { "\(dataRoot)/containers/\(id)" }
     /// The supervisor's folder of a container.
     func containerRun(_ id: String) -> String { "\(execRoot)/containers/\(id)" }
+
+    /// Written anew at each start.
+    func nameFiles(_ id: String) -> String { "\(containerRun(id))/files" }
     func volumeData(_ name: String) -> String { "\(dataRoot)/volumes/\(name)/_data" }
 
     /// Eight hex digits that tell this engine's kernel objects from another's. The default data root has none, so that
