@@ -21,7 +21,7 @@ extension Engine {
         var request = LaunchRequest(
             id: stored.id, spec: try builder.spec(),
             root: .overlay(
-                lower: image.lowerDirectories, upper: "\(folder)/upper", work: "\(folder)/work",
+                lower: image.lowerDirectories + [options.mountPoints], upper: "\(folder)/upper", work: "\(folder)/work",
                 volatile: stored.removeOnExit),
             directory: options.containerRun(stored.id))
         request.user = service.user ?? (image.config.config.user.isEmpty ? nil : image.config.config.user)

@@ -59,7 +59,9 @@ extension Engine {
     }
 
     private func adoptEnded(_ stored: StoredContainer, startedAt: UInt64?) async {
-        if let startedAt, startedAt > 0 { _ = containers[stored.id]?.stored.noteStart(at: Nanoseconds(clamping: startedAt)) }
+        if let startedAt, startedAt > 0 {
+            _ = containers[stored.id]?.stored.noteStart(at: Nanoseconds(clamping: startedAt))
+        }
         let exit = await readExit(stored.id, stored)
         guard stored.exit == nil || stored.exit?.finishedAt != exit.finishedAt else { return }
         containers[stored.id]?.stored.exit = exit

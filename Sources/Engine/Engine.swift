@@ -93,6 +93,7 @@ public actor Engine {
                 try FileSystem.makeDirectories(folder, mode: 0o711)
             }
             try FileSystem.makeDirectories("\(options.execRoot)/containers", mode: 0o700)
+            try options.makeMountPoints()
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
             pool = try BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
