@@ -96,8 +96,8 @@ public actor Engine {
             try options.makeMountPoints()
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
-            pool = try BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
-            streams = try BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
+            pool = BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
+            streams = BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
         } catch let error as EngineError {
             throw error
         } catch let error as SystemError {
