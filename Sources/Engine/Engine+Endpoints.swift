@@ -19,6 +19,7 @@ struct EndpointState {
     /// What the containers on the same networks of a stack can look up.
     var zones: [ZoneKey: DNSZone] = [:]
     var isDueSoon = false
+    var soon = Engine.soonMin
 }
 
 /// Containers with the same key have the same names to look up.
@@ -69,16 +70,22 @@ extension Engine {
         endpoints.isDueSoon = true
         background.start { [self] in
             // Cancelled at the engine's end; the next one finds out everything anew.
-            do { try await Task.sleep(for: Self.oneOffDelay) } catch { return }
+            do { try await Task.sleep(for: .nanoseconds(endpoints.soon)) } catch { return }
             await refreshDueEndpoints()
         }
     }
 
-    private static let oneOffDelay = Duration.milliseconds(20)
+    static let soonMin: Nanoseconds = 20_000_000
+    private static let soonMax: Nanoseconds = 500_000_000
+    /// With hundreds of containers a refresh takes milliseconds: this part of the time at most goes into those of one-off
+    /// containers.
+    private static let soonPart: Nanoseconds = 20
 
     private func refreshDueEndpoints() async {
         endpoints.isDueSoon = false
+        let begun = Clock.monotonic()
         await refreshEndpoints()
+        endpoints.soon = min(max(Self.soonMin, Self.soonPart * (Clock.monotonic() - begun)), Self.soonMax)
     }
 
     private func applyEndpoints(forced: Bool) async {
@@ -137,9 +144,15 @@ extension Engine {
     func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
         let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
         var names: [String: [UInt32]] = [:]
+        var parsed: [String: UInt32] = [:]
         for attachment in stored.attachments {
             for (name, addresses) in answer.names[attachment.network] ?? [:] {
-                names[name, default: []] += addresses.compactMap { IPv4Address($0)?.value }
+                for text in addresses {
+                    guard let value = parsed[text] ?? IPv4Address(text)?.value else { continue }
+                    parsed[text] = value
+                    names[name, default: []].append(value)
+                }
+                if addresses.isEmpty { names[name] = names[name] ?? [] }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
