@@ -27,8 +27,12 @@ public final class NetworkManager: Sendable {
 
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public init(
+<<<<<<< HEAD
         tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 2,
         hostPorts: HostPortClient? = nil
+=======
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6
+>>>>>>> bench
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName

@@ -78,13 +78,14 @@ extension RuntimeSpec {
         spec.process.env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         spec.process.capabilities = Capabilities(all: defaultCapabilities)
         spec.linux.namespaces = [.mount, .pid, .network, .ipc, .uts, .cgroup].map { Namespace($0) }
-        spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths()
+        spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths
         spec.linux.readonlyPaths = defaultReadonlyPaths
         spec.linux.resources.devices = defaultDeviceRules
         if canLimitProcesses() { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
         return spec
     }
 
+<<<<<<< HEAD
     /// A limit that nobody asked for must not be what keeps a container from starting where there is no controller.
     private static func canLimitProcesses() -> Bool {
         // An unreadable table of mounts is an error elsewhere, before any container.
@@ -93,12 +94,16 @@ extension RuntimeSpec {
 
     /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one.
     private static func thermalThrottlePaths() -> [String] {
+=======
+    /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one; looked for once.
+    private static let thermalThrottlePaths: [String] = {
+>>>>>>> bench
         let folder = "/sys/devices/system/cpu"
         // Unreadable: no such paths to hide.
         let names = (try? FileSystem.list(folder)) ?? []
         return names.filter { $0.hasPrefix("cpu") }.map { "\(folder)/\($0)/thermal_throttle" }
             .filter { FileSystem.exists($0) }
-    }
+    }()
 
     /// Docker's `--privileged`: every capability, every device, nothing masked or read-only. The launch request's
     /// `seccomp` must be `.unconfined` besides.

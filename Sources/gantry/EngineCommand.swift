@@ -55,6 +55,8 @@ struct EngineRun: ParsableCommand {
         let logPath = "\(options.dataRoot)/engine.log"
         let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
         signal(SIGPIPE, SIG_IGN)
+        // The roots of containers are made with the modes they are to have, whoever started us.
+        umask(0o022)
         let stop = try StopSignal()
         let holder = try options.rootless.map { try HolderWatch($0, stop: stop, log: log) }
         let outcome = ExitBox()

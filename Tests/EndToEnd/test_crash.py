@@ -100,7 +100,11 @@ class CrashTest(EngineCase):
 
     def test_record_without_folders_is_made_whole(self):
         folder = self.stack(STACK.replace("replicas: 8", "replicas: 1"), "halfmade")
+        # Folders are made by the start, not with the record.
         self.gantry_ok("up", "--no-start", folder=folder)
+        self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
+        self.gantry_ok("up", "-d", folder=folder)
+        self.gantry_ok("stop", "-t", "0", folder=folder)
         container = os.listdir(f"{self.root}/data/containers")[0]
         self.kill_engine()
         shutil.rmtree(f"{self.root}/data/containers/{container}")
