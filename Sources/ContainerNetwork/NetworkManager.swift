@@ -27,12 +27,8 @@ public final class NetworkManager: Sendable {
 
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public init(
-<<<<<<< HEAD
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 2,
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6,
         hostPorts: HostPortClient? = nil
-=======
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6
->>>>>>> bench
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName

@@ -81,23 +81,18 @@ extension RuntimeSpec {
         spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths
         spec.linux.readonlyPaths = defaultReadonlyPaths
         spec.linux.resources.devices = defaultDeviceRules
-        if canLimitProcesses() { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
+        if canLimitProcesses { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
         return spec
     }
 
-<<<<<<< HEAD
     /// A limit that nobody asked for must not be what keeps a container from starting where there is no controller.
-    private static func canLimitProcesses() -> Bool {
+    private static let canLimitProcesses: Bool = {
         // An unreadable table of mounts is an error elsewhere, before any container.
         (try? CgroupLayout.current())?.hierarchy(of: "pids") != nil
-    }
+    }()
 
-    /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one.
-    private static func thermalThrottlePaths() -> [String] {
-=======
     /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one; looked for once.
     private static let thermalThrottlePaths: [String] = {
->>>>>>> bench
         let folder = "/sys/devices/system/cpu"
         // Unreadable: no such paths to hide.
         let names = (try? FileSystem.list(folder)) ?? []

@@ -62,18 +62,12 @@ extension Engine {
         container.stored.stoppedByUser = false
         containers[id] = container
         try watchProcess(id, generation: container.generation)
-<<<<<<< HEAD
         watchMemory(id, generation: container.generation)
-        saveOrLog(container.stored)
-        announce(container.stored, "start")
-        startHealthChecks(id)
-        await refreshEndpoints()
-        return launched.warnings
-=======
         saveSoon(id)
         announce(container.stored, "start")
         startHealthChecks(id)
         await refreshEndpoints(of: container.stored)
+        return launched.warnings
     }
 
     /// Folders, network and process, in one visit of a thread that may block.
@@ -90,7 +84,6 @@ extension Engine {
                 throw .runtime(error, container: stored.name)
             }
         }
->>>>>>> bench
     }
 
     private func startFailed(_ id: String, _ error: EngineError) {

@@ -181,11 +181,8 @@ public actor Engine {
 
     /// Ends the engine's own work. Containers and their supervisors go on; the next engine adopts them.
     public func shutDown() {
-<<<<<<< HEAD
         isShuttingDown = true
-=======
         saveUnsaved()
->>>>>>> bench
         background.stop()
         for name in stacks.keys { noteChange(in: name) }
         dns.stop()
