@@ -20,8 +20,8 @@ extension NetworkManager {
         return path
     }
 
-    /// Makes a namespace with its interfaces, or puts right what is there of it; answers sockets for its resolver, which
-    /// a namespace made now has already, if they are wanted.
+    /// Makes a namespace with its interfaces, or puts right what is there of it; answers sockets for its resolver,
+    /// which a namespace made now has already, if they are wanted.
     public func prepare(
         id: String, _ interfaces: [InterfaceSpec], opensResolver: Bool
     ) throws(NetworkError) -> ResolverSockets? {

@@ -77,8 +77,8 @@ extension Engine {
 
     static let soonMin: Nanoseconds = 20_000_000
     private static let soonMax: Nanoseconds = 500_000_000
-    /// With hundreds of containers a refresh takes milliseconds: this part of the time at most goes into those of one-off
-    /// containers.
+    /// With hundreds of containers a refresh takes milliseconds: this part of the time at most goes into those of
+    /// one-off containers.
     private static let soonPart: Nanoseconds = 20
 
     private func refreshDueEndpoints() async {

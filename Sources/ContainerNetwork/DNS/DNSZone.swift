@@ -24,8 +24,8 @@ public struct DNSZone: Equatable, Sendable {
     }
 }
 
-/// A zone that many containers may share; compiled when one of them asks for a name for the first time, for zones change
-/// with every start and are rarely asked between two.
+/// A zone that many containers may share; compiled when one of them asks for a name for the first time, for zones
+/// change with every start and are rarely asked between two.
 final class SharedZone: Sendable {
     let source: DNSZone
     private let made = Mutex<CompiledZone?>(nil)
