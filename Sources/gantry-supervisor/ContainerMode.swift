@@ -85,9 +85,12 @@ enum ContainerMode {
 
     // MARK: - Start
 
-    /// - Parameter gate: of a container that is only created; its standard streams are then our own.
+    /// - Parameters:
+    ///   - gate: of a container that is only created; its standard streams are then our own.
+    ///   - born: called before the first hook.
     static func start(
-        _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil
+        _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil,
+        born: (pid_t) throws(SetupFailure) -> Void = { (_) throws(SetupFailure) in }
     ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
         let namespaces = try Namespaces(plan)
         let sources = try MountSources(plan, namespaces)
@@ -110,7 +113,9 @@ enum ContainerMode {
             try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) {
                 (point) throws(SetupFailure) in
-                if point == .mountsMade { try Hooks.runOnHost(plan.hooks, pid: pid) }
+                guard point == .mountsMade else { return }
+                try born(pid)
+                try Hooks.runOnHost(plan.hooks, pid: pid)
             }
             if gate == nil { try Hooks.run(plan.hooks.poststart, "poststart", plan.hooks, status: "running", pid: pid) }
         } catch {
