@@ -162,8 +162,11 @@ extension Engine {
             // Before another container can get them: its peers must not find connections of this one.
             if !addresses.isEmpty { try network.forgetConnections(of: addresses) }
         }
-        try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+        let warnings = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) -> [String] in
             try runtime.delete(directory: runFolder)
+        }
+        for warning in warnings {
+            log.warning("container deleted", metadata: ["container": "\(stored.name)", "warning": "\(warning)"])
         }
         try await onPool { () throws(SystemError) in
             for folder in [runFolder, dataFolder] + volumeFolders { try FileSystem.removeTree(folder) }

@@ -1,5 +1,5 @@
-/// Parts of a `config.json` that are asked for by being there, and that this runtime does not carry out. Properties that
-/// the specification does not know are ignored, as it wants.
+/// Parts of a `config.json` that are asked for by being there, and that this runtime does not carry out. Properties
+/// that the specification does not know are ignored, as it wants.
 /// <https://github.com/opencontainers/runtime-spec/blob/main/config.md#extensibility>
 struct ConfigPresence: Decodable {
     struct Anything: Decodable { init(from decoder: any Decoder) {} }

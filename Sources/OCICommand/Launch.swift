@@ -81,7 +81,7 @@ struct Launch {
             id: options.id, ociVersion: bundle.spec.ociVersion, bundle: bundle.path, rootfs: bundle.rootfs,
             created: String(decoding: Timestamp.text(nanoseconds: Log.now()), as: UTF8.self), owner: owner(),
             annotations: bundle.spec.annotations, hasProcess: bundle.hasProcess,
-            sharesKeyring: options.sharesKeyring)
+            sharesKeyring: options.sharesKeyring, hasHooks: bundle.spec.hooks != nil)
     }
 
     /// Not asked of libc: in a static program it would load what the host has for users from elsewhere.
@@ -139,7 +139,12 @@ struct HookRun {
     private let plan: HooksPlan
 
     init(_ container: StoredContainer) throws {
-        let (facts, spec) = (container.facts, try container.spec())
+        let facts = container.facts
+        guard facts.hasHooks != false else {
+            plan = HooksPlan()
+            return
+        }
+        let spec = try container.spec()
         var request = LaunchRequest(
             id: facts.id, spec: spec, root: .directory(facts.rootfs), directory: container.directory)
         request.bundle = facts.bundle

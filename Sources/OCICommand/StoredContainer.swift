@@ -17,6 +17,8 @@ struct ContainerFacts: Codable, Equatable {
     var hasProcess: Bool
     /// Its processes keep the caller's session keyring.
     var sharesKeyring: Bool?
+    /// Without hooks the specification need not be read again.
+    var hasHooks: Bool?
 }
 
 /// A container's folder. It is locked while the container is being created; the kernel lets the lock go with the

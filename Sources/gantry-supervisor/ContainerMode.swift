@@ -47,7 +47,9 @@ enum ContainerMode {
     /// The plan's record of itself: with it the engine finds the cgroups again whatever happens next.
     static func writeFirstState(_ plan: ContainerPlan) throws(SetupFailure) -> StateRecord {
         try step("write the state") { () throws(SystemError) in
-            for file in [ContainerFile.exit, ContainerFile.attachSocket] { unlink("\(plan.directory)/\(file)") }
+            for file in [ContainerFile.exit, ContainerFile.attachSocket, ContainerFile.warnings] {
+                unlink("\(plan.directory)/\(file)")
+            }
             let place = "\(plan.directory)/\(ContainerFile.mountPoint)"
             if mkdir(place, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir", path: place, code: errno) }
         }
@@ -145,6 +147,6 @@ enum ContainerMode {
         unlink("\(directory)/\(ContainerFile.attachSocket)")
         streams.end(code: status.code)
         cgroups.remove()
-        Hooks.runAfterEnd(hooks, pid: 0)
+        Hooks.runAfterEnd(hooks, pid: 0, directory: directory)
     }
 }

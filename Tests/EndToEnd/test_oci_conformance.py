@@ -349,6 +349,16 @@ class Processes(Conformance):
             os.rmdir(place)
 
 
+    def test_every_user_may_read_its_limits(self):
+        # Under its own name of the cgroup and, without a cgroup namespace, under the host's.
+        for keep in (True, False):
+            linux = self.changed("namespaces", lambda list: [
+                item for item in list if keep or item["type"] != "cgroup"], resources={"memory": {"limit": 50 << 20}})
+            output = self.inside("cd /sys/fs/cgroup; cat memory.max || cat memory/memory.limit_in_bytes", linux=linux,
+                                 process={"user": {"uid": 1000, "gid": 1000}})
+            self.assertEqual(output.strip(), str(50 << 20))
+
+
 class Fields(Conformance):
     def test_fields_that_are_not_carried_out(self):
         log = os.path.join(self.folder, "log")
