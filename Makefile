@@ -121,8 +121,9 @@ demo-down:  ## Take all of that away
 demo-images: setup  ## Make the images of the examples, without loading them
 	$(SUDO) examples/images/build.sh --no-load
 
-bench: build  ## Time up, down and run, with Docker beside it where installed (BENCH_ARGUMENTS='--repeat 3')
+bench: build  ## Time starts beside the kernel's own cost; up, down and run, with Docker beside it where installed (BENCH_ARGUMENTS='--repeat 3')
 	$(SUDO) Benchmarks/bench.py --gantry $(GANTRY_BIN) $(BENCH_ARGUMENTS)
+	$(SUDO) Benchmarks/runtime.py --gantry $(GANTRY_BIN)
 	Benchmarks/config.py --gantry $(GANTRY_BIN)
 
 clean:  ## Remove what was built

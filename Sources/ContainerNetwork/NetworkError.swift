@@ -31,6 +31,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case conflictingPorts(PublishedPort, PublishedPort)
     /// More backends behind one port than the table's slots.
     case tooManyBackends(port: UInt16, countMax: Int)
+    /// A plain user may not bind a port as low as this.
+    case portNotPermitted(port: UInt16, transport: Transport)
+    /// Without root, ports of this transport cannot be published.
+    case transportNotForwarded(Transport)
 
     public var description: String {
         switch self {
@@ -51,6 +55,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .conflictingPorts(let one, _):
             return "port \(one.hostIP.map { "\($0):" } ?? "")\(one.port)/\(one.transport.rawValue) is published twice"
         case .tooManyBackends(let port, let countMax): return "port \(port) has more than \(countMax) backends"
+        case .portNotPermitted(let port, let transport):
+            return "port \(port)/\(transport.rawValue) is too low for a user without root"
+        case .transportNotForwarded(let transport):
+            return "\(transport.rawValue) ports cannot be published without root"
         }
     }
 }

@@ -12,32 +12,40 @@ extension NetworkManager {
         let namespace = try system { () throws(SystemError) in return try FileDescriptor.open(path, O_RDONLY) }
         // A netlink socket belongs to the namespace it was made in, whichever thread uses it later.
         let inside = try withNetworkNamespace(path) { () throws(NetworkError) in try NetlinkSocket.make(.route) }
+        try attach(interfaces, namespace: namespace.raw, inside: inside)
+    }
+
+    /// - Parameter inside: a socket made in the namespace.
+    func attach(
+        _ interfaces: [InterfaceSpec], namespace: Int32, inside: NetlinkSocket
+    ) throws(NetworkError) {
         for interface in interfaces {
             try checkInterfaceName(interface.hostInterface)
             try checkInterfaceName(interface.containerInterface)
-            let isNew = try makePair(interface, namespace: namespace.raw, inside: inside)
+            let bridge = try netlink { () throws(NetlinkError) in try route.link(.name(interface.bridge)) }
+            guard let bridge else { throw .missingInterface(interface.bridge) }
+            let isNew = try makePair(interface, bridge: bridge, namespace: namespace, inside: inside)
             try configure(interface, inside: inside, isNew: isNew)
-            try settle(interface, inside: inside)
+            try settle(interface, bridgeRan: bridge.flags & UInt32(IFF_RUNNING) != 0, inside: inside)
         }
     }
 
     /// The kernel's link watch starts queues and bridge ports some time after the carrier came: what is sent before is
     /// lost, and a lost ARP request costs a second. Asking for a link runs the watch for it at once (kernel >= 6.9).
-    private func settle(_ spec: InterfaceSpec, inside: NetlinkSocket) throws(NetworkError) {
+    ///
+    /// - Parameter bridgeRan: the bridge had a carrier before; asking for that has run the watch for it.
+    private func settle(_ spec: InterfaceSpec, bridgeRan: Bool, inside: NetlinkSocket) throws(NetworkError) {
         try netlink { () throws(NetlinkError) in
             _ = try route.link(.name(spec.hostInterface))
-            _ = try route.link(.name(spec.bridge))
+            if !bridgeRan { _ = try route.link(.name(spec.bridge)) }
             _ = try inside.link(.name(spec.containerInterface))
         }
     }
 
     /// Makes the pair unless it is there; true when it was made.
     private func makePair(
-        _ spec: InterfaceSpec, namespace: Int32, inside: NetlinkSocket
+        _ spec: InterfaceSpec, bridge: Link, namespace: Int32, inside: NetlinkSocket
     ) throws(NetworkError) -> Bool {
-        guard let bridge = try netlink({ () throws(NetlinkError) in try route.link(.name(spec.bridge)) }) else {
-            throw .missingInterface(spec.bridge)
-        }
         guard bridge.kind == "bridge" else { throw .foreignInterface(name: spec.bridge, kind: bridge.kind) }
         let request = newPair(spec, bridge: bridge, namespace: namespace)
         do {

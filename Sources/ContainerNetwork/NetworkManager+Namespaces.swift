@@ -16,9 +16,31 @@ extension NetworkManager {
     /// Makes a network namespace with its loopback interface up and pins it; answers its path. One that is there stays.
     public func makeNamespace(id: String) throws(NetworkError) -> String {
         let path = try namespacePath(id: id)
-        if try isNamespace(path) { return path }
+        if try !isNamespace(path) { try pin(pool.take(), at: path) }
+        return path
+    }
+
+    /// Makes a namespace with its interfaces, or puts right what is there of it; answers sockets for its resolver,
+    /// which a namespace made now has already, if they are wanted.
+    public func prepare(
+        id: String, _ interfaces: [InterfaceSpec], opensResolver: Bool
+    ) throws(NetworkError) -> ResolverSockets? {
+        let path = try namespacePath(id: id)
+        guard try !isNamespace(path) else {
+            try attach(namespaceID: id, interfaces)
+            guard opensResolver else { return nil }
+            return try withNetworkNamespace(path) { () throws(NetworkError) in
+                try system { () throws(SystemError) in try ResolverSockets.open() }
+            }
+        }
         let namespace = try pool.take()
-        let source = "/proc/self/fd/\(namespace.raw)"
+        try pin(namespace, at: path)
+        try attach(interfaces, namespace: namespace.descriptor.raw, inside: namespace.route)
+        return opensResolver ? namespace.resolver : nil
+    }
+
+    private func pin(_ namespace: ReadyNamespace, at path: String) throws(NetworkError) {
+        let source = "/proc/self/fd/\(namespace.descriptor.raw)"
         try system { () throws(SystemError) in
             _ = try FileDescriptor.open(path, O_RDONLY | O_CREAT, mode: 0o400)
             do throws(SystemError) {
@@ -28,7 +50,6 @@ extension NetworkManager {
                 throw error
             }
         }
-        return path
     }
 
     /// Unpins a namespace. The kernel removes it, with the veth pairs in it, when its last process and socket are gone.

@@ -17,6 +17,8 @@ public final class NetworkManager: Sendable {
     let route: NetlinkSocket
     let netfilter: NetlinkSocket
     let pool: NamespacePool
+    /// Set when the host's ports are in another network namespace than ours.
+    let hostPorts: HostPortClient?
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
     let openedUplinks = Mutex<Set<String>>([])
@@ -25,11 +27,13 @@ public final class NetworkManager: Sendable {
 
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public init(
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 2
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6,
+        hostPorts: HostPortClient? = nil
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName
         self.namespaceDirectory = namespaceDirectory
+        self.hostPorts = hostPorts
         route = try Netlink.NetlinkSocket.make(.route)
         netfilter = try NetlinkSocket.make(.netfilter)
         pool = NamespacePool(countMax: readyNamespaceCountMax)

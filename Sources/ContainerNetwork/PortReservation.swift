@@ -8,14 +8,27 @@ public final class PortReservation: Sendable {
     public let hostIP: IPv4Address?
     public let port: UInt16
     public let transport: Transport
-    private let descriptor: FileDescriptor
+    private let descriptor: SharedDescriptor?
+    private let client: HostPortClient?
 
     init(hostIP: IPv4Address?, port: UInt16, transport: Transport, descriptor: consuming FileDescriptor) {
         self.hostIP = hostIP
         self.port = port
         self.transport = transport
-        self.descriptor = descriptor
+        self.descriptor = SharedDescriptor(descriptor)
+        client = nil
     }
+
+    /// A port that another process holds, and forwards, for us.
+    init(hostIP: IPv4Address?, port: UInt16, transport: Transport, client: HostPortClient) {
+        self.hostIP = hostIP
+        self.port = port
+        self.transport = transport
+        self.client = client
+        descriptor = nil
+    }
+
+    deinit { client?.close(hostIP: hostIP, port: port, transport: transport) }
 }
 
 extension NetworkManager {
@@ -27,6 +40,10 @@ extension NetworkManager {
         hostIP: IPv4Address? = nil, port: UInt16, transport: Transport
     ) throws(NetworkError) -> PortReservation {
         let hostIP = hostIP == .any ? nil : hostIP
+        if let hostPorts {
+            let actual = try hostPorts.open(hostIP: hostIP, port: port, transport: transport)
+            return PortReservation(hostIP: hostIP, port: actual, transport: transport, client: hostPorts)
+        }
         let stream = Int32(SOCK_STREAM.rawValue)
         let type = transport == .udp ? Int32(SOCK_DGRAM.rawValue) : stream
         do {

@@ -5,7 +5,10 @@ import Glibc
 /// Capability names to bit masks, through libcap.
 public enum CapabilityNames {
     /// Every capability this kernel knows, `CAP_CHOWN` and so on.
-    public static func all() -> [String] {
+    public static func all() -> [String] { known }
+
+    /// Asked once: the kernel does not learn new ones.
+    private static let known: [String] = {
         var names: [String] = []
         for number in 0..<64 where cap_get_bound(cap_value_t(number)) >= 0 {
             guard let name = cap_to_name(cap_value_t(number)) else { continue }
@@ -13,7 +16,7 @@ public enum CapabilityNames {
             names.append(String(cString: name).uppercased())
         }
         return names
-    }
+    }()
 
     /// Those of `all` that this process can hand on.
     public static func grantable() -> [String] {

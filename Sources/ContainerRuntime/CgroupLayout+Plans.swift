@@ -8,6 +8,7 @@ extension CgroupLayout {
     func plans(
         name: String, resources: RuntimeSpec.Resources, isUpdate: Bool = false
     ) throws(RuntimeError) -> [CgroupPlan] {
+        let resources = isDelegated ? applicable(resources) : resources
         try checkSupport(resources)
         let rules = RuntimeSpec.DeviceRule.completed(resources.devices ?? [])
         var limits = CgroupLimits(resources: resources)
@@ -18,7 +19,7 @@ extension CgroupLayout {
             plan.copiesParentCPUSet = hierarchy.version == .one && hierarchy.controllers.contains("cpuset")
             plan.writes = try limits.writes(hierarchy)
             if hierarchy.controllers.contains("devices") { plan.writes += try DeviceList(rules)?.writes ?? [] }
-            if hierarchy.version == .two, self.hierarchy(of: "devices") == nil {
+            if !isDelegated, hierarchy.version == .two, self.hierarchy(of: "devices") == nil {
                 plan.deviceFilter = try DeviceFilter.program(rules)
             }
             plans.append(plan)

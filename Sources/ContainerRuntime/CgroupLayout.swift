@@ -17,6 +17,15 @@ public struct CgroupLayout: Equatable, Sendable {
     /// Containers have a directory in every hierarchy, whether or not it limits anything: what reads their resource use
     /// looks there.
     var usesEvery = false
+    /// The subtree of a user without root: what it cannot limit runs without limits, and with no filter for devices,
+    /// which no such user could make or open more of than before.
+    private(set) var isDelegated = false
+
+    /// The subtree of a user without root; empty without one.
+    init(delegated: Hierarchy?) {
+        hierarchies = delegated.map { [$0] } ?? []
+        isDelegated = true
+    }
 
     /// From the text of `/proc/self/mountinfo`; `controllers` answers a v2 mount's `cgroup.controllers`.
     init(mountinfo: String, controllers: (String) -> String) {

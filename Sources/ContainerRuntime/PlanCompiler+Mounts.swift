@@ -26,6 +26,7 @@ extension PlanCompiler {
         case .cgroups, .cgroupFolders: break
         case .fileSystem, .kernel, .devices:
             plan.parameters = options.parameters
+            if host.hasSingleID { plan.parameters.removeAll { $0.key == "uid" || $0.key == "gid" } }
             try addLabel(to: &plan, spec)
         }
         if plan.kind == .remount { plan.parameters = options.parameters }

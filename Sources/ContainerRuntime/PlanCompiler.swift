@@ -9,6 +9,8 @@ struct HostFacts: Sendable {
     var cgroups: CgroupLayout
     /// Our user namespace is not the initial one: overlayfs wants `userxattr`.
     var isInUserNamespace: Bool
+    /// No other id than root is there inside: file systems cannot be given away to one.
+    var hasSingleID = false
     /// `apparmor`, `selinux`, …
     var securityModules: Set<String> = []
 }

@@ -21,6 +21,8 @@ extension Runtime {
     public func killAll(directory: String) throws(RuntimeError) {
         guard let state = try readState(directory) else { return }
         let directories = host.cgroups.directories(name: state.cgroupName)
+        // Without cgroups: the end of the init takes its process namespace along.
+        if directories.isEmpty, Self.isAlive(state.initPID, start: state.initStart) { kill(state.initPID, SIGKILL) }
         let unified = directories.first { $0.hierarchy.version == .two && FileSystem.exists($0.path) }?.path
         let freezer = host.cgroups.path(of: "freezer", name: state.cgroupName)
             .flatMap { $0.version == .one && FileSystem.exists($0.path) ? $0.path : nil }

@@ -24,7 +24,7 @@ public struct CreatedProcess: Equatable, Sendable {
 }
 
 /// <https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#state>; always asked of the kernel.
-public enum ContainerStatus: String, Sendable {
+public enum LifecycleStatus: String, Sendable {
     case created, running, paused, stopped
 }
 
@@ -118,7 +118,7 @@ extension Runtime {
 
     // MARK: - State
 
-    public func status(directory: String) throws(RuntimeError) -> (status: ContainerStatus, pid: Int32) {
+    public func status(directory: String) throws(RuntimeError) -> (status: LifecycleStatus, pid: Int32) {
         guard let state = try readState(directory), state.initPID != 0,
             Self.isAlive(state.initPID, start: state.initStart)
         else { return (.stopped, 0) }

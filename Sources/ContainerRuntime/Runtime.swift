@@ -26,7 +26,8 @@ public final class Runtime: Sendable {
             try FileSystem.makeDirectories(cacheDirectory)
         }
         let layout = try purpose("find the cgroup hierarchies") { () throws(SystemError) in
-            try CgroupLayout.current()
+            try Self.readIDMap() == Self.initialIDMap
+                ? CgroupLayout.current() : CgroupLayout.delegated(parent: cgroupParent)
         }
         host = try Self.facts(layout)
         self.cgroupParent = cgroupParent
@@ -62,18 +63,18 @@ public final class Runtime: Sendable {
     }
 
     private static func facts(_ layout: CgroupLayout) throws(RuntimeError) -> HostFacts {
-        HostFacts(
-            capabilities: CapabilityNames.held(), cgroups: layout,
-            isInUserNamespace: try purpose("read the user namespace") { () throws(SystemError) in
-                try isInUserNamespace()
-            }, securityModules: HostFacts.activeSecurityModules())
+        let ids = try purpose("read the user namespace") { () throws(SystemError) in try readIDMap() }
+        return HostFacts(
+            capabilities: CapabilityNames.held(), cgroups: layout, isInUserNamespace: ids != initialIDMap,
+            hasSingleID: ids.count == 3 && ids[2] == "1", securityModules: HostFacts.activeSecurityModules())
     }
 
     /// The initial user namespace maps every id onto itself: user_namespaces(7).
-    private static func isInUserNamespace() throws(SystemError) -> Bool {
+    private static let initialIDMap = ["0", "0", "4294967295"]
+
+    private static func readIDMap() throws(SystemError) -> [String] {
         let map = try FileSystem.readFile("/proc/self/uid_map", byteCountMax: 4096)
-        let fields = map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
-        return fields != ["0", "0", "4294967295"]
+        return map.split { $0 == 0x20 || $0 == 0x0a }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     // MARK: - Launch

@@ -13,9 +13,14 @@ extension RuntimeSpec {
 
     /// For a network namespace of the container's own, as Docker sets them: everyone may ping and listen on every
     /// port. ip-sysctl.rst.
-    public static let unprivilegedNetworkSysctls = [
-        "net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "0",
-    ]
+    ///
+    /// - Parameter mapped: only some ids exist, as in a plain user's engine; the kernel takes no others for the range.
+    public static func unprivilegedNetworkSysctls(mapped: Bool) -> [String: String] {
+        [
+            "net.ipv4.ping_group_range": mapped ? "0 0" : "0 2147483647",
+            "net.ipv4.ip_unprivileged_port_start": "0",
+        ]
+    }
 
     /// Docker's masked paths: what tells of, or acts on, the host's hardware and kernel.
     public static let defaultMaskedPaths = [
@@ -73,27 +78,27 @@ extension RuntimeSpec {
         spec.process.env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         spec.process.capabilities = Capabilities(all: defaultCapabilities)
         spec.linux.namespaces = [.mount, .pid, .network, .ipc, .uts, .cgroup].map { Namespace($0) }
-        spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths()
+        spec.linux.maskedPaths = defaultMaskedPaths + thermalThrottlePaths
         spec.linux.readonlyPaths = defaultReadonlyPaths
         spec.linux.resources.devices = defaultDeviceRules
-        if canLimitProcesses() { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
+        if canLimitProcesses { spec.linux.resources.pids = .init(limit: defaultProcessCountMax) }
         return spec
     }
 
     /// A limit that nobody asked for must not be what keeps a container from starting where there is no controller.
-    private static func canLimitProcesses() -> Bool {
+    private static let canLimitProcesses: Bool = {
         // An unreadable table of mounts is an error elsewhere, before any container.
         (try? CgroupLayout.current())?.hierarchy(of: "pids") != nil
-    }
+    }()
 
-    /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one.
-    private static func thermalThrottlePaths() -> [String] {
+    /// `/sys/devices/system/cpu/cpuN/thermal_throttle` of the processors that have one; looked for once.
+    private static let thermalThrottlePaths: [String] = {
         let folder = "/sys/devices/system/cpu"
         // Unreadable: no such paths to hide.
         let names = (try? FileSystem.list(folder)) ?? []
         return names.filter { $0.hasPrefix("cpu") }.map { "\(folder)/\($0)/thermal_throttle" }
             .filter { FileSystem.exists($0) }
-    }
+    }()
 
     /// Docker's `--privileged`: every capability, every device, nothing masked or read-only. The launch request's
     /// `seccomp` must be `.unconfined` besides.

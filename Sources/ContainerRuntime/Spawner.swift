@@ -77,7 +77,9 @@ final class Spawner: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(flags))
         let cArguments = arguments.map { strdup($0) } + [nil]
         defer { for argument in cArguments { free(argument) } }
-        let environment: [UnsafeMutablePointer<CChar>?] = [nil]
+        // A crash after pivot_root(2) must not have the Swift runtime execute a `swift-backtrace` of the container's.
+        let environment = [strdup("SWIFT_BACKTRACE=enable=no"), nil]
+        defer { for variable in environment { free(variable) } }
         var pid: pid_t = 0
         let path = "/proc/self/fd/\(SupervisorDescriptor.program)"
         let code = posix_spawn(&pid, path, &actions, &attributes, cArguments, environment)

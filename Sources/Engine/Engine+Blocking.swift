@@ -11,6 +11,13 @@ extension Engine {
         do throws(SystemError) { return try await pool.run(body) } catch { throw .system(error) }
     }
 
+    /// For several of the others' steps at once: each hop to a thread and back costs more than most of them.
+    nonisolated func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(EngineError) -> Value
+    ) async throws(EngineError) -> Value {
+        try await pool.run(body)
+    }
+
     /// - Parameter threads: another pool for what takes long; `nil`: the common one.
     nonisolated func onRuntime<Value: Sendable>(
         of container: String, on threads: BlockingPool? = nil,

@@ -54,6 +54,7 @@ extension Engine {
     private func waitForNews(
         _ name: String, since seen: Int, plan: Plan, deadline: Nanoseconds?
     ) async throws(EngineError) {
+        if isShuttingDown { throw .cancelled }
         let now = Clock.now()
         if let deadline, now >= deadline {
             let waiting = Set(plan.steps.map(\.name)).sorted().joined(separator: ", ")
@@ -113,7 +114,7 @@ extension Engine {
     }
 
     private func maintain(_ name: String) async {
-        while !Task.isCancelled, let entry = stacks[name] {
+        while !Task.isCancelled, !isShuttingDown, let entry = stacks[name] {
             let seen = entry.changes
             await entry.lock.acquire()
             if stacks[name]?.record.active == true { await maintainOnce(name) }

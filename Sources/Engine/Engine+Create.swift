@@ -4,10 +4,11 @@ import ContainerRuntime
 import EngineWire
 import Images
 import LinuxSystem
+import Logging
 import Reconciler
 import StackModel
 
-/// Making a container's record, and what of the disk belongs to it. Nothing runs yet.
+/// Making a container's record. What belongs to it is made when it starts.
 extension Engine {
     struct CreateOptions {
         var oneOff = false
@@ -17,8 +18,8 @@ extension Engine {
         var publishPorts = true
     }
 
-    /// Writes the record first and makes the folders after it, so that a crash in between leaves something that is
-    /// known and can be removed.
+    /// The record is written before anything of the container is made, so that a crash leaves only what is known and
+    /// can be removed.
     func createContainer(
         stack: Stack, service name: String, number: Int, options create: CreateOptions = CreateOptions(),
         override: ((inout Service) -> Void)? = nil
@@ -57,7 +58,6 @@ extension Engine {
         for volume in made { volumes[volume.name] = volume }
         register(Container(stored: stored))
         announce(stored, "create")
-        try await makeContainerFolders(stored)
         return stored
     }
 
@@ -69,15 +69,9 @@ extension Engine {
         do throws(ImageError) { return try images.image(name) } catch { throw .image(error) }
     }
 
-    func makeContainerFolders(_ stored: StoredContainer) async throws(EngineError) {
-        let folder = options.containerData(stored.id)
-        let volumeFolders = stored.volumes.values.map { options.volumeData($0) }
-        try await onPool { () throws(SystemError) in
-            try FileSystem.makeDirectories("\(folder)/files")
-            try FileSystem.makeDirectories("\(folder)/upper", mode: 0o755)
-            try FileSystem.makeDirectories("\(folder)/work")
-            for volume in volumeFolders { try FileSystem.makeDirectories(volume, mode: 0o755) }
-        }
+    func folders(of stored: StoredContainer) -> ContainerFolders {
+        ContainerFolders(
+            data: options.containerData(stored.id), volumes: stored.volumes.values.map { options.volumeData($0) })
     }
 
     private func choosePorts(_ service: Service, stack: String) throws(EngineError) -> [StoredContainer.ChosenPort] {
@@ -157,19 +151,30 @@ extension Engine {
         let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
         let addresses = stored.attachments.map(\.interface.address4)
-        try await onNetwork { network throws(NetworkError) in
-            try network.removeNamespace(id: id)
-            // Before another container can get them: its peers must not find connections of this one.
-            if !addresses.isEmpty { try network.forgetConnections(of: addresses) }
-        }
-        let warnings = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) -> [String] in
-            try runtime.delete(directory: runFolder)
+        let (network, runtime) = (network, runtime)
+        let warnings = try await onThread { () throws(EngineError) -> [String] in
+            let warnings: [String]
+            do throws(NetworkError) {
+                try network.removeNamespace(id: id)
+                // Before another container can get them: its peers must not find connections of this one.
+                if !addresses.isEmpty { try network.forgetConnections(of: addresses) }
+            } catch {
+                throw .network(error)
+            }
+            do throws(RuntimeError) {
+                warnings = try runtime.delete(directory: runFolder)
+            } catch {
+                throw .runtime(error, container: stored.name)
+            }
+            do throws(SystemError) {
+                for folder in [dataFolder] + volumeFolders { try FileSystem.removeTree(folder) }
+            } catch {
+                throw .system(error)
+            }
+            return warnings
         }
         for warning in warnings {
             log.warning("container deleted", metadata: ["container": "\(stored.name)", "warning": "\(warning)"])
-        }
-        try await onPool { () throws(SystemError) in
-            for folder in [runFolder, dataFolder] + volumeFolders { try FileSystem.removeTree(folder) }
         }
         do throws(DatabaseError) {
             try store.save([], deleting: [stored] + anonymous.compactMap { volumes[$0] })
@@ -190,6 +195,20 @@ extension Engine {
         {
             ports.release(key)
         }
+    }
+}
+
+/// What of the disk belongs to a container.
+struct ContainerFolders: Sendable {
+    let data: String
+    let volumes: [String]
+
+    /// Blocks. What is there stays.
+    func make() throws(SystemError) {
+        try FileSystem.makeDirectories(data)
+        try FileSystem.makeDirectories("\(data)/upper", mode: 0o755)
+        try FileSystem.makeDirectories("\(data)/work")
+        for volume in volumes { try FileSystem.makeDirectories(volume, mode: 0o755) }
     }
 }
 

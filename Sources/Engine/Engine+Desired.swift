@@ -97,13 +97,14 @@ extension Engine {
                     try ports.reserve(key, stack: record.stackName, with: network)
                     wanted.insert(key)
                 } catch {
+                    let advice = portAdvice(error)
                     problems.append(
                         Diagnostic(
-                            code: "port.in-use",
+                            code: advice.code,
                             "service '\(name)' cannot publish \(port.hostIP ?? "0.0.0.0"):\(published)/"
                                 + "\(port.transport.rawValue): \(error)",
                             source: record.stack.source(of: "services.\(name).ports[\(index)]"),
-                            hint: "stop the program that listens there (`ss -lntup`) or publish another port"))
+                            hint: advice.hint))
                 }
             }
         }

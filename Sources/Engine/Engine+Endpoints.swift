@@ -14,6 +14,23 @@ struct EndpointState {
     var forced = false
     var waiters: [(number: Int, continuation: CheckedContinuation<Void, Never>)] = []
     var lastError: String?
+    /// What the firewall was told last.
+    var firewall: FirewallState?
+    /// What the containers on the same networks of a stack can look up.
+    var zones: [ZoneKey: DNSZone] = [:]
+    var isDueSoon = false
+    var soon = Engine.soonMin
+}
+
+/// Containers with the same key have the same names to look up.
+struct ZoneKey: Hashable {
+    var stack: String
+    var networks: [String]
+
+    init(_ stored: StoredContainer) {
+        stack = stored.stackName
+        networks = stored.attachments.map(\.network)
+    }
 }
 
 /// Who answers for which name and port follows from who runs and is healthy: recomputed whole and applied as a
@@ -45,19 +62,50 @@ extension Engine {
         endpoints.refreshing = false
     }
 
+    /// After the start or the end of one container. A one-off container without ports has only names of its own, which
+    /// nobody waits for: they are there, or gone, a moment later.
+    func refreshEndpoints(of stored: StoredContainer) async {
+        guard stored.oneOff, stored.definition.service.ports.isEmpty else { return await refreshEndpoints() }
+        guard !endpoints.isDueSoon else { return }
+        endpoints.isDueSoon = true
+        background.start { [self] in
+            // Cancelled at the engine's end; the next one finds out everything anew.
+            do { try await Task.sleep(for: .nanoseconds(endpoints.soon)) } catch { return }
+            await refreshDueEndpoints()
+        }
+    }
+
+    static let soonMin: Nanoseconds = 20_000_000
+    private static let soonMax: Nanoseconds = 500_000_000
+    /// With hundreds of containers a refresh takes milliseconds: this part of the time at most goes into those of
+    /// one-off containers.
+    private static let soonPart: Nanoseconds = 20
+
+    private func refreshDueEndpoints() async {
+        endpoints.isDueSoon = false
+        let begun = Clock.monotonic()
+        await refreshEndpoints()
+        endpoints.soon = min(max(Self.soonMin, Self.soonPart * (Clock.monotonic() - begun)), Self.soonMax)
+    }
+
     private func applyEndpoints(forced: Bool) async {
         var ports: [ContainerNetwork.PublishedPort] = []
-        for name in Set(containers.values.map(\.stored.stackName)).sorted() {
+        var zones: [ZoneKey: (zone: DNSZone, scopes: [String])] = [:]
+        for (name, members) in Dictionary(grouping: containers.values, by: \.stored.stackName) {
             let answer = Reconciler.endpoints(of: observeRecords(name))
-            for container in containers.values
-            where container.stored.stackName == name && container.process != nil {
-                dns.update(scope: container.stored.id, zone: zone(for: container.stored, answer))
+            for container in members where container.process != nil {
+                let stored = container.stored
+                zones[ZoneKey(stored), default: (zone(for: stored, answer), [])].scopes.append(stored.id)
             }
             ports += answer.ports.compactMap(published)
         }
+        for (zone, scopes) in zones.values { dns.update(scopes: scopes, zone: zone) }
+        endpoints.zones = zones.mapValues(\.zone)
         let state = FirewallState(
             bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports.sorted(by: isBefore))
+        guard forced || state != endpoints.firewall else { return }
         do throws(EngineError) {
+            endpoints.firewall = nil
             try await onNetwork { network throws(NetworkError) in
                 if state.bridges.isEmpty {
                     try network.removeFirewall()
@@ -65,6 +113,7 @@ extension Engine {
                     try network.applyFirewall(state)
                 }
             }
+            endpoints.firewall = state
             endpoints.lastError = nil
         } catch {
             let text = "\(error)"
@@ -85,16 +134,26 @@ extension Engine {
         }
         guard !reachable.isEmpty else { return nil }
         return ContainerNetwork.PublishedPort(
-            hostIP: key.hostIP, port: key.port, transport: Transport(port.transport), backends: reachable)
+            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport),
+            backends: reachable)
     }
+
+    /// The names a container that starts can look up: as of the last refresh, where its neighbours have been served.
+    func knownZone(for stored: StoredContainer) -> DNSZone { endpoints.zones[ZoneKey(stored)] ?? zone(for: stored) }
 
     /// The names a container can look up: those of every network it is on.
     func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
         let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
         var names: [String: [UInt32]] = [:]
+        var parsed: [String: UInt32] = [:]
         for attachment in stored.attachments {
             for (name, addresses) in answer.names[attachment.network] ?? [:] {
-                names[name, default: []] += addresses.compactMap { IPv4Address($0)?.value }
+                for text in addresses {
+                    guard let value = parsed[text] ?? IPv4Address(text)?.value else { continue }
+                    parsed[text] = value
+                    names[name, default: []].append(value)
+                }
+                if addresses.isEmpty { names[name] = names[name] ?? [] }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }

@@ -18,11 +18,11 @@ extension Engine {
         let builder = try launchBuilder(stored, defaults: image.config.config)
         let service = stored.definition.service
         let folder = options.containerData(stored.id)
-        try writeNameFiles(stored, hostname: builder.hostname, folder: "\(folder)/files")
+        try writeNameFiles(stored, hostname: builder.hostname, folder: options.nameFiles(stored.id))
         var request = LaunchRequest(
             id: stored.id, spec: try builder.spec(),
             root: .overlay(
-                lower: image.lowerDirectories, upper: "\(folder)/upper", work: "\(folder)/work",
+                lower: image.lowerDirectories + [options.mountPoints], upper: "\(folder)/upper", work: "\(folder)/work",
                 volatile: stored.removeOnExit),
             directory: options.containerRun(stored.id))
         request.user = service.user ?? (image.config.config.user.isEmpty ? nil : image.config.config.user)
@@ -45,12 +45,12 @@ extension Engine {
         _ stored: StoredContainer, defaults: ContainerDefaults?
     ) throws(EngineError) -> LaunchBuilder {
         LaunchBuilder(
-            stored: stored, defaults: defaults, nameFiles: "\(options.containerData(stored.id))/files",
+            stored: stored, defaults: defaults, nameFiles: options.nameFiles(stored.id),
             volumeFolders: stored.volumes.mapValues { options.volumeData($0) },
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
             ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored),
-            seccompProfile: try seccompProfile(stored))
+            seccompProfile: try seccompProfile(stored), isRootless: options.rootless != nil)
     }
 
     private func networkNamespace(of stored: StoredContainer) throws(EngineError) -> LaunchBuilder.NetworkNamespace {
@@ -130,6 +130,7 @@ extension Engine {
                 return (name: host.name, address: address)
             })
         do throws(SystemError) {
+            try FileSystem.makeDirectories(folder)
             let hostResolver = FileSystem.exists("/etc/resolv.conf") ? try FileSystem.readFile("/etc/resolv.conf") : []
             let resolver = resolvConf(
                 service, hostFile: String(decoding: hostResolver, as: UTF8.self),

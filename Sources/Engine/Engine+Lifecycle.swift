@@ -33,15 +33,15 @@ extension Engine {
         let attachment = pendingAttach.removeValue(forKey: id)
         let launched: LaunchedContainer
         do throws(EngineError) {
-            // Made with the record, unless a crash came in between.
-            try await makeContainerFolders(stored)
-            try await prepareNetwork(stored)
             try await makeBindSources(stored)
-            try await populateVolumes(of: stored)
-            let request = try launchRequest(stored, attach: attachment)
-            launched = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
-                try runtime.launch(request)
+            if !stored.volumes.isEmpty {
+                let folders = folders(of: stored)
+                try await onPool { () throws(SystemError) in try folders.make() }
+                try await populateVolumes(of: stored)
             }
+            launched = try await launch(
+                stored, try launchRequest(stored, attach: attachment),
+                making: container.hasFolders ? nil : folders(of: stored))
         } catch {
             startFailed(id, error)
             throw error
@@ -54,6 +54,7 @@ extension Engine {
         for warning in launched.warnings {
             log.warning("container started", metadata: ["container": "\(stored.name)", "warning": "\(warning)"])
         }
+        container.hasFolders = true
         container.stopping = false
         container.generation += 1
         container.stored.startedAt = Nanoseconds(clamping: launched.startedAt)
@@ -62,11 +63,27 @@ extension Engine {
         containers[id] = container
         try watchProcess(id, generation: container.generation)
         watchMemory(id, generation: container.generation)
-        saveOrLog(container.stored)
+        saveSoon(id)
         announce(container.stored, "start")
         startHealthChecks(id)
-        await refreshEndpoints()
+        await refreshEndpoints(of: container.stored)
         return launched.warnings
+    }
+
+    /// Folders, network and process, in one visit of a thread that may block.
+    private func launch(
+        _ stored: StoredContainer, _ request: LaunchRequest, making folders: ContainerFolders?
+    ) async throws(EngineError) -> LaunchedContainer {
+        let (preparation, runtime) = (networkPreparation(stored), runtime)
+        return try await onThread { () throws(EngineError) in
+            do throws(SystemError) { try folders?.make() } catch { throw .system(error) }
+            try preparation?.run()
+            do throws(RuntimeError) {
+                return try runtime.launch(request)
+            } catch {
+                throw .runtime(error, container: stored.name)
+            }
+        }
     }
 
     private func startFailed(_ id: String, _ error: EngineError) {
@@ -119,8 +136,9 @@ extension Engine {
         container.exitWaiters = []
         containers[id] = container
         // The balancer and DNS first: every moment counts for requests on their way.
-        await refreshEndpoints()
-        saveOrLog(container.stored)
+        await refreshEndpoints(of: container.stored)
+        // That it is to stay stopped is nowhere else.
+        if container.stored.stoppedByUser { saveOrLog(container.stored) } else { saveSoon(id) }
         announce(container.stored, "die", ["exitCode": "\(exit.code)"])
         if container.stored.removeOnExit { await removeAfterExit(id) }
         for waiter in waiters { waiter.resume() }

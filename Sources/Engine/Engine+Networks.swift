@@ -194,18 +194,17 @@ extension Engine {
 
     /// Makes (or repairs) the container's network namespace, its interfaces and its DNS sockets.
     func prepareNetwork(_ stored: StoredContainer) async throws(EngineError) {
-        guard usesOwnNamespace(stored) else { return }
-        let id = stored.id
-        let interfaces = stored.attachments.map(\.interface)
-        let needsDNS = !dns.scopes().contains(id) && !interfaces.isEmpty
-        let sockets = try await onNetwork { network throws(NetworkError) -> DNSSockets? in
-            let path = try network.makeNamespace(id: id)
-            try network.attach(namespaceID: id, interfaces)
-            return needsDNS ? try DNSSockets.open(network, namespace: path) : nil
-        }
-        guard let sockets else { return }
-        dns.update(scope: id, zone: zone(for: stored))
-        do throws(SystemError) { try sockets.hand(to: dns, scope: id) } catch { throw .system(error) }
+        guard let preparation = networkPreparation(stored) else { return }
+        try await onThread { () throws(EngineError) in try preparation.run() }
+    }
+
+    /// What there is to do for that, for a thread that may block; `nil` for a container in another's namespace.
+    func networkPreparation(_ stored: StoredContainer) -> NetworkPreparation? {
+        guard usesOwnNamespace(stored) else { return nil }
+        let needsResolver = !stored.attachments.isEmpty && !dns.serves(scope: stored.id)
+        return NetworkPreparation(
+            id: stored.id, interfaces: stored.attachments.map(\.interface),
+            zone: needsResolver ? knownZone(for: stored) : nil, network: network, dns: dns)
     }
 
     func usesOwnNamespace(_ stored: StoredContainer) -> Bool {
@@ -218,24 +217,29 @@ extension BridgeSpec {
     func overlaps(_ other: BridgeSpec) -> Bool { subnet4.overlaps(other.subnet4) }
 }
 
-/// The two sockets on 127.0.0.11:53 of a container's namespace.
-private struct DNSSockets: Sendable {
-    private static let port: UInt16 = 53
+/// A container's namespace, interfaces and resolver.
+struct NetworkPreparation: Sendable {
+    let id: String
+    let interfaces: [InterfaceSpec]
+    /// `nil` when its names are served already, or not at all.
+    let zone: DNSZone?
+    let network: NetworkManager
+    let dns: DNSServer
 
-    let udp: SharedDescriptor
-    let tcp: SharedDescriptor
-
-    static func open(_ network: NetworkManager, namespace path: String) throws(NetworkError) -> DNSSockets {
-        let address = IPv4Address(value: 0x7f00_000b)
-        func socket(_ type: __socket_type) throws(NetworkError) -> SharedDescriptor {
-            SharedDescriptor(
-                try network.openSocket(
-                    inNamespace: path, type: Int32(type.rawValue), bindAddress: address, port: Self.port))
+    /// Blocks.
+    func run() throws(EngineError) {
+        let sockets: ResolverSockets?
+        do throws(NetworkError) {
+            sockets = try network.prepare(id: id, interfaces, opensResolver: zone != nil)
+        } catch {
+            throw .network(error)
         }
-        return DNSSockets(udp: try socket(SOCK_DGRAM), tcp: try socket(SOCK_STREAM))
-    }
-
-    func hand(to server: DNSServer, scope: String) throws(SystemError) {
-        try server.add(scope: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate())
+        guard let zone, let sockets else { return }
+        dns.update(scope: id, zone: zone)
+        do throws(SystemError) {
+            try dns.add(scope: id, udp: try sockets.udp.duplicate(), tcp: try sockets.tcp.duplicate())
+        } catch {
+            throw .system(error)
+        }
     }
 }

@@ -1,6 +1,8 @@
 import ContainerRuntime
 import LinuxSystem
 import Logging
+import Reconciler
+import StackModel
 
 /// News of processes that the kernel killed at a container's memory limit, while the container goes on: Docker's event
 /// `oom`. That a container ended so is in its exit record besides.
@@ -10,9 +12,8 @@ extension Engine {
         guard let container = containers[id], container.generation == generation, container.process != nil,
             container.stored.definition.service.resources.memory != nil
         else { return }
-        let notifier: OutOfMemoryNotifier
         do {
-            notifier = try runtime.oomNotifier(directory: options.containerRun(id))
+            let notifier = try runtime.oomNotifier(directory: options.containerRun(id))
             try poller.watch(try notifier.descriptor.duplicate(), once: true) { [self] in
                 background.start { await self.memoryRanOut(id, generation: generation, known: known) }
             }

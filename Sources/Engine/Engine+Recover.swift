@@ -16,12 +16,13 @@ extension Engine {
 
     private func adopt(_ stored: StoredContainer) async {
         do throws(EngineError) {
-            switch try await settledState(stored) {
+            let record = try await settledRecord(stored)
+            switch record.state {
             case .running(let pid, let supervisorPID, let startedAt):
                 try await adoptRunning(
                     stored, Process(pid: pid, supervisorPID: supervisorPID, startedAt: Nanoseconds(clamping: startedAt))
                 )
-            case .exited, .lost: await adoptEnded(stored)
+            case .exited, .lost: await adoptEnded(stored, startedAt: record.startedAt)
             case .neverStarted, .starting: await adoptNeverStarted(stored)
             }
         } catch {
@@ -30,14 +31,14 @@ extension Engine {
     }
 
     /// What the supervisor is at, once it is past the start that the old engine may have died in.
-    private func settledState(_ stored: StoredContainer) async throws(EngineError) -> ContainerRecord.State {
+    private func settledRecord(_ stored: StoredContainer) async throws(EngineError) -> ContainerRecord {
         let folder = options.containerRun(stored.id)
         let deadline = Clock.monotonic() + Self.startPatience
         while true {
             let record = try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
                 try runtime.inspect(directory: folder)
             }
-            guard case .starting = record.state, Clock.monotonic() < deadline else { return record.state }
+            guard case .starting = record.state, Clock.monotonic() < deadline else { return record }
             do { try await Task.sleep(for: Self.startPoll) } catch { throw .cancelled }
         }
     }
@@ -50,19 +51,17 @@ extension Engine {
         guard var container = containers[stored.id] else { return }
         container.process = process
         container.generation += 1
-        if container.stored.startedAt != process.startedAt {
-            // Started in the moment in which the old engine died: its record had not been written.
-            container.stored.startedAt = process.startedAt
-            container.stored.exit = nil
-            saveOrLog(container.stored)
-        }
+        if container.stored.noteStart(at: process.startedAt) { saveOrLog(container.stored) }
         containers[stored.id] = container
         try await prepareNetwork(stored)
         try watchProcess(stored.id, generation: container.generation)
         startHealthChecks(stored.id)
     }
 
-    private func adoptEnded(_ stored: StoredContainer) async {
+    private func adoptEnded(_ stored: StoredContainer, startedAt: UInt64?) async {
+        if let startedAt, startedAt > 0 {
+            _ = containers[stored.id]?.stored.noteStart(at: Nanoseconds(clamping: startedAt))
+        }
         let exit = await readExit(stored.id, stored)
         guard stored.exit == nil || stored.exit?.finishedAt != exit.finishedAt else { return }
         containers[stored.id]?.stored.exit = exit
@@ -121,5 +120,16 @@ extension Engine {
                 }
             }
         }
+    }
+}
+
+extension StoredContainer {
+    /// A start in the moment in which the old engine died: its record had not been written. Whether that is so.
+    fileprivate mutating func noteStart(at moment: Nanoseconds) -> Bool {
+        guard startedAt != moment else { return false }
+        startedAt = moment
+        exit = nil
+        stoppedByUser = false
+        return true
     }
 }

@@ -52,6 +52,7 @@ extension Engine {
             throw error
         }
         stacks[name]?.record = record
+        for warning in hostWarnings(record) { progress(.warning(warning)) }
         if isNew { startMaintaining(name) }
         let deadline = request.waitTimeout.map { Clock.now() + $0 }
         var desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)

@@ -53,12 +53,15 @@ extension Engine {
         guard !pending.isEmpty else { return }
         let image = try image(stored.definition.imageID)
         let noCopy = Set(stored.definition.service.mounts.filter(\.noCopy).map(\.target))
+        let isRootless = options.rootless != nil
         for (target, name) in pending {
             if !noCopy.contains(target) {
                 let folder = options.volumeData(name)
                 let layers = image.lowerDirectories
                 try await onPool { () throws(SystemError) in
-                    try VolumePopulation(layers: layers, target: target, volume: folder).run()
+                    try VolumePopulation(
+                        layers: layers, target: target, volume: folder, userAttributes: isRootless
+                    ).run()
                 }
             }
             guard var record = volumes[name] else { continue }

@@ -23,6 +23,8 @@ public actor Engine {
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
+        /// Its folders were made by this process.
+        var hasFolders = false
     }
 
     /// A live container's processes.
@@ -72,8 +74,12 @@ public actor Engine {
     var lastExitCodes: [String: Int] = [:]
     var addressPools: [String: AddressPool] = [:]
     var endpoints = EndpointState()
+    /// Containers whose records are to be written soon: `saveSoon`.
+    var unsaved: Set<String> = []
     var events = EventHub()
     var networkChangePending = false
+    /// Nobody waits for news of a stack any more.
+    var isShuttingDown = false
 
     /// Opens the state under the roots.
     ///
@@ -89,10 +95,11 @@ public actor Engine {
                 try FileSystem.makeDirectories(folder, mode: 0o711)
             }
             try FileSystem.makeDirectories("\(options.execRoot)/containers", mode: 0o700)
+            try options.makeMountPoints()
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
-            pool = try BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
-            streams = try BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
+            pool = BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
+            streams = BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
         } catch let error as EngineError {
             throw error
         } catch let error as SystemError {
@@ -103,10 +110,15 @@ public actor Engine {
         do throws(DatabaseError) { store = try StateStore(path: options.databasePath) } catch {
             throw .database(error)
         }
-        do throws(ImageError) { images = try ImageStore(root: options.imageRoot) } catch { throw .image(error) }
+        do throws(ImageError) {
+            images = try ImageStore(root: options.imageRoot, options: options.imageStoreOptions)
+        } catch {
+            throw .image(error)
+        }
         do throws(NetworkError) {
             network = try NetworkManager(
-                tableName: options.tableName, namespaceDirectory: options.namespaceDirectory)
+                tableName: options.tableName, namespaceDirectory: options.namespaceDirectory,
+                hostPorts: try options.hostPortClient())
         } catch {
             throw .network(error)
         }
@@ -161,6 +173,7 @@ public actor Engine {
             throw .network(error)
         }
         await adoptContainers()
+        reclaimPorts()
         await sweepOrphans()
         await refreshEndpoints()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
@@ -168,7 +181,10 @@ public actor Engine {
 
     /// Ends the engine's own work. Containers and their supervisors go on; the next engine adopts them.
     public func shutDown() {
+        isShuttingDown = true
+        saveUnsaved()
         background.stop()
+        for name in stacks.keys { noteChange(in: name) }
         dns.stop()
         networkWatch = nil
         if containers.isEmpty { runtime.removeEmptyParent() }
@@ -192,6 +208,7 @@ public actor Engine {
 
     func forget(_ id: String) {
         guard let container = containers.removeValue(forKey: id) else { return }
+        unsaved.remove(id)
         if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
         for waiter in container.exitWaiters { waiter.resume() }
     }
@@ -205,6 +222,28 @@ public actor Engine {
     func saveOrLog(_ record: some StoredRecord) {
         do throws(DatabaseError) { try store.save(record) } catch {
             log.error("record not saved", metadata: ["record": "\(record.recordID)", "error": "\(error)"])
+        }
+    }
+
+    /// For what the supervisor's folder says too, until the container is removed (start and end): an engine that dies
+    /// first is set right by `adoptContainers`. A container that lives for a moment is never written a second time.
+    func saveSoon(_ id: String) {
+        unsaved.insert(id)
+        guard unsaved.count == 1 else { return }
+        background.start { [self] in
+            // Cancelled at the engine's end, which writes what is left.
+            do { try await Task.sleep(for: Self.saveDelay) } catch { return }
+            await saveUnsaved()
+        }
+    }
+
+    private static let saveDelay = Duration.milliseconds(20)
+
+    private func saveUnsaved() {
+        let records = unsaved.compactMap { containers[$0]?.stored }
+        unsaved = []
+        do throws(DatabaseError) { try store.save(records) } catch {
+            log.error("records not saved", metadata: ["count": "\(records.count)", "error": "\(error)"])
         }
     }
 

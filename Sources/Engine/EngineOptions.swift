@@ -8,6 +8,8 @@ public struct EngineOptions: Sendable {
     public var execRoot: String
     /// Absolute path of the `gantry-supervisor` program.
     public var supervisorPath: String
+    /// Set when the engine runs without root, in namespaces of its own.
+    public var rootless: RootlessFacts?
 
     public init(dataRoot: String, execRoot: String, supervisorPath: String) {
         self.dataRoot = dataRoot
@@ -29,6 +31,22 @@ public struct EngineOptions: Sendable {
     func containerData(_ id: String) -> String { "\(dataRoot)/containers/\(id)" }
     /// The supervisor's folder of a container.
     func containerRun(_ id: String) -> String { "\(execRoot)/containers/\(id)" }
+
+    /// The lowest layer of every container: what is mounted over in each of them, so that it need not be made anew in
+    /// each one's own layer. What an image has in these places lies above it and wins.
+    var mountPoints: String { "\(dataRoot)/mount-points" }
+
+    func makeMountPoints() throws(SystemError) {
+        for folder in ["dev", "etc", "proc", "sys"] {
+            try FileSystem.makeDirectories("\(mountPoints)/\(folder)", mode: 0o755)
+        }
+        for file in ["hosts", "hostname", "resolv.conf"] where !FileSystem.exists("\(mountPoints)/etc/\(file)") {
+            try FileSystem.replaceFile("\(mountPoints)/etc/\(file)", with: [], mode: 0o644)
+        }
+    }
+
+    /// Written anew at each start.
+    func nameFiles(_ id: String) -> String { "\(containerRun(id))/files" }
     func volumeData(_ name: String) -> String { "\(dataRoot)/volumes/\(name)/_data" }
 
     /// Eight hex digits that tell this engine's kernel objects from another's. The default data root has none, so that

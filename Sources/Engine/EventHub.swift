@@ -68,7 +68,7 @@ extension Engine {
 
     /// Returns once the stack has had news since the count was `seen`.
     func waitForChange(in stack: String, since seen: Int) async {
-        guard let entry = stacks[stack], entry.changes == seen else { return }
+        guard let entry = stacks[stack], entry.changes == seen, !isShuttingDown else { return }
         await withCheckedContinuation { continuation in
             stacks[stack]?.changeWaiters.append(continuation)
         }

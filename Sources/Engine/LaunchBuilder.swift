@@ -17,6 +17,8 @@ struct LaunchBuilder {
     var ipcNamespacePath: String?
     /// The bytes of the file that `security_opt: seccomp=FILE` names.
     var seccompProfile: [UInt8]?
+    /// The engine is a plain user's.
+    var isRootless = false
 
     enum NetworkNamespace: Equatable {
         case path(String)
@@ -58,7 +60,7 @@ struct LaunchBuilder {
         spec.linux.namespaces = namespaces()
         spec.linux.sysctl = service.sysctls
         if networkNamespace != .host {
-            spec.linux.sysctl.merge(RuntimeSpec.unprivilegedNetworkSysctls) { own, _ in own }
+            spec.linux.sysctl.merge(RuntimeSpec.unprivilegedNetworkSysctls(mapped: isRootless)) { own, _ in own }
         }
         spec.linux.resources = try resources(spec.linux.resources)
         try addDevices(to: &spec)

@@ -52,7 +52,10 @@ enum LogOptions {
             shift = 10 * ("kmgtp".distance(from: "kmgtp".startIndex, to: power) + 1)
             digits.removeLast()
         }
-        guard let first = digits.utf8.first, (0x30...0x39).contains(first), let number = Double(digits) else {
+        guard let first = digits.utf8.first, (0x30...0x39).contains(first),
+            digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }),
+            let number = Double(digits)
+        else {
             return nil
         }
         let bytes = number * Double(1 << shift)

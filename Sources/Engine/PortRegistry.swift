@@ -32,7 +32,9 @@ final class PortRegistry: Sendable {
     private let holdings = Mutex<[Key: Holding]>([:])
 
     /// Holds the port for a stack; a port that the stack holds already is held on.
-    func reserve(_ key: Key, stack: String, with network: NetworkManager) throws(NetworkError) {
+    func reserve(
+        _ key: Key, stack: String, with network: NetworkManager, isChosen: Bool = false
+    ) throws(NetworkError) {
         try holdings.withLock { holdings throws(NetworkError) in
             if let holding = holdings[key] {
                 guard holding.stack == stack else {
@@ -42,7 +44,7 @@ final class PortRegistry: Sendable {
             }
             let reservation = try network.reservePort(
                 hostIP: key.hostIP, port: key.port, transport: Transport(key.transport))
-            holdings[key] = Holding(stack: stack, reservation: reservation, isChosen: false)
+            holdings[key] = Holding(stack: stack, reservation: reservation, isChosen: isChosen)
         }
     }
 

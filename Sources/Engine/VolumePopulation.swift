@@ -13,6 +13,8 @@ struct VolumePopulation {
     var target: String
     /// The volume's folder; emptied first, since a copy that was cut off is started again.
     var volume: String
+    /// The layers' marks are `user.overlay.*`.
+    var userAttributes = false
 
     func run() throws(SystemError) {
         try empty()
@@ -42,6 +44,11 @@ struct VolumePopulation {
         for layer in layers {
             try check("fsconfig", path: layer) {
                 fsconfig(raw, UInt32(FSCONFIG_SET_STRING.rawValue), "lowerdir+", layer, 0)
+            }
+        }
+        if userAttributes {
+            try check("fsconfig userxattr") {
+                fsconfig(raw, UInt32(FSCONFIG_SET_FLAG.rawValue), "userxattr", nil, 0)
             }
         }
         try check("fsconfig") { fsconfig(raw, UInt32(FSCONFIG_CMD_CREATE.rawValue), nil, nil, 0) }

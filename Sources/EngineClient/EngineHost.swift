@@ -1,9 +1,12 @@
+import Glibc
+import LinuxSystem
+
 /// Where the engine listens.
 public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
     /// Absolute path of the Unix socket.
     public let socketPath: String
 
-    /// Where the engine listens when nobody says otherwise.
+    /// Where root's engine listens when nobody says otherwise.
     public static let standard = EngineHost(socketPath: "/run/gantry.sock")
 
     /// The longest path a `sockaddr_un` holds, without its terminating zero (unix(7)).
@@ -24,13 +27,20 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         socketPath = path
     }
 
-    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the default. What is empty
-    /// is unset.
-    public static func choose(option: String?, environment: [String: String]) throws(EngineHostError) -> EngineHost {
+    /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the user's own engine.
+    /// What is empty is unset.
+    public static func choose(
+        option: String?, environment: [String: String], userID: UInt32 = geteuid()
+    ) throws(EngineHostError) -> EngineHost {
         for candidate in [option, environment["GANTRY_HOST"], environment["DOCKER_HOST"]] {
             if let candidate, !candidate.isEmpty { return try EngineHost(parsing: candidate) }
         }
-        return standard
+        let path = StandardPaths(userID: userID, environment: environment).socketPath
+        // In /tmp anybody may have made the folder, and would be told everything.
+        let folder = FileSystem.parent(of: path)
+        if userID != 0, StandardPaths.isOwnFolder(folder, userID) == false { throw .unsafeFolder(folder) }
+        guard path.utf8.count <= pathByteCountMax else { throw .pathTooLong(path) }
+        return EngineHost(socketPath: path)
     }
 
     public var description: String { "unix://\(socketPath)" }
@@ -47,4 +57,6 @@ public enum EngineHostError: Error, Equatable, Sendable {
     case unsupportedScheme(String)
     case relativePath(String)
     case pathTooLong(String)
+    /// The folder of the user's own socket is not the user's alone.
+    case unsafeFolder(String)
 }

@@ -8,9 +8,12 @@ public struct VersionReply: Codable, Equatable, Sendable {
     public var Os: String
     public var Arch: String
     public var KernelVersion: String
+    /// Set, and true, for the engine of a plain user.
+    public var Rootless: Bool?
 
     public init(
-        Version: String, ApiVersion: String, MinAPIVersion: String, Os: String, Arch: String, KernelVersion: String
+        Version: String, ApiVersion: String, MinAPIVersion: String, Os: String, Arch: String, KernelVersion: String,
+        Rootless: Bool? = nil
     ) {
         self.Version = Version
         self.ApiVersion = ApiVersion
@@ -18,6 +21,7 @@ public struct VersionReply: Codable, Equatable, Sendable {
         self.Os = Os
         self.Arch = Arch
         self.KernelVersion = KernelVersion
+        self.Rootless = Rootless
     }
 }
 

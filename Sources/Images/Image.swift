@@ -80,6 +80,8 @@ public struct ImageStoreOptions: Sendable {
     public var overlayAttributes = OverlayAttributes.trusted
     /// Device nodes of layers are left out: an unprivileged engine cannot make them.
     public var skipsDevices = false
+    /// Every file belongs to root, whatever the archive says: an engine that has one id only can do no other.
+    public var ownsEverything = false
     /// Keeps the layers' tars as they came, so that an image can be saved or pushed byte for byte.
     public var keepsLayerBlobs = true
     /// Waits for the disk before an image gets its name.

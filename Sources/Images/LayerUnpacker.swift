@@ -204,13 +204,22 @@ final class LayerUnpacker {
     /// Mode after owner: chown(2) clears the setuid bits. Extended attributes last: it clears capabilities, too.
     private func setAttributes(_ entry: TarEntry, ofDescriptor raw: Int32) throws(SystemError) {
         let name = CPath(entry.path.name)
+        let entry = owned(entry)
         try root.attempt("fchown", name) { _ in fchown(raw, entry.uid, entry.gid) }
         try root.attempt("fchmod", name) { _ in fchmod(raw, entry.mode) }
         try setExtendedAttributes(entry) { fsetxattr(raw, $0, $1, $2, 0) }
     }
 
+    private func owned(_ entry: TarEntry) -> TarEntry {
+        guard options.ownsEverything else { return entry }
+        var owned = entry
+        (owned.uid, owned.gid) = (0, 0)
+        return owned
+    }
+
     /// For what is better not opened: links, devices, fifos.
     private func setAttributes(_ entry: TarEntry, of name: CPath, in parent: SharedDescriptor) throws(SystemError) {
+        let entry = owned(entry)
         try root.attempt("fchownat", name) { fchownat(parent.raw, $0, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) }
         if case .symlink = entry.kind {
             // A link has no mode of its own.

@@ -1,4 +1,4 @@
-import CLinux
+import Glibc
 import Synchronization
 
 /// Threads for work that blocks (mounts, namespaces, unpacking, waiting for a health check), so that Swift's two
@@ -15,16 +15,11 @@ public final class BlockingPool: Sendable {
     private let name: String
     private let threadsMax: Int
     private let state = Mutex(State())
-    private let wakeUps: SharedDescriptor
+    private let jobs = Semaphore()
 
-    public init(name: String, threadsMax: Int) throws(SystemError) {
+    public init(name: String, threadsMax: Int) {
         self.name = name
         self.threadsMax = threadsMax
-        wakeUps = SharedDescriptor(
-            FileDescriptor(
-                owning: try check("eventfd") {
-                    eventfd(0, Int32(EFD_CLOEXEC | EFD_SEMAPHORE))
-                }))
     }
 
     /// Runs `body` on a thread of the pool and waits for it without blocking the caller's thread.
@@ -63,19 +58,38 @@ public final class BlockingPool: Sendable {
                 return
             }
         }
-        eventfd_write(wakeUps.raw, 1)
+        jobs.signal()
     }
 
     private func work() {
         while true {
             state.withLock { $0.idle += 1 }
-            var count: eventfd_t = 0
-            while eventfd_read(wakeUps.raw, &count) != 0 {}
+            jobs.wait()
             let job = state.withLock { state -> Job? in
                 state.idle -= 1
                 return state.queue.isEmpty ? nil : state.queue.removeFirst()
             }
             job?()
         }
+    }
+}
+
+/// sem_overview(7). It wakes one thread for each signal, where a read of an eventfd(2) wakes every one that waits.
+// SAFETY: the semaphore never moves, and its calls may come from any thread.
+private final class Semaphore: @unchecked Sendable {
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    // Neither can fail: the value is small and the semaphore is this process's alone.
+    init() { sem_init(semaphore, 0, 0) }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    func signal() { sem_post(semaphore) }
+
+    func wait() {
+        while sem_wait(semaphore) != 0 {}
     }
 }

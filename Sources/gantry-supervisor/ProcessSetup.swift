@@ -86,7 +86,7 @@ struct ProcessSetup: ~Copyable {
                 var status = stat()
                 try check("fstat") { fstat(stream, &status) }
                 guard status.st_mode & S_IFMT == S_IFIFO else { continue }
-                try check("fchown") { fchown(stream, user.uid, gid_t.max) }
+                if fchown(stream, user.uid, gid_t.max) != 0 { throw UserIDs.failure("fchown to \(user.uid)", errno) }
             }
         }
     }
@@ -114,12 +114,7 @@ struct ProcessSetup: ~Copyable {
                 if gantry_prctl(PR_CAPBSET_DROP, UInt(capability), 0, 0, 0) != 0, errno == EINVAL { break }
             }
             try check("PR_SET_KEEPCAPS") { gantry_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) }
-            if setgroups(user.groups.count, user.groups) != 0 {
-                // user_namespaces(7): denied in a namespace that maps its maker only, who has no groups to drop.
-                guard errno == EPERM, user.groups.isEmpty else { throw SystemError("setgroups", code: errno) }
-            }
-            try check("setresgid") { setresgid(user.gid, user.gid, user.gid) }
-            try check("setresuid") { setresuid(user.uid, user.uid, user.uid) }
+            try UserIDs.become(user)
             // The change of user may have raised it again.
             try check("PR_SET_DUMPABLE") { gantry_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) }
         }

@@ -14,6 +14,7 @@ enum Supervisor {
         case "create": return start(name: "gantry-create") { () throws(SetupFailure) in try CreateMode.run() }
         case "join": return start(name: "gantry-join") { () throws(SetupFailure) in try ExecMode.join() }
         case "watch": return WatchMode.run(Array(arguments.dropFirst(2)))
+        case "rootless": return RootlessMode.run(Array(arguments.dropFirst(2)))
         default: return usage
         }
     }
@@ -23,6 +24,7 @@ enum Supervisor {
         // Nobody may trace us or read our descriptors, least of all from inside a container we have just entered.
         gantry_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         name.withCString { _ = gantry_prctl(PR_SET_NAME, UInt(bitPattern: $0), 0, 0, 0) }
+        _ = UserIDs.areGroupsDenied
         Signals.blockAll()
         umask(0o077)
         if name == "gantry-run" || name == "gantry-exec" {

@@ -3,6 +3,7 @@ import CLinux
 import Dispatch
 import Engine
 import EngineAPI
+import EngineClient
 import Glibc
 import LinuxSystem
 import Logging
@@ -19,32 +20,45 @@ struct EngineRun: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run the engine in the foreground (default)")
 
-    @Option(help: "Folder for images, volumes and state.")
-    var dataRoot = EngineOptions.defaultDataRoot
+    @Option(help: "Folder for images and state (default: /var/lib/gantry; ~/.local/share/gantry without root).")
+    var dataRoot: String?
 
-    @Option(help: "Folder for sockets and what ends with a reboot.")
-    var execRoot = EngineOptions.defaultExecRoot
+    @Option(
+        help: "Folder for what ends with a reboot (default: /run/gantry; $XDG_RUNTIME_DIR/gantry without root)."
+    )
+    var execRoot: String?
 
-    @Option(name: [.customShort("H"), .long], help: "Socket to listen on: unix://PATH.")
-    var host = "unix://\(EngineOptions.defaultSocketPath)"
+    @Option(
+        name: [.customShort("H"), .long],
+        help: "Socket: unix://PATH (default: /run/gantry.sock; $XDG_RUNTIME_DIR/gantry/gantry.sock without root).")
+    var host: String?
 
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
     func run() throws {
+        let environment = processEnvironment()
+        let paths = StandardPaths.current(environment)
+        let host = host ?? "unix://\(paths.socketPath)"
         guard host.hasPrefix("unix://"), host.count > "unix://".count else {
             throw ValidationError("--host must be unix://PATH, not '\(host)'")
         }
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("no such log level: \(logLevel)")
         }
-        let options = EngineOptions(
-            dataRoot: absolute(dataRoot), execRoot: absolute(execRoot),
-            supervisorPath: "\(FileSystem.parent(of: try readLink("/proc/self/exe")))/gantry-supervisor")
+        let program = try readLink("/proc/self/exe")
+        var options = EngineOptions(
+            dataRoot: absolute(dataRoot ?? paths.dataRoot), execRoot: absolute(execRoot ?? paths.execRoot),
+            supervisorPath: "\(FileSystem.parent(of: program))/gantry-supervisor")
+        if Rootless.isNeeded { throw Rootless.enter(options, program: program, host: host, logLevel: logLevel) }
+        options.rootless = Rootless.facts(environment)
         let logPath = "\(options.dataRoot)/engine.log"
         let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
         signal(SIGPIPE, SIG_IGN)
+        // The roots of containers are made with the modes they are to have, whoever started us.
+        umask(0o022)
         let stop = try StopSignal()
+        let holder = try options.rootless.map { try HolderWatch($0, stop: stop, log: log) }
         let outcome = ExitBox()
         // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
         let done = DispatchSemaphore(value: 0)
@@ -55,6 +69,10 @@ struct EngineRun: ParsableCommand {
             done.signal()
         }
         done.wait()
+        if let holder, holder.isLost {
+            // Not 2: a watcher tries again, in new namespaces.
+            throw CommandFailure([HolderWatch.diagnostic], exitCode: 1)
+        }
         guard let failure = outcome.diagnostics else { return }
         // 2 tells a watcher that trying again is of no use.
         throw CommandFailure(failure, exitCode: 2)

@@ -24,8 +24,9 @@ struct Gantry: ParsableCommand {
               --all-resources             Keep what no service uses
 
             The host is taken from --host, GANTRY_HOST or DOCKER_HOST, and is
-            unix:///run/gantry.sock otherwise. The engine is started when a command
-            needs it and none answers; GANTRY_NO_AUTOSTART=1 prevents that.
+            unix:///run/gantry.sock otherwise, or for a user who is not root
+            unix://$XDG_RUNTIME_DIR/gantry/gantry.sock. The engine is started when a
+            command needs it and none answers; GANTRY_NO_AUTOSTART=1 prevents that.
             """,
         version: "gantry \(gantryVersion)",
         groupedSubcommands: [

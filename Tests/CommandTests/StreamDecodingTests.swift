@@ -71,7 +71,7 @@ import Testing
         let environment = ["GANTRY_HOST": "unix:///a", "DOCKER_HOST": "tcp://1.2.3.4:2375"]
         #expect(try EngineHost.choose(option: "unix:///o", environment: environment).socketPath == "/o")
         #expect(try EngineHost.choose(option: nil, environment: environment).socketPath == "/a")
-        #expect(try EngineHost.choose(option: nil, environment: ["GANTRY_HOST": ""]) == EngineHost.standard)
+        #expect(try EngineHost.choose(option: nil, environment: ["GANTRY_HOST": ""], userID: 0) == EngineHost.standard)
         #expect(throws: EngineHostError.unsupportedScheme("tcp")) {
             try EngineHost.choose(option: nil, environment: ["DOCKER_HOST": "tcp://1.2.3.4:2375"])
         }

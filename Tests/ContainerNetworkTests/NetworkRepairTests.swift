@@ -200,6 +200,31 @@ import Testing
         }
     }
 
+    /// Whether it comes out of the pool, is made on the spot, or is there already.
+    @Test func aPreparedNamespaceHasItsInterfaceAndResolver() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        let (manager, network) = (fixture.manager, NetworkFixture.bridge("a"))
+        try fixture.lab.run { try manager.ensureBridge(network) }
+        for (id, host) in [("c0", 2), ("c1", 3), ("c0", 2)] as [(String, UInt32)] {
+            let sockets = try fixture.lab.run {
+                try manager.prepare(
+                    id: id, [NetworkFixture.interface(id, on: network, host: host)], opensResolver: true)
+            }
+            let inside = "nsenter --net=\(try manager.namespacePath(id: id))"
+            #expect(sockets != nil)
+            #expect(try fixture.lab.shell("\(inside) ss -Hltn").contains("127.0.0.11:53"))
+            #expect(try fixture.lab.shell("\(inside) ss -Hlun").contains("127.0.0.11:53"))
+            #expect(try fixture.lab.shell("\(inside) ip -4 -br addr show dev eth0").contains("10.89.1.\(host)/24"))
+            try fixture.lab.shell("busybox ping -c1 -W2 10.89.1.\(host)")
+        }
+        let unwanted = try fixture.lab.run {
+            try manager.prepare(
+                id: "c2", [NetworkFixture.interface("c2", on: network, host: 4)], opensResolver: false)
+        }
+        #expect(unwanted == nil)
+    }
+
     @Test func hostRoutesLeaveOutDefaultsAndOwnNetworks() throws {
         let fixture = try NetworkFixture()
         defer { fixture.lab.close() }

@@ -122,6 +122,14 @@ extension KernelTests {
             #expect(try FileSystem.readFile(supervisor, byteCountMax: 64 << 20) == before)
         }
 
+        /// Were a crash of ours to start the Swift runtime's `swift-backtrace`, it would be the container's.
+        @Test func crashesStartNoProgramOfTheContainers() throws {
+            let container = try TestHost.shared.container(["sleep", "60"])
+            let launched = try container.launch()
+            let environment = try FileSystem.readFile("/proc/\(launched.supervisorPID)/environ", byteCountMax: 4096)
+            #expect(environment == Array("SWIFT_BACKTRACE=enable=no\0".utf8))
+        }
+
         /// The program file as a process of the container sees it while it runs there: on a read-only mount.
         @Test func programCannotBeOpenedForWriting() throws {
             let runtime = TestHost.shared.runtime

@@ -42,6 +42,18 @@ class CrashTest(EngineCase):
         self.assertEqual(self.gantry_ok("exec", "-T", "box", "echo", "yes", folder=folder).stdout, "yes\n")
         self.gantry_ok("down", "-t", "0", folder=folder)
 
+    def test_engine_that_is_told_to_stop_ends_beside_running_containers(self):
+        folder = self.stack(STACK.replace("replicas: 8", "replicas: 2"), "stopped")
+        self.gantry_ok("up", "-d", folder=folder)
+        before = self.pids(folder)
+        self.engine.terminate()
+        self.assertEqual(self.engine.wait(timeout=10), 0)
+        for pid in before.values():
+            os.kill(pid, 0)
+        self.start_engine()
+        self.assertEqual(self.pids(folder), before)
+        self.gantry_ok("down", "-t", "0", folder=folder)
+
     def test_exit_code_of_a_container_that_ended_without_an_engine(self):
         folder = self.stack("""
             services:
@@ -88,7 +100,11 @@ class CrashTest(EngineCase):
 
     def test_record_without_folders_is_made_whole(self):
         folder = self.stack(STACK.replace("replicas: 8", "replicas: 1"), "halfmade")
+        # Folders are made by the start, not with the record.
         self.gantry_ok("up", "--no-start", folder=folder)
+        self.assertEqual(os.listdir(f"{self.root}/data/containers"), [])
+        self.gantry_ok("up", "-d", folder=folder)
+        self.gantry_ok("stop", "-t", "0", folder=folder)
         container = os.listdir(f"{self.root}/data/containers")[0]
         self.kill_engine()
         shutil.rmtree(f"{self.root}/data/containers/{container}")

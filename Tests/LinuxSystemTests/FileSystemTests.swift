@@ -86,7 +86,7 @@ final class TemporaryFolder {
 
 @Suite struct BlockingPoolTests {
     @Test func jobsRunBesideEachOtherAndErrorsComeBack() async throws {
-        let pool = try BlockingPool(name: "test", threadsMax: 4)
+        let pool = BlockingPool(name: "test", threadsMax: 4)
         let answers = await withTaskGroup(of: Int.self, returning: [Int].self) { group in
             for number in 0..<64 {
                 group.addTask {

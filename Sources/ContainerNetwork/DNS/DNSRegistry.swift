@@ -16,7 +16,7 @@ final class DNSRegistry: Sendable {
     }
 
     private struct State {
-        var zones: [String: CompiledZone] = [:]
+        var zones: [String: SharedZone] = [:]
         var listeners: [String: Listener] = [:]
         var scopeOfToken: [UInt64: String] = [:]
         var removed: [UInt64] = []
@@ -102,11 +102,16 @@ final class DNSRegistry: Sendable {
         wake()
     }
 
-    func update(scope: String, zone: DNSZone) {
-        if state.withLock({ $0.zones[scope]?.source == zone }) { return }
-        let compiled = CompiledZone(zone)
-        state.withLock { $0.zones[scope] = compiled }
+    func update(scopes: [String], zone: DNSZone) {
+        state.withLock { state in
+            let known = scopes.first.flatMap { state.zones[$0] }
+            if let known, known.source == zone, scopes.allSatisfy({ state.zones[$0] === known }) { return }
+            let shared = SharedZone(zone)
+            for scope in scopes { state.zones[scope] = shared }
+        }
     }
+
+    func serves(scope: String) -> Bool { state.withLock { $0.listeners[scope] != nil } }
 
     var scopes: [String] { state.withLock { $0.listeners.keys.sorted() } }
 
@@ -114,7 +119,7 @@ final class DNSRegistry: Sendable {
         state.withLock { state in state.scopeOfToken[token].flatMap { state.listeners[$0] } }
     }
 
-    func zone(_ scope: String) -> CompiledZone? { state.withLock { $0.zones[scope] } }
+    func zone(_ scope: String) -> CompiledZone? { state.withLock { $0.zones[scope] }?.compiled }
 
     /// Listeners that are gone since the last call, and whether the server should end.
     func takeChanges() -> (removed: [UInt64], isStopping: Bool) {

@@ -63,8 +63,14 @@ public final class DNSServer: Sendable {
     public func remove(scope: String) { registry.remove(scope: scope) }
 
     /// Replaces a container's names at once: a question that arrives after this returned is answered by them.
-    public func update(scope: String, zone: DNSZone) { registry.update(scope: scope, zone: zone) }
+    public func update(scope: String, zone: DNSZone) { update(scopes: [scope], zone: zone) }
+
+    /// The same for containers that can look up the same names.
+    public func update(scopes: [String], zone: DNSZone) { registry.update(scopes: scopes, zone: zone) }
 
     /// Containers that are served, sorted.
     public func scopes() -> [String] { registry.scopes }
+
+    /// Whether a container is served.
+    public func serves(scope: String) -> Bool { registry.serves(scope: scope) }
 }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What one container can look up.
 public struct DNSZone: Equatable, Sendable {
     /// Name to IPv4 addresses in host order. Names are compared without case; a name that the DNS cannot carry (a label
@@ -19,6 +21,24 @@ public struct DNSZone: Equatable, Sendable {
         self.hostnames = hostnames
         self.external = external
         self.forwarders = forwarders
+    }
+}
+
+/// A zone that many containers may share; compiled when one of them asks for a name for the first time, for zones
+/// change with every start and are rarely asked between two.
+final class SharedZone: Sendable {
+    let source: DNSZone
+    private let made = Mutex<CompiledZone?>(nil)
+
+    init(_ source: DNSZone) { self.source = source }
+
+    var compiled: CompiledZone {
+        made.withLock { made in
+            if let made { return made }
+            let zone = CompiledZone(source)
+            made = zone
+            return zone
+        }
     }
 }
 

@@ -60,7 +60,7 @@ struct SystemRoutes {
         #endif
         return VersionReply(
             Version: version, ApiVersion: Self.apiVersion, MinAPIVersion: Self.apiVersionMin, Os: "linux",
-            Arch: architecture, KernelVersion: release)
+            Arch: architecture, KernelVersion: release, Rootless: engine.options.rootless == nil ? nil : true)
     }
 }
 

@@ -38,6 +38,7 @@ func renderVersion(_ server: VersionReply?, onlyClient: Bool, _ format: VersionC
                 ("Version", .string(server.Version)), ("ApiVersion", .string(server.ApiVersion)),
                 ("MinAPIVersion", .string(server.MinAPIVersion)), ("Os", .string(server.Os)),
                 ("Arch", .string(server.Arch)), ("KernelVersion", .string(server.KernelVersion)),
+                ("Rootless", .bool(server.Rootless ?? false)),
             ])
         }
         let client = JSONText.object([("Version", .string(gantryVersion))])
@@ -45,7 +46,9 @@ func renderVersion(_ server: VersionReply?, onlyClient: Bool, _ format: VersionC
     case .text:
         var text = "gantry \(gantryVersion)\n"
         if let server {
-            let platform = "\(server.Os)/\(server.Arch), kernel \(server.KernelVersion)"
+            let platform =
+                "\(server.Os)/\(server.Arch), kernel \(server.KernelVersion)"
+                + (server.Rootless == true ? ", rootless" : "")
             text += harmless("engine \(server.Version) (API \(server.ApiVersion), \(platform))") + "\n"
         } else if !onlyClient {
             text += "engine not running\n"

@@ -5,8 +5,6 @@ import LinuxSystem
 
 /// The engine that is started when none answers, as arguments of `gantry-supervisor`, which keeps it running.
 struct EngineLaunch: Equatable {
-    static let standardDataRoot = "/var/lib/gantry"
-
     var supervisor: String
     var arguments: [String]
     var environment: [String]
@@ -25,12 +23,15 @@ struct EngineLaunch: Equatable {
         if let dataRoot { arguments += ["--data-root", dataRoot] }
         if let execRoot = root("GANTRY_EXEC_ROOT") { arguments += ["--exec-root", execRoot] }
         environment = all.filter { Self.inherits($0.key) }.map { "\($0.key)=\($0.value)" }.sorted()
-        logPath = "\(dataRoot ?? Self.standardDataRoot)/engine.log"
+        logPath = "\(dataRoot ?? StandardPaths.current(all).dataRoot)/engine.log"
     }
 
     /// A daemon outlives the shell that happened to start it, so it takes only what it needs.
     private static func inherits(_ name: String) -> Bool {
-        ["PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SWIFT_BACKTRACE"].contains(name) || name.hasPrefix("GANTRY_")
+        let names = [
+            "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SWIFT_BACKTRACE", "XDG_RUNTIME_DIR", "XDG_DATA_HOME",
+        ]
+        return names.contains(name) || name.hasPrefix("GANTRY_") && name != RootlessFacts.variable
     }
 }
 

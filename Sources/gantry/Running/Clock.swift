@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)).

@@ -97,6 +97,10 @@ private func diagnostic(for error: EngineHostError) -> Diagnostic {
         Diagnostic(
             code: "host.invalid", "socket path '\(path)' is longer than \(EngineHost.pathByteCountMax) bytes",
             hint: "the kernel takes no longer one: choose a shorter path")
+    case .unsafeFolder(let path):
+        Diagnostic(
+            code: "host.unsafe", "\(path) belongs to another user, or others can write to it",
+            hint: "set XDG_RUNTIME_DIR to a folder of your own, or choose a socket with --host")
     }
 }
 
