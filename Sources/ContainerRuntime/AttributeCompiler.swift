@@ -15,11 +15,11 @@ enum AttributeCompiler {
         "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
     ]
     /// include/uapi/linux/mempolicy.h.
-    private static let memoryModes: [String: Int32] = [
+    fileprivate static let memoryModes: [String: Int32] = [
         "MPOL_DEFAULT": 0, "MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_INTERLEAVE": 3, "MPOL_LOCAL": 4,
         "MPOL_PREFERRED_MANY": 5, "MPOL_WEIGHTED_INTERLEAVE": 6,
     ]
-    private static let memoryFlags: [String: Int32] = [
+    fileprivate static let memoryFlags: [String: Int32] = [
         "MPOL_F_STATIC_NODES": 1 << 15, "MPOL_F_RELATIVE_NODES": 1 << 14, "MPOL_F_NUMA_BALANCING": 1 << 13,
     ]
     /// What engines ask for by themselves, whether or not the host has AppArmor.
@@ -175,4 +175,10 @@ extension HostFacts {
         if enabled?.first == UInt8(ascii: "Y") { names.insert("apparmor") }
         return names
     }
+}
+
+/// For `features`: what a memory policy may say.
+public enum MemoryPolicyNames {
+    public static var modes: [String] { AttributeCompiler.memoryModes.keys.sorted() }
+    public static var flags: [String] { AttributeCompiler.memoryFlags.keys.sorted() }
 }

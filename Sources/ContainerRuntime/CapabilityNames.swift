@@ -20,10 +20,11 @@ public enum CapabilityNames {
 
     /// Those of `all` that this process can hand on.
     public static func grantable() -> [String] {
-        all().filter { name in
+        let held = held()
+        return all().filter { name in
             // Names from libcap are known to it.
             guard let bit = try? bit(name) else { return false }
-            return held() & bit != 0
+            return held & bit != 0
         }
     }
 

@@ -7,17 +7,19 @@ public enum HookCompiler {
     public static func compile(_ request: LaunchRequest) throws(RuntimeError) -> HooksPlan {
         var plan = HooksPlan()
         guard let hooks = request.spec.hooks else { return plan }
-        plan.prestart = try compile(hooks.prestart)
-        plan.createRuntime = try compile(hooks.createRuntime)
-        plan.createContainer = try compile(hooks.createContainer)
-        plan.startContainer = try compile(hooks.startContainer)
-        plan.poststart = try compile(hooks.poststart)
-        plan.poststop = try compile(hooks.poststop)
+        plan.prestart = try compile(hooks.prestart, request.hookEnvironment)
+        plan.createRuntime = try compile(hooks.createRuntime, request.hookEnvironment)
+        plan.createContainer = try compile(hooks.createContainer, request.hookEnvironment)
+        plan.startContainer = try compile(hooks.startContainer, [])
+        plan.poststart = try compile(hooks.poststart, request.hookEnvironment)
+        plan.poststop = try compile(hooks.poststop, request.hookEnvironment)
         plan.stateText = stateText(request)
         return plan
     }
 
-    private static func compile(_ hooks: [RuntimeSpec.Hook]?) throws(RuntimeError) -> [HookPlan] {
+    private static func compile(
+        _ hooks: [RuntimeSpec.Hook]?, _ environment: [String]
+    ) throws(RuntimeError) -> [HookPlan] {
         var plans: [HookPlan] = []
         for hook in hooks ?? [] {
             guard hook.path.hasPrefix("/") else { throw .invalidSpec("hook '\(hook.path)' is not an absolute path") }
@@ -25,11 +27,12 @@ public enum HookCompiler {
                 throw .invalidSpec("hook '\(hook.path)': its timeout must be positive")
             }
             let arguments = hook.args ?? []
-            try PlanCompiler.checkStrings([hook.path] + arguments + (hook.env ?? []))
+            let environment = hook.env ?? environment
+            try PlanCompiler.checkStrings([hook.path] + arguments + environment)
             plans.append(
                 HookPlan(
                     path: hook.path, arguments: arguments.isEmpty ? [hook.path] : arguments,
-                    environment: hook.env ?? [], timeoutMilliseconds: UInt64(hook.timeout ?? 0) * 1000))
+                    environment: environment, timeoutMilliseconds: UInt64(hook.timeout ?? 0) * 1000))
         }
         return plans
     }

@@ -104,8 +104,10 @@ public enum MountOptionNames {
     public static var all: [String] {
         let attributes = Array(MountOptions.attributes.keys)
         let propagations = Array(MountOptions.propagations.keys)
-        let plain = attributes + propagations + ["bind"]
-        let recursive = attributes.filter { $0 != "defaults" } + propagations + ["bind"]
+        let plain =
+            attributes + propagations + ["bind", "remount", "idmap", "tmpcopyup", "copy-symlink", "src-nofollow"]
+            + ["dest-nofollow"]
+        let recursive = attributes.filter { $0 != "defaults" } + propagations + ["bind", "idmap"]
         return Set(plain + recursive.map { "r\($0)" }).sorted()
     }
 }

@@ -31,6 +31,7 @@ struct PlanCompiler {
         process.dropForNonRoot = request.user != nil
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
+        process.attributes.sharesKeyring = request.sharesKeyring
         process.listener = seccomp.isEmpty ? nil : SeccompPlan.listener(spec, id: request.id, status: "creating")
         var plan = ContainerPlan(
             id: request.id, directory: request.directory, root: try compileRoot(request.root), process: process)
@@ -52,7 +53,7 @@ struct PlanCompiler {
         for device in spec.linux.devices { plan.devices.append(try Self.compileDevice(device)) }
         plan.maskedPaths = try Self.checkPaths(spec.linux.maskedPaths)
         plan.readOnlyPaths += try Self.checkPaths(spec.linux.readonlyPaths)
-        let makes = Set(spec.linux.namespaces.filter { $0.path == nil }.map(\.type))
+        let makes = Set(spec.linux.namespaces.filter(\.isNew).map(\.type))
         plan.hostname = spec.hostname
         plan.domainname = spec.domainname
         if spec.hostname != nil || spec.domainname != nil, !makes.contains(.uts) {
@@ -179,7 +180,7 @@ struct PlanCompiler {
         guard Set(namespaces.map(\.type)).count == namespaces.count else {
             throw .invalidSpec("a namespace is listed twice")
         }
-        guard namespaces.contains(where: { $0.type == .mount && $0.path == nil }) else {
+        guard namespaces.contains(where: { $0.type == .mount && $0.isNew }) else {
             throw .unsupported("a container without a mount namespace of its own")
         }
         var plans: [NamespacePlan] = []

@@ -74,6 +74,10 @@ public struct LaunchRequest: Sendable {
     public var cgroupParent: String?
     /// What hooks are told: the folder of the container's `config.json`.
     public var bundle: String
+    /// Keeps the caller's session keyring, keyrings(7), instead of a new one.
+    public var sharesKeyring = false
+    /// `NAME=value`, of hooks on the host's side that name no environment of their own.
+    public var hookEnvironment: [String] = []
 
     public init(id: String, spec: RuntimeSpec, root: RootFilesystem, directory: String) {
         self.id = id
@@ -134,6 +138,8 @@ public struct ExecRequest: Sendable {
     /// Every capability and no seccomp filter.
     public var privileged: Bool
     public var seccomp: SeccompPolicy
+    /// Keeps the caller's session keyring, keyrings(7), instead of a new one.
+    public var sharesKeyring = false
 
     public init(directory: String, spec: RuntimeSpec, args: [String]) {
         self.directory = directory

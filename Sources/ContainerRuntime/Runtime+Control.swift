@@ -49,16 +49,20 @@ extension Runtime {
     // MARK: - Delete
 
     /// Removes what is left of a container that has ended: cgroups and its folder. Its layers are the caller's.
-    public func delete(directory: String) throws(RuntimeError) {
+    /// - Returns: what went wrong after its end, such as a poststop hook that failed.
+    @discardableResult
+    public func delete(directory: String) throws(RuntimeError) -> [String] {
         switch try inspect(directory: directory).state {
         case .running, .starting: throw .stillRunning(directory: directory)
         case .neverStarted, .exited, .lost: break
         }
         try awaitPredecessor(directory)
         try removeCgroups(directory: directory)
+        let warnings = try readText("\(directory)/\(ContainerFile.warnings)") ?? ""
         try purpose("remove the container's folder") { () throws(SystemError) in
             try FileSystem.removeTree(directory)
         }
+        return warnings.split(separator: "\n").map(String.init)
     }
 
     /// Removes the cgroup above all containers, where none is left in it; the next `prepareParent` makes it again.

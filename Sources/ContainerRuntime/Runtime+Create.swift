@@ -133,6 +133,7 @@ extension Runtime {
 
     /// Kills what lives of the container and removes its cgroups; its folder stays.
     public func destroy(directory: String) throws(RuntimeError) {
+        releaseFrozen(directory)
         try killAll(directory: directory)
         if let state = try readState(directory), state.initPID != 0 {
             do {
@@ -150,6 +151,21 @@ extension Runtime {
             }
         }
         try removeCgroups(directory: directory)
+    }
+
+    /// A process that somebody moved to a frozen group of another name does not die until it is let go: taken back to
+    /// the container's own group, it is. Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
+    private func releaseFrozen(_ directory: String) {
+        // Best effort: what cannot be read or moved is told of by the kill that follows.
+        guard let state = try? readState(directory), state.initPID != 0,
+            let freezer = host.cgroups.path(of: "freezer", name: state.cgroupName), freezer.version == .one,
+            let members = try? CgroupTree.processes(freezer.path)  // Likewise.
+        else { return }
+        let others = (try? processes(directory: directory)) ?? [state.initPID]  // Likewise.
+        for process in Set(others + [state.initPID]).subtracting(members)
+        where process != state.initPID || Self.isAlive(process, start: state.initStart) {
+            try? CgroupTree.write(freezer.path, "cgroup.procs", "\(process)")  // Likewise.
+        }
     }
 
     /// The container's directories by controller: v1 `memory` and so on, v2 as the empty name.

@@ -137,6 +137,7 @@ extension Runtime {
         process.groups = request.groups
         process.stdinOpen = request.stdinOpen
         process.createDirectory = false
+        process.attributes.sharesKeyring = request.sharesKeyring
         try AttributeCompiler.affinity(spec.process.execCPUAffinity, into: &process.attributes)
         if !filter.isEmpty {
             let id = FileSystem.lastComponent(of: state.cgroupName)

@@ -105,7 +105,7 @@ extension Runtime {
         return exit
     }
 
-    private func readText(_ path: String) throws(RuntimeError) -> String? {
+    func readText(_ path: String) throws(RuntimeError) -> String? {
         do {
             return String(decoding: try FileSystem.readFile(path, byteCountMax: 64 << 10), as: UTF8.self)
         } catch {

@@ -62,6 +62,9 @@ extension RuntimeSpec {
         /// Joined when given; a new one is made otherwise.
         public var path: String?
 
+        /// Engines write an empty path too.
+        var isNew: Bool { path?.isEmpty != false }
+
         public init(_ type: Kind, path: String? = nil) {
             self.type = type
             self.path = path

@@ -8,6 +8,19 @@ enum SeccompCompiler {
     /// `BPF_MAXINSNS`.
     private static let instructionsMax = 4096
 
+    static let actions: [String: UInt32] = [
+        "SCMP_ACT_ALLOW": UInt32(SECCOMP_RET_ALLOW), "SCMP_ACT_ERRNO": UInt32(SECCOMP_RET_ERRNO),
+        "SCMP_ACT_KILL": UInt32(SECCOMP_RET_KILL_THREAD), "SCMP_ACT_KILL_THREAD": UInt32(SECCOMP_RET_KILL_THREAD),
+        "SCMP_ACT_KILL_PROCESS": UInt32(SECCOMP_RET_KILL_PROCESS), "SCMP_ACT_TRAP": UInt32(SECCOMP_RET_TRAP),
+        "SCMP_ACT_LOG": UInt32(SECCOMP_RET_LOG), "SCMP_ACT_TRACE": UInt32(SECCOMP_RET_TRACE),
+        "SCMP_ACT_NOTIFY": UInt32(SECCOMP_RET_USER_NOTIF),
+    ]
+    static let operators: [String: scmp_compare] = [
+        "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
+        "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
+        "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
+    ]
+
     static func compile(_ profile: RuntimeSpec.Seccomp) throws(RuntimeError) -> [UInt8] {
         let defaultAction = try action(profile.defaultAction, errno: profile.defaultErrnoRet, "defaultAction")
         try checkListener(profile)
@@ -89,11 +102,6 @@ enum SeccompCompiler {
     private static func comparison(
         _ argument: RuntimeSpec.Seccomp.Argument, _ place: String
     ) throws(RuntimeError) -> scmp_arg_cmp {
-        let operators: [String: scmp_compare] = [
-            "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
-            "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
-            "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
-        ]
         guard let compare = operators[argument.op] else {
             throw .invalidSpec("seccomp \(place): unknown operator '\(argument.op)'")
         }
@@ -106,22 +114,13 @@ enum SeccompCompiler {
     }
 
     private static func action(_ name: String, errno code: UInt32?, _ place: String) throws(RuntimeError) -> UInt32 {
-        let data = (code ?? UInt32(EPERM)) & 0xffff
-        switch name {
-        case "SCMP_ACT_ALLOW": return UInt32(SECCOMP_RET_ALLOW)
-        case "SCMP_ACT_ERRNO": return UInt32(SECCOMP_RET_ERRNO) | data
-        case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return UInt32(SECCOMP_RET_KILL_THREAD)
-        case "SCMP_ACT_KILL_PROCESS": return UInt32(SECCOMP_RET_KILL_PROCESS)
-        case "SCMP_ACT_TRAP": return UInt32(SECCOMP_RET_TRAP)
-        case "SCMP_ACT_LOG": return UInt32(SECCOMP_RET_LOG)
-        case "SCMP_ACT_TRACE": return UInt32(SECCOMP_RET_TRACE) | data
-        case "SCMP_ACT_NOTIFY": return UInt32(SECCOMP_RET_USER_NOTIF)
-        default: throw .invalidSpec("seccomp \(place): unknown action '\(name)'")
-        }
+        guard let answer = actions[name] else { throw .invalidSpec("seccomp \(place): unknown action '\(name)'") }
+        let takesData = answer == UInt32(SECCOMP_RET_ERRNO) || answer == UInt32(SECCOMP_RET_TRACE)
+        return takesData ? answer | (code ?? UInt32(EPERM)) & 0xffff : answer
     }
 
     /// `SCMP_ARCH_X86_64` → `x86_64`.
-    private static func architecture(_ name: String) -> String {
+    static func architecture(_ name: String) -> String {
         (name.hasPrefix("SCMP_ARCH_") ? String(name.dropFirst(10)) : name).lowercased()
     }
 

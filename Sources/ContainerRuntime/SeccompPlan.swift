@@ -3,20 +3,25 @@ import SupervisorPlan
 
 /// What of a seccomp profile is not in the filter: flags and listener.
 enum SeccompPlan {
+    static let flags: [String: UInt32] = [
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW": UInt32(SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+        "SECCOMP_FILTER_FLAG_LOG": UInt32(SECCOMP_FILTER_FLAG_LOG),
+        "SECCOMP_FILTER_FLAG_TSYNC": UInt32(SECCOMP_FILTER_FLAG_TSYNC),
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": UInt32(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV),
+    ]
+
     /// `SECCOMP_FILTER_FLAG_*`; a profile that lists none gets SPEC_ALLOW, as under runc and crun.
     static func flags(_ profile: RuntimeSpec.Seccomp?) throws(RuntimeError) -> UInt32 {
         let notifies = profile.map(SeccompCompiler.notifies) ?? false
         var flags: UInt32 = notifies ? UInt32(SECCOMP_FILTER_FLAG_NEW_LISTENER) : 0
-        for flag in profile?.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] {
+        for name in profile?.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"] {
+            guard let flag = Self.flags[name] else { throw .invalidSpec("unknown seccomp flag '\(name)'") }
             switch flag {
-            case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": flags |= UInt32(SECCOMP_FILTER_FLAG_SPEC_ALLOW)
-            case "SECCOMP_FILTER_FLAG_LOG": flags |= UInt32(SECCOMP_FILTER_FLAG_LOG)
             // Of one thread there is nothing to synchronize, and with a listener the kernel refuses it.
-            case "SECCOMP_FILTER_FLAG_TSYNC": flags |= notifies ? 0 : UInt32(SECCOMP_FILTER_FLAG_TSYNC)
+            case UInt32(SECCOMP_FILTER_FLAG_TSYNC) where notifies: continue
             // Says how to wait for the listener: refused by the kernel without one.
-            case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
-                flags |= notifies ? UInt32(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) : 0
-            default: throw .invalidSpec("unknown seccomp flag '\(flag)'")
+            case UInt32(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) where !notifies: continue
+            default: flags |= flag
             }
         }
         return flags

@@ -4,6 +4,7 @@ import ContainerRuntime
 import EngineWire
 import Images
 import LinuxSystem
+import Logging
 import Reconciler
 import StackModel
 
@@ -151,7 +152,8 @@ extension Engine {
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
         let addresses = stored.attachments.map(\.interface.address4)
         let (network, runtime) = (network, runtime)
-        try await onThread { () throws(EngineError) in
+        let warnings = try await onThread { () throws(EngineError) -> [String] in
+            let warnings: [String]
             do throws(NetworkError) {
                 try network.removeNamespace(id: id)
                 // Before another container can get them: its peers must not find connections of this one.
@@ -160,7 +162,7 @@ extension Engine {
                 throw .network(error)
             }
             do throws(RuntimeError) {
-                try runtime.delete(directory: runFolder)
+                warnings = try runtime.delete(directory: runFolder)
             } catch {
                 throw .runtime(error, container: stored.name)
             }
@@ -169,6 +171,10 @@ extension Engine {
             } catch {
                 throw .system(error)
             }
+            return warnings
+        }
+        for warning in warnings {
+            log.warning("container deleted", metadata: ["container": "\(stored.name)", "warning": "\(warning)"])
         }
         do throws(DatabaseError) {
             try store.save([], deleting: [stored] + anonymous.compactMap { volumes[$0] })

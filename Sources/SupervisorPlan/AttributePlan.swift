@@ -74,6 +74,8 @@ public struct AttributePlan: PlanCodable, Equatable {
     public var seLinuxLabel: String?
     /// Found while the plan was made; the engine's answer carries them.
     public var warnings: [String]
+    /// Keeps the caller's session keyring instead of a new one.
+    public var sharesKeyring = false
 
     public init() {
         (initialAffinity, finalAffinity, warnings) = ([], [], [])
@@ -91,6 +93,7 @@ public struct AttributePlan: PlanCodable, Equatable {
         encoder.put(appArmorProfile)
         encoder.put(seLinuxLabel)
         encoder.put(warnings)
+        encoder.put(sharesKeyring)
     }
 
     public init(from decoder: inout PlanDecoder) throws(PlanError) {
@@ -107,5 +110,6 @@ public struct AttributePlan: PlanCodable, Equatable {
         appArmorProfile = try decoder.optionalString()
         seLinuxLabel = try decoder.optionalString()
         warnings = try decoder.strings()
+        sharesKeyring = try decoder.bool()
     }
 }

@@ -10,6 +10,8 @@ public enum ContainerFile {
     public static let startGate = "start.fifo"
     /// `create`: a pipe on which the process reports once it was let go; closes when the program is executed.
     public static let startReport = "report.fifo"
+    /// What went wrong after the container's end, when there is nobody left to be told: a line each.
+    public static let warnings = "warnings"
 }
 
 /// Splits `name=value` words.

@@ -65,6 +65,9 @@ public struct UserDatabase: Sendable {
     /// The home folder of a uid.
     public func home(of uid: UInt32) -> String { passwdEntry { $0.uid == uid }?.home ?? "/" }
 
+    /// The name that goes with a uid.
+    public func name(of uid: UInt32) -> String? { passwdEntry { $0.uid == uid }?.name }
+
     public func groupNumber(_ text: String) throws(Failure) -> UInt32 {
         if let gid = try Self.number(text) { return gid }
         var found: UInt32?

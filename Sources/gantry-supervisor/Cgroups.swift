@@ -51,6 +51,9 @@ struct Cgroups {
     }
 
     private static func make(_ path: String, copiesParentCPUSet: Bool, isLeaf: Bool) throws(SystemError) {
+        // Programs of any user look their limits up there.
+        let previous = umask(0o022)
+        defer { _ = umask(previous) }
         let result = mkdir(path, 0o755)
         if result != 0, errno == ENOENT {
             try make(FileSystem.parent(of: path), copiesParentCPUSet: copiesParentCPUSet, isLeaf: false)

@@ -47,7 +47,9 @@ enum ContainerMode {
     /// The plan's record of itself: with it the engine finds the cgroups again whatever happens next.
     static func writeFirstState(_ plan: ContainerPlan) throws(SetupFailure) -> StateRecord {
         try step("write the state") { () throws(SystemError) in
-            for file in [ContainerFile.exit, ContainerFile.attachSocket] { unlink("\(plan.directory)/\(file)") }
+            for file in [ContainerFile.exit, ContainerFile.attachSocket, ContainerFile.warnings] {
+                unlink("\(plan.directory)/\(file)")
+            }
             let place = "\(plan.directory)/\(ContainerFile.mountPoint)"
             if mkdir(place, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir", path: place, code: errno) }
         }
@@ -85,9 +87,12 @@ enum ContainerMode {
 
     // MARK: - Start
 
-    /// - Parameter gate: of a container that is only created; its standard streams are then our own.
+    /// - Parameters:
+    ///   - gate: of a container that is only created; its standard streams are then our own.
+    ///   - born: called before the first hook.
     static func start(
-        _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil
+        _ plan: ContainerPlan, _ cgroups: Cgroups, gate: StartGate? = nil,
+        born: (pid_t) throws(SetupFailure) -> Void = { (_) throws(SetupFailure) in }
     ) throws(SetupFailure) -> (pid: pid_t, pidfd: Int32, stdio: Stdio) {
         let namespaces = try Namespaces(plan)
         let sources = try MountSources(plan, namespaces)
@@ -110,7 +115,9 @@ enum ContainerMode {
             try channels.listener?.deliver(pid: pid, pidfd: pidfd)
             try channels.awaitExecution(forwardingTo: SupervisorDescriptor.report) {
                 (point) throws(SetupFailure) in
-                if point == .mountsMade { try Hooks.runOnHost(plan.hooks, pid: pid) }
+                guard point == .mountsMade else { return }
+                try born(pid)
+                try Hooks.runOnHost(plan.hooks, pid: pid)
             }
             if gate == nil { try Hooks.run(plan.hooks.poststart, "poststart", plan.hooks, status: "running", pid: pid) }
         } catch {
@@ -140,6 +147,6 @@ enum ContainerMode {
         unlink("\(directory)/\(ContainerFile.attachSocket)")
         streams.end(code: status.code)
         cgroups.remove()
-        Hooks.runAfterEnd(hooks, pid: 0)
+        Hooks.runAfterEnd(hooks, pid: 0, directory: directory)
     }
 }

@@ -13,18 +13,28 @@ enum CreateMode {
         let gate = try step("make the start gate") { () throws(SystemError) in try StartGate(in: plan.directory) }
         let cgroups = try Cgroups(making: plan.cgroups)
         do {
-            let child = try ContainerMode.start(plan, cgroups, gate: gate)
-            state.initPID = child.pid
-            state.initStart = try step("read the start time") { () throws(SystemError) in
-                try ProcessStat.read("\(child.pid)").startTime
+            let child = try ContainerMode.start(plan, cgroups, gate: gate) { (pid) throws(SetupFailure) in
+                // Hooks ask for the container's state.
+                try record(pid, &state, plan)
             }
-            try ContainerMode.write(state, in: plan.directory)
+            try record(child.pid, &state, plan)
             Report.send(.started(pid: child.pid, at: Clock.now()), to: SupervisorDescriptor.report)
         } catch {
             cgroups.killLeftovers()
             cgroups.remove()
             throw error
         }
+    }
+
+    private static func record(
+        _ pid: pid_t, _ state: inout StateRecord, _ plan: ContainerPlan
+    ) throws(SetupFailure) {
+        guard state.initPID != pid else { return }
+        state.initStart = try step("read the start time") { () throws(SystemError) in
+            try ProcessStat.read("\(pid)").startTime
+        }
+        state.initPID = pid
+        try ContainerMode.write(state, in: plan.directory)
     }
 }
 

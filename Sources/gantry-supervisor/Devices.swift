@@ -40,11 +40,14 @@ enum Devices {
     }
 
     /// A device of the plan.
-    static func make(_ device: DevicePlan, root: borrowing FileDescriptor) throws(SystemError) {
+    /// - Parameter made: a detached mount of the node; -1: the kernel is asked for one.
+    static func make(_ device: DevicePlan, made: Int32, root: borrowing FileDescriptor) throws(SystemError) {
         _ = umask(0)
         let parent = try InRoot.openOrMake(
             root, FileSystem.parent(of: device.path), directory: true, strict: true)
-        try makeNode(device, name: FileSystem.lastComponent(of: device.path), in: parent)
+        let name = FileSystem.lastComponent(of: device.path)
+        guard made >= 0 else { return try makeNode(device, name: name, in: parent) }
+        try bind(FileDescriptor(owning: made), device, name: name, in: parent)
     }
 
     private static func makeNode(
@@ -82,7 +85,6 @@ enum Devices {
     private static func bindFromHost(
         _ device: DevicePlan, name: String, in folder: borrowing FileDescriptor
     ) throws(SystemError) {
-        let raw = folder.raw
         let tree = FileDescriptor(
             owning: try check("open_tree", path: device.path) { gantry_open_tree_clone(AT_FDCWD, device.path, 0) })
         let status = try InRoot.status(tree)
@@ -90,6 +92,13 @@ enum Devices {
         guard status.st_mode & S_IFMT == type, status.st_rdev == gantry_makedev(device.major, device.minor) else {
             throw SystemError("no such node on the host", path: device.path, code: ENODEV)
         }
+        try bind(tree, device, name: name, in: folder)
+    }
+
+    private static func bind(
+        _ tree: borrowing FileDescriptor, _ device: DevicePlan, name: String, in folder: borrowing FileDescriptor
+    ) throws(SystemError) {
+        let raw = folder.raw
         if mknodat(raw, name, S_IFREG | 0o666, 0) != 0, errno != EEXIST {
             throw SystemError("mknodat", path: device.path, code: errno)
         }

@@ -29,12 +29,20 @@ enum Hooks {
         try run(hooks.createRuntime, "createRuntime", hooks, status: "created", pid: pid)
     }
 
-    /// After the container's end, when there is nothing left to stop: every hook gets its turn.
-    static func runAfterEnd(_ hooks: HooksPlan, pid: pid_t) {
+    /// After the container's end, when there is nothing left to stop: every hook gets its turn. What goes wrong is
+    /// written down for the one who deletes the container.
+    static func runAfterEnd(_ hooks: HooksPlan, pid: pid_t, directory: String) {
+        var lines = ""
         for hook in hooks.poststop {
-            // The specification wants a warning; the one who could read it has gone by now.
-            try? run([hook], "poststop", hooks, status: "stopped", pid: pid)
+            do throws(SetupFailure) {
+                try run([hook], "poststop", hooks, status: "stopped", pid: pid)
+            } catch {
+                lines += "cannot \(error.step): \(error.text.replacing("\n", with: " "))\n"
+            }
         }
+        guard !lines.isEmpty else { return }
+        // With the folder gone there is nobody left to tell.
+        try? FileSystem.replaceFile("\(directory)/\(ContainerFile.warnings)", with: Array(lines.utf8))
     }
 }
 

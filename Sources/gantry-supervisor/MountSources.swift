@@ -17,6 +17,9 @@ struct MountSources {
     private(set) var sources: [Source] = []
     /// The root where it is made here; -1 leaves it to the child.
     private(set) var root: Int32 = -1
+    /// One of each device of the plan for a container with a user namespace of its own, where the kernel makes none;
+    /// -1 leaves it to the child.
+    private(set) var devices: [Int32] = []
     let changesUser: Bool
 
     init(_ plan: ContainerPlan, _ namespaces: Namespaces) throws(SetupFailure) {
@@ -30,6 +33,7 @@ struct MountSources {
                         return changesUser ? try Self.makeForeign(mount, namespaces) : .none
                     })
             }
+            if changesUser, !plan.devices.isEmpty { devices = DeviceSources.make(plan) }
             root = try step("mount the root") { () throws(SystemError) in
                 try Self.openRoot(plan, joinedUser: joinedUser)
             }
@@ -41,6 +45,7 @@ struct MountSources {
 
     var descriptors: [Int32] {
         sources.compactMap { if case .tree(let tree) = $0 { tree } else { nil } } + (root >= 0 ? [root] : [])
+            + devices.filter { $0 >= 0 }
     }
 
     func closeDescriptors() { for descriptor in descriptors { close(descriptor) } }

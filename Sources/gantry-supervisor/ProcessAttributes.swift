@@ -86,7 +86,7 @@ enum ProcessAttributes {
             try write(
                 "exec \(profile)", to: ["self/attr/apparmor/exec", "self/attr/exec"], what: "the AppArmor profile")
         }
-        try newKeyring(report: report)
+        if !attributes.sharesKeyring { try newKeyring(report: report) }
         if let personality = attributes.personality {
             try step("set the personality") { () throws(SystemError) in
                 try check("personality") { CLinux.personality(UInt(personality)) }

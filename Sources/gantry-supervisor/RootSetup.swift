@@ -30,8 +30,11 @@ enum RootSetup {
                     in: try InRoot.openOrMake(setup.root, "/dev", directory: true, strict: true))
             }
         }
-        for device in plan.devices {
-            try step("make \(device.path)") { () throws(SystemError) in try Devices.make(device, root: setup.root) }
+        for (index, device) in plan.devices.enumerated() {
+            try step("make \(device.path)") { () throws(SystemError) in
+                let made = index < sources.devices.count ? sources.devices[index] : -1
+                try Devices.make(device, made: made, root: setup.root)
+            }
         }
         try writeSysctls(plan.sysctls, root: setup.root)
         if plan.process.createDirectory {

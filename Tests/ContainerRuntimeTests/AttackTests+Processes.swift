@@ -123,6 +123,12 @@ extension KernelTests.AttackTests {
         let outcome = try TestHost.shared.runtime.execute(request).collect(timeoutMilliseconds: 5000, outputMax: 200)
         let none = "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n"
         #expect(String(decoding: outcome.output, as: UTF8.self) == none)
+        // The added process may be done before the container's own has written.
+        var looks = 0
+        while try container.output() != none, looks < 500 {
+            usleep(10_000)
+            looks += 1
+        }
         #expect(try container.output() == none)
     }
 

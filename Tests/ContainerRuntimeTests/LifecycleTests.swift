@@ -33,6 +33,16 @@ extension KernelTests {
             }
         }
 
+        @Test func aHookThatFailsAfterTheEndIsToldAtTheDeletion() throws {
+            var container = try TestHost.shared.container(["true"])
+            var hooks = RuntimeSpec.Hooks()
+            hooks.poststop = [RuntimeSpec.Hook(path: "/bin/false"), RuntimeSpec.Hook(path: "/bin/true")]
+            container.request.spec.hooks = hooks
+            #expect(try container.run().code == 0)
+            let warnings = try runtime.delete(directory: container.request.directory)
+            #expect(warnings == ["cannot run the poststop hook /bin/false: exit code 1"])
+        }
+
         @Test func cgroupsAreGoneAfterTheEnd() throws {
             let container = try TestHost.shared.container(["true"])
             #expect(try container.run().code == 0)

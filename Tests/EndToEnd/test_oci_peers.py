@@ -175,6 +175,18 @@ class Podman(Peer):
             os.path.join(cls.data, "run"), "--tmpdir", os.path.join(cls.data, "tmp"), "--cgroup-manager", "cgroupfs",
             "--storage-driver", "vfs", "--events-backend", "file"]
 
+    def test_memory_as_a_folder(self):
+        output = self.ok("run", "--rm", *self.network, "--tmpfs", "/scratch:rw,size=64k,mode=1777", "busybox", "sh",
+                         "-c", "grep /scratch /proc/mounts; touch /scratch/x && echo written")
+        self.assertRegex(output, "(?s)/scratch tmpfs rw,.*size=64k.*written")
+
+    def test_mapped_users(self):
+        os.chmod(self.folder, 0o755)
+        output = self.ok("run", "--rm", *self.network, "--uidmap", "0:20000:1000", "--gidmap", "0:20000:1000",
+                         "--device", "/dev/zero:/dev/nought", "busybox", "sh", "-c",
+                         "cat /proc/self/uid_map; id -u; head -c 3 /dev/nought | wc -c; touch /tmp/x && echo written")
+        self.assertEqual(output.split(), ["0", "20000", "1000", "0", "3", "written"])
+
     def test_preserved_descriptors(self):
         path = os.path.join(self.folder, "three")
         result = subprocess.run(

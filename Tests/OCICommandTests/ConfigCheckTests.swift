@@ -1,7 +1,7 @@
 import ContainerRuntime
 import Testing
 
-@testable import gantry_oci
+@testable import OCICommand
 
 @Suite struct ConfigCheckTests {
     private let check = ConfigCheck(known: ["CAP_CHOWN", "CAP_SYS_RESOURCE"], grantable: ["CAP_CHOWN"])

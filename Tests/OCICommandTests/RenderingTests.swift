@@ -2,7 +2,7 @@ import ContainerRuntime
 import SupervisorPlan
 import Testing
 
-@testable import gantry_oci
+@testable import OCICommand
 
 @Suite struct RenderingTests {
     private let noon: UInt64 = 1_795_262_400_000_000_000

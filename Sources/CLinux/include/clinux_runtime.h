@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
+#include <errno.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <net/if.h>
@@ -216,3 +217,10 @@ static inline int gantry_is_character_device(mode_t mode) { return S_ISCHR(mode)
 // Unsigned expressions that do not import as constants.
 enum { AUDIT_ARCH_X86_64_NATIVE = (int)AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64_NATIVE = (int)AUDIT_ARCH_AARCH64 };
 enum { AUDIT_ARCH_I386_NATIVE = (int)AUDIT_ARCH_I386, AUDIT_ARCH_ARM_NATIVE = (int)AUDIT_ARCH_ARM };
+
+// Whether seccomp(2) takes a flag: without a filter it says EFAULT, and EINVAL for what it does not know.
+static inline int gantry_seccomp_knows_flag(unsigned int flag) {
+  // Of use with a listener only.
+  if (flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) flag |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
+}

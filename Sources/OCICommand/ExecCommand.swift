@@ -69,15 +69,14 @@ struct ExecCommand: OCICommand {
         guard status != "stopped", status != "creating" else {
             throw OCIError("cannot run a process in container '\(id)': it is \(status)")
         }
-        for (name, label) in [("apparmor", apparmor), ("process-label", processLabel)] where label?.isEmpty == false {
-            throw OCIError("--\(name): no security module of this kind is supported")
-        }
         var spec = try container.spec()
         let (process, warnings) = try ConfigCheck.host().check(process: try makeProcess(spec.process))
         context.warn(warnings)
         spec.process = process
         let pidFile = try pidFile.map { try Paths.absolute($0) }
-        try run(request(spec, container.directory), pidFile, context, runtime)
+        var request = request(spec, container.directory)
+        request.sharesKeyring = container.facts.sharesKeyring ?? false
+        try run(request, pidFile, context, runtime)
     }
 
     private func run(_ given: ExecRequest, _ pidFile: String?, _ context: Context, _ runtime: Runtime) throws {
@@ -118,6 +117,8 @@ struct ExecCommand: OCICommand {
         process.terminal = tty
         process.consoleSize = nil
         if noNewPrivileges { process.noNewPrivileges = true }
+        if let apparmor { process.apparmorProfile = apparmor }
+        if let processLabel { process.selinuxLabel = processLabel }
         process.user.additionalGids = (process.user.additionalGids ?? []) + additionalGids
         for name in capabilities {
             process.capabilities.bounding.append(name)

@@ -19,7 +19,7 @@ struct LaunchArguments: ParsableArguments {
     @Flag(help: "Not supported.")
     var noPivot = false
 
-    @Flag(help: "Accepted: containers share the caller's session keyring.")
+    @Flag(help: "Keep the caller's session keyring.")
     var noNewKeyring = false
 
     @Option(help: "Number of further descriptors, from 3 on, that the program gets.")
@@ -29,7 +29,9 @@ struct LaunchArguments: ParsableArguments {
     var id: String
 
     var options: LaunchOptions {
-        LaunchOptions(id: id, bundle: bundle, pidFile: pidFile, preserved: preserveFds, noPivot: noPivot)
+        LaunchOptions(
+            id: id, bundle: bundle, pidFile: pidFile, preserved: preserveFds, noPivot: noPivot,
+            sharesKeyring: noNewKeyring)
     }
 }
 

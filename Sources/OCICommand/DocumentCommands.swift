@@ -3,58 +3,6 @@ import ContainerRuntime
 import Glibc
 import LinuxSystem
 
-struct FeaturesCommand: OCICommand {
-    static let configuration = CommandConfiguration(
-        commandName: "features", abstract: "Print what this runtime can do.")
-
-    /// <https://github.com/opencontainers/runtime-spec/blob/main/features.md>
-    struct Features: Encodable {
-        struct Enabled: Encodable { var enabled: Bool }
-        struct Cgroup: Encodable {
-            var v1 = true
-            var v2 = true
-            var systemd = false
-            var systemdUser = false
-            var rdma = false
-        }
-        struct Seccomp: Encodable {
-            var enabled = true
-            var actions = [
-                "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-                "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
-            ]
-            var operators = [
-                "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
-                "SCMP_CMP_NE",
-            ]
-            var archs = ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"]
-            var knownFlags = [
-                "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
-            ]
-            var supportedFlags = [
-                "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
-            ]
-        }
-        struct Linux: Encodable {
-            var namespaces = RuntimeSpec.Namespace.Kind.allCases.map(\.rawValue).sorted()
-            var capabilities = CapabilityNames.all()
-            var cgroup = Cgroup()
-            var seccomp = Seccomp()
-            var apparmor = Enabled(enabled: false)
-            var selinux = Enabled(enabled: false)
-            var intelRdt = Enabled(enabled: false)
-        }
-        var ociVersionMin = "1.0.0"
-        var ociVersionMax = GantryOCI.specification
-        var hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
-        var mountOptions = MountOptionNames.all
-        var linux = Linux()
-        var annotations = ["org.gantry.version": GantryOCI.version]
-    }
-
-    func run(_ context: Context) throws { print(try JSON.encode(Features())) }
-}
-
 struct SpecCommand: OCICommand {
     static let configuration = CommandConfiguration(
         commandName: "spec", abstract: "Write a config.json to start from.")

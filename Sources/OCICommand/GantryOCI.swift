@@ -45,9 +45,10 @@ struct OCIError: Error, CustomStringConvertible {
 /// Ends the program with a code of the container's.
 struct ContainerExit: Error { var code: Int32 }
 
-@main
-enum Program {
-    static func main() {
+/// The program `gantry-oci`.
+public enum Program {
+    /// Carries out the command line, then exits with its code.
+    public static func main() -> Never {
         // A caller that does not read our output, or a hook that does not read its input, is no reason to die.
         signal(SIGPIPE, SIG_IGN)
         exit(run(Array(CommandLine.arguments.dropFirst())))

@@ -13,17 +13,6 @@ struct Bundle {
     /// Absolute path of the root file system.
     let rootfs: String
 
-    /// Parts of the configuration that are asked for by being there.
-    private struct Presence: Decodable {
-        struct Anything: Decodable { init(from decoder: any Decoder) {} }
-        struct Linux: Decodable {
-            var intelRdt: Anything?
-        }
-        var process: Anything?
-        var linux: Linux?
-        var vm: Anything?
-    }
-
     init(at path: String, config name: String) throws {
         self.path = try Paths.real(path)
         let file = name.hasPrefix("/") ? name : "\(self.path)/\(name)"
@@ -32,12 +21,13 @@ struct Bundle {
         } catch {
             throw OCIError("cannot read \(file): \(error.reason)")
         }
-        let presence = try JSON.decode(Presence.self, config, of: file)
+        let presence = try JSON.decode(ConfigPresence.self, config, of: file)
+        let foreign = try presence.check()
         hasProcess = presence.process != nil
-        if presence.linux?.intelRdt != nil { throw OCIError("config.json: linux.intelRdt is not supported") }
-        if presence.vm != nil { throw OCIError("config.json: vm is not supported") }
-        (spec, warnings) = try ConfigCheck.host().check(
+        let own: [String]
+        (spec, own) = try ConfigCheck.host().check(
             try JSON.decode(RuntimeSpec.self, config, of: file), hasProcess: hasProcess)
+        warnings = foreign + own
         let root = spec.root.path.hasPrefix("/") ? spec.root.path : "\(self.path)/\(spec.root.path)"
         rootfs = try Paths.real(root)
         var status = stat()

@@ -1,3 +1,4 @@
+import CLinux
 import ContainerRuntime
 import Glibc
 import LinuxSystem
@@ -23,6 +24,17 @@ struct Context {
             if let value = getenv(name) { values[name] = String(cString: value) }
         }
         return values
+    }
+
+    /// What hooks without an environment of their own inherit, as from runc and crun: engines rely on its `PATH`.
+    static func everyVariable() -> [String] {
+        var variables: [String] = []
+        var next = gantry_environment()
+        while let variable = next?.pointee {
+            variables.append(String(cString: variable))
+            next = next?.advanced(by: 1)
+        }
+        return variables
     }
 
     func runtime() throws -> Runtime {

@@ -15,6 +15,10 @@ struct ContainerFacts: Codable, Equatable {
     var annotations: [String: String]?
     /// `config.json` says what to run; without that a container can be created, not started.
     var hasProcess: Bool
+    /// Its processes keep the caller's session keyring.
+    var sharesKeyring: Bool?
+    /// Without hooks the specification need not be read again.
+    var hasHooks: Bool?
 }
 
 /// A container's folder. It is locked while the container is being created; the kernel lets the lock go with the
@@ -74,8 +78,10 @@ struct StoredContainer {
     func remove() throws { try FileSystem.removeTree(directory) }
 
     func status(_ runtime: Runtime) throws -> (status: String, pid: Int32) {
-        if try isBeingCreated() { return ("creating", 0) }
+        let creating = try isBeingCreated()
         let now = try runtime.status(directory: directory)
+        // Its process may be there already: hooks ask for it.
+        if creating { return ("creating", now.pid) }
         return (now.status.rawValue, now.pid)
     }
 

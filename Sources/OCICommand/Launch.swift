@@ -11,6 +11,7 @@ struct LaunchOptions {
     var pidFile: String?
     var preserved: Int
     var noPivot: Bool
+    var sharesKeyring: Bool
 }
 
 /// From a bundle to a created container.
@@ -39,11 +40,13 @@ struct Launch {
         var request = LaunchRequest(
             id: options.id, spec: spec, root: .directory(bundle.rootfs), directory: "\(context.root)/\(options.id)")
         request.bundle = bundle.path
+        request.sharesKeyring = options.sharesKeyring
+        request.hookEnvironment = Context.everyVariable()
         request.cgroupPath = try spec.linux.cgroupsPath.flatMap { $0.isEmpty ? nil : $0 }
             .map { try ConfigCheck.cgroupName($0) }
         request.seccomp = spec.linux.seccomp == nil ? .unconfined : .standard
         container = try StoredContainer.create(
-            root: context.root, Self.facts(options.id, bundle), config: bundle.config)
+            root: context.root, Self.facts(options, bundle), config: bundle.config)
         do {
             // Hooks start here.
             try check("chdir", path: bundle.path) { chdir(bundle.path) }
@@ -73,13 +76,19 @@ struct Launch {
         return rules + RuntimeSpec.defaultDeviceRules.filter(\.allow)
     }
 
-    private static func facts(_ id: String, _ bundle: Bundle) -> ContainerFacts {
-        var owner = "\(geteuid())"
-        if let user = getpwuid(geteuid()), let name = user.pointee.pw_name { owner = String(cString: name) }
-        return ContainerFacts(
-            id: id, ociVersion: bundle.spec.ociVersion, bundle: bundle.path, rootfs: bundle.rootfs,
-            created: String(decoding: Timestamp.text(nanoseconds: Log.now()), as: UTF8.self), owner: owner,
-            annotations: bundle.spec.annotations, hasProcess: bundle.hasProcess)
+    private static func facts(_ options: LaunchOptions, _ bundle: Bundle) -> ContainerFacts {
+        ContainerFacts(
+            id: options.id, ociVersion: bundle.spec.ociVersion, bundle: bundle.path, rootfs: bundle.rootfs,
+            created: String(decoding: Timestamp.text(nanoseconds: Log.now()), as: UTF8.self), owner: owner(),
+            annotations: bundle.spec.annotations, hasProcess: bundle.hasProcess,
+            sharesKeyring: options.sharesKeyring, hasHooks: bundle.spec.hooks != nil)
+    }
+
+    /// Not asked of libc: in a static program it would load what the host has for users from elsewhere.
+    private static func owner() -> String {
+        // Unreadable: the number says it too.
+        let passwd = (try? FileSystem.readFile("/etc/passwd")) ?? []
+        return UserDatabase(passwd: passwd, group: []).name(of: geteuid()) ?? "\(geteuid())"
     }
 }
 
@@ -130,10 +139,16 @@ struct HookRun {
     private let plan: HooksPlan
 
     init(_ container: StoredContainer) throws {
-        let (facts, spec) = (container.facts, try container.spec())
+        let facts = container.facts
+        guard facts.hasHooks != false else {
+            plan = HooksPlan()
+            return
+        }
+        let spec = try container.spec()
         var request = LaunchRequest(
             id: facts.id, spec: spec, root: .directory(facts.rootfs), directory: container.directory)
         request.bundle = facts.bundle
+        request.hookEnvironment = Context.everyVariable()
         plan = try HookCompiler.compile(request)
     }
 

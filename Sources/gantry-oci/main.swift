@@ -1,0 +1,3 @@
+import OCICommand
+
+Program.main()
