@@ -5,7 +5,10 @@ import Testing
 @Suite struct SecurityOptionsTests {
     @Test func optionsAreTakenApart() throws {
         let options = try SecurityOptions(
-            ["no-new-privileges:true", "seccomp:unconfined", "apparmor=web", "label=disable", "systempaths=unconfined"],
+            [
+                "no-new-privileges:true", "seccomp:unconfined", "apparmor=web", "label=disable",
+                "systempaths=unconfined",
+            ],
             service: "box")
         #expect(options.noNewPrivileges)
         #expect(options.seccomp == .unconfined)
