@@ -14,6 +14,8 @@ cgroup_mounts() {
 
 if [ "${1:-}" = --inside ]; then
     shift
+    # Read to the end first: a process that still lists them would be in the cgroup that must have none.
+    mounts=$(cgroup_mounts)
     while read -r point type options; do
         umount "$point"
         # The new mount shows our own cgroup as the root.
@@ -28,7 +30,7 @@ if [ "${1:-}" = --inside ]; then
         else
             mount -t cgroup -o "${options#rw,}" cgroup "$point"
         fi
-    done < <(cgroup_mounts)
+    done <<< "$mounts"
     mount -t tmpfs -o mode=755 tmpfs /run
     ip link set lo up
     # The first process of a process namespace must reap what is orphaned, so it is this shell, not the command.
