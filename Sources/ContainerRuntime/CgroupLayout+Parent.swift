@@ -46,6 +46,18 @@ extension CgroupLayout {
         }
     }
 
+    /// Where the hierarchy has no other cgroup left, nobody but us can have wanted its controllers handed down: the
+    /// host is left as it was.
+    static func takeBackControllers(_ hierarchy: Hierarchy) {
+        // Unreadable or refused: the controllers stay handed down, which changes nothing for anyone.
+        guard let names = try? FileSystem.list(hierarchy.mountPoint),
+            !names.contains(where: { FileSystem.exists("\(hierarchy.mountPoint)/\($0)/cgroup.procs") })
+        else { return }
+        for controller in controllersOfContainers {
+            try? CgroupTree.write(hierarchy.mountPoint, "cgroup.subtree_control", "-\(controller)")  // As above.
+        }
+    }
+
     static let controllersOfContainers: Set<String> = [
         "memory", "cpu", "cpuset", "pids", "io", "hugetlb", "rdma",
     ]

@@ -67,8 +67,13 @@ extension Runtime {
 
     /// Removes the cgroup above all containers, where none is left in it; the next `prepareParent` makes it again.
     public func removeEmptyParent() {
-        // A cgroup in use answers EBUSY and stays.
-        for hierarchy in host.cgroups.hierarchies { rmdir("\(hierarchy.mountPoint)/\(compiler.cgroupParent)") }
+        for hierarchy in host.cgroups.hierarchies {
+            // A cgroup in use answers EBUSY and stays.
+            guard rmdir("\(hierarchy.mountPoint)/\(compiler.cgroupParent)") == 0, hierarchy.version == .two else {
+                continue
+            }
+            CgroupLayout.takeBackControllers(hierarchy)
+        }
     }
 
     func removeCgroups(directory: String) throws(RuntimeError) {

@@ -30,6 +30,8 @@ picture() {
         sort -z | xargs -0 grep -H . > "$1/settings" || true
     cut -d ' ' -f 4- /proc/self/mountinfo | sort > "$1/mounts"
     find /sys/fs/cgroup -type d | sort > "$1/cgroups"
+    # What cgroup v2 hands down to its children.
+    find /sys/fs/cgroup -maxdepth 2 -name cgroup.subtree_control -exec grep -H . {} + | sort > "$1/controllers" || true
     # Without this script and what it runs to look.
     ps -e -o args= | grep -vE "host_unchanged.sh|ps -e -o|grep -vE" > "$1/processes" || true
     find /run | sort > "$1/runtime-files"

@@ -12,6 +12,20 @@ cgroup_mounts() {
         /proc/self/mountinfo
 }
 
+# In a cgroup namespace, and not yet in a process namespace: what waits out here for the command must leave the cgroup,
+# too, or it could give no controllers to its children.
+if [ "${1:-}" = --enter ]; then
+    name=$2
+    shift 2
+    mounts=$(cgroup_mounts)
+    while read -r point type _; do
+        [ "$type" = cgroup2 ] || continue
+        mkdir -p "$point/$name/init"
+        echo $$ > "$point/$name/init/cgroup.procs"
+    done <<< "$mounts"
+    exec unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" --inside "$@"
+fi
+
 if [ "${1:-}" = --inside ]; then
     shift
     # Read to the end first: a process that still lists them would be in the cgroup that must have none.
@@ -71,8 +85,7 @@ done < <(cgroup_mounts)
 (
     trap - EXIT
     while read -r point _; do echo "$BASHPID" > "$point/$name/cgroup.procs"; done < <(cgroup_mounts)
-    exec unshare --cgroup --net --mount --propagation private --pid --fork --kill-child --mount-proc \
-        "$0" --inside "$@"
+    exec unshare --cgroup "$0" --enter "$name" "$@"
 ) <&0 &
 child=$!
 status=0
