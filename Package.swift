@@ -83,9 +83,9 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "ContainerRuntime",
-                "SupervisorPlan",
-                "LinuxSystem", "CLinux", "CSQLite", .product(name: "Logging", package: "swift-log"),
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "InternetAddress",
+                "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
@@ -100,12 +100,13 @@ let package = Package(
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
                 .linkedLibrary(":libcrypto.a"),
             ]),
-        room("ContainerNetwork", ["Netlink", "LinuxSystem", "CLinux"]),
+        room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room(
             "ContainerRuntime", ["SupervisorPlan", "LinuxSystem", "CLinux", "CLibCap", "CLibSeccomp"],
             linker: [.linkedLibrary(":libseccomp.a"), .linkedLibrary(":libcap.a")]),
         room("SupervisorPlan"),
         room("Netlink", ["LinuxSystem", "CLinux"]),
+        room("InternetAddress", ["CLinux"]),
         room("LinuxSystem", ["CLinux"]),
 
         // C: headers, module maps and what Swift cannot call itself
@@ -124,7 +125,8 @@ let package = Package(
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
-        tests("ContainerNetworkTests", ["ContainerNetwork", "Netlink", "LinuxSystem", "CLinux"]),
+        tests("InternetAddressTests", ["InternetAddress"]),
+        tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
         tests(
             "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
             exclude: ["Programs", "Security"]),

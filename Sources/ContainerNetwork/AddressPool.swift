@@ -1,3 +1,5 @@
+import InternetAddress
+
 /// Chooses free subnets for networks. A pure value: what is in use is given to it.
 public struct SubnetPool: Equatable, Sendable {
     /// A range that is cut into subnets of one size.

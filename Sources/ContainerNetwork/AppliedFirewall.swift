@@ -1,3 +1,4 @@
+import InternetAddress
 import Netlink
 
 /// What the table held right after our last transaction: changes of others are found by comparing with it.

@@ -1,3 +1,4 @@
+import InternetAddress
 import Netlink
 
 /// The elements of the table's sets: what a `FirewallState` comes down to.
@@ -30,11 +31,13 @@ struct FirewallElements: Equatable, Sendable {
         self["bridges"].insert(SetElement(name))
         self[bridge.isInternal ? "internal" : "masquerade"].insert(SetElement(name))
         if bridge.interContainer { self["peers"].insert(SetElement(name + name)) }
-        self["subnets4"].insert(SetElement(bridge.subnet4.network.bytes))
-        // The end is exclusive; a subnet at the very end of the address space has none.
-        let last = bridge.subnet4.last.value
-        if last != UInt32.max {
-            self["subnets4"].insert(SetElement(IPv4Address(value: last + 1).bytes, isIntervalEnd: true))
+        for subnet in bridge.subnets.compactMap(\.range.v4) {
+            self["subnets4"].insert(SetElement(subnet.network.bytes))
+            // The end is exclusive; a subnet at the very end of the address space has none.
+            let last = subnet.last.value
+            if last != UInt32.max {
+                self["subnets4"].insert(SetElement(IPv4Address(value: last + 1).bytes, isIntervalEnd: true))
+            }
         }
     }
 
@@ -76,7 +79,7 @@ struct FirewallElements: Equatable, Sendable {
             for element in self[set] {
                 guard let key = PortKey(bytes: element.key, hasAddress: hasAddress),
                     case .data(let data) = element.value,
-                    data.count >= 6, let address = IPv4Address(bytes: data.prefix(4))
+                    data.count >= 6, let address = IPAddress(bytes: data.prefix(4))
                 else { continue }
                 let port = UInt16(data[4]) << 8 | UInt16(data[5])
                 result[key, default: []].insert(Backend(address: address, port: port))
@@ -117,7 +120,7 @@ struct FirewallElements: Equatable, Sendable {
 
 /// What identifies a published port.
 struct PortKey: Hashable, Sendable {
-    var hostIP: IPv4Address?
+    var hostIP: IPAddress?
     /// IANA number.
     var transport: UInt8
     var port: UInt16
@@ -132,7 +135,7 @@ struct PortKey: Hashable, Sendable {
         let rest = bytes.dropFirst(hasAddress ? 4 : 0)
         guard rest.count >= 6, let transport = rest.first else { return nil }
         if hasAddress {
-            guard let address = IPv4Address(bytes: bytes.prefix(4)) else { return nil }
+            guard let address = IPAddress(bytes: bytes.prefix(4)) else { return nil }
             hostIP = address
         }
         self.transport = transport

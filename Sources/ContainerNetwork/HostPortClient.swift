@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Synchronization
 
@@ -71,8 +72,9 @@ public final class HostPortClient: Sendable {
 
 extension NetworkManager {
     /// Where the firewall's table finds a port that is published on this address of the host.
-    public func publishedAddress(_ hostIP: IPv4Address?) -> IPv4Address? {
-        hostPorts == nil ? hostIP : HostPortClient.inside(hostIP)
+    public func publishedAddress(_ hostIP: IPAddress?) -> IPAddress? {
+        guard hostPorts != nil, let address = hostIP?.v4 else { return hostIP }
+        return HostPortClient.inside(address).map { .v4($0) }
     }
 
     /// After the ports of running stacks were reserved again: those of others are let go of.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Netlink
 
@@ -22,8 +23,9 @@ extension NetworkManager {
         for interface in interfaces {
             try checkInterfaceName(interface.hostInterface)
             try checkInterfaceName(interface.containerInterface)
-            let bridge = try netlink { () throws(NetlinkError) in try route.link(.name(interface.bridge)) }
-            guard let bridge else { throw .missingInterface(interface.bridge) }
+            guard case .bridge(let name) = interface.kind else { throw .invalidName(interface.hostInterface) }
+            let bridge = try netlink { () throws(NetlinkError) in try route.link(.name(name)) }
+            guard let bridge else { throw .missingInterface(name) }
             let isNew = try makePair(interface, bridge: bridge, namespace: namespace, inside: inside)
             try configure(interface, inside: inside, isNew: isNew)
             try settle(interface, bridgeRan: bridge.flags & UInt32(IFF_RUNNING) != 0, inside: inside)
@@ -37,7 +39,7 @@ extension NetworkManager {
     private func settle(_ spec: InterfaceSpec, bridgeRan: Bool, inside: NetlinkSocket) throws(NetworkError) {
         try netlink { () throws(NetlinkError) in
             _ = try route.link(.name(spec.hostInterface))
-            if !bridgeRan { _ = try route.link(.name(spec.bridge)) }
+            if !bridgeRan, case .bridge(let bridge) = spec.kind { _ = try route.link(.name(bridge)) }
             _ = try inside.link(.name(spec.containerInterface))
         }
     }
@@ -46,7 +48,7 @@ extension NetworkManager {
     private func makePair(
         _ spec: InterfaceSpec, bridge: Link, namespace: Int32, inside: NetlinkSocket
     ) throws(NetworkError) -> Bool {
-        guard bridge.kind == "bridge" else { throw .foreignInterface(name: spec.bridge, kind: bridge.kind) }
+        guard bridge.kind == "bridge" else { throw .foreignInterface(name: bridge.name, kind: bridge.kind) }
         let request = newPair(spec, bridge: bridge, namespace: namespace)
         do {
             try route.transact(request, operation: "make interface \(spec.hostInterface)")
@@ -67,7 +69,7 @@ extension NetworkManager {
         request.newVeth(
             NewVeth(
                 name: spec.hostInterface, master: bridge.index, mtu: mtu, peerName: spec.containerInterface,
-                peerAddress: (spec.mac ?? MACAddress(spec.address4)).bytes, peerNamespace: namespace))
+                peerAddress: (spec.mac ?? MACAddress(spec.ownAddress)).bytes, peerNamespace: namespace))
         request.setLink(.name(spec.hostInterface), hostEnd(spec, mtu: mtu))
         return request
     }
@@ -167,14 +169,14 @@ extension NetworkManager {
         }
         var change = LinkChange(isUp: true)
         change.withoutLinkLocal = hasIPv6 && spec.address6 == nil && link.mtu >= ipv6MTUMin
-        let mac = (spec.mac ?? MACAddress(spec.address4)).bytes
+        let mac = (spec.mac ?? MACAddress(spec.ownAddress)).bytes
         if link.address != mac { change.address = mac }
         var request = MessageBuilder()
         request.setLink(.index(loopbackIndex), LinkChange(isUp: true))
         if isNew { for address in addresses { request.newAddress(address) } }
         request.setLink(.index(link.index), change)
-        for gateway in [spec.gateway4?.bytes, spec.gateway6?.bytes].compactMap({ $0 }) {
-            request.newRoute(Route(destination: [], prefixLength: 0, gateway: gateway, outputIndex: link.index))
+        for gateway in spec.gateways {
+            request.newRoute(Route(destination: [], prefixLength: 0, gateway: gateway.bytes, outputIndex: link.index))
         }
         try netlink { () throws(NetlinkError) in
             try inside.transact(request, operation: "configure \(spec.containerInterface) of \(spec.hostInterface)")
@@ -182,14 +184,9 @@ extension NetworkManager {
     }
 
     private func addresses(_ spec: InterfaceSpec, index: Int32) -> [InterfaceAddress] {
-        var addresses = [
+        spec.addresses.map {
             InterfaceAddress(
-                index: index, address: spec.address4.bytes, prefixLength: UInt8(clamping: spec.prefixLength4))
-        ]
-        if let address = spec.address6, let length = spec.prefixLength6 {
-            addresses.append(
-                InterfaceAddress(index: index, address: address.bytes, prefixLength: UInt8(clamping: length)))
+                index: index, address: $0.address.bytes, prefixLength: UInt8(clamping: $0.prefixLength))
         }
-        return addresses
     }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Netlink
 
@@ -31,7 +32,7 @@ extension NetworkManager {
     }
 
     private func makeBridge(_ spec: BridgeSpec, mtu: Int) throws(NetworkError) -> Int32 {
-        let address = MACAddress(spec.gateway4).bytes
+        let address = MACAddress(spec.ownAddress).bytes
         let mtu = UInt32(clamping: mtu)
         var existing = try netlink { () throws(NetlinkError) in try route.link(.name(spec.bridge)) }
         if existing == nil {
@@ -52,7 +53,7 @@ extension NetworkManager {
         change.address = address
         change.mtu = mtu
         change.alias = alias
-        change.withoutLinkLocal = hasIPv6 && spec.subnet6 == nil && mtu >= ipv6MTUMin
+        change.withoutLinkLocal = hasIPv6 && !spec.hasIPv6 && mtu >= ipv6MTUMin
         var request = MessageBuilder()
         request.setLink(.index(link.index), change)
         try netlink { () throws(NetlinkError) in
@@ -68,15 +69,11 @@ extension NetworkManager {
     }
 
     private func setAddresses(_ spec: BridgeSpec, index: Int32) throws(NetworkError) {
-        var wanted = [
-            InterfaceAddress(
-                index: index, address: spec.gateway4.bytes, prefixLength: UInt8(clamping: spec.subnet4.prefixLength))
-        ]
-        if let subnet = spec.subnet6, let gateway = spec.gateway6 {
-            wanted.append(
+        let wanted = spec.subnets.compactMap { subnet in
+            subnet.gateway.map {
                 InterfaceAddress(
-                    index: index, address: gateway.bytes, prefixLength: UInt8(clamping: subnet.prefixLength))
-            )
+                    index: index, address: $0.bytes, prefixLength: UInt8(clamping: subnet.range.prefixLength))
+            }
         }
         try netlink { () throws(NetlinkError) in
             try route.setAddresses(wanted, of: index, operation: "set addresses of \(spec.bridge)")

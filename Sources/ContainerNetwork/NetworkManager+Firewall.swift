@@ -1,4 +1,5 @@
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Netlink
 import Synchronization

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 
 /// Holds a port of the host, so that no other program takes it while it is published: a bound socket that does not

@@ -3,6 +3,7 @@ import ContainerNetwork
 import ContainerRuntime
 import EngineWire
 import Images
+import InternetAddress
 import LinuxSystem
 import Logging
 import Reconciler
@@ -150,7 +151,7 @@ extension Engine {
         let dataFolder = options.containerData(id)
         let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
-        let addresses = stored.attachments.map(\.interface.address4)
+        let addresses = stored.attachments.compactMap(\.interface.address4)
         let (network, runtime) = (network, runtime)
         let warnings = try await onThread { () throws(EngineError) -> [String] in
             let warnings: [String]

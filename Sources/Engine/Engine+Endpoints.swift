@@ -1,6 +1,7 @@
 import ContainerNetwork
 import ContainerRuntime
 import EngineWire
+import InternetAddress
 import LinuxSystem
 import Logging
 import Reconciler
@@ -130,11 +131,12 @@ extension Engine {
             return nil
         }
         let reachable = backends.compactMap { backend in
-            IPv4Address(backend.address).map { ContainerNetwork.Backend(address: $0, port: backend.port) }
+            IPAddress(backend.address).map { ContainerNetwork.Backend(address: $0, port: backend.port) }
         }
         guard !reachable.isEmpty else { return nil }
         return ContainerNetwork.PublishedPort(
-            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport),
+            hostIP: network.publishedAddress(key.hostIP.map { .v4($0) }), port: key.port,
+            transport: Transport(port.transport),
             backends: reachable)
     }
 
@@ -162,6 +164,6 @@ extension Engine {
 }
 
 private func isBefore(_ left: ContainerNetwork.PublishedPort, _ right: ContainerNetwork.PublishedPort) -> Bool {
-    (left.port, left.transport.rawValue, left.hostIP?.value ?? 0)
-        < (right.port, right.transport.rawValue, right.hostIP?.value ?? 0)
+    (left.port, left.transport.rawValue, left.hostIP?.description ?? "")
+        < (right.port, right.transport.rawValue, right.hostIP?.description ?? "")
 }

@@ -3,6 +3,7 @@ import ContainerNetwork
 import ContainerRuntime
 import EngineWire
 import Images
+import InternetAddress
 import LinuxSystem
 import Reconciler
 import StackModel
@@ -121,10 +122,10 @@ extension Engine {
     /// Small files on our own disk: written here, not on the pool, to keep a start to one hop.
     private func writeNameFiles(_ stored: StoredContainer, hostname: String, folder: String) throws(EngineError) {
         let service = stored.definition.service
-        let gateway = stored.attachments.lazy.compactMap(\.interface.gateway4).first?.description
+        let gateway = stored.attachments.lazy.flatMap(\.interface.gateways).first?.description
         let hosts = hostsFile(
             hostname: hostname, domainname: service.domainname,
-            addresses: stored.attachments.map { $0.interface.address4.description },
+            addresses: stored.attachments.compactMap { $0.interface.address4?.description },
             extra: service.extraHosts.map { host in
                 let address = host.address == "host-gateway" ? gateway ?? Self.noGateway : host.address
                 return (name: host.name, address: address)

@@ -1,6 +1,7 @@
 import CLinux
 import ContainerNetwork
 import ContainerRuntime
+import InternetAddress
 import LinuxSystem
 import Logging
 import Reconciler
@@ -57,7 +58,7 @@ extension Engine {
         let (routes, mtu) = try await onNetwork { network throws(NetworkError) in
             (try network.hostRoutes(), try network.uplinkMTU())
         }
-        let taken = routes + networks.values.map(\.bridge.subnet4)
+        let taken = routes + networks.values.flatMap { $0.bridge.subnets.compactMap(\.range.v4) }
         do throws(NetworkError) {
             let subnet: CIDR4
             if let text = definition.subnets.compactMap(\.subnet).first(where: { !$0.contains(":") }) {
@@ -72,8 +73,8 @@ extension Engine {
                 gateway = try parseAddress(text)
             }
             return BridgeSpec(
-                name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", subnet4: subnet,
-                gateway4: gateway, isInternal: definition.isInternal,
+                name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))",
+                subnets: [BridgeSpec.Subnet(.v4(subnet), gateway: .v4(gateway))], isInternal: definition.isInternal,
                 mtu: definition.driverOptions["com.docker.network.driver.mtu"].flatMap { Int($0) } ?? mtu,
                 interContainer: definition.driverOptions["com.docker.network.bridge.enable_icc"] != "false")
         } catch {
@@ -125,14 +126,18 @@ extension Engine {
                 let address = try takeAddress(on: network, requested: attachment.ipv4Address)
                 let bridge = network.bridge
                 let interface = InterfaceSpec(
-                    bridge: bridge.bridge, hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
-                    containerInterface: "eth\(index)", address4: address, prefixLength4: bridge.subnet4.prefixLength,
+                    kind: .bridge(bridge.bridge), hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
+                    containerInterface: "eth\(index)",
+                    addresses: [
+                        InterfaceSpec.Address(.v4(address), prefixLength: bridge.subnets[0].range.prefixLength)
+                    ],
                     mac: attachment.macAddress.flatMap { MACAddress($0) } ?? MACAddress(address),
-                    gateway4: networkName == gateway ? bridge.gateway4 : nil, isIsolated: !bridge.interContainer)
+                    gateways: networkName == gateway ? bridge.subnets.compactMap(\.gateway) : [],
+                    isIsolated: !bridge.interContainer)
                 made.append(StoredContainer.Attachment(network: networkName, interface: interface))
             }
         } catch {
-            for attachment in made { freeAddress(attachment.interface.address4, network: attachment.network) }
+            for attachment in made { freeAddresses(attachment) }
             throw error
         }
         return made
@@ -169,27 +174,28 @@ extension Engine {
             guard let wanted = CIDR4(text) else { throw .invalidName(text) }
             range = wanted
         }
-        var reserved: Set<IPv4Address> = [network.bridge.gateway4]
+        var reserved: Set<IPv4Address> = Set(network.bridge.subnets.compactMap { $0.gateway?.v4 })
         for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
             reserved.insert(try parseAddress(text))
         }
-        var pool = try AddressPool(subnet: network.bridge.subnet4, range: range, reserved: reserved)
+        guard let subnet = network.bridge.subnets.lazy.compactMap(\.range.v4).first else { throw .poolsExhausted }
+        var pool = try AddressPool(subnet: subnet, range: range, reserved: reserved)
         for container in containers.values {
             for attachment in container.stored.attachments where attachment.network == network.name {
-                try pool.take(attachment.interface.address4)
+                for address in attachment.interface.addresses.compactMap(\.address.v4) { try pool.take(address) }
             }
         }
         return pool
     }
 
     func releaseAddresses(of stored: StoredContainer) {
-        for attachment in stored.attachments {
-            freeAddress(attachment.interface.address4, network: attachment.network)
-        }
+        for attachment in stored.attachments { freeAddresses(attachment) }
     }
 
-    private func freeAddress(_ address: IPv4Address, network: String) {
-        addressPools[network]?.release(address)
+    private func freeAddresses(_ attachment: StoredContainer.Attachment) {
+        for address in attachment.interface.addresses.compactMap(\.address.v4) {
+            addressPools[attachment.network]?.release(address)
+        }
     }
 
     /// Makes (or repairs) the container's network namespace, its interfaces and its DNS sockets.
@@ -214,7 +220,9 @@ extension Engine {
 }
 
 extension BridgeSpec {
-    func overlaps(_ other: BridgeSpec) -> Bool { subnet4.overlaps(other.subnet4) }
+    func overlaps(_ other: BridgeSpec) -> Bool {
+        subnets.contains { subnet in other.subnets.contains { subnet.range.overlaps($0.range) } }
+    }
 }
 
 /// A container's namespace, interfaces and resolver.

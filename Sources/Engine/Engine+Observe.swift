@@ -1,5 +1,6 @@
 import ContainerNetwork
 import ContainerRuntime
+import InternetAddress
 import Logging
 import Reconciler
 import StackModel
@@ -53,8 +54,10 @@ extension Engine {
             return [.bridgeMissing]
         }
         guard bridge.isUp else { return [.bridgeDown] }
-        let address = "\(record.bridge.gateway4)/\(record.bridge.subnet4.prefixLength)"
-        return bridge.addresses4.contains(address) ? [] : [.addressMissing]
+        let wanted = record.bridge.subnets.compactMap { subnet in
+            subnet.gateway?.v4.map { "\($0)/\(subnet.range.prefixLength)" }
+        }
+        return wanted.allSatisfy { bridge.addresses4.contains($0) } ? [] : [.addressMissing]
     }
 
     private func problems(of firewall: NetworkObservation.Firewall) -> [String] {
@@ -73,7 +76,7 @@ extension Engine {
         return container.stored.attachments.compactMap { attachment in
             let interface = attachment.interface
             guard let host = kernel.hostInterfaces.first(where: { $0.name == interface.hostInterface }), host.isUp,
-                host.master == interface.bridge
+                interface.kind == host.master.map(InterfaceSpec.Kind.bridge)
             else { return .vethMissing(network: attachment.network) }
             return nil
         }
@@ -102,7 +105,7 @@ extension Engine {
         observed.restarts = stored.restarts
         observed.stoppedByUser = stored.stoppedByUser
         observed.addresses = Dictionary(
-            stored.attachments.map { ($0.network, $0.interface.address4.description) },
+            stored.attachments.map { ($0.network, $0.interface.address4?.description ?? "") },
             uniquingKeysWith: { first, _ in first })
         observed.chosenPorts = Dictionary(
             stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })

@@ -2,6 +2,7 @@ import ContainerNetwork
 import ContainerRuntime
 import EngineWire
 import Images
+import InternetAddress
 import Reconciler
 import StackModel
 
@@ -51,7 +52,7 @@ extension Engine {
         status.restarts = stored.restarts
         status.ports = publishedPorts(of: container)
         status.addresses = Dictionary(
-            stored.attachments.map { ($0.network, $0.interface.address4.description) },
+            stored.attachments.map { ($0.network, $0.interface.address4?.description ?? "") },
             uniquingKeysWith: { first, _ in first })
         status.tty = stored.definition.service.tty
         status.labels = stored.labels

@@ -1,4 +1,5 @@
 import ContainerNetwork
+import InternetAddress
 import LinuxSystem
 import StackModel
 import Synchronization

@@ -1,4 +1,5 @@
 import ContainerNetwork
+import InternetAddress
 import Testing
 
 @Suite struct AddressPoolTests {

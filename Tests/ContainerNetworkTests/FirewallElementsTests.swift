@@ -1,3 +1,4 @@
+import InternetAddress
 import Netlink
 import Testing
 
@@ -7,7 +8,7 @@ import Testing
     @Test func onePortOneElementSharedPortOneSlotEach() throws {
         let one = PublishedPort(port: 80, backends: [backend("10.0.0.2")])
         let shared = PublishedPort(
-            hostIP: .loopback, port: 81, transport: .udp,
+            hostIP: .v4(.loopback), port: 81, transport: .udp,
             backends: [backend("10.0.0.4"), backend("10.0.0.2"), backend("10.0.0.3")])
         let elements = try FirewallElements(FirewallState(ports: [one, shared]))
         #expect(
@@ -23,10 +24,6 @@ import Testing
                     SetElement(key + [slot, 0, 0, 0], value: .data([10, 0, 0, last, 0, 80, 0, 0]))))
         }
         #expect(elements.backends == [PortKey(one): Set(one.backends), PortKey(shared): Set(shared.backends)])
-    }
-
-    @Test func theWildcardAddressIsNoAddress() {
-        #expect(PublishedPort(hostIP: .any, port: 80, backends: []).hostIP == nil)
     }
 
     @Test func aPortPublishedTwiceIsRefused() {
@@ -82,15 +79,17 @@ import Testing
             guard let subnet = CIDR4(base, prefixLength: 24) else { continue }
             bridges.append(
                 BridgeSpec(
-                    name: "n\(index)", bridge: "gn-\(index)", subnet4: subnet, gateway4: subnet.firstHost,
+                    name: "n\(index)", bridge: "gn-\(index)",
+                    subnets: [.init(.v4(subnet), gateway: .v4(subnet.firstHost))],
                     isInternal: .random(using: &generator), interContainer: .random(using: &generator)))
         }
         var ports: [PublishedPort] = []
         for port in 0..<6 as Range<UInt16> {
-            for hostIP in [nil, IPv4Address.loopback] {
+            for hostIP in [nil, IPAddress.v4(.loopback)] {
                 let backends = (0..<UInt32.random(in: 0...4, using: &generator)).map {
                     Backend(
-                        address: IPv4Address(value: 10 << 24 | 2 + $0), port: .random(in: 80...82, using: &generator))
+                        address: .v4(IPv4Address(value: 10 << 24 | 2 + $0)),
+                        port: .random(in: 80...82, using: &generator))
                 }
                 let transport = Transport.allCases.randomElement(using: &generator) ?? .tcp
                 ports.append(PublishedPort(hostIP: hostIP, port: 8000 + port, transport: transport, backends: backends))

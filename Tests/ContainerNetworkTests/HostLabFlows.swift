@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 
 @testable import ContainerNetwork

@@ -1,4 +1,5 @@
 import ContainerNetwork
+import InternetAddress
 
 /// A host with an uplink to a neighbour on the LAN, and networks with containers on it.
 ///
@@ -46,15 +47,17 @@ struct NetworkFixture {
         let third = ["a": 1, "b": 2, "i": 3][letter] ?? 9
         guard let subnet = CIDR4("10.89.\(third).0/24") else { preconditionFailure("bad subnet") }
         return BridgeSpec(
-            name: "net-\(letter)", bridge: "gn-\(letter)", subnet4: subnet, gateway4: subnet.firstHost,
+            name: "net-\(letter)", bridge: "gn-\(letter)",
+            subnets: [.init(.v4(subnet), gateway: .v4(subnet.firstHost))],
             isInternal: isInternal, interContainer: interContainer)
     }
 
     static func interface(_ id: String, on bridge: BridgeSpec, host: UInt32) -> InterfaceSpec {
         InterfaceSpec(
-            bridge: bridge.bridge, hostInterface: "gv\(id)", containerInterface: "eth0",
-            address4: IPv4Address(value: bridge.subnet4.network.value + host), prefixLength4: 24,
-            gateway4: bridge.gateway4, isIsolated: !bridge.interContainer)
+            kind: .bridge(bridge.bridge), hostInterface: "gv\(id)", containerInterface: "eth0",
+            addresses: bridge.subnets.compactMap(\.range.v4).map {
+                .init(.v4(IPv4Address(value: $0.network.value + host)), prefixLength: 24)
+            }, gateways: bridge.subnets.compactMap(\.gateway), isIsolated: !bridge.interContainer)
     }
 
     /// A container on a bridge: its namespace's path.
@@ -75,5 +78,5 @@ struct NetworkFixture {
 }
 
 func backend(_ address: String, _ port: UInt16 = 80) -> Backend {
-    Backend(address: IPv4Address(address) ?? .any, port: port)
+    Backend(address: IPAddress(address) ?? .v4(.any), port: port)
 }

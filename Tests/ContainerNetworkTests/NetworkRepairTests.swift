@@ -1,6 +1,7 @@
 import CLinux
 import ContainerNetwork
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Synchronization
 import Testing
@@ -95,7 +96,7 @@ import Testing
         let network = NetworkFixture.bridge("a")
         let ports = [
             PublishedPort(port: 80, backends: [backend("10.89.1.2")]),
-            PublishedPort(hostIP: .loopback, port: 81, backends: [backend("10.89.1.2"), backend("10.89.1.3")]),
+            PublishedPort(hostIP: .v4(.loopback), port: 81, backends: [backend("10.89.1.2"), backend("10.89.1.3")]),
         ]
         let state = FirewallState(bridges: [network], ports: ports)
         let observe = { try fixture.lab.run { try manager.observe().firewall } }
@@ -158,12 +159,10 @@ import Testing
         var networks: [BridgeSpec] = []
         for (letter, id) in [("a", "a1"), ("b", "b1")] {
             var network = NetworkFixture.bridge(letter)
-            network.subnet6 = CIDR6("fd00:89:0:\(letter)::/64")
-            network.gateway6 = IPv6Address("fd00:89:0:\(letter)::1")
+            let range = try #require(CIDR("fd00:89:0:\(letter)::/64"))
+            network.subnets.append(.init(range, gateway: range.firstHost))
             var interface = NetworkFixture.interface(id, on: network, host: 2)
-            interface.address6 = IPv6Address("fd00:89:0:\(letter)::2")
-            interface.prefixLength6 = 64
-            interface.gateway6 = network.gateway6
+            interface.addresses.append(.init(try #require(IPAddress("fd00:89:0:\(letter)::2")), prefixLength: 64))
             _ = try fixture.make(id)
             networks.append(network)
             try fixture.lab.run { [network, interface] in

@@ -1,4 +1,5 @@
 import ContainerNetwork
+import InternetAddress
 import LinuxSystem
 import Testing
 
@@ -54,8 +55,8 @@ import Testing
         let (fixture, networks, paths, servers) = try twoNetworks()
         defer { fixture.lab.close() }
         try fixture.setBridgeFiltering(bridgeFiltering)
-        let loopback = IPv4Address("127.0.0.1")
-        let lanAddress = IPv4Address("192.0.2.1")
+        let loopback = IPAddress("127.0.0.1")
+        let lanAddress = IPAddress("192.0.2.1")
         try fixture.apply(
             networks,
             [
@@ -111,7 +112,7 @@ import Testing
     @Test func craftedLoopbackDestinationsAreDropped() throws {
         let (fixture, networks, paths, servers) = try twoNetworks()
         defer { fixture.lab.close() }
-        let loopback = IPv4Address("127.0.0.1")
+        let loopback = IPAddress("127.0.0.1")
         try fixture.apply(networks, [PublishedPort(hostIP: loopback, port: 8081, backends: [backend("10.89.1.2")])])
         let b1 = try #require(paths["b1"])
         for (path, gateway) in [(fixture.lanPath, "192.0.2.1"), (b1, "10.89.2.1")] {
@@ -179,7 +180,7 @@ import Testing
         let moved = PublishedPort(port: 5300, transport: .udp, backends: [backend("10.89.1.2", 53)])
         try fixture.lab.run { try successor.applyFirewall(FirewallState(bridges: [network], ports: [moved])) }
         #expect(try receiver() == "c0")
-        try fixture.lab.run { try successor.forgetConnections(of: moved.backends.map(\.address)) }
+        try fixture.lab.run { try successor.forgetConnections(of: moved.backends.compactMap(\.address.v4)) }
         #expect(try receiver() == "c0")
     }
 

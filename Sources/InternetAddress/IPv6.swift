@@ -26,6 +26,12 @@ public struct IPv6Address: Hashable, Comparable, Sendable, CustomStringConvertib
         low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    public static let any = IPv6Address(high: 0, low: 0)
+    public static let loopback = IPv6Address(high: 0, low: 1)
+
+    /// fe80::/10.
+    public var isLinkLocal: Bool { high >> 54 == 0xfe80 >> 6 }
+
     /// In network byte order.
     public var bytes: [UInt8] {
         [high, low].flatMap { half in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
@@ -80,6 +86,15 @@ public struct CIDR6: Hashable, Sendable, CustomStringConvertible {
 
     public func contains(_ address: IPv6Address) -> Bool {
         CIDR6(address, prefixLength: prefixLength)?.network == network
+    }
+
+    public func contains(_ other: CIDR6) -> Bool { prefixLength <= other.prefixLength && contains(other.network) }
+
+    public func overlaps(_ other: CIDR6) -> Bool { contains(other.network) || other.contains(network) }
+
+    /// The network's own address is its routers' anycast address, except in networks of 127 and 128 bits (RFC 6164).
+    public var firstHost: IPv6Address {
+        prefixLength >= 127 ? network : IPv6Address(high: network.high, low: network.low + 1)
     }
 
     public var description: String { "\(network)/\(prefixLength)" }

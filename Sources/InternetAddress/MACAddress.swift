@@ -3,6 +3,8 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
     /// Six bytes in a number's low 48 bits, first byte highest.
     public let value: UInt64
 
+    private init(value: UInt64) { self.value = value }
+
     /// Parses `02:42:0a:01:02:03` (or with `-`). Group addresses and zero are refused: no interface can have them.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "-" }
@@ -18,7 +20,15 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// The address that belongs to an IPv4 address: `02:42` and its four bytes. An address that moves to another
     /// container keeps it, so that no neighbour holds a stale one.
-    public init(_ address: IPv4Address) { value = 0x0242 << 32 | UInt64(address.value) }
+    public init(_ address: IPv4Address) { self.init(value: 0x0242 << 32 | UInt64(address.value)) }
+
+    /// The address that belongs to an address of either family: IPv6's is `02:46` and the last four bytes.
+    public init(_ address: IPAddress) {
+        switch address {
+        case .v4(let address): self.init(address)
+        case .v6(let address): self.init(value: 0x0246 << 32 | address.low & 0xffff_ffff)
+        }
+    }
 
     public var bytes: [UInt8] { stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) } }
 

@@ -1,4 +1,4 @@
-import ContainerNetwork
+import InternetAddress
 import Testing
 
 @Suite struct AddressTests {
