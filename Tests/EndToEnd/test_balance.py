@@ -17,7 +17,7 @@ from harness import EngineCase, busybox_image, wait_until
 ROUNDS = int(os.environ.get("GANTRY_BALANCE_ROUNDS", "5"))
 REPLICAS = 20
 CLIENTS = 4
-PORT = 8080
+HOST, PORT = "198.51.100.1", 8080
 # A replica that was killed may be met until the engine has heard of it; one that was killed while no engine ran, until
 # one runs again.
 NOTICE_SECONDS = 0.5
@@ -85,7 +85,7 @@ class BalanceTest(EngineCase):
         run("ip", "link", "delete", "lan0")
         run("ip", "netns", "delete", "client")
 
-    def load(self, address="198.51.100.1"):
+    def load(self, address=HOST):
         clients = [
             subprocess.Popen(
                 ["ip", "netns", "exec", "client", sys.executable, "-c", CLIENT, address, str(PORT)],
@@ -126,7 +126,8 @@ class BalanceTest(EngineCase):
         self.scale(folder, 1)
         self.scale(folder, 2)
         self.scale(folder, 1)
-        calm = self.picture()
+        # The kernel takes a veth away a moment after its namespace.
+        calm = wait_until(lambda: (now := self.picture())["ends"] == 1 and now, what="one interface")
         clients = self.load()
         kills, outages = [], []
         for round_number in range(ROUNDS):
@@ -189,6 +190,28 @@ class BalanceTest(EngineCase):
                 return True
         return False
 
+    def test_without_a_healthcheck_a_replica_joins_when_it_listens(self):
+        text = "\n".join(line for line in STACK.splitlines() if "healthcheck" not in line)
+        folder = self.stack(text.replace("exec /bin/traffic", "sleep 0.5; exec /bin/traffic"), "listening")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        self.gantry_ok("up", "-d", folder=folder)
+        self.assertTrue(wait_until(self.reachable, what="the first replica"))
+        clients = self.load()
+        self.gantry_ok("up", "-d", "--scale", "web=4", folder=folder)
+        time.sleep(1)
+        # A change that replaces all of them, one after the other.
+        self.stack(text.replace("sleep 0.5", "sleep 0.4").replace("exec /bin/traffic", "sleep 0.1; exec /bin/traffic"),
+                   "listening")
+        self.gantry_ok("up", "-d", "--scale", "web=4", folder=folder)
+        time.sleep(1)
+        answers, failures = self.end(clients)
+        self.assertEqual(failures[:5], [])
+        self.assertEqual(len(answers), 8)
+
+    def reachable(self):
+        return subprocess.run(["ip", "netns", "exec", "client", "busybox", "nc", HOST, str(PORT)],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
+
     def test_even_shares_and_no_failure_while_replicas_change(self):
         """Without a kill not one connection fails."""
         folder = self.stack(STACK, "even")
@@ -196,7 +219,7 @@ class BalanceTest(EngineCase):
         self.scale(folder, 4)
         counts = collections.Counter()
         for _ in range(200):
-            output = run("ip", "netns", "exec", "client", "busybox", "nc", "198.51.100.1", str(PORT))
+            output = run("ip", "netns", "exec", "client", "busybox", "nc", HOST, str(PORT))
             counts[output.strip()] += 1
         self.assertEqual(sorted(counts.values()), [50, 50, 50, 50])
         clients = self.load()
