@@ -14,9 +14,16 @@ extension RuleExpression {
         guard let name = attributes[of: NFTA_EXPR_NAME]?.string else { throw .malformed("expression without name") }
         let data = attributes[of: NFTA_EXPR_DATA]
         let fields = ExpressionFields(try data?.nested() ?? [])
-        self =
-            try Self.source(name, fields) ?? Self.test(name, fields) ?? Self.action(name, fields)
-            ?? .other(name: name, attributes: data.map { Array($0.payload) } ?? [])
+        // Not as one expression: a typed error thrown within the right side of `??` comes out damaged (Swift 6.3.1).
+        if let source = try Self.source(name, fields) {
+            self = source
+        } else if let test = try Self.test(name, fields) {
+            self = test
+        } else if let action = try Self.action(name, fields) {
+            self = action
+        } else {
+            self = .other(name: name, attributes: data.map { Array($0.payload) } ?? [])
+        }
     }
 
     private static func source(_ name: String, _ fields: ExpressionFields) throws(NetlinkError) -> RuleExpression? {

@@ -99,8 +99,13 @@ import Testing
         }
     }
 
-    private static func attempt<Value>(_ body: () throws(NetlinkError) -> Value) -> Value? {
-        // An error is as good as a value: only a trap is wrong.
-        try? body()
+    private static func attempt<Value>(_ body: () throws -> Value) -> Value? {
+        do {
+            return try body()
+        } catch {
+            // A typed error is as good as a value.
+            if !(error is NetlinkError) { Issue.record(error) }
+            return nil
+        }
     }
 }

@@ -189,8 +189,10 @@ import Testing
                 try socket.neighbours(family: AF_INET) + socket.neighbours(family: AF_INET6)
                     + socket.neighbours(family: AF_INET, proxies: true),
                 try socket.forwardingEntries(),
-                try ["ip -N -j -d rule", "ip -N -j -d -6 rule", "ip -j neigh", "ip -j neigh show proxy", "bridge -j fdb"]
-                    .map { try shell($0) }
+                try [
+                    "ip -N -j -d rule", "ip -N -j -d -6 rule", "ip -j neigh", "ip -j neigh show proxy", "bridge -j fdb",
+                ]
+                .map { try shell($0) }
             )
         }
         let others = try JSON(theirs[0]).list + JSON(theirs[1]).list
