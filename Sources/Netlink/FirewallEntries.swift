@@ -43,6 +43,8 @@ public struct ChainEntry: Hashable, Sendable {
         public var number: UInt32
         public var priority: Int32
         public var dropsByDefault: Bool
+        /// Names of the interfaces, of chains that see the packets of some only (`netdev`, `ingress`).
+        public var devices: [String]
     }
 
     /// Of the families whose hooks are numbered as those of IP.
@@ -63,7 +65,12 @@ public struct ChainEntry: Hashable, Sendable {
         hook = HookPoint(
             type: message[NFTA_CHAIN_TYPE]?.string ?? "", number: try point[of: NFTA_HOOK_HOOKNUM]?.big() ?? .max,
             priority: try point[of: NFTA_HOOK_PRIORITY]?.big() ?? 0,
-            dropsByDefault: policy == UInt32(bitPattern: NF_DROP))
+            dropsByDefault: policy == UInt32(bitPattern: NF_DROP), devices: try Self.devices(point))
+    }
+
+    private static func devices(_ point: [Attribute]) throws(NetlinkError) -> [String] {
+        if let list = try point[of: NFTA_HOOK_DEVS]?.nested() { return list.map(\.string) }
+        return point[of: NFTA_HOOK_DEV].map { [$0.string] } ?? []
     }
 }
 

@@ -133,7 +133,7 @@ extension RuleExpression {
         case "nat": return try translation(fields)
         case "masq": return fields.isEmpty ? .masquerade : nil
         case "redir":
-            guard try fields.number(NFTA_REDIR_FLAGS) ?? 0 & ~NAT.implied == 0 else { return nil }
+            guard try (fields.number(NFTA_REDIR_FLAGS) ?? 0) & ~NAT.implied == 0 else { return nil }
             let port = try fields.register(NFTA_REDIR_REG_PROTO_MIN)
             guard try fields.register(NFTA_REDIR_REG_PROTO_MAX).map({ $0 == port }) ?? true else { return nil }
             return .redirect(port: port)
@@ -149,7 +149,11 @@ extension RuleExpression {
                 packets: try fields[NFTA_COUNTER_PACKETS]?.big() ?? 0, bytes: try fields[NFTA_COUNTER_BYTES]?.big() ?? 0
             )
         case "log":
-            guard fields.has(only: NFTA_LOG_PREFIX), let prefix = fields[NFTA_LOG_PREFIX] else { return nil }
+            // The kernel says the usual level, too.
+            let level = try fields.number(NFTA_LOG_LEVEL) ?? NFT_LOGLEVEL_WARNING.rawValue
+            guard level == NFT_LOGLEVEL_WARNING.rawValue, fields.has(only: NFTA_LOG_PREFIX, NFTA_LOG_LEVEL),
+                let prefix = fields[NFTA_LOG_PREFIX]
+            else { return nil }
             return .log(prefix: prefix.string)
         case "notrack": return .noTracking
         default: return nil
@@ -199,7 +203,9 @@ private struct ExpressionFields {
 
     subscript(type: some KernelConstant) -> Attribute? { attributes[of: type] }
 
-    func has(only type: some KernelConstant) -> Bool { attributes.allSatisfy { $0.type == type.type16 } }
+    func has<Type: KernelConstant>(only types: Type...) -> Bool {
+        attributes.allSatisfy { attribute in types.contains { $0.type16 == attribute.type } }
+    }
 
     func number(_ type: some KernelConstant) throws(NetlinkError) -> UInt32? { try self[type]?.big() }
 
