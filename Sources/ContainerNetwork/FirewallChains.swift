@@ -46,7 +46,7 @@ enum FirewallChains {
         isFamily(.ipv4) + [.payload(.network, offset: offset, byteCount: 1, into: key), .equal(key, [127])]
     }
 
-    private static let loadPort: (UInt32) -> [RuleExpression] = { word in
+    private static func loadPort(_ word: UInt32) -> [RuleExpression] {
         [.meta(.transport, into: .word(word)), .destinationPort(into: .word(word + 1))]
     }
 

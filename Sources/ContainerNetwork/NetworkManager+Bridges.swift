@@ -13,6 +13,7 @@ extension NetworkManager {
         let index = try makeBridge(spec, mtu: mtu)
         try setAddresses(spec, index: index)
         try setControls(spec)
+        try restoreVirtualAddresses(of: spec)
         if !spec.isInternal { try openUplinks() }
     }
 
@@ -100,7 +101,9 @@ extension NetlinkSocket {
             let byteCount = family == AF_INET ? 4 : 16
             let wantedHere = wanted.filter { $0.address.count == byteCount }
             if wantedHere.isEmpty && family == AF_INET6 { continue }
-            let present = try addresses(family: family).filter { $0.index == index && !$0.isLinkLocal6 }
+            let present = try addresses(family: family).filter {
+                $0.index == index && !$0.isLinkLocal6 && (!$0.isVirtual || wantedHere.contains($0))
+            }
             for address in present where !wantedHere.contains(address) { request.deleteAddress(address) }
             for address in wantedHere where !present.contains(address) { request.newAddress(address) }
         }

@@ -22,6 +22,8 @@ public final class NetworkManager: Sendable {
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
     let openedUplinks = Mutex<Set<String>>([])
+    /// As those, for IPv6.
+    let openedUplinks6 = Mutex<Set<String>>([])
     /// False when the kernel was started with `ipv6.disable=1`.
     let hasIPv6: Bool
 

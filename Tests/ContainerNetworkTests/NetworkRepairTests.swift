@@ -108,7 +108,7 @@ import Testing
             ("nft delete table inet gantry", .missing),
             ("nft flush ruleset", .missing),
             ("nft flush chain inet gantry ours", .changed(sets: [], rules: true)),
-            ("nft add rule inet gantry publish accept", .changed(sets: [], rules: true)),
+            ("nft add rule inet gantry publish4 accept", .changed(sets: [], rules: true)),
             ("nft flush map inet gantry slots4_ip", .changed(sets: ["slots4_ip"], rules: false)),
             ("nft add element inet gantry bridges '{ eth0 }'", .changed(sets: ["bridges"], rules: false)),
             ("nft delete element inet gantry ports4 '{ tcp . 80 }'", .changed(sets: ["ports4"], rules: false)),

@@ -26,6 +26,7 @@ static const uint32_t gantry_nla_type_mask = (uint16_t)NLA_TYPE_MASK;
 // Absent from the uapi headers of the build host or private to net/netfilter/nf_conntrack_netlink.c: which fields of a
 // tuple CTA_FILTER compares (enum ctattr_filter flags, kernel >= 5.8).
 static const uint32_t gantry_cta_filter_ip_src = 1 << 0;
+static const uint32_t gantry_cta_filter_ip_dst = 1 << 1;
 static const uint32_t gantry_cta_filter_proto_num = 1 << 3;
 static const uint32_t gantry_cta_filter_proto_dst_port = 1 << 5;
 
