@@ -74,9 +74,15 @@ enum FirewallChains {
         loadKey(place) + sendOn(place, place.direct)
     }
 
+    /// The number passes through the packet's mark, which gets its own value back at once: `nft list ruleset` ends with
+    /// a failed assertion at a map whose key comes straight from another map.
     private static func toTurn(_ place: FirewallPlace) -> [RuleExpression] {
-        loadKey(place) + [
-            .lookUp(key, map: place.shared, into: scratch), .lookUp(scratch, map: place.turns, into: .verdict),
+        let mark = Register.word(9)
+        return loadKey(place) + [
+            .lookUp(key, map: place.shared, into: scratch),
+            .meta(.mark, into: mark), .setMeta(.mark, from: scratch),
+            .meta(.mark, into: scratch), .setMeta(.mark, from: mark),
+            .lookUp(scratch, map: place.turns, into: .verdict),
         ]
     }
 

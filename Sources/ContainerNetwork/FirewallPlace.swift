@@ -185,24 +185,25 @@ struct Turn: Hashable, Sendable {
     /// can be reached whenever one is added: they must stay few.
     static let laneCountMax: UInt32 = 256
 
+    /// More take no part.
+    static let countMax = (1 << 16) - 1
+
     var chainName: String { place.turnName(count: count, lane: lane) }
-    var bytes: [UInt8] { nativeBytes(count) + nativeBytes(lane) }
+    var bytes: [UInt8] { nativeBytes(count << 16 | lane) }
 
     /// Its element in the place's `turns`.
     var element: SetElement { SetElement(bytes, value: .verdict(.goto(chainName))) }
 
     init(_ place: FirewallPlace, count: Int, lane: UInt32) {
         self.place = place
-        self.count = UInt32(clamping: count)
+        self.count = UInt32(min(count, Self.countMax))
         self.lane = lane
     }
 
     init?(_ place: FirewallPlace, bytes: [UInt8]) {
-        guard bytes.count >= 8 else { return nil }
-        let numbers = bytes.withUnsafeBytes {
-            ($0.loadUnaligned(as: UInt32.self), $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-        }
+        guard bytes.count >= 4 else { return nil }
+        let number = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         self.place = place
-        (count, lane) = numbers
+        (count, lane) = (number >> 16, number & 0xffff)
     }
 }

@@ -73,15 +73,14 @@ enum FirewallTable {
                     isInterval: true, fieldByteCounts: (place.hasAddress ? [byteCount] : []) + [1, 2])
             ]
         }
-        let turn = types([markType, markType])
         return [
             FirewallSet(place.direct, keyType: types(keyFields), keyByteCount: keyByteCount, value: value),
             FirewallSet(
                 place.shared, keyType: types(keyFields), keyByteCount: keyByteCount,
-                value: .data(type: turn, byteCount: 8)),
+                value: .data(type: markType, byteCount: 4)),
             FirewallSet(
                 place.slots, keyType: types(keyFields + [markType]), keyByteCount: keyByteCount + 4, value: value),
-            FirewallSet(place.turns, keyType: turn, keyByteCount: 8, value: .verdict),
+            FirewallSet(place.turns, keyType: markType, keyByteCount: 4, value: .verdict),
         ]
     }
 

@@ -202,13 +202,8 @@ extension NetworkManager {
 
     private func forget(_ filters: [ConntrackFilter]) throws(NetworkError) {
         for filter in filters {
-            var request = MessageBuilder()
-            request.deleteConnections(filter)
-            do {
-                try netfilter.transact(request, operation: "forget connections")
-            } catch {
-                // Nothing is tracked.
-                if error.code != ENOENT { throw .netlink(error) }
+            try netlink { () throws(NetlinkError) in
+                try netfilter.forgetConnections(filter, operation: "forget connections")
             }
         }
     }

@@ -24,6 +24,7 @@ struct DualLab {
         try lab.shell(
             """
             echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+            \(Self.withoutDetection)
             ip -6 addr add 2001:db8:1::1/64 dev up0 nodad
             nsenter --net=\(lanPath) sh -ec '
                 ip -6 addr add 2001:db8:1::2/64 dev eth0 nodad
@@ -31,6 +32,11 @@ struct DualLab {
             """)
         try waitForIPv6()
     }
+
+    /// No second of duplicate detection before link-local addresses can be used.
+    private static let withoutDetection = """
+        for i in all default; do echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done
+        """
 
     private func waitForIPv6() throws {
         try lab.shell(
@@ -61,6 +67,7 @@ struct DualLab {
     func container(_ id: String, on network: BridgeSpec, host: Int) throws -> Place {
         let manager = manager
         let path = try lab.run { try manager.makeNamespace(id: id) }
+        try lab.shell("nsenter --net=\(path) sh -c '\(Self.withoutDetection)'")
         let number = Int(network.bridge.dropFirst(3)) ?? 0
         let addresses = [false, true].compactMap { isV6 in
             IPAddress(Self.address(number, host, isV6: isV6)).map {
@@ -237,5 +244,16 @@ func withAddress<Result>(
         value.sin6_port = port.bigEndian
         withUnsafeMutableBytes(of: &value.sin6_addr) { $0.copyBytes(from: address.bytes) }
         return call(value)
+    }
+}
+
+/// Whether the kernel has SCTP.
+func hasSCTP() throws(SystemError) -> Bool {
+    do {
+        _ = try openSocket(AF_INET, .sctp)
+        return true
+    } catch {
+        if error.code == EPROTONOSUPPORT { return false }
+        throw error
     }
 }
