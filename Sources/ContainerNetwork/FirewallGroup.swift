@@ -52,7 +52,9 @@ extension GroupKey {
     func shared(_ turn: Turn) -> SetElement { SetElement(bytes, value: .data(turn.bytes)) }
 
     /// How many slots have an element.
-    private func slotCount(_ group: FirewallGroup) -> Int { place.isRange ? min(1, group.members.count) : group.members.count }
+    private func slotCount(_ group: FirewallGroup) -> Int {
+        place.isRange ? min(1, group.members.count) : group.members.count
+    }
 
     /// All elements of a group.
     func elements(_ group: FirewallGroup, into elements: inout FirewallElements) {

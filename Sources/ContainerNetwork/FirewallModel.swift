@@ -205,7 +205,9 @@ struct FirewallModel: Sendable {
 
     private func conflict(_ key: GroupKey, _ state: FirewallState) -> NetworkError {
         let claims = state.ports.filter { WantedGroups.keys($0).contains { $0 == key || $0.overlaps(key) } }
-        guard let one = claims.first, let other = claims.last else { return .conflictingAddresses(key.address ?? .v4(.any)) }
+        guard let one = claims.first, let other = claims.last else {
+            return .conflictingAddresses(key.address ?? .v4(.any))
+        }
         return .conflictingPorts(one, other)
     }
 }

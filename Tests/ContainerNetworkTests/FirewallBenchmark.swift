@@ -50,7 +50,9 @@ struct FirewallBenchmark {
         let iptables = try median(
             { try lab.shell(add) },
             undo: { try lab.shell(add.replacing("-A ", with: "-D ")) }, repetitions: 5)
-        for (what, value) in rows + [("iptables -t nat -A, with its start", iptables)] { print(row(count, what, value)) }
+        for (what, value) in rows + [("iptables -t nat -A, with its start", iptables)] {
+            print(row(count, what, value))
+        }
     }
 
     private func row(_ count: Int, _ what: String, _ seconds: Double) -> String {

@@ -86,7 +86,9 @@ import Testing
     func slotsChangeByThoseThatComeAndGo(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         func some() -> [Backend] {
-            (0..<UInt16(12)).filter { _ in Bool.random(using: &generator) }.map { Backend(address: .v4(.any), port: $0) }
+            (0..<UInt16(12)).filter { _ in Bool.random(using: &generator) }.map {
+                Backend(address: .v4(.any), port: $0)
+            }
         }
         var slots: [Backend] = []
         for _ in 0..<10 {

@@ -55,7 +55,9 @@ import Testing
     func aBackendThatComesOrGoesChangesThreeElements(count: UInt32) throws {
         func state(_ hosts: [UInt32]) -> FirewallInput {
             let backends = hosts.map { Backend(address: .v4(IPv4Address(value: 10 << 24 | $0)), port: 80) }
-            let others = (0..<50 as Range<UInt16>).map { PublishedPort(port: 100 + $0, backends: [backend("10.9.0.1")]) }
+            let others = (0..<50 as Range<UInt16>).map {
+                PublishedPort(port: 100 + $0, backends: [backend("10.9.0.1")])
+            }
             return FirewallInput(state: FirewallState(ports: [PublishedPort(port: 80, backends: backends)] + others))
         }
         var model = FirewallModel()

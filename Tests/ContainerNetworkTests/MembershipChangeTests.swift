@@ -79,7 +79,9 @@ private final class ConnectionStream: Sendable {
                 state.withLock { $0.failures.append(code) }
             }
             for server in servers {
-                while case let raw = accept(server.socket.raw, __SOCKADDR_ARG(__sockaddr__: nil), nil), raw >= 0 { close(raw) }
+                while case let raw = accept(server.socket.raw, __SOCKADDR_ARG(__sockaddr__: nil), nil), raw >= 0 {
+                    close(raw)
+                }
             }
         }
         state.withLock { $0.isDone = true }

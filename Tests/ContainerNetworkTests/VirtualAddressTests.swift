@@ -56,7 +56,13 @@ import Testing
         // Without backends it is refused at once.
         try lab.apply(networks, ports, virtual: [virtual(1, [])])
         for place in ["a3", "host", "b1", "lan"] { #expect(try reach(place, 1) == .refused, "from \(place)") }
-        #expect(try lab.reach(from: a3, to: address, 53, datagrams, .udp) == .refused)
+        // The kernel sends no more than one message a second to whom it has just redirected, as it does (and drops) for
+        // what comes back out of the bridge it came in by.
+        var unserved = Outcome.silence
+        for _ in 0..<10 where unserved == .silence {
+            unserved = try lab.reach(from: a3, to: address, 53, datagrams, .udp)
+        }
+        #expect(unserved == .refused)
         try lab.apply(networks, ports, virtual: [virtual(1, [3])])
         for _ in 0..<2 { #expect(try reach("a3", 1).server == "a2") }
         #expect(try lab.reach(from: a3, to: address, 53, datagrams, .udp).server == "a2")
