@@ -182,7 +182,7 @@ extension NetworkManager {
 
     /// Forgets every tracked connection that a container answers: when its addresses are taken away.
     public func forgetConnections(of addresses: [IPAddress]) throws(NetworkError) {
-        try forget(addresses.map { ConntrackFilter(isV6: $0.isV6, replySource: $0.bytes) })
+        try forget(addresses.map { ConntrackFilter(replySource: $0.bytes) })
     }
 
     private func forget(_ stale: Set<StaleConnections>) throws(NetworkError) {

@@ -80,9 +80,11 @@ struct StaleConnections: Hashable, Sendable {
         -> [ConntrackFilter]
     {
         func filter(_ source: IPAddress?) -> ConntrackFilter {
-            ConntrackFilter(
-                isV6: isV6, transport: transport, originalDestinationPort: port,
-                originalDestination: destination?.bytes, replySource: source?.bytes)
+            var filter = ConntrackFilter(
+                transport: transport, originalDestinationPort: port, replySource: source?.bytes)
+            filter.family = UInt8(isV6 ? AF_INET6 : AF_INET)
+            filter.originalDestination = destination?.bytes
+            return filter
         }
         switch from {
         case .anybody: return [filter(nil)]

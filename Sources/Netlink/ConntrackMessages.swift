@@ -1,167 +1,162 @@
 import CLinux
 import Glibc
 
-/// Which tracked connections to forget: those of one family that fit every field that is given. At least one must be.
+/// Which tracked connections: those that fit every field that is given. At least one must be.
 public struct ConntrackFilter: Hashable, Sendable {
-    public var isV6: Bool
     /// Transport protocol number, e.g. `IPPROTO_UDP`.
     public var transport: UInt8?
     /// Port the client sent to, before NAT.
     public var originalDestinationPort: UInt16?
-    /// Address the client sent to, before NAT: of the family.
-    public var originalDestination: AddressBytes?
-    /// Address that answers, after NAT: of the family.
+    /// Address that answers, after NAT: four or sixteen bytes.
     public var replySource: AddressBytes?
+    /// `AF_INET` or `AF_INET6`; `nil`: of the addresses, `AF_INET` without any.
+    public var family: UInt8?
+    /// The client, before NAT.
+    public var originalSource: AddressBytes?
+    /// Whom the client sent to, before NAT.
+    public var originalDestination: AddressBytes?
+    /// Whom is answered, after NAT.
+    public var replyDestination: AddressBytes?
+    public var originalSourcePort: UInt16?
+    /// Port that answers, after NAT.
+    public var replySourcePort: UInt16?
+    public var mark: Masked?
+    /// `IPS_*`; kernel >= 6.0.
+    public var status: Masked?
+    public var zone: UInt16?
 
-    public init(
-        isV6: Bool = false, transport: UInt8? = nil, originalDestinationPort: UInt16? = nil,
-        originalDestination: AddressBytes? = nil, replySource: AddressBytes? = nil
-    ) {
-        self.isV6 = isV6
+    /// A number of which only the bits of a mask are compared.
+    public struct Masked: Hashable, Sendable {
+        public var value: UInt32
+        public var mask: UInt32
+
+        public init(_ value: UInt32, mask: UInt32 = .max) {
+            self.value = value
+            self.mask = mask
+        }
+    }
+
+    public init(transport: UInt8? = nil, originalDestinationPort: UInt16? = nil, replySource: AddressBytes? = nil) {
         self.transport = transport
         self.originalDestinationPort = originalDestinationPort
-        self.originalDestination = originalDestination
         self.replySource = replySource
     }
-}
 
-private func conntrackType(_ type: cntl_msg_types) -> UInt16 {
-    UInt16(truncatingIfNeeded: NFNL_SUBSYS_CTNETLINK) << 8 | type.type16
-}
-
-extension ConntrackFilter {
-    fileprivate var family: UInt8 { UInt8(isV6 ? AF_INET6 : AF_INET) }
-
-    fileprivate var withoutAddresses: ConntrackFilter {
-        ConntrackFilter(isV6: isV6, transport: transport, originalDestinationPort: originalDestinationPort)
-    }
-}
-
-extension NetlinkSocket {
-    /// Deletes every entry that the filter fits; none is no error.
-    ///
-    /// For IPv4 that is one message, and the kernel walks its entries by itself (`CTA_FILTER`, kernel >= 5.8). For IPv6
-    /// addresses it cannot be asked: kernels up to 6.18 at least take those that differ for those that fit
-    /// (`ctnetlink_filter_match_tuple` has `ipv6_addr_cmp` the wrong way round). The entries with the port and transport
-    /// are listed, and deleted one by one.
-    public func forgetConnections(_ filter: ConntrackFilter, operation: String) throws(NetlinkError) {
-        guard filter.isV6, filter.originalDestination != nil || filter.replySource != nil else {
-            var request = MessageBuilder()
-            request.deleteConnections(filter)
-            return try transactIgnoringMissing(request, operation: operation)
-        }
-        for entry in try connections(filter.withoutAddresses, operation: operation) {
-            let fits =
-                (filter.originalDestination ?? entry.originalDestination) == entry.originalDestination
-                && (filter.replySource ?? entry.replySource) == entry.replySource
-            guard fits else { continue }
-            var request = MessageBuilder()
-            request.deleteConnection(entry, family: filter.family)
-            try transactIgnoringMissing(request, operation: operation)
-        }
+    var familyNumber: UInt8 {
+        if let family { return family }
+        let address = replySource ?? originalSource ?? originalDestination ?? replyDestination
+        return Netlink.family(of: address ?? [])
     }
 
-    private func transactIgnoringMissing(_ request: MessageBuilder, operation: String) throws(NetlinkError) {
-        do throws(NetlinkError) {
-            try transact(request, operation: operation)
-        } catch {
-            // Nothing is tracked, or it ended by itself.
-            if error.code != ENOENT { throw error }
-        }
+    fileprivate var originalFlags: UInt32 {
+        (originalSource == nil ? 0 : gantry_cta_filter_ip_src)
+            | (originalDestination == nil ? 0 : gantry_cta_filter_ip_dst)
+            | (transport == nil ? 0 : gantry_cta_filter_proto_num)
+            | (originalSourcePort == nil ? 0 : gantry_cta_filter_proto_src_port)
+            | (originalDestinationPort == nil ? 0 : gantry_cta_filter_proto_dst_port)
     }
 
-    private func connections(
-        _ filter: ConntrackFilter, operation: String
-    ) throws(NetlinkError) -> [TrackedConnection] {
-        let messages = try dump(type: conntrackType(IPCTNL_MSG_CT_GET), operation: operation) {
-            $0.netfilterHeader(filter.family)
-            if filter.transport != nil || filter.originalDestinationPort != nil { $0.conntrackFilter(filter) }
-        }
-        var entries: [TrackedConnection] = []
-        for message in messages {
-            var cursor = ByteCursor(message.payload)
-            try cursor.skip(4)
-            if let entry = try TrackedConnection(Attribute.parse(cursor.rest)) { entries.append(entry) }
-        }
-        return entries
+    fileprivate var replyFlags: UInt32 {
+        (replySource == nil ? 0 : gantry_cta_filter_ip_src)
+            | (replyDestination == nil ? 0 : gantry_cta_filter_ip_dst)
+            | (replySourcePort == nil ? 0 : gantry_cta_filter_proto_src_port | gantry_cta_filter_proto_num)
     }
-}
 
-/// An entry, as far as it is needed to find and delete it.
-private struct TrackedConnection {
-    /// `CTA_TUPLE_ORIG` as the kernel says it.
-    var original: [UInt8]
-    var originalDestination: AddressBytes
-    var replySource: AddressBytes
-    /// `nil` when the kernel gives none.
-    var id: [UInt8]?
-
-    /// `nil` for an entry without addresses.
-    init?(_ attributes: [Attribute]) throws(NetlinkError) {
-        guard let original = attributes[of: CTA_TUPLE_ORIG], let reply = attributes[of: CTA_TUPLE_REPLY],
-            let destination = try original.nested()[of: CTA_TUPLE_IP]?.nested()[of: CTA_IP_V6_DST],
-            let source = try reply.nested()[of: CTA_TUPLE_IP]?.nested()[of: CTA_IP_V6_SRC]
-        else { return nil }
-        self.original = Array(original.payload)
-        originalDestination = Array(destination.payload)
-        replySource = Array(source.payload)
-        id = attributes[of: CTA_ID].map { Array($0.payload) }
+    func encode(into builder: inout MessageBuilder) {
+        if originalFlags != 0 {
+            builder.nest(CTA_TUPLE_ORIG) {
+                $0.addresses(originalSource, originalDestination)
+                $0.transport(transport, originalSourcePort, originalDestinationPort)
+            }
+        }
+        if replyFlags != 0 {
+            builder.nest(CTA_TUPLE_REPLY) {
+                $0.addresses(replySource, replyDestination)
+                // The kernel wants the protocol wherever there is a port.
+                if replySourcePort != nil { $0.transport(transport, replySourcePort, nil) }
+            }
+        }
+        builder.nest(CTA_FILTER) {
+            $0.put(CTA_FILTER_ORIG_FLAGS, native: originalFlags)
+            $0.put(CTA_FILTER_REPLY_FLAGS, native: replyFlags)
+        }
+        if let mark {
+            builder.put(CTA_MARK, big: mark.value)
+            builder.put(CTA_MARK_MASK, big: mark.mask)
+        }
+        if let status {
+            builder.put(CTA_STATUS, big: status.value)
+            builder.put(CTA_STATUS_MASK, big: status.mask)
+        }
+        if let zone { builder.put(CTA_ZONE, big: zone) }
     }
 }
 
 extension MessageBuilder {
-    mutating func deleteConnections(_ filter: ConntrackFilter) {
-        message(type: conntrackType(IPCTNL_MSG_CT_DELETE)) {
-            $0.netfilterHeader(filter.family)
-            $0.conntrackFilter(filter)
+    fileprivate mutating func addresses(_ source: AddressBytes?, _ destination: AddressBytes?) {
+        guard source != nil || destination != nil else { return }
+        nest(CTA_TUPLE_IP) {
+            if let source { $0.put(source.count == 16 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, source) }
+            if let destination { $0.put(destination.count == 16 ? CTA_IP_V6_DST : CTA_IP_V4_DST, destination) }
         }
     }
 
-    fileprivate mutating func deleteConnection(_ entry: TrackedConnection, family: UInt8) {
-        message(type: conntrackType(IPCTNL_MSG_CT_DELETE)) {
+    fileprivate mutating func transport(_ number: UInt8?, _ source: UInt16?, _ destination: UInt16?) {
+        guard number != nil || source != nil || destination != nil else { return }
+        nest(CTA_TUPLE_PROTO) {
+            if let number { $0.put(CTA_PROTO_NUM, native: number) }
+            if let source { $0.put(CTA_PROTO_SRC_PORT, big: source) }
+            if let destination { $0.put(CTA_PROTO_DST_PORT, big: destination) }
+        }
+    }
+
+    private mutating func conntrack(
+        _ type: cntl_msg_types, family: UInt8, flags: Int32 = 0, _ body: (inout MessageBuilder) -> Void
+    ) {
+        let number = UInt16(truncatingIfNeeded: NFNL_SUBSYS_CTNETLINK) << 8 | type.type16
+        message(type: number, flags: flags) {
             $0.netfilterHeader(family)
-            $0.nest(CTA_TUPLE_ORIG) { $0.append(entry.original) }
-            if let id = entry.id { $0.put(CTA_ID, id) }
+            body(&$0)
         }
     }
 
-    fileprivate mutating func conntrackFilter(_ filter: ConntrackFilter) {
-        let originalFlags = originalTuple(filter)
-        var replyFlags: UInt32 = 0
-        if let source = filter.replySource {
-            nest(CTA_TUPLE_REPLY) {
-                $0.nest(CTA_TUPLE_IP) { $0.put(filter.isV6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, source) }
-            }
-            replyFlags |= gantry_cta_filter_ip_src
-        }
-        nest(CTA_FILTER) {
-            $0.put(CTA_FILTER_ORIG_FLAGS, native: originalFlags)
-            $0.put(CTA_FILTER_REPLY_FLAGS, native: replyFlags)
-        }
+    /// Deletes every entry that the filter fits, in one message (`CTA_FILTER`, kernel >= 5.8).
+    public mutating func deleteConnections(_ filter: ConntrackFilter) {
+        conntrack(IPCTNL_MSG_CT_DELETE, family: filter.familyNumber) { filter.encode(into: &$0) }
     }
 
-    /// Answers the flags that say which of the tuple's fields count.
-    private mutating func originalTuple(_ filter: ConntrackFilter) -> UInt32 {
-        var flags: UInt32 = 0
-        let hasTransport = filter.transport != nil || filter.originalDestinationPort != nil
-        guard hasTransport || filter.originalDestination != nil else { return flags }
-        nest(CTA_TUPLE_ORIG) {
-            if let destination = filter.originalDestination {
-                $0.nest(CTA_TUPLE_IP) { $0.put(filter.isV6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, destination) }
-                flags |= gantry_cta_filter_ip_dst
-            }
-            guard hasTransport else { return }
-            $0.nest(CTA_TUPLE_PROTO) {
-                if let transport = filter.transport {
-                    $0.put(CTA_PROTO_NUM, [transport])
-                    flags |= gantry_cta_filter_proto_num
-                }
-                if let port = filter.originalDestinationPort {
-                    $0.put(CTA_PROTO_DST_PORT, big: port)
-                    flags |= gantry_cta_filter_proto_dst_port
-                }
+    /// Makes an entry, as if its first packet had come; fails with EEXIST when one of its tuples is there.
+    public mutating func newConnection(_ connection: Connection) {
+        let flags = NLM_F_CREATE | NLM_F_EXCL
+        conntrack(IPCTNL_MSG_CT_NEW, family: family(of: connection.original.source), flags: flags) {
+            $0.nest(CTA_TUPLE_ORIG) { connection.original.encode(into: &$0) }
+            $0.nest(CTA_TUPLE_REPLY) { connection.reply.encode(into: &$0) }
+            if let timeout = connection.timeoutSeconds { $0.put(CTA_TIMEOUT, big: timeout) }
+            if connection.status != 0 { $0.put(CTA_STATUS, big: connection.status) }
+            if connection.mark != 0 { $0.put(CTA_MARK, big: connection.mark) }
+            if connection.zone != 0 { $0.put(CTA_ZONE, big: connection.zone) }
+            guard let state = connection.tcpState else { return }
+            $0.nest(CTA_PROTOINFO) {
+                $0.nest(CTA_PROTOINFO_TCP) { $0.put(CTA_PROTOINFO_TCP_STATE, native: state.rawValue) }
             }
         }
-        return flags
+    }
+}
+
+extension NetlinkSocket {
+    /// Every tracked connection of one family or both (`AF_UNSPEC`), or those that a filter fits.
+    public func connections(
+        family: Int32 = AF_UNSPEC, _ filter: ConntrackFilter? = nil
+    ) throws(NetlinkError) -> [Connection] {
+        let type = UInt16(truncatingIfNeeded: NFNL_SUBSYS_CTNETLINK) << 8
+        let messages = try dump(type: type | IPCTNL_MSG_CT_GET.type16, operation: "list connections") {
+            $0.netfilterHeader(filter?.familyNumber ?? UInt8(truncatingIfNeeded: family))
+            filter?.encode(into: &$0)
+        }
+        var connections: [Connection] = []
+        for message in messages where message.type == type | IPCTNL_MSG_CT_NEW.type16 {
+            connections.append(try Connection(message))
+        }
+        return connections
     }
 }

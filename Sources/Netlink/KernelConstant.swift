@@ -32,6 +32,9 @@ extension cntl_msg_types: KernelConstant {}
 extension ctattr_filter: KernelConstant {}
 extension ctattr_ip: KernelConstant {}
 extension ctattr_l4proto: KernelConstant {}
+extension ctattr_protoinfo: KernelConstant {}
+extension ctattr_protoinfo_tcp: KernelConstant {}
+extension ctattr_counters: KernelConstant {}
 extension ctattr_tuple: KernelConstant {}
 extension ctattr_type: KernelConstant {}
 extension in6_addr_gen_mode: KernelConstant {}

@@ -128,26 +128,31 @@ import Testing
         func port(_ transport: Transport, _ addresses: String..., last: UInt16? = nil) -> [PublishedPort] {
             [PublishedPort(port: 53, lastPort: last, transport: transport, backends: addresses.map { backend($0, 53) })]
         }
+        func filter(isV6: Bool = false, _ port: UInt16?, _ source: [UInt8]? = nil) -> ConntrackFilter {
+            var filter = ConntrackFilter(transport: 17, originalDestinationPort: port, replySource: source)
+            filter.family = isV6 ? 10 : 2
+            return filter
+        }
         let two = port(.udp, "10.0.0.2", "10.0.0.3")
         #expect(try stale(two, two).isEmpty)
         #expect(
             try stale(two, port(.udp, "10.0.0.3", "10.0.0.4")) == [
-                ConntrackFilter(transport: 17, originalDestinationPort: 53, replySource: [10, 0, 0, 2])
+                filter(53, [10, 0, 0, 2])
             ])
-        #expect(try stale([], two) == [ConntrackFilter(transport: 17, originalDestinationPort: 53)])
+        #expect(try stale([], two) == [filter(53)])
         #expect(
             try stale([], port(.udp, "fd00::1")) == [
-                ConntrackFilter(isV6: true, transport: 17, originalDestinationPort: 53)
+                filter(isV6: true, 53)
             ])
         #expect(try stale(port(.tcp, "10.0.0.2"), []).isEmpty)
         #expect(try stale(port(.sctp, "10.0.0.2"), []).isEmpty)
         #expect(
             try stale([], port(.udp, "10.0.0.2", last: 9999)) == [
-                ConntrackFilter(transport: 17, replySource: [192, 0, 2, 1])
+                filter(nil, [192, 0, 2, 1])
             ])
         #expect(
             try stale(port(.udp, "10.0.0.2", last: 9999), []) == [
-                ConntrackFilter(transport: 17, replySource: [10, 0, 0, 2])
+                filter(nil, [10, 0, 0, 2])
             ])
     }
 

@@ -6,9 +6,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 // The kernel's headers come after glibc's: <linux/libc-compat.h> then leaves out what both declare.
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
+#include <linux/neighbour.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
@@ -17,6 +20,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <linux/veth.h>
 
 // Function-like or cast macros that do not import.
@@ -28,6 +32,7 @@ static const uint32_t gantry_nla_type_mask = (uint16_t)NLA_TYPE_MASK;
 static const uint32_t gantry_cta_filter_ip_src = 1 << 0;
 static const uint32_t gantry_cta_filter_ip_dst = 1 << 1;
 static const uint32_t gantry_cta_filter_proto_num = 1 << 3;
+static const uint32_t gantry_cta_filter_proto_src_port = 1 << 4;
 static const uint32_t gantry_cta_filter_proto_dst_port = 1 << 5;
 
 // setns(2) and unshare(2) are declared by <sched.h> only under _GNU_SOURCE; sockaddr casts do not import.
