@@ -60,19 +60,12 @@ struct NetworkEvents: Sendable {
         return .linkChanged(name: link.name)
     }
 
-    /// `struct ifaddrmsg`: the interface's index is its last field.
     private func addressChange(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
-        var cursor = ByteCursor(message.payload)
-        try cursor.skip(4)
-        let index = Int32(bitPattern: try cursor.native(UInt32.self))
-        let attributes = try Attribute.parse(cursor.rest)
-        let address = (attributes[of: IFA_LOCAL] ?? attributes[of: IFA_ADDRESS]).flatMap {
-            IPAddress(bytes: $0.payload)
-        }
-        guard let link = links[index], link.isOwn else { return .routesChanged }
+        let address = try AssignedAddress(message).address
+        guard let link = links[address.index], link.isOwn else { return .routesChanged }
         // The kernel makes link-local ones itself.
-        if let address, address.isV6, address.isLinkLocal { return nil }
-        return link.isBridge && !ownPortIDs.contains(message.portID) ? .linkChanged(name: link.name) : nil
+        guard link.isBridge, !address.isLinkLocal6, !ownPortIDs.contains(message.portID) else { return nil }
+        return .linkChanged(name: link.name)
     }
 
     /// `struct netconfmsg` is the family in four bytes. Of the switch for the whole host every change counts, of an

@@ -51,9 +51,9 @@ extension NetworkManager {
             switch interface.kind {
             case .bridge(let bridge): try attach(interface, bridge: bridge, to: namespace)
             case .macvlan(let parent, let mode):
-                try attach(interface, try StackedLink(macvlan: mode), parent: parent, to: namespace)
+                try attach(interface, try InterfaceSpec.Kind.macvlan(mode: mode), parent: parent, to: namespace)
             case .ipvlan(let parent, let mode):
-                try attach(interface, try StackedLink(ipvlan: mode), parent: parent, to: namespace)
+                try attach(interface, try InterfaceSpec.Kind.ipvlan(mode: mode), parent: parent, to: namespace)
             }
         }
     }

@@ -134,7 +134,7 @@ extension NetworkManager {
     /// The links that routes leave by, asked for one by one: a host has far more links than routed ones.
     func links(of routes: [Route]) throws(NetworkError) -> [Int32: Link] {
         var links: [Int32: Link] = [:]
-        for index in Set(routes.compactMap(\.outputIndex)) {
+        for index in Set(routes.flatMap(\.outputIndexes)) {
             links[index] = try netlink { () throws(NetlinkError) in try route.link(.index(index)) }
         }
         return links
@@ -155,6 +155,9 @@ extension NetworkManager {
 private let tableNamePrefix = "gantry"
 
 extension Route {
+    /// Of every way it has.
+    var outputIndexes: [Int32] { nextHops.map(\.outputIndex) + [outputIndex].compactMap { $0 } }
+
     /// fe80::/10 and what is inside of it.
     var isLinkLocal6: Bool { IPAddress(bytes: destination).map { $0.isV6 && $0.isLinkLocal } == true }
 

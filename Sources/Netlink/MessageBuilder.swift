@@ -84,6 +84,11 @@ public struct MessageBuilder: Sendable {
         attribute(type.type16) { $0.appendNative(value) }
     }
 
+    /// The same, or nothing.
+    public mutating func put(_ type: some KernelConstant, native value: (some FixedWidthInteger)?) {
+        if let value { put(type, native: value) }
+    }
+
     /// A number in network byte order (nfnetlink).
     public mutating func put(_ type: some KernelConstant, big value: some FixedWidthInteger) {
         attribute(type.type16) { $0.appendNative(value.bigEndian) }

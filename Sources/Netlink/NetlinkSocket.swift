@@ -7,11 +7,14 @@ import Synchronization
 public enum NetlinkProtocol: Sendable {
     case route
     case netfilter
+    /// What sockets there are (sock_diag(7)).
+    case socketDiagnostics
 
     var number: Int32 {
         switch self {
         case .route: NETLINK_ROUTE
         case .netfilter: NETLINK_NETFILTER
+        case .socketDiagnostics: NETLINK_SOCK_DIAG
         }
     }
 }
