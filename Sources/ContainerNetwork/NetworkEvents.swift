@@ -69,19 +69,19 @@ struct NetworkEvents: Sendable {
     }
 
     /// `struct netconfmsg` is the family in four bytes. Of the switch for the whole host every change counts, of an
-    /// interface's that it goes off.
+    /// interface's that it goes off. Linux 6.17 and 6.18 tell of `force_forwarding` without its value.
     private func forwardingChange(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
         var cursor = ByteCursor(message.payload)
         try cursor.skip(4)
         let attributes = try Attribute.parse(cursor.rest)
         guard let index: Int32 = try attributes[of: netconfInterface]?.native() else { return nil }
+        let isValueless = attributes.count == 1
         var switches: [Int32] = []
         for type in netconfForwarding {
             if let value: Int32 = try attributes[of: type]?.native() { switches.append(value) }
         }
-        guard !switches.isEmpty, index == netconfAll || (links[index] != nil && switches.contains(0)) else {
-            return nil
-        }
+        if index == netconfAll { return switches.isEmpty ? nil : .routesChanged }
+        guard links[index] != nil, isValueless || switches.contains(0) else { return nil }
         return .routesChanged
     }
 

@@ -1,6 +1,7 @@
-import ContainerNetwork
 import InternetAddress
 import Testing
+
+@testable import ContainerNetwork
 
 @Suite struct DualStackTests {
     /// Between containers, to the outside and back, without any switch for the whole host.
@@ -224,5 +225,47 @@ import Testing
         try other.onHost { try $0.removeBridge("back") }
         try fixture.lab.shell("ip link del upbr; ip link del upd0")
         try fixture.expectNothingLeft()
+    }
+
+    /// As on kernels before 6.17: one switch for the whole host, and nothing but our bridges gets through by it.
+    @Test func withoutASwitchByInterfaceTheHostStillRoutesForNobodyElse() throws {
+        let fixture = try NetworkFixture()
+        defer { fixture.lab.close() }
+        try fixture.addIPv6()
+        let manager = try fixture.lab.run {
+            try NetworkManager(
+                tableName: "gantry", namespaceDirectory: "\(HostLab.directory)/netns", readyNamespaceCountMax: 0,
+                hostPorts: nil, forcesForwarding: false)
+        }
+        let old = NetworkFixture(lab: fixture.lab, manager: manager)
+        let plain = NetworkFixture.bridge("b")
+        try old.ensure(plain)
+        try old.apply([plain])
+        #expect(try old.lab.shell("cat /proc/sys/net/ipv6/conf/all/forwarding") == "0\n")
+        let a = try NetworkFixture.dualBridge("a")
+        try old.ensure(a)
+        try old.attach("a1", [NetworkFixture.dualInterface("a1", on: a, host: 2)])
+        try old.apply([a, plain])
+        #expect(old.pings("a1", "2001:db8:1::2"))
+        #expect(try old.lab.shell("cat /proc/sys/net/ipv6/conf/all/forwarding") == "1\n")
+        #expect(
+            try old.lab.shell("cat /proc/sys/net/ipv6/conf/up0/accept_ra /proc/sys/net/ipv6/conf/gn-a/accept_ra")
+                == "2\n0\n")
+        // An interface that comes later is kept from routing too.
+        _ = try old.make("other")
+        try old.lab.shell(
+            """
+            ip link add up1 type veth peer name eth0 netns \(HostLab.directory)/netns/other
+            ip addr add 2001:db8:2::1/64 dev up1 nodad
+            ip link set up1 up
+            nsenter --net=\(HostLab.directory)/netns/other sh -ec '
+                ip addr add 2001:db8:2::2/64 dev eth0 nodad
+                ip link set eth0 up
+                ip -6 route add default via 2001:db8:2::1'
+            nsenter --net=\(old.lanPath) ip -6 route add 2001:db8:2::/64 via 2001:db8:1::1
+            """)
+        try old.onHost { try $0.openUplinks() }
+        #expect(!old.pings("lan", "2001:db8:2::2") && old.pings("a1", "2001:db8:1::2"))
+        try old.expectNothingLeft()
     }
 }
