@@ -5,8 +5,7 @@ import Netlink
 struct FirewallInput: Equatable, Sendable {
     var state = FirewallState()
     /// Interfaces that forward a family only because of us.
-    var opened4: [String] = []
-    var opened6: [String] = []
+    var opened = OpenedUplinks()
 }
 
 /// What the table has, and how it gets to have something else. A pure value; a change costs what it changes, and a
@@ -89,7 +88,7 @@ struct FirewallModel: Sendable {
     private mutating func changeNetworks(_ next: FirewallInput, _ change: inout FirewallChange) {
         let before = input.state
         if before.bridges == next.state.bridges, before.virtualAddresses == next.state.virtualAddresses,
-            input.opened4 == next.opened4, input.opened6 == next.opened6
+            input.opened == next.opened
         {
             return
         }

@@ -6,8 +6,8 @@ extension FirewallElements {
     init(networksOf input: FirewallInput) {
         self.init()
         for bridge in input.state.bridges { add(bridge) }
-        for name in input.opened4 { insert(SetElement(Self.name(name)), into: "opened4") }
-        for name in input.opened6 { insert(SetElement(Self.name(name)), into: "opened6") }
+        for name in input.opened.v4 { insert(SetElement(Self.name(name)), into: "opened4") }
+        for name in input.opened.v6 { insert(SetElement(Self.name(name)), into: "opened6") }
         for entry in input.state.virtualAddresses {
             let suffix = entry.address.isV6 ? "6" : "4"
             let address = entry.address.bytes

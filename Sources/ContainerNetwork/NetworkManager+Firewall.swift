@@ -28,7 +28,7 @@ extension NetworkManager {
                 try ensureVirtualAddresses(state)
             }
             // Only now, with the firewall ready, may they forward.
-            try switchForwarding(openedUplinks.withLock { $0.sorted() }, on: true)
+            try switchForwarding(openedUplinks.withLock { $0 }, on: true)
             return stale
         }
         if !stale.isEmpty { try forget(stale) }
@@ -61,7 +61,7 @@ extension NetworkManager {
         applied = nil
         let change: FirewallChange
         do throws(NetworkError) {
-            change = try known.model.change(to: input(state, opened4: [], opened6: []))
+            change = try known.model.change(to: FirewallInput(state: state, opened: noteUplinks(OpenedUplinks())))
         } catch {
             applied = known
             throw error
@@ -83,7 +83,7 @@ extension NetworkManager {
             let sets = FirewallTable.setNames.filter { shape.setNames.contains($0) }
             return (shape, try readElements(sets: sets))
         }
-        let input = try input(state, opened4: present.names(in: "opened4"), opened6: present.names(in: "opened6"))
+        let input = FirewallInput(state: state, opened: try noteUplinks(present.opened))
         if var known = applied, !shape.isEmpty, known.shape == shape {
             applied = nil
             var change: FirewallChange
@@ -138,32 +138,15 @@ extension NetworkManager {
         }
     }
 
-    /// With the interfaces that forward because of us: those of this manager, and those noted in the table by one
-    /// before it. When forwarding is on for the whole host, routing between its interfaces is its owner's wish.
-    private func input(_ state: FirewallState, opened4: [String], opened6: [String]) throws(NetworkError)
-        -> FirewallInput
-    {
-        let isGlobal = try forwardsGlobally()
-        let opened4 = openedUplinks.withLock { names in
-            names = isGlobal ? [] : names.union(opened4)
-            return names.sorted()
-        }
-        let opened6 = openedUplinks6.withLock { names in
-            names.formUnion(opened6)
-            return names.sorted()
-        }
-        return FirewallInput(state: state, opened4: opened4, opened6: opened6)
-    }
-
     /// Removes the table; one that is not there is no error. Interfaces that forward because of us stop, unless another
     /// engine's bridges need them too.
     public func removeFirewall() throws(NetworkError) {
         try firewall.withLock { applied throws(NetworkError) in
-            let opened = openedUplinks.withLock { $0.sorted() }
+            let opened = openedUplinks.withLock { $0 }
             let links = try netlink { () throws(NetlinkError) in try route.links() }
-            if !links.contains(where: { $0.name.hasPrefix(bridgeNamePrefix) && !isOwn($0) }) {
+            if !links.contains(where: { isGantryBridge($0) && !isOwn($0) }) {
                 try switchForwarding(opened, on: false)
-                openedUplinks.withLock { $0 = [] }
+                openedUplinks.withLock { $0 = OpenedUplinks() }
             }
             if let state = applied?.model.input.state, !state.virtualAddresses.isEmpty {
                 try ensureVirtualAddresses(FirewallState(bridges: state.bridges))

@@ -49,11 +49,23 @@ extension NetworkManager {
         try netlink { () throws(NetlinkError) in
             try route.transact(request, operation: "set virtual addresses of \(bridge.bridge)")
         }
-        // What was sent to one is routed back to the bridge it came from. That the network stays closed otherwise is
-        // the firewall's part.
-        if bridge.isInternal, !wanted.isEmpty {
-            try SystemControls.set(.ipv4, bridge.bridge, "forwarding", 1)
-        }
+        if bridge.isInternal { try setForwarding(of: bridge, isOn: !wanted.isEmpty) }
+    }
+
+    /// In the last applied state.
+    func hasVirtualAddresses(_ bridge: String) -> Bool {
+        firewall.withLock { $0?.model.input.state.virtualAddresses.contains { $0.bridge == bridge } ?? false }
+    }
+}
+
+extension MessageBuilder {
+    /// An address that the interface answers for but never sends from by itself: with an IPv6 one that is preferred, the
+    /// longest match (RFC 6724, rule 8) would choose it over the interface's own.
+    fileprivate mutating func newVirtualAddress(_ address: InterfaceAddress) {
+        guard address.address.count == 16 else { return newAddress(address) }
+        var assigned = AssignedAddress(address, flags: IFA_F_NODAD.kernelValue)
+        assigned.preferredSeconds = 0
+        newAddress(assigned)
     }
 }
 

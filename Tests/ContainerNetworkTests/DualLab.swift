@@ -23,7 +23,6 @@ struct DualLab {
         lan = .namespace(lanPath)
         try lab.shell(
             """
-            echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
             \(Self.withoutDetection)
             ip -6 addr add 2001:db8:1::1/64 dev up0 nodad
             nsenter --net=\(lanPath) sh -ec '
