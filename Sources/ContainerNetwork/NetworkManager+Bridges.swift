@@ -91,7 +91,8 @@ extension NetworkManager {
         let wanted = spec.gateways(index: index)
         try netlink { () throws(NetlinkError) in
             try route.setAddresses(
-                wanted, of: index, operation: "set addresses of \(spec.bridge)", withIPv6: hasIPv6, keeping: \.isVirtual)
+                wanted, of: index, operation: "set addresses of \(spec.bridge)", withIPv6: hasIPv6, keeping: \.isVirtual
+            )
         }
     }
 

@@ -15,7 +15,7 @@ import Testing
             DualLab.network(6, interContainer: false),
         ]
         var places: [String: Place] = ["lan": lab.lan, "host": .host]
-        var servers = [80, 81, 9005].map { port in try? lab.server("lan", in: lab.lan, port: port) }.compactMap { $0 }
+        var servers = try [80, 81, 9005].map { try lab.server("lan", in: lab.lan, port: $0) }
         for (id, network, host) in [
             ("n1", 1, 2), ("m1", 1, 3), ("n2", 2, 2), ("i1", 3, 2), ("i2", 3, 3), ("r1", 4, 2), ("u1", 5, 2),
             ("x1", 6, 2), ("x2", 6, 3),
