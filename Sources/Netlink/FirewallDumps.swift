@@ -17,11 +17,12 @@ public struct TableShape: Equatable, Sendable {
 
 extension NetlinkSocket {
     private func nftDump(
-        _ type: nf_tables_msg_types, operation: String, _ body: (inout MessageBuilder) -> Void
+        _ type: nf_tables_msg_types, family: NetfilterFamily = .inet, operation: String,
+        _ body: (inout MessageBuilder) -> Void
     ) throws(NetlinkError) -> [[Attribute]] {
         let request = UInt16(truncatingIfNeeded: NFNL_SUBSYS_NFTABLES) << 8 | type.type16
         let messages = try dump(type: request, operation: operation) {
-            $0.netfilterHeader(NetfilterFamily.inet.rawValue)
+            $0.netfilterHeader(family.rawValue)
             body(&$0)
         }
         var entries: [[Attribute]] = []
@@ -79,8 +80,10 @@ extension NetlinkSocket {
     }
 
     /// Every element of a set; ENOENT when the set or its table is not there.
-    public func elements(ofSet set: String, table: String) throws(NetlinkError) -> [SetElement] {
-        let entries = try nftDump(NFT_MSG_GETSETELEM, operation: "list elements of \(set)") {
+    public func elements(
+        ofSet set: String, table: String, family: NetfilterFamily = .inet
+    ) throws(NetlinkError) -> [SetElement] {
+        let entries = try nftDump(NFT_MSG_GETSETELEM, family: family, operation: "list elements of \(set)") {
             $0.put(NFTA_SET_ELEM_LIST_TABLE, string: table)
             $0.put(NFTA_SET_ELEM_LIST_SET, string: set)
         }

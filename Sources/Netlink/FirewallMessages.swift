@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// `NFTNL_UDATA_SET_KEYBYTEORDER` (type 0, four bytes) with libnftables' `BYTEORDER_HOST_ENDIAN`.
-private let keyByteOrderHost: [UInt8] = [0, 4] + withUnsafeBytes(of: UInt32(1)) { Array($0) }
+let keyByteOrderHost: [UInt8] = [0, 4] + withUnsafeBytes(of: UInt32(1)) { Array($0) }
 
 /// `NFTNL_UDATA_RULE_COMMENT` (type 0): length with the NUL, text.
 private func commentUserData(_ comment: String) -> [UInt8] {

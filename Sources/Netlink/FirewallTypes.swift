@@ -86,7 +86,7 @@ public struct FirewallSet: Hashable, Sendable {
         self.value = value
         self.isInterval = isInterval
         self.fieldByteCounts = fieldByteCounts
-        self.hasTimeout = hasTimeout
+        self.hasTimeout = hasTimeout || timeoutMilliseconds != nil
         self.timeoutMilliseconds = timeoutMilliseconds
         self.isDynamic = isDynamic
         self.countMax = countMax
@@ -98,7 +98,7 @@ public struct FirewallSet: Hashable, Sendable {
         if isInterval { flags |= NFT_SET_INTERVAL.rawValue }
         if value != .none { flags |= NFT_SET_MAP.rawValue }
         if isInterval, !fieldByteCounts.isEmpty { flags |= NFT_SET_CONCAT.rawValue }
-        if hasTimeout || timeoutMilliseconds != nil { flags |= NFT_SET_TIMEOUT.rawValue }
+        if hasTimeout { flags |= NFT_SET_TIMEOUT.rawValue }
         if isDynamic { flags |= NFT_SET_EVAL.rawValue }
         return flags
     }

@@ -93,9 +93,10 @@ public struct Route: Hashable, Sendable {
         let metrics = try attributes[of: RTA_METRICS]?.nested() ?? []
         mtu = try metrics[of: RTAX_MTU]?.native()
         segmentSize = try metrics[of: RTAX_ADVMSS]?.native()
-        nextHops = try attributes[of: RTA_MULTIPATH].map { attribute throws(NetlinkError) in
-            try NextHop.parse(attribute.payload)
-        } ?? []
+        nextHops =
+            try attributes[of: RTA_MULTIPATH].map { attribute throws(NetlinkError) in
+                try NextHop.parse(attribute.payload)
+            } ?? []
     }
 
     fileprivate var familyNumber: UInt8 {

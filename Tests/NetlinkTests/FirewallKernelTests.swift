@@ -8,7 +8,7 @@ import Testing
 @Suite struct FirewallKernelTests {
     private static func word(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
 
-    private static let sets = [
+    static let sets = [
         FirewallSet("ports6", keyType: 12 << 6 | 13, keyByteCount: 8, value: .data(type: 8 << 6 | 13, byteCount: 20)),
         FirewallSet(
             "slots4", keyType: 12 << 6 | 13, keyByteCount: 8, value: .data(type: 7, byteCount: 4), isInterval: true,
@@ -24,7 +24,7 @@ import Testing
             timeoutMilliseconds: 60_000, isDynamic: true, countMax: 1000),
     ]
 
-    private static let rules: [[RuleExpression]] = [
+    static let rules: [[RuleExpression]] = [
         [
             .sourceAddress(.ipv6, into: .word(0)), .equal(.word(0), [UInt8](repeating: 0xfd, count: 16)),
             .verdict(.drop),
