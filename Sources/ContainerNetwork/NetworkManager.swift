@@ -22,6 +22,8 @@ public final class NetworkManager: Sendable {
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
     let openedUplinks = Mutex<Set<String>>([])
+    /// Other firewalls at the last look: asked again when the rule set has changed.
+    let foreignLook = Mutex<ForeignLook?>(nil)
     /// False when the kernel was started with `ipv6.disable=1`.
     let hasIPv6: Bool
 

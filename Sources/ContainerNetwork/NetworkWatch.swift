@@ -11,6 +11,8 @@ public enum NetworkChange: Equatable, Sendable {
     case linkChanged(name: String)
     /// The firewall table was changed by others.
     case tableChanged
+    /// Rules or chains of another firewall changed (`foreignForwardBlocks`).
+    case foreignTableChanged
     /// The host's IPv4 routes changed: uplinks and free subnets may be others now (`openUplinks`, `hostRoutes`).
     case routesChanged
     /// Events were lost: look at everything.
@@ -98,7 +100,9 @@ private struct ChangeReader: Sendable {
 
     private func change(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
         if let event = try FirewallEvent(message) {
-            return event.table == tableName && event.portID != ownPortID ? .tableChanged : nil
+            guard event.portID != ownPortID else { return nil }
+            if event.table == tableName { return .tableChanged }
+            return isRuleChange(message) ? .foreignTableChanged : nil
         }
         switch Int(message.type) {
         case RTM_NEWROUTE, RTM_DELROUTE: return .routesChanged
@@ -106,6 +110,11 @@ private struct ChangeReader: Sendable {
         case RTM_NEWLINK: return try linkChanged(message)
         default: return nil
         }
+    }
+
+    /// Not of a set's elements, which some firewalls change all the time: sets are not looked at.
+    private func isRuleChange(_ message: NetlinkMessage) -> Bool {
+        UInt32(message.type & 0xff) < NFT_MSG_NEWSET.rawValue
     }
 
     /// A port that leaves its bridge is reported as a removed link of the family `AF_BRIDGE`.
