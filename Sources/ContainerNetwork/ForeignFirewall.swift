@@ -152,3 +152,18 @@ extension NetfilterFamily {
         }
     }
 }
+
+extension ForwardBlock.Manager {
+    /// As users know it.
+    public var title: String {
+        switch self {
+        case .firewalld: "firewalld"
+        case .ufw: "ufw"
+        case .docker: "Docker"
+        case .libvirt: "libvirt"
+        case .kubernetes: "Kubernetes"
+        case .iptables: "iptables"
+        case .nftables: "nftables"
+        }
+    }
+}

@@ -17,7 +17,7 @@ struct ForwardedPacket: Equatable, Sendable {
 /// Runs a packet through somebody's rules, as far as they can be understood: what is not (a module of iptables, a set)
 /// counts as not matching. So a chain is found to drop a packet when it drops what it has no special rule for.
 struct ForwardWalk {
-    private struct ChainKey: Hashable {
+    fileprivate struct ChainKey: Hashable {
         var family: NetfilterFamily
         var table: String
         var name: String

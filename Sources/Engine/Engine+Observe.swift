@@ -115,11 +115,16 @@ extension Engine {
     /// Network news arrives in bursts; look once they have settled, so that a firewall reload is repaired once.
     func networkChanged(_ change: NetworkChange) async {
         log.debug("network changed", metadata: ["change": "\(change)"])
+        if change != .foreignTableChanged { networkChangeConcernsStacks = true }
         guard !networkChangePending else { return }
         networkChangePending = true
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
         await openUplinks()
+        await lookAtForeignFirewalls()
+        // The rules of others are none of what the stacks are made of.
+        if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
+        networkChangeConcernsStacks = false
         for name in stacks.keys { noteChange(in: name) }
     }
 
@@ -133,5 +138,5 @@ extension Engine {
         }
     }
 
-    private static let networkSettleTime = Duration.milliseconds(1000)
+    private static let networkSettleTime = Duration.milliseconds(100)
 }

@@ -78,6 +78,7 @@ public actor Engine {
     var unsaved: Set<String> = []
     var events = EventHub()
     var networkChangePending = false
+    var networkChangeConcernsStacks = false
     /// Nobody waits for news of a stack any more.
     var isShuttingDown = false
 
@@ -175,6 +176,7 @@ public actor Engine {
         await adoptContainers()
         reclaimPorts()
         await sweepOrphans()
+        closeForeignFirewalls()
         await refreshEndpoints()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
     }
@@ -187,6 +189,7 @@ public actor Engine {
         for name in stacks.keys { noteChange(in: name) }
         dns.stop()
         networkWatch = nil
+        closeForeignFirewalls()
         if containers.isEmpty { runtime.removeEmptyParent() }
     }
 

@@ -42,6 +42,7 @@ extension nft_hook_attributes: KernelConstant {}
 extension nft_immediate_attributes: KernelConstant {}
 extension nft_list_attributes: KernelConstant {}
 extension nft_lookup_attributes: KernelConstant {}
+extension nft_match_attributes: KernelConstant {}
 extension nft_meta_attributes: KernelConstant {}
 extension nft_nat_attributes: KernelConstant {}
 extension nft_ng_attributes: KernelConstant {}
@@ -53,6 +54,7 @@ extension nft_set_desc_attributes: KernelConstant {}
 extension nft_set_elem_attributes: KernelConstant {}
 extension nft_set_elem_list_attributes: KernelConstant {}
 extension nft_table_attributes: KernelConstant {}
+extension nft_target_attributes: KernelConstant {}
 extension nft_verdict_attributes: KernelConstant {}
 extension nfnl_batch_attributes: KernelConstant {}
 extension nlmsgerr_attrs: KernelConstant {}
