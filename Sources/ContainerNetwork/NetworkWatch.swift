@@ -13,7 +13,7 @@ public enum NetworkChange: Equatable, Sendable {
     case tableChanged
     /// Rules or chains of another firewall changed (`foreignForwardBlocks`).
     case foreignTableChanged
-    /// The host's IPv4 routes changed: uplinks and free subnets may be others now (`openUplinks`, `hostRoutes`).
+    /// The host's IPv4 routes, or what forwards, changed: uplinks and free subnets may be others now (`openUplinks`, `hostRoutes`).
     case routesChanged
     /// Events were lost: look at everything.
     case resync
@@ -46,6 +46,7 @@ extension NetworkManager {
         try netlink { () throws(NetlinkError) in
             try links.subscribe(RTNLGRP_LINK.rawValue)
             try links.subscribe(RTNLGRP_IPV4_ROUTE.rawValue)
+            try links.subscribe(RTNLGRP_IPV4_NETCONF.rawValue)
             try tables.subscribe(NFNLGRP_NFTABLES.rawValue)
         }
         let reader = ChangeReader(
@@ -105,7 +106,7 @@ private struct ChangeReader: Sendable {
             return isRuleChange(message) ? .foreignTableChanged : nil
         }
         switch Int(message.type) {
-        case RTM_NEWROUTE, RTM_DELROUTE: return .routesChanged
+        case RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWNETCONF: return .routesChanged
         case RTM_DELLINK: return try linkRemoved(message)
         case RTM_NEWLINK: return try linkChanged(message)
         default: return nil

@@ -120,7 +120,7 @@ extension Engine {
         networkChangePending = true
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
-        await openUplinks()
+        await repairHostSettings()
         await lookAtForeignFirewalls()
         // The rules of others are none of what the stacks are made of.
         if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
@@ -128,13 +128,18 @@ extension Engine {
         for name in stacks.keys { noteChange(in: name) }
     }
 
-    /// A default route may lead out through another interface now.
-    private func openUplinks() async {
-        guard networks.values.contains(where: { !$0.bridge.isInternal }) else { return }
+    /// A default route may lead out through another interface now, or somebody has switched forwarding off: also the
+    /// settings of bridges that are as they should be otherwise.
+    private func repairHostSettings() async {
+        let bridges = networks.values.map(\.bridge)
+        guard !bridges.isEmpty else { return }
         do throws(EngineError) {
-            try await onNetwork { network throws(NetworkError) in try network.openUplinks() }
+            try await onNetwork { network throws(NetworkError) in
+                for bridge in bridges { try network.repairControls(of: bridge) }
+                if bridges.contains(where: { !$0.isInternal }) { try network.openUplinks() }
+            }
         } catch {
-            log.warning("uplinks not opened", metadata: ["error": "\(error)"])
+            log.warning("host settings not repaired", metadata: ["error": "\(error)"])
         }
     }
 
