@@ -118,6 +118,7 @@ extension Engine {
             }
             endpoints.firewall = state
             endpoints.lastError = nil
+            settingsWatch?.setBridges(state.bridges.map(\.bridge))
             await lookAtForeignFirewalls()
         } catch {
             let text = "\(error)"

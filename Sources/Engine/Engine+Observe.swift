@@ -121,6 +121,7 @@ extension Engine {
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
         await repairHostSettings()
+        settingsWatch?.setBridges(networks.values.map(\.bridge.bridge))
         await lookAtForeignFirewalls()
         // The rules of others are none of what the stacks are made of.
         if change == .foreignTableChanged, !networkChangeConcernsStacks { return }

@@ -62,6 +62,7 @@ public actor Engine {
     nonisolated let ports = PortRegistry()
     private let lock: SharedDescriptor
     private var networkWatch: NetworkWatch?
+    var settingsWatch: SettingsWatch?
 
     var containers: [String: Container] = [:]
     var containerIDs: [String: String] = [:]
@@ -170,6 +171,9 @@ public actor Engine {
             networkWatch = try network.watch { [self] change in
                 background.start { await self.networkChanged(change) }
             }
+            settingsWatch = try SettingsWatch { [self] in
+                background.start { await self.networkChanged(.routesChanged) }
+            }
         } catch {
             throw .network(error)
         }
@@ -189,6 +193,8 @@ public actor Engine {
         for name in stacks.keys { noteChange(in: name) }
         dns.stop()
         networkWatch = nil
+        settingsWatch?.cancel()
+        settingsWatch = nil
         closeForeignFirewalls()
         if containers.isEmpty { runtime.removeEmptyParent() }
     }

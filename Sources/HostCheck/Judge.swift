@@ -113,11 +113,12 @@ private func judgeFeatures(_ features: [KernelFeature: HostFacts.Presence]) -> [
                     .note, "kernel.features", .kernel, "whether the kernel has \(entry.name) is not known",
                     meaning: "neither its configuration nor its modules can be read here"))
         case .absent:
-            let module = entry.feature.module.map { ["if it is only not installed: `modprobe \($0)`"] } ?? []
             findings.append(
                 Finding(
                     entry.level, "kernel.features", .kernel, "the kernel has no \(entry.name)", meaning: entry.meaning,
-                    mend: ["use a kernel with CONFIG_\(entry.feature.option)"] + module))
+                    mend: [
+                        "use a kernel with CONFIG_\(entry.feature.option), or install its package of further modules"
+                    ]))
         }
     }
     if !loadable.isEmpty {

@@ -284,7 +284,7 @@ class BlockedTest(NeighbourCase):
             self.assertEqual(
                 self.failing(), ["published port from the client", "upstream from a container"])
             before = outside_view()
-            wait_until(lambda: "network.blocked" in self.gantry("up", "-d", folder=self.folder).stderr, 5,
+            wait_until(lambda: "drops what it does not know" in self.gantry("up", "-d", folder=self.folder).stderr, 5,
                        "the warning")
             said = self.gantry("up", "-d", folder=self.folder).stderr
             self.assertIn("the chain FORWARD of table ip filter (Docker) drops what it does not know", said)
@@ -298,7 +298,7 @@ class BlockedTest(NeighbourCase):
             self.assert_back("the commands that gantry doctor tells")
             doctor = self.gantry("doctor", "--no-network", "-q")
             self.assertNotIn("DOCKER", doctor.stdout)
-            wait_until(lambda: "network.blocked" not in self.gantry("up", "-d", folder=self.folder).stderr, 5,
+            wait_until(lambda: self.gantry("up", "-d", folder=self.folder).stderr == "", 5,
                        "the end of the warning")
         finally:
             sh("iptables -P FORWARD ACCEPT; iptables -F; iptables -X; nft delete table ip filter")
