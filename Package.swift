@@ -144,7 +144,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "Engine", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

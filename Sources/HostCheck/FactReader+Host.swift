@@ -33,7 +33,9 @@ private func words(_ path: String) -> Set<String> {
 
 /// The controllers of the nearest group above this process that its user may make groups in. cgroups(7), delegation.
 private func readDelegation(_ unified: String?) -> Set<String> {
-    guard let unified, let line = readLines("/proc/self/cgroup").first(where: { $0.hasPrefix("0::") }) else { return [] }
+    guard let unified, let line = readLines("/proc/self/cgroup").first(where: { $0.hasPrefix("0::") }) else {
+        return []
+    }
     var path = unified + line.dropFirst("0::".count)
     while path.utf8.count > unified.utf8.count, access(path, W_OK) != 0 { path = FileSystem.parent(of: path) }
     guard access(path, W_OK) == 0, access("\(path)/cgroup.procs", W_OK) == 0 else { return [] }
@@ -45,7 +47,9 @@ private func readSwapAccounting(_ unified: String?) -> Bool? {
     if FileSystem.exists("/sys/fs/cgroup/memory") {
         return FileSystem.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")
     }
-    guard let unified, let line = readLines("/proc/self/cgroup").first(where: { $0.hasPrefix("0::") }) else { return nil }
+    guard let unified, let line = readLines("/proc/self/cgroup").first(where: { $0.hasPrefix("0::") }) else {
+        return nil
+    }
     let own = unified + line.dropFirst("0::".count)
     // The root of the hierarchy has no limits of its own.
     guard FileSystem.exists("\(own)/memory.max") else { return nil }

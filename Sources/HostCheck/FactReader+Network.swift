@@ -58,7 +58,8 @@ struct RouteFacts {
 
     private func uplink(_ link: Link) -> HostFacts.Uplink {
         HostFacts.Uplink(
-            name: link.name, mtu: Int(link.mtu), forwards4: readSwitch("/proc/sys/net/ipv4/conf/\(link.name)/forwarding"),
+            name: link.name, mtu: Int(link.mtu),
+            forwards4: readSwitch("/proc/sys/net/ipv4/conf/\(link.name)/forwarding"),
             forwards6: readSwitch("/proc/sys/net/ipv6/conf/\(link.name)/forwarding"))
     }
 

@@ -64,7 +64,8 @@ func readLinkTarget(_ path: String) -> String? {
 
 private func readKernel() -> HostFacts.Kernel {
     var kernel = HostFacts.Kernel()
-    kernel.release = readText("/proc/sys/kernel/osrelease")?.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+    kernel.release =
+        readText("/proc/sys/kernel/osrelease")?.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
     for name in ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"]
     where FileSystem.exists("/proc/self/ns/\(name)") {
         kernel.namespaces.insert(name)

@@ -99,7 +99,8 @@ private func judgeSpace(_ storage: HostFacts.Storage, place: String) -> [Finding
             Finding(
                 storage.freeBytes < bad ? .problem : .warning, "storage.space", .storage,
                 "\(place): only \(sizeText(storage.freeBytes)) free",
-                meaning: isData ? "images cannot be loaded, and containers cannot write" : "containers cannot be started",
+                meaning: isData
+                    ? "images cannot be loaded, and containers cannot write" : "containers cannot be started",
                 mend: ["free space: `df -h \(storage.path)` and `du -xh \(storage.path) | sort -h | tail`"]))
     }
     // Some file systems (btrfs) have no fixed number: 0 of 0.

@@ -24,12 +24,13 @@ struct ForeignFirewallTests {
         Case("accepts", "iptables -P FORWARD ACCEPT; iptables -A FORWARD -i eth7 -j DROP", nil),
         Case("policy drop", "iptables -P FORWARD DROP", [.out, .in]),
         Case(
-            "docker", """
-                iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -N DOCKER
-                iptables -A DOCKER-USER -j RETURN; iptables -A FORWARD -j DOCKER-USER
-                iptables -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-                iptables -A FORWARD -o docker0 -j DOCKER; iptables -A FORWARD -i docker0 -j ACCEPT
-                """, [.out, .in]),
+            "docker",
+            """
+            iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -N DOCKER
+            iptables -A DOCKER-USER -j RETURN; iptables -A FORWARD -j DOCKER-USER
+            iptables -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            iptables -A FORWARD -o docker0 -j DOCKER; iptables -A FORWARD -i docker0 -j ACCEPT
+            """, [.out, .in]),
         Case("let through by name", "iptables -P FORWARD DROP; iptables -A FORWARD -i gn-+ -j ACCEPT", [.in]),
         Case(
             "let through by subnet", "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.89.0.0/16 -j ACCEPT", [.in]),
@@ -38,34 +39,37 @@ struct ForeignFirewallTests {
             "iptables -P FORWARD DROP; iptables -A FORWARD -m conntrack --ctstate DNAT,ESTABLISHED -j ACCEPT", [.out]),
         Case("reject at the end", "iptables -A FORWARD -i lo -j ACCEPT; iptables -A FORWARD -j REJECT", [.out, .in]),
         Case(
-            "as firewalld", """
-                nft add table inet firewalld
-                nft add chain inet firewalld filter_FORWARD '{ type filter hook forward priority 10; }'
-                nft add chain inet firewalld filter_FORWARD_ZONES
-                nft add chain inet firewalld filter_FWD_public
-                nft add rule inet firewalld filter_FORWARD ct state established,related accept
-                nft add rule inet firewalld filter_FORWARD ct status dnat accept
-                nft add rule inet firewalld filter_FORWARD iifname lo accept
-                nft add rule inet firewalld filter_FORWARD ct state invalid drop
-                nft add rule inet firewalld filter_FORWARD jump filter_FORWARD_ZONES
-                nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited
-                nft add rule inet firewalld filter_FORWARD_ZONES iifname up0 goto filter_FWD_public
-                """, [.out]),
+            "as firewalld",
+            """
+            nft add table inet firewalld
+            nft add chain inet firewalld filter_FORWARD '{ type filter hook forward priority 10; }'
+            nft add chain inet firewalld filter_FORWARD_ZONES
+            nft add chain inet firewalld filter_FWD_public
+            nft add rule inet firewalld filter_FORWARD ct state established,related accept
+            nft add rule inet firewalld filter_FORWARD ct status dnat accept
+            nft add rule inet firewalld filter_FORWARD iifname lo accept
+            nft add rule inet firewalld filter_FORWARD ct state invalid drop
+            nft add rule inet firewalld filter_FORWARD jump filter_FORWARD_ZONES
+            nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited
+            nft add rule inet firewalld filter_FORWARD_ZONES iifname up0 goto filter_FWD_public
+            """, [.out]),
         Case(
-            "firewalld with the bridge's subnet trusted", """
-                nft add table inet firewalld
-                nft add chain inet firewalld filter_FORWARD '{ type filter hook forward priority 10; }'
-                nft add chain inet firewalld filter_FWD_trusted
-                nft add rule inet firewalld filter_FWD_trusted accept
-                nft add rule inet firewalld filter_FORWARD ct status dnat accept
-                nft add rule inet firewalld filter_FORWARD ip saddr 10.89.0.0/16 goto filter_FWD_trusted
-                nft add rule inet firewalld filter_FORWARD reject
-                """, nil),
+            "firewalld with the bridge's subnet trusted",
+            """
+            nft add table inet firewalld
+            nft add chain inet firewalld filter_FORWARD '{ type filter hook forward priority 10; }'
+            nft add chain inet firewalld filter_FWD_trusted
+            nft add rule inet firewalld filter_FWD_trusted accept
+            nft add rule inet firewalld filter_FORWARD ct status dnat accept
+            nft add rule inet firewalld filter_FORWARD ip saddr 10.89.0.0/16 goto filter_FWD_trusted
+            nft add rule inet firewalld filter_FORWARD reject
+            """, nil),
         Case(
-            "input only", """
-                nft add table inet filter
-                nft add chain inet filter input '{ type filter hook input priority 0; policy drop; }'
-                """, nil),
+            "input only",
+            """
+            nft add table inet filter
+            nft add chain inet filter input '{ type filter hook input priority 0; policy drop; }'
+            """, nil),
     ]
 
     private func fixture() throws -> NetworkFixture {

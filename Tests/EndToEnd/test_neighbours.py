@@ -346,13 +346,23 @@ class LetThroughTest(NeighbourCase):
         sh(f"ip -n lan route add {address} via {HOST}")
         self.assertFalse(inside("/run/netns/lan", lambda: answers_http(address, 80)))
 
+    def restore_settings(self):
+        """Takes back what /etc/ufw/sysctl.conf sets, so that what is found changed at the end is Gantry's doing."""
+        for key, value in outside_view().items():
+            if self.outside[key] != value and key.count(".") == 2:
+                family, name, setting = key.split(".")
+                with open(f"/proc/sys/net/{family}/conf/{name}/{setting}", "w") as file:
+                    file.write(self.outside[key])
+
     @unittest.skipUnless(shutil.which("ufw"), "ufw is not installed")
     def test_ufw(self):
         private = Private("/etc/ufw", "/etc/default")
         self.addCleanup(private.close)
         self.addCleanup(self.clear)
+        self.addCleanup(self.restore_settings)
         self.addCleanup(lambda: sh("ufw --force disable", check=False))
         sh("ufw default deny routed; ufw --force enable")
+        self.assertIn("-P FORWARD DROP", sh("iptables -S FORWARD"))
         self.assert_back("ufw enable")
         sh("ufw reload")
         self.assert_back("ufw reload")
@@ -415,6 +425,7 @@ class LetThroughTest(NeighbourCase):
             wait_until(lambda: sh("firewall-cmd --state 2>&1", check=False).strip() == "running", 20, "firewalld")
             sh("firewall-cmd --zone=public --change-interface=up0")
             self.assert_back("the start of firewalld")
+            wait_until(lambda: 'iifname "gn-*" accept' in sh("nft list table inet firewalld"), 1, "the rules")
             sh("firewall-cmd --reload")
             self.assert_back("firewall-cmd --reload")
             sh("firewall-cmd --complete-reload")

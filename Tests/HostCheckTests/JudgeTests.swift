@@ -168,7 +168,8 @@ struct JudgeTests {
     @Test("A kernel's build is told from its configuration and modules")
     func build() {
         let built = KernelBuild(
-            configuration: KernelBuild.parse(configuration: "CONFIG_VETH=m\nCONFIG_BRIDGE=y\n# CONFIG_IPVLAN is not set"),
+            configuration: KernelBuild.parse(
+                configuration: "CONFIG_VETH=m\nCONFIG_BRIDGE=y\n# CONFIG_IPVLAN is not set"),
             loadable: KernelBuild.moduleNames(["kernel/drivers/net/veth.ko.xz", "kernel/net/bridge/br-netfilter.ko"]),
             loaded: ["vxlan"])
         #expect(built.presence(of: .veth) == .loadable)
