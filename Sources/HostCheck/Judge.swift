@@ -190,8 +190,10 @@ private func judgeDelegation(_ cgroups: HostFacts.Cgroups) -> Finding {
             .warning, "cgroups.delegation", .cgroups, "no controllers are delegated to this user",
             meaning: "limits of containers have no effect in an engine without root",
             mend: [
-                "on a systemd host with cgroups version 2: systemctl --user edit gantry, with `Delegate=yes`",
-                "and as root: systemctl set-property user-$UID.slice Delegate='cpu memory pids'",
+                cgroups.controllers1.isEmpty
+                    ? "as root, for systemd: `systemctl edit user@.service` with `[Service]` and "
+                        + "`Delegate=cpu cpuset io memory pids`; then log in anew"
+                    : "version 1 cannot be delegated: boot with `systemd.unified_cgroup_hierarchy=1`"
             ])
     }
     return Finding(

@@ -86,6 +86,9 @@ echo 'not so secret' > "$work/stack/word.txt"
 cd "$work/stack"
 # A host with an uplink, and somebody's rules.
 ip link add uplink0 type veth peer name uplink1
+# Link-local addresses would come a moment later than the picture.
+ip link set uplink0 addrgenmode none
+ip link set uplink1 addrgenmode none
 ip link set uplink1 up
 ip addr add 192.0.2.2/24 dev uplink0
 ip link set uplink0 up

@@ -14,13 +14,13 @@ struct DoctorCommand: ParsableCommand {
         usage: "gantry doctor [<global options>] [<options>]",
         discussion: """
             Changes nothing. Ends with 0 when nothing prevents containers from running and
-            being reached, and with 1 when something does. Works with and without an engine,
-            and without root, which sees less.
+            being reached, and with 1 when something does. Works with and without an
+            engine, and without root, which sees less.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
 
-    @Option(help: "Form of the output: table or json.")
+    @Option(help: "Form of the output.")
     var format = Format.table
 
     @Flag(name: [.short, .long], help: "Only what is wrong.")
