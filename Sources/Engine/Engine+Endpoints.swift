@@ -17,6 +17,8 @@ struct EndpointState {
     var lastError: String?
     /// Chains of other firewalls that block our networks.
     var forwardBlocks: [ForwardBlock] = []
+    /// The networks that these were looked for.
+    var lookedAtBridges: [BridgeSpec]?
     /// What the firewall was told last.
     var firewall: FirewallState?
     /// What the containers on the same networks of a stack can look up.
@@ -118,8 +120,7 @@ extension Engine {
             }
             endpoints.firewall = state
             endpoints.lastError = nil
-            settingsWatch?.setBridges(state.bridges.map(\.bridge))
-            await lookAtForeignFirewalls()
+            await lookAround(state.bridges)
         } catch {
             let text = "\(error)"
             if endpoints.lastError != text { log.error("firewall not applied", metadata: ["error": "\(text)"]) }

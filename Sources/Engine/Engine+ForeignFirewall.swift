@@ -6,6 +6,14 @@ import StackModel
 /// Other firewalls of the host: what a chain of theirs drops is dropped, whatever ours says. Nothing of theirs is
 /// changed unless the engine was started to do so.
 extension Engine {
+    /// For networks that come and go. What others change is told by the kernel: `networkChanged`.
+    func lookAround(_ bridges: [BridgeSpec]) async {
+        guard bridges != endpoints.lookedAtBridges else { return }
+        endpoints.lookedAtBridges = bridges
+        settingsWatch?.setBridges(bridges.map(\.bridge))
+        await lookAtForeignFirewalls()
+    }
+
     /// Costs one question to the kernel as long as nobody has changed the rule set.
     func lookAtForeignFirewalls() async {
         let opens = options.allowsThroughFirewalls && options.rootless == nil
