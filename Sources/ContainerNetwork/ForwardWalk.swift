@@ -115,6 +115,7 @@ struct RuleRun {
     private static func verdict(_ step: ListedRule.Step) -> Verdict? {
         // What does not decode is a verdict that Gantry never gives (queue, continue): the packet goes on.
         let data = try? step.attributes[of: NFTA_IMMEDIATE_DATA]?.nested()[of: NFTA_DATA_VERDICT]?.nested()
+        // As above.
         return data.flatMap { try? Verdict($0) }
     }
 

@@ -13,7 +13,8 @@ public enum NetworkChange: Equatable, Sendable {
     case tableChanged
     /// Rules or chains of another firewall changed (`foreignForwardBlocks`).
     case foreignTableChanged
-    /// The host's IPv4 routes, or what forwards, changed: uplinks and free subnets may be others now (`openUplinks`, `hostRoutes`).
+    /// The host's IPv4 routes, or what forwards, changed: uplinks and free subnets may be others now (`openUplinks`,
+    /// `hostRoutes`, `repairControls`).
     case routesChanged
     /// Events were lost: look at everything.
     case resync

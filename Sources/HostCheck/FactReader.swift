@@ -38,8 +38,9 @@ public func readHost(_ options: HostCheckOptions) -> HostFacts {
 
 // MARK: files
 
-/// `nil` when it cannot be read: then nothing is known about it.
+/// `nil` when it cannot be read.
 func readText(_ path: String) -> String? {
+    // Whatever the reason: nothing is known about it.
     (try? FileSystem.readFile(path)).map { String(decoding: $0, as: UTF8.self) }
 }
 
@@ -156,8 +157,8 @@ struct KernelBuild {
 /// What a command of the shell prints, 1 KiB of it at most; `nil` when it fails or takes longer than two seconds.
 func runShell(_ command: String) -> String? {
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    // A host without a shell is one of which less is known.
     guard
+        // A host without a shell is one of which less is known.
         let outcome = try? HelperProgram.run(
             path: "/bin/sh", arguments: ["sh", "-c", command], environment: [path], input: [],
             timeoutMilliseconds: 2000), outcome.end == .exited(0)

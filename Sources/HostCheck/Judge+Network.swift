@@ -101,7 +101,7 @@ private func judgeConflicts(_ network: HostFacts.Network) -> [Finding] {
                             ? "answers to its containers may leave by \(route.interface)"
                             : "what is behind \(route.interface) in this range is not reached from this host",
                         mend: [
-                            "take its stack down and up again: Gantry then chooses a free subnet (gantry down; gantry up)",
+                            "take its stack down and up: Gantry then chooses a free subnet (gantry down; gantry up)",
                             "or choose one in the stack file: networks: NAME: ipam: config: - subnet: …",
                         ]))
             }

@@ -76,7 +76,7 @@ private func judgeCalls(_ kernel: HostFacts.Kernel) -> [Finding] {
             isNeeded ? .problem : .warning, "kernel.calls", .kernel, "the kernel does not know \(call)(2)",
             meaning: isNeeded ? "containers cannot be started" : "volumes cannot be mapped to other user ids",
             mend: [
-                "update the kernel, or the sandbox (an old seccomp profile, gVisor) that hides the call from this process"
+                "update the kernel, or the sandbox (an old seccomp profile, gVisor) that hides the call"
             ])
     }
 }
