@@ -35,7 +35,9 @@ struct NetworkEvents: Sendable {
 
     mutating func changes(_ message: NetlinkMessage) throws(NetlinkError) -> [NetworkChange] {
         if let event = try FirewallEvent(message) {
-            return event.table == tableName && !ownPortIDs.contains(event.portID) ? [.tableChanged] : []
+            guard !ownPortIDs.contains(event.portID) else { return [] }
+            if event.table == tableName { return [.tableChanged] }
+            return isRuleChange(message) ? [.foreignTableChanged] : []
         }
         let change: NetworkChange? =
             switch Int(message.type) {
@@ -47,6 +49,11 @@ struct NetworkEvents: Sendable {
             default: nil
             }
         return change.map { [$0] } ?? []
+    }
+
+    /// Not of a set's elements, which some firewalls change all the time: sets are not looked at.
+    private func isRuleChange(_ message: NetlinkMessage) -> Bool {
+        UInt32(message.type & 0xff) < NFT_MSG_NEWSET.rawValue
     }
 
     /// Routes of our interfaces come and go with them; one to a network of ours that goes while its bridge is up may

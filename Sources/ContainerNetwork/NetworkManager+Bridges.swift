@@ -106,6 +106,15 @@ extension NetworkManager {
         try SystemControls.renewLinkLocal(spec.bridge)
     }
 
+    /// Sets the switches of a bridge that somebody has changed; one that is not there is none of them.
+    public func repairControls(of spec: BridgeSpec) throws(NetworkError) {
+        do {
+            try setControls(spec)
+        } catch {
+            guard case .system(let cause) = error, cause.code == ENOENT else { throw error }
+        }
+    }
+
     private func setControls(_ spec: BridgeSpec) throws(NetworkError) {
         // Connections of the host to 127.0.0.1:PORT leave by the bridge; the firewall drops what others send to 127/8.
         try SystemControls.set(.ipv4, spec.bridge, "route_localnet", 1)

@@ -24,6 +24,8 @@ public final class NetworkManager: Sendable {
     let openedUplinks = Mutex(OpenedUplinks())
     /// Set once a bridge with IPv6 was asked for: before, the host's IPv6 is left alone.
     let needsIPv6 = Mutex(false)
+    /// Other firewalls at the last look: asked again when the rule set has changed.
+    let foreignLook = Mutex<ForeignLook?>(nil)
     /// False when the kernel was started with `ipv6.disable=1`.
     let hasIPv6: Bool
     /// Whether IPv6 can be forwarded by interface (kernel >= 6.17).

@@ -11,8 +11,10 @@ public enum NetworkChange: Hashable, Sendable {
     case linkChanged(name: String)
     /// The firewall table was changed by others.
     case tableChanged
+    /// Rules or chains of another firewall changed (`foreignForwardBlocks`).
+    case foreignTableChanged
     /// The host's routes, addresses, interfaces or forwarding changed: uplinks, their MTU and free subnets may be others
-    /// now (`ensureBridge`, `openUplinks`, `hostRoutes`).
+    /// now (`ensureBridge`, `openUplinks`, `hostRoutes`, `repairControls`).
     case routesChanged
     /// Events were lost, or there were too many to tell apart: look at everything.
     case resync
