@@ -11,10 +11,12 @@ struct NamespaceEntrance: Sendable {
     let route: NetlinkSocket
     /// Whether interfaces made from now on have no IPv6; `nil` when the kernel has none at all.
     let ipv6Switch: SharedDescriptor?
+    /// Whether interfaces made from now on announce their IPv4 addresses.
+    let announceSwitch: SharedDescriptor
     /// The calling thread is in the namespace, and sees its kernel parameters.
     let isInside: Bool
 
-    /// On a thread inside of the namespace. Interfaces that are made in it later announce their addresses, and neither
+    /// On a thread inside of the namespace. Interfaces that are made in it later announce their IPv6 addresses, and neither
     /// wait for duplicates of what the engine chose nor listen to router advertisements, which any container of a
     /// network can send.
     static func open(descriptor: SharedDescriptor, isInside: Bool) throws(NetworkError) -> NamespaceEntrance {
@@ -24,7 +26,6 @@ struct NamespaceEntrance: Sendable {
         let folder = try system { () throws(SystemError) in try FileDescriptor.open("/proc/sys/net", O_PATH) }
         let root = "/proc/self/fd/\(folder.raw)"
         try system { () throws(SystemError) in
-            try SystemControls.write("\(root)/ipv4/conf/default/arp_notify", 1)
             guard FileSystem.exists("\(root)/ipv6") else { return }
             for (key, value) in [("ndisc_notify", 1), ("accept_dad", 0), ("accept_ra", 0)] {
                 try SystemControls.write("\(root)/ipv6/conf/default/\(key)", value)
@@ -37,25 +38,32 @@ struct NamespaceEntrance: Sendable {
                 SharedDescriptor(try FileDescriptor.open(path, O_WRONLY))
             }
         }
-        return NamespaceEntrance(descriptor: descriptor, route: socket, ipv6Switch: ipv6Switch, isInside: isInside)
+        let announceSwitch = try system { () throws(SystemError) in
+            SharedDescriptor(try FileDescriptor.open("\(root)/ipv4/conf/default/arp_notify", O_WRONLY))
+        }
+        return NamespaceEntrance(
+            descriptor: descriptor, route: socket, ipv6Switch: ipv6Switch, announceSwitch: announceSwitch,
+            isInside: isInside)
     }
 
-    /// An interface that `body` makes is born without IPv6 when `hasIPv6` is false: none of it has to be taken away
-    /// again. Interfaces that the container makes are its own affair.
+    /// What `body` makes is born without IPv6 when it has no such address, so that none of it has to be taken away
+    /// again, and announces its addresses when neighbours may expect others. Interfaces that the container makes are
+    /// its own affair.
     func birth<Value>(
-        hasIPv6: Bool, _ body: () throws(NetworkError) -> Value
+        of spec: InterfaceSpec, _ body: () throws(NetworkError) -> Value
     ) throws(NetworkError) -> Value {
-        guard let ipv6Switch, !hasIPv6 else { return try body() }
-        try write(ipv6Switch, "1")
-        let value: Value
+        var switches: [SharedDescriptor] = []
+        if let ipv6Switch, spec.address6 == nil { switches.append(ipv6Switch) }
+        if spec.mayBeUnexpected { switches.append(announceSwitch) }
+        for descriptor in switches { try write(descriptor, "1") }
+        let result: Result<Value, NetworkError>
         do {
-            value = try body()
+            result = .success(try body())
         } catch {
-            try write(ipv6Switch, "0")
-            throw error
+            result = .failure(error)
         }
-        try write(ipv6Switch, "0")
-        return value
+        for descriptor in switches { try write(descriptor, "0") }
+        return try result.get()
     }
 
     /// At the start of the file: a parameter takes nothing anywhere else.
@@ -63,7 +71,7 @@ struct NamespaceEntrance: Sendable {
         var byte = text.utf8.first ?? 0
         let raw = descriptor.raw
         _ = try system { () throws(SystemError) in
-            try check("pwrite", path: "disable_ipv6") { pwrite(raw, &byte, 1, 0) }
+            try check("pwrite", path: "/proc/sys/net") { pwrite(raw, &byte, 1, 0) }
         }
     }
 }

@@ -112,9 +112,12 @@ extension NetworkManager {
 }
 
 extension InterfaceSpec {
-    /// Neighbours may remember another Ethernet address for one of the addresses: one that follows from the only address
-    /// never changes. Every container of the network hears an announcement, so none is made without need.
-    fileprivate var mayBeUnexpected: Bool { ethernetAddress != MACAddress(ownAddress).bytes || addresses.count > 1 }
+    /// Neighbours may remember another Ethernet address for one of the addresses: on a bridge, one that follows from the
+    /// only address never changes. Every container of the network hears an announcement, so none is made without need.
+    var mayBeUnexpected: Bool {
+        guard case .bridge = kind else { return true }
+        return ethernetAddress != MACAddress(ownAddress).bytes || addresses.count > 1
+    }
 
     /// Six bytes: the one given or the one that belongs to the address.
     var ethernetAddress: [UInt8] { (mac ?? MACAddress(ownAddress)).bytes }

@@ -58,7 +58,7 @@ extension NetworkManager {
     /// user asked for.
     private func setControls(_ spec: InterfaceSpec) throws(NetworkError) {
         let name = spec.containerInterface
-        try SystemControls.setIfPresent(.ipv4, name, "arp_notify", 1)
+        try SystemControls.setIfPresent(.ipv4, name, "arp_notify", spec.mayBeUnexpected ? 1 : 0)
         if hasIPv6 {
             try SystemControls.setIfPresent(.ipv6, name, "disable_ipv6", spec.address6 == nil ? 1 : 0)
             for (key, value) in [("ndisc_notify", 1), ("accept_dad", 0), ("accept_ra", 0)] {

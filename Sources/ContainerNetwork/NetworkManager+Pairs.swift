@@ -14,7 +14,7 @@ extension NetworkManager {
         let make = { () throws(NetlinkError) in
             try self.route.transact(request, operation: "make interface \(spec.hostInterface)")
         }
-        return try namespace.birth(hasIPv6: spec.address6 != nil) { () throws(NetworkError) in
+        return try namespace.birth(of: spec) { () throws(NetworkError) in
             do throws(NetlinkError) {
                 try make()
                 return true

@@ -20,7 +20,7 @@ extension NetworkManager {
             try namespace.route.remove(present, operation: "remove interface \(present.name)")
         }
         try removeStale(spec, inside: namespace.route)
-        try namespace.birth(hasIPv6: spec.address6 != nil) { () throws(NetworkError) in
+        try namespace.birth(of: spec) { () throws(NetworkError) in
             var link = NewLink(spec.containerInterface, kind, parent: parent.index)
             // An ipvlan has its parent's.
             if case .macvlan = kind { link.address = spec.ethernetAddress }
