@@ -149,6 +149,9 @@ extension NetfilterFamily {
         case .inet: "inet"
         case .ipv4: "ip"
         case .ipv6: "ip6"
+        case .arp: "arp"
+        case .netdev: "netdev"
+        case .bridge: "bridge"
         }
     }
 }

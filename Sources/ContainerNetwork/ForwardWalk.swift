@@ -67,7 +67,8 @@ struct ForwardWalk {
             countLeft -= 1
             guard countLeft > 0 else { return .accept }
             switch RuleRun(packet).verdict(of: rule) {
-            case nil: continue
+            // A program that decides may let it through.
+            case nil, .continue?, .queue?: continue
             case .accept?: return .accept
             case .drop?: return .drop
             case .return?: return .fallThrough
@@ -113,7 +114,7 @@ struct RuleRun {
     }
 
     private static func verdict(_ step: ListedRule.Step) -> Verdict? {
-        // What does not decode is a verdict that Gantry never gives (queue, continue): the packet goes on.
+        // What does not decode is no verdict: the packet goes on.
         let data = try? step.attributes[of: NFTA_IMMEDIATE_DATA]?.nested()[of: NFTA_DATA_VERDICT]?.nested()
         // As above.
         return data.flatMap { try? Verdict($0) }

@@ -45,7 +45,7 @@ extension NetworkManager {
 
     /// Every network with a way out, by every interface that a default route leaves by.
     private func forwardPaths() throws(NetworkError) -> [ForwardPath] {
-        let bridges = firewall.withLock { $0?.state.bridges ?? [] }.filter { !$0.isInternal }
+        let bridges = firewall.withLock { $0?.model.input.state.bridges ?? [] }.filter { !$0.isInternal }
         guard !bridges.isEmpty else { return [] }
         let uplinks = try defaultUplinks()
         return bridges.flatMap { bridge in
