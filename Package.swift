@@ -45,8 +45,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel", "LinuxSystem",
-                "CLinux",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Images", "StackFile", "StackModel",
+                "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -100,6 +100,7 @@ let package = Package(
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
                 .linkedLibrary(":libcrypto.a"),
             ]),
+        room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room(
             "ContainerRuntime", ["SupervisorPlan", "LinuxSystem", "CLinux", "CLibCap", "CLibSeccomp"],
@@ -127,6 +128,7 @@ let package = Package(
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
+        tests("HostCheckTests", ["HostCheck", "ContainerNetwork", "InternetAddress"]),
         tests(
             "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
             exclude: ["Programs", "Security"]),
@@ -142,7 +144,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "Engine", "EngineClient", "EngineWire", "StackModel", "StackFile", "LinuxSystem", "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

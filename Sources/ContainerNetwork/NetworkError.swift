@@ -16,22 +16,30 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case missingInterface(String)
     /// An interface of this name is there, but of another kind.
     case foreignInterface(name: String, kind: String?)
+    /// An interface of a kind that the kernel was built without: the kind and the option it lacks.
+    case unsupportedKind(String, option: String)
+    /// No mode of a macvlan or ipvlan.
+    case invalidMode(kind: String, mode: String)
+    /// Not a setting of one interface.
+    case invalidParameter(String)
+    /// IPv6 needs 1280 bytes.
+    case mtuTooSmall(interface: String, mtu: Int)
     /// A name that the kernel or a path cannot take.
     case invalidName(String)
     /// No free subnet in the pools.
     case poolsExhausted
     /// No free address in a subnet.
-    case subnetExhausted(CIDR4)
+    case subnetExhausted(CIDR)
     /// A requested subnet overlaps one in use.
-    case subnetInUse(CIDR4, CIDR4)
+    case subnetInUse(CIDR, CIDR)
     /// A requested address is outside of its subnet.
-    case addressOutsideSubnet(IPv4Address, CIDR4)
+    case addressOutsideSubnet(IPAddress, CIDR)
     /// A requested address is taken or reserved.
-    case addressInUse(IPv4Address)
+    case addressInUse(IPAddress)
     /// Two entries of the firewall state claim the same host port.
     case conflictingPorts(PublishedPort, PublishedPort)
-    /// More backends behind one port than the table's slots.
-    case tooManyBackends(port: UInt16, countMax: Int)
+    /// Two services have the same virtual address.
+    case conflictingAddresses(IPAddress)
     /// A plain user may not bind a port as low as this.
     case portNotPermitted(port: UInt16, transport: Transport)
     /// Without root, ports of this transport cannot be published.
@@ -47,6 +55,12 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .missingInterface(let name): return "network interface \(name) does not exist"
         case .foreignInterface(let name, let kind):
             return "network interface \(name) exists and is not ours (\(kind ?? "physical"))"
+        case .unsupportedKind(let kind, let option): return "this kernel has no \(kind) (\(option))"
+        case .invalidMode(let kind, let mode): return "\(kind) has no mode '\(mode)'"
+        case .invalidParameter(let key):
+            return "\(key) cannot be set for an interface; use net.ipv4.conf.IFNAME.NAME, or ipv6, neigh, mpls likewise"
+        case .mtuTooSmall(let interface, let mtu):
+            return "network interface \(interface) cannot have IPv6 with an MTU of \(mtu); it takes 1280 bytes at least"
         case .invalidName(let name): return "\"\(name)\" is no valid name"
         case .poolsExhausted: return "no free subnet is left in the address pools"
         case .subnetExhausted(let subnet): return "no free address is left in \(subnet)"
@@ -54,8 +68,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .addressOutsideSubnet(let address, let subnet): return "address \(address) is not in subnet \(subnet)"
         case .addressInUse(let address): return "address \(address) is in use"
         case .conflictingPorts(let one, _):
-            return "port \(one.hostIP.map { "\($0):" } ?? "")\(one.port)/\(one.transport.rawValue) is published twice"
-        case .tooManyBackends(let port, let countMax): return "port \(port) has more than \(countMax) backends"
+            let host = one.hostIP.map { $0.isV6 ? "[\($0)]:" : "\($0):" } ?? ""
+            let ports = one.lastPort.map { "\(one.port)-\($0)" } ?? "\(one.port)"
+            return "port \(host)\(ports)/\(one.transport.rawValue) is published twice"
+        case .conflictingAddresses(let address): return "virtual address \(address) is used twice"
         case .portNotPermitted(let port, let transport):
             return "port \(port)/\(transport.rawValue) is too low for a user without root"
         case .transportNotForwarded(let transport):

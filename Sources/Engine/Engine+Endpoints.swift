@@ -15,6 +15,10 @@ struct EndpointState {
     var forced = false
     var waiters: [(number: Int, continuation: CheckedContinuation<Void, Never>)] = []
     var lastError: String?
+    /// Chains of other firewalls that block our networks.
+    var forwardBlocks: [ForwardBlock] = []
+    /// The networks that these were looked for.
+    var lookedAtBridges: [BridgeSpec]?
     /// What the firewall was told last.
     var firewall: FirewallState?
     /// What the containers on the same networks of a stack can look up.
@@ -116,6 +120,7 @@ extension Engine {
             }
             endpoints.firewall = state
             endpoints.lastError = nil
+            await lookAround(state.bridges)
         } catch {
             let text = "\(error)"
             if endpoints.lastError != text { log.error("firewall not applied", metadata: ["error": "\(text)"]) }

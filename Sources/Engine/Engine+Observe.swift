@@ -55,9 +55,9 @@ extension Engine {
         }
         guard bridge.isUp else { return [.bridgeDown] }
         let wanted = record.bridge.subnets.compactMap { subnet in
-            subnet.gateway?.v4.map { "\($0)/\(subnet.range.prefixLength)" }
+            subnet.gateway.map { "\($0)/\(subnet.range.prefixLength)" }
         }
-        return wanted.allSatisfy { bridge.addresses4.contains($0) } ? [] : [.addressMissing]
+        return wanted.allSatisfy { bridge.addresses.contains($0) } ? [] : [.addressMissing]
     }
 
     private func problems(of firewall: NetworkObservation.Firewall) -> [String] {
@@ -116,23 +116,34 @@ extension Engine {
     /// Network news arrives in bursts; look once they have settled, so that a firewall reload is repaired once.
     func networkChanged(_ change: NetworkChange) async {
         log.debug("network changed", metadata: ["change": "\(change)"])
+        if change != .foreignTableChanged { networkChangeConcernsStacks = true }
         guard !networkChangePending else { return }
         networkChangePending = true
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
-        await openUplinks()
+        await repairHostSettings()
+        settingsWatch?.setBridges(networks.values.map(\.bridge.bridge))
+        await lookAtForeignFirewalls()
+        // The rules of others are none of what the stacks are made of.
+        if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
+        networkChangeConcernsStacks = false
         for name in stacks.keys { noteChange(in: name) }
     }
 
-    /// A default route may lead out through another interface now.
-    private func openUplinks() async {
-        guard networks.values.contains(where: { !$0.bridge.isInternal }) else { return }
+    /// A default route may lead out through another interface now, or somebody has switched forwarding off: also the
+    /// settings of bridges that are as they should be otherwise.
+    private func repairHostSettings() async {
+        let bridges = networks.values.map(\.bridge)
+        guard !bridges.isEmpty else { return }
         do throws(EngineError) {
-            try await onNetwork { network throws(NetworkError) in try network.openUplinks() }
+            try await onNetwork { network throws(NetworkError) in
+                for bridge in bridges { try network.repairControls(of: bridge) }
+                if bridges.contains(where: { !$0.isInternal }) { try network.openUplinks() }
+            }
         } catch {
-            log.warning("uplinks not opened", metadata: ["error": "\(error)"])
+            log.warning("host settings not repaired", metadata: ["error": "\(error)"])
         }
     }
 
-    private static let networkSettleTime = Duration.milliseconds(1000)
+    private static let networkSettleTime = Duration.milliseconds(100)
 }

@@ -62,6 +62,7 @@ extension Engine {
         let changes = try await converge(name, deadline: deadline, progress: progress) { observed, now in
             Reconciler.plan(desired: target, observed: observed, now: now)
         }
+        for warning in forwardWarnings(name) { progress(.warning(warning)) }
         if request.wait { try await waitUntilReady(name, record, deadline: deadline, progress: progress) }
         return changes
     }

@@ -64,6 +64,7 @@ public actor Engine {
     nonisolated let ports = PortRegistry()
     private let lock: SharedDescriptor
     private var networkWatch: NetworkWatch?
+    var settingsWatch: SettingsWatch?
 
     var containers: [String: Container] = [:]
     var containerIDs: [String: String] = [:]
@@ -80,6 +81,7 @@ public actor Engine {
     var unsaved: Set<String> = []
     var events = EventHub()
     var networkChangePending = false
+    var networkChangeConcernsStacks = false
     /// Nobody waits for news of a stack any more.
     var isShuttingDown = false
 
@@ -171,12 +173,16 @@ public actor Engine {
             networkWatch = try network.watch { [self] change in
                 background.start { await self.networkChanged(change) }
             }
+            settingsWatch = try SettingsWatch { [self] in
+                background.start { await self.networkChanged(.routesChanged) }
+            }
         } catch {
             throw .network(error)
         }
         await adoptContainers()
         reclaimPorts()
         await sweepOrphans()
+        closeForeignFirewalls()
         await refreshEndpoints()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
     }
@@ -189,6 +195,9 @@ public actor Engine {
         for name in stacks.keys { noteChange(in: name) }
         dns.stop()
         networkWatch = nil
+        settingsWatch?.cancel()
+        settingsWatch = nil
+        closeForeignFirewalls()
         if containers.isEmpty { runtime.removeEmptyParent() }
     }
 

@@ -10,6 +10,8 @@ public struct EngineOptions: Sendable {
     public var supervisorPath: String
     /// Set when the engine runs without root, in namespaces of its own.
     public var rootless: RootlessFacts?
+    /// Puts rules into the chains of other firewalls that would block our networks.
+    public var allowsThroughFirewalls = false
 
     public init(dataRoot: String, execRoot: String, supervisorPath: String) {
         self.dataRoot = dataRoot

@@ -124,7 +124,8 @@ extension SetElement {
 }
 
 extension Verdict {
-    init(_ attributes: [Attribute]) throws(NetlinkError) {
+    /// Out of `NFTA_DATA_VERDICT`.
+    public init(_ attributes: [Attribute]) throws(NetlinkError) {
         let code: Int32 = try attributes[of: NFTA_VERDICT_CODE]?.big() ?? 0
         let chain = attributes[of: NFTA_VERDICT_CHAIN]?.string ?? ""
         switch code {

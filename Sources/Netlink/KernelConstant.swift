@@ -59,6 +59,7 @@ extension nft_list_attributes: KernelConstant {}
 extension nft_log_attributes: KernelConstant {}
 extension nft_lookup_attributes: KernelConstant {}
 extension nft_masq_attributes: KernelConstant {}
+extension nft_match_attributes: KernelConstant {}
 extension nft_meta_attributes: KernelConstant {}
 extension nft_nat_attributes: KernelConstant {}
 extension nft_ng_attributes: KernelConstant {}
@@ -74,6 +75,7 @@ extension nft_set_elem_attributes: KernelConstant {}
 extension nft_set_elem_list_attributes: KernelConstant {}
 extension nft_set_field_attributes: KernelConstant {}
 extension nft_table_attributes: KernelConstant {}
+extension nft_target_attributes: KernelConstant {}
 extension nft_verdict_attributes: KernelConstant {}
 extension nlmsgerr_attrs: KernelConstant {}
 extension rt_class_t: KernelConstant {}

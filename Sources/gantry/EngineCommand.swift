@@ -36,6 +36,13 @@ struct EngineRun: ParsableCommand {
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
+    @Flag(
+        help: """
+            Let networks through other firewalls of the host (Docker, ufw, firewalld): keep rules in their chains that \
+            would block them. Also GANTRY_ALLOW_THROUGH_FIREWALLS=1.
+            """)
+    var allowThroughFirewalls = false
+
     func run() throws {
         let environment = processEnvironment()
         let paths = StandardPaths.current(environment)
@@ -50,6 +57,8 @@ struct EngineRun: ParsableCommand {
         var options = EngineOptions(
             dataRoot: absolute(dataRoot ?? paths.dataRoot), execRoot: absolute(execRoot ?? paths.execRoot),
             supervisorPath: "\(FileSystem.parent(of: program))/gantry-supervisor")
+        let asked = environment["GANTRY_ALLOW_THROUGH_FIREWALLS"] ?? ""
+        options.allowsThroughFirewalls = allowThroughFirewalls || (!asked.isEmpty && asked != "0")
         if Rootless.isNeeded { throw Rootless.enter(options, program: program, host: host, logLevel: logLevel) }
         options.rootless = Rootless.facts(environment)
         let logPath = "\(options.dataRoot)/engine.log"

@@ -43,7 +43,7 @@ struct Gantry: ParsableCommand {
                     StopCommand.self, RestartCommand.self, KillCommand.self,
                 ]),
             CommandGroup(name: "Images", subcommands: [LoadCommand.self, ImagesCommand.self]),
-            CommandGroup(name: "Engine", subcommands: engineCommands + [VersionCommand.self]),
+            CommandGroup(name: "Engine", subcommands: engineCommands + [DoctorCommand.self, VersionCommand.self]),
         ])
 
     static func main() { Glibc.exit(runCommandLine(Array(CommandLine.arguments.dropFirst()))) }

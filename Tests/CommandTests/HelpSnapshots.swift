@@ -55,6 +55,7 @@ let helpSnapshots: [String: String] = [
     ENGINE SUBCOMMANDS:
       engine                  Run the engine in the foreground, or stop a running
                               one
+      doctor                  Check the host, and say how to mend what is wrong.
       version                 Show the version of this program, and of the engine
                               when it runs.
 
@@ -366,6 +367,22 @@ let helpSnapshots: [String: String] = [
       -q, --quiet             Only ids.
       --format <format>       Form of the output. (values: table, json; default:
                               table)
+
+    """,
+    "doctor": """
+    OVERVIEW: Check the host, and say how to mend what is wrong.
+
+    Changes nothing. Ends with 0 when nothing prevents containers from running and
+    being reached, and with 1 when something does. Works with and without an
+    engine, and without root, which sees less.
+
+    USAGE: gantry doctor [<global options>] [<options>]
+
+    OPTIONS:
+      --format <format>       Form of the output. (values: table, json; default:
+                              table)
+      -q, --quiet             Only what is wrong.
+      --no-network            Ask no resolver.
 
     """,
     "version": """

@@ -25,8 +25,10 @@ picture() {
     ip -o addr | awk '{ print $2, $3, $4 }' > "$1/addresses"
     { ip route show table all; ip rule; ip netns list; } > "$1/routes"
     nft list ruleset > "$1/nft"
-    find /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/{all,default,lo} \
-        /proc/sys/net/ipv6/conf/{all,default,lo} /proc/sys/net/bridge -type f -readable ! -name stable_secret -print0 2>/dev/null |
+    # Counters go on by themselves.
+    { iptables-save; ip6tables-save; } 2> /dev/null | sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]//' > "$1/iptables" || true
+    find /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/{all,default,lo,uplink0} \
+        /proc/sys/net/ipv6/conf/{all,default,lo,uplink0} /proc/sys/net/bridge -type f -readable ! -name stable_secret -print0 2>/dev/null |
         sort -z | xargs -0 grep -H . > "$1/settings" || true
     cut -d ' ' -f 4- /proc/self/mountinfo | sort > "$1/mounts"
     find /sys/fs/cgroup -type d | sort > "$1/cgroups"
@@ -82,6 +84,19 @@ END
 echo 'all is well' > "$work/stack/page.html"
 echo 'not so secret' > "$work/stack/word.txt"
 cd "$work/stack"
+# A host with an uplink, and somebody's rules.
+ip link add uplink0 type veth peer name uplink1
+# Link-local addresses would come a moment later than the picture.
+ip link set uplink0 addrgenmode none
+ip link set uplink1 addrgenmode none
+ip link set uplink1 up
+ip addr add 192.0.2.2/24 dev uplink0
+ip link set uplink0 up
+ip route add default via 192.0.2.1
+iptables -N SOMEBODY
+iptables -A FORWARD -i eth7 -j SOMEBODY
+iptables -P FORWARD DROP
+ip6tables -A FORWARD -i eth7 -j DROP
 python3 "$package/examples/images/image.py" busybox --output "$work/busybox.tar"
 
 picture "$work/before"
@@ -92,6 +107,11 @@ check 'containers that run' "$("$gantry" ps -q | wc -l)" 4
 check 'the published port' "$(busybox wget -q -O - http://127.0.0.1:18080/)" 'all is well'
 check 'a one-off command' "$("$gantry" run --rm -T store cat /data/file)" 'kept'
 if nft list ruleset | cmp -s - "$work/before/nft"; then check 'the firewall with a stack' 'unchanged' 'changed'; fi
+mkdir "$work/during"
+picture "$work/during"
+check "others' rules with a stack" "$(diff "$work/before/iptables" "$work/during/iptables")" ''
+check 'settings with a stack' "$(diff "$work/before/settings" "$work/during/settings" | grep '^[<>]' |
+    grep -vE 'conf/uplink0/(forwarding|force_forwarding|mc_forwarding):')" ''
 
 step 'down'
 "$gantry" down -v

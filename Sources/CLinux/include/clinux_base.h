@@ -93,3 +93,21 @@ static inline int gantry_siginfo_code(const siginfo_t *info) { return info->si_c
 static inline int gantry_connect(int fd, const struct sockaddr *address, socklen_t size) {
   return connect(fd, address, size);
 }
+
+// Whether the kernel knows a system call: asked with arguments that every kernel refuses before it does anything
+// (openat2, clone3, mount_setattr: a structure of size 0; pidfd_open: process -1).
+static inline int gantry_has_syscall(long number) {
+  int saved = errno;
+  int known = syscall(number, -1L, 0L, 0L, 0L, 0L, 0L) >= 0 || errno != ENOSYS;
+  errno = saved;
+  return known;
+}
+static inline int gantry_has_openat2(void) { return gantry_has_syscall(SYS_openat2); }
+static inline int gantry_has_pidfd(void) { return gantry_has_syscall(SYS_pidfd_open); }
+static inline int gantry_has_mount_setattr(void) { return gantry_has_syscall(SYS_mount_setattr); }
+static inline int gantry_has_clone3(void) {
+  int saved = errno;
+  int known = syscall(SYS_clone3, 0L, 0L) >= 0 || errno != ENOSYS;
+  errno = saved;
+  return known;
+}
