@@ -120,9 +120,19 @@ extension MessageBuilder {
         }
     }
 
-    /// Deletes every entry that the filter fits, in one message (`CTA_FILTER`, kernel >= 5.8).
-    public mutating func deleteConnections(_ filter: ConntrackFilter) {
+    /// Deletes every entry that the filter fits, in one message (`CTA_FILTER`, kernel >= 5.8). Only for filters of
+    /// which the kernel tests everything (`ConntrackFilter.isTestedByKernel`): what it does not test it takes to fit.
+    mutating func deleteConnections(_ filter: ConntrackFilter) {
         conntrack(IPCTNL_MSG_CT_DELETE, family: filter.familyNumber) { filter.encode(into: &$0) }
+    }
+
+    /// Deletes one entry; fails with ENOENT when it is not there, or another one is in its place.
+    public mutating func deleteConnection(_ connection: Connection) {
+        conntrack(IPCTNL_MSG_CT_DELETE, family: family(of: connection.original.source)) {
+            $0.nest(CTA_TUPLE_ORIG) { connection.original.encode(into: &$0) }
+            if connection.zone != 0 { $0.put(CTA_ZONE, big: connection.zone) }
+            if let id = connection.id { $0.put(CTA_ID, big: id) }
+        }
     }
 
     /// Makes an entry, as if its first packet had come; fails with EEXIST when one of its tuples is there.
@@ -140,23 +150,5 @@ extension MessageBuilder {
                 $0.nest(CTA_PROTOINFO_TCP) { $0.put(CTA_PROTOINFO_TCP_STATE, native: state.rawValue) }
             }
         }
-    }
-}
-
-extension NetlinkSocket {
-    /// Every tracked connection of one family or both (`AF_UNSPEC`), or those that a filter fits.
-    public func connections(
-        family: Int32 = AF_UNSPEC, _ filter: ConntrackFilter? = nil
-    ) throws(NetlinkError) -> [Connection] {
-        let type = UInt16(truncatingIfNeeded: NFNL_SUBSYS_CTNETLINK) << 8
-        let messages = try dump(type: type | IPCTNL_MSG_CT_GET.type16, operation: "list connections") {
-            $0.netfilterHeader(filter?.familyNumber ?? UInt8(truncatingIfNeeded: family))
-            filter?.encode(into: &$0)
-        }
-        var connections: [Connection] = []
-        for message in messages where message.type == type | IPCTNL_MSG_CT_NEW.type16 {
-            connections.append(try Connection(message))
-        }
-        return connections
     }
 }
