@@ -80,20 +80,28 @@ struct AttributePath {
         }
     }
 
-    /// `LINKINFO > DATA > 5`: the attributes around the one at `offset` and itself; `nil` when none starts there.
+    /// An attribute of the path, and how many of its siblings are before it.
+    private struct Step {
+        var type: UInt16
+        var index: Int
+    }
+
+    /// `IFLA_LINKINFO > IFLA_INFO_DATA > attribute 5`: the attributes around the one at `offset` and itself; `nil` when
+    /// none starts there.
     func name(at offset: Int) -> String? {
-        types(to: offset).map(text)
+        steps(to: offset).map(text)
     }
 
     func name(ofType type: UInt16, inNestAt nest: Int?) -> String {
-        let outer = nest.flatMap { types(to: $0) } ?? []
-        return text(outer + [type])
+        let outer = nest.flatMap { steps(to: $0) } ?? []
+        return text(outer + [Step(type: type, index: 0)])
     }
 
-    /// Types of the attributes from the outermost to the one whose header is at `offset`.
-    private func types(to offset: Int) -> [UInt16]? {
+    /// The attributes from the outermost to the one whose header is at `offset`.
+    private func steps(to offset: Int) -> [Step]? {
         guard offset >= headerByteCount, offset < request.count else { return nil }
-        var path: [UInt16] = []
+        var path: [Step] = []
+        var index = 0
         var start = headerByteCount
         var end = request.count
         while start + MessageBuilder.attributeHeaderByteCount <= end {
@@ -104,22 +112,33 @@ struct AttributePath {
             let type = rawType & UInt16(truncatingIfNeeded: gantry_nla_type_mask)
             let next = start + (Int(length) + 3) & ~3
             if offset == start || (offset < start + MessageBuilder.attributeHeaderByteCount && offset > start) {
-                return path + [type]
+                return path + [Step(type: type, index: index)]
             }
             if offset < next {
-                path.append(type)
+                path.append(Step(type: type, index: index))
+                index = 0
                 end = start + Int(length)
                 start += MessageBuilder.attributeHeaderByteCount
             } else {
+                index += 1
                 start = next
             }
         }
         return path.isEmpty ? nil : path
     }
 
-    private func text(_ types: [UInt16]) -> String {
-        let first = types.first.map { AttributeNames.top(messageType: messageType, $0) ?? "attribute \($0)" }
-        return ([first ?? ""] + types.dropFirst().map { "attribute \($0)" }).joined(separator: " > ")
+    private func text(_ path: [Step]) -> String {
+        var names: [String] = []
+        for step in path {
+            let name =
+                switch names.count {
+                case 0: AttributeNames.top(messageType: messageType, step.type)
+                case 1: AttributeNames.second(in: names[0], step.type, index: step.index)
+                default: String?.none
+                }
+            names.append(name ?? "attribute \(step.type)")
+        }
+        return names.joined(separator: " > ")
     }
 }
 
@@ -136,6 +155,19 @@ enum AttributeNames {
         case RTM_NEWNEIGH...RTM_GETNEIGH: return neighbour[Int(type)]
         case RTM_NEWRULE...RTM_GETRULE: return rule[Int(type)]
         default: return nil
+        }
+    }
+
+    /// Within an outermost one: by type, or in a list by place, counted from 1.
+    static func second(in outer: String, _ type: UInt16, index: Int) -> String? {
+        switch outer {
+        case "NFTA_RULE_EXPRESSIONS": "expression \(index + 1)"
+        case "NFTA_SET_ELEM_LIST_ELEMENTS": "element \(index + 1)"
+        case "NFTA_CHAIN_HOOK": [1: "NFTA_HOOK_HOOKNUM", 2: "NFTA_HOOK_PRIORITY", 3: "NFTA_HOOK_DEV"][type]
+        case "NFTA_SET_DESC": [1: "NFTA_SET_DESC_SIZE", 2: "NFTA_SET_DESC_CONCAT"][type]
+        case "IFLA_LINKINFO":
+            [1: "IFLA_INFO_KIND", 2: "IFLA_INFO_DATA", 4: "IFLA_INFO_SLAVE_KIND", 5: "IFLA_INFO_SLAVE_DATA"][type]
+        default: nil
         }
     }
 

@@ -161,13 +161,22 @@ public final class NetlinkSocket: Sendable {
     ) throws(NetlinkError) -> [NetlinkMessage] {
         var request = MessageBuilder()
         request.message(type: type, flags: NLM_F_DUMP, body)
+        return try dump(request, operation: operation)
+    }
+
+    /// `onDatagram` hears how many entries there are after each datagram.
+    func dump(
+        _ request: MessageBuilder, operation: String, onDatagram: (Int) throws(NetlinkError) -> Void = { _ in }
+    ) throws(NetlinkError) -> [NetlinkMessage] {
         for _ in 0..<Self.dumpAttemptsMax {
-            if let entries = try dumpOnce(request, operation: operation) { return entries }
+            if let entries = try dumpOnce(request, operation, onDatagram) { return entries }
         }
         throw .dumpInterrupted(operation: operation)
     }
 
-    private func dumpOnce(_ request: MessageBuilder, operation: String) throws(NetlinkError) -> [NetlinkMessage]? {
+    private func dumpOnce(
+        _ request: MessageBuilder, _ operation: String, _ onDatagram: (Int) throws(NetlinkError) -> Void
+    ) throws(NetlinkError) -> [NetlinkMessage]? {
         try sequence.withLock { next throws(NetlinkError) in
             let mine = next
             next = next &+ 1
@@ -186,6 +195,7 @@ public final class NetlinkSocket: Sendable {
                         entries.append(message)
                     }
                 }
+                try onDatagram(entries.count)
             }
         }
     }
