@@ -24,7 +24,7 @@ TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 
 .PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images bench format lint \
-        schemas fuzz clean
+        schemas fuzz fuzz-stackfile fuzz-netlink clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,12 +57,27 @@ lint:  ## Check the layout of the source
 format:  ## Lay the source out
 	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
 
-fuzz: setup  ## Fuzz the loader of stack files for FUZZ_SECONDS (600)
-	export GANTRY_FUZZ=1 SWIFT_BACKTRACE=enable=no
+fuzz: fuzz-stackfile fuzz-netlink  ## Fuzz the loader of stack files and the readers of netlink, FUZZ_SECONDS (600) each
+
+FUZZ := -max_total_time=$${FUZZ_SECONDS:-600} -timeout=5 -rss_limit_mb=1024 -max_len=16384
+fuzz-stackfile fuzz-netlink: export GANTRY_FUZZ := 1
+fuzz-stackfile fuzz-netlink: export SWIFT_BACKTRACE := enable=no
+
+fuzz-stackfile: setup
 	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product stackfile-fuzz
 	Tests/Fuzz/make_corpus.py .build-fuzz/corpus Tests/StackFileTests examples
-	.build-fuzz/release/stackfile-fuzz -max_total_time=$${FUZZ_SECONDS:-600} -timeout=5 -rss_limit_mb=1024 \
-		-max_len=16384 -artifact_prefix=.build-fuzz/ .build-fuzz/found .build-fuzz/corpus
+	mkdir -p .build-fuzz/found
+	.build-fuzz/release/stackfile-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/ .build-fuzz/found .build-fuzz/corpus
+
+# As root its start is a network with one of everything, else what this host's kernel tells anybody.
+fuzz-netlink: setup
+	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product netlink-fuzz -Xswiftc -enable-testing
+	private=
+	[ "$$(id -u)" != 0 ] || private=Tests/EndToEnd/private_host.sh
+	$$private Tests/Fuzz/make_netlink_corpus.py .build-fuzz/netlink-corpus Tests/NetlinkTests/everything.nft
+	mkdir -p .build-fuzz/netlink-found
+	.build-fuzz/release/netlink-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/netlink- \
+		.build-fuzz/netlink-found .build-fuzz/netlink-corpus
 
 schemas: build  ## Write the JSON Schema of stack files anew, into schemas
 	mkdir -p schemas

@@ -14,7 +14,8 @@ import Testing
         for _ in 0..<400 {
             var bytes = seeds.randomElement(using: &generator) ?? []
             for _ in 0..<Int.random(in: 1...8, using: &generator) { mutate(&bytes, &generator) }
-            Self.readEverything(bytes)
+            let strange = readEverything(bytes)
+            #expect(strange == nil)
         }
     }
 
@@ -60,52 +61,6 @@ import Testing
         case 3: bytes.removeSubrange(place...)
         case 4: bytes.insert(contentsOf: (0..<4).map { _ in .random(in: 0...255, using: &generator) }, at: place)
         default: bytes.removeSubrange(place..<min(bytes.count, place + 4))
-        }
-    }
-
-    /// With the length put right half of the time, so that mutations get past the first check.
-    static func readEverything(_ bytes: [UInt8]) {
-        var mended = bytes
-        if mended.count >= 16 {
-            let length = UInt32(mended.count)
-            withUnsafeBytes(of: length) { mended.replaceSubrange(0..<4, with: $0) }
-        }
-        for datagram in [bytes, mended] {
-            for message in attempt({ try NetlinkMessage.parse(datagram) }) ?? [] { read(message) }
-        }
-        _ = AttributePath(bytes[...]).name(at: bytes.count / 2 & ~3)
-        _ = AttributePath(bytes[...]).name(ofType: 1, inNestAt: bytes.count / 3 & ~3)
-    }
-
-    private static func read(_ message: NetlinkMessage) {
-        _ = attempt { try Link(message) }
-        _ = attempt { try AssignedAddress(message) }
-        _ = attempt { try Route(message) }
-        _ = attempt { try RoutingRule(message) }
-        _ = attempt { try Neighbour(message) }
-        _ = attempt { try Connection(message) }
-        _ = attempt { try ConnectionEvent(message) }
-        _ = attempt { try SocketEntry(message, transport: 6) }
-        _ = attempt { try FirewallEvent(message) }
-        _ = attempt { try Acknowledgement(message).explanation(message.payload) }
-        _ = attempt { try Acknowledgement(done: message) }
-        guard let entry = attempt({ try FirewallMessage(message) }) else { return }
-        _ = attempt { try TableEntry(entry) }
-        _ = attempt { try ChainEntry(entry) }
-        _ = attempt { try RuleEntry(entry) }
-        _ = attempt { try SetEntry(entry) }
-        for attribute in entry.attributes {
-            for item in attempt({ try attribute.nested() }) ?? [] { _ = attempt { try SetElement(item.nested()) } }
-        }
-    }
-
-    private static func attempt<Value>(_ body: () throws -> Value) -> Value? {
-        do {
-            return try body()
-        } catch {
-            // A typed error is as good as a value.
-            if !(error is NetlinkError) { Issue.record(error) }
-            return nil
         }
     }
 }

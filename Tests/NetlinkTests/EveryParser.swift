@@ -1,0 +1,1 @@
+../Fuzz/NetlinkFuzz/EveryParser.swift
