@@ -5,7 +5,7 @@ import Testing
 
 // Ours.
 extension Words {
-    /// The words of a rule, sorted: JSON has no order of steps. `named`: what nft says of it; nft keeps silent about the
+    /// The words of a rule, sorted: JSON has no order of steps. `named`: what nft says of it; it keeps silent about the
     /// protocol that a field needs.
     static func rule(_ expressions: [RuleExpression], named: [String]) -> [String] {
         var words: [String] = []

@@ -2,8 +2,8 @@ import CLinux
 
 @testable import Netlink
 
-/// Reads bytes as every kind of message, in whatever they are: each gives a value or a `NetlinkError`. Answers what went
-/// otherwise, or was read back as something else than it was written from.
+/// Reads bytes, whatever they are, as every kind of message: each gives a value or a `NetlinkError`. Answers what went
+/// otherwise, or was not read back as it was written.
 func readEverything(_ bytes: [UInt8]) -> String? {
     // With the first length put right as well, so that changed bytes get past the first check.
     var mended = bytes
