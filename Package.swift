@@ -89,8 +89,8 @@ let package = Package(
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
-        room("Reconciler", ["StackModel"]),
-        room("StackFile", ["StackModel", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        room("Reconciler", ["StackModel", "InternetAddress"]),
+        room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
         room("StackModel"),
 
         // What acts
@@ -123,7 +123,7 @@ let package = Package(
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
-        tests("ReconcilerTests", ["Reconciler", "StackModel"]),
+        tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
