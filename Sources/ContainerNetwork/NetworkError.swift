@@ -21,13 +21,13 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     /// No free subnet in the pools.
     case poolsExhausted
     /// No free address in a subnet.
-    case subnetExhausted(CIDR4)
+    case subnetExhausted(CIDR)
     /// A requested subnet overlaps one in use.
-    case subnetInUse(CIDR4, CIDR4)
+    case subnetInUse(CIDR, CIDR)
     /// A requested address is outside of its subnet.
-    case addressOutsideSubnet(IPv4Address, CIDR4)
+    case addressOutsideSubnet(IPAddress, CIDR)
     /// A requested address is taken or reserved.
-    case addressInUse(IPv4Address)
+    case addressInUse(IPAddress)
     /// Two entries of the firewall state claim the same host port.
     case conflictingPorts(PublishedPort, PublishedPort)
     /// More backends behind one port than the table's slots.

@@ -7,19 +7,23 @@ import Synchronization
 
 extension NetworkManager {
     /// Ranges that new subnets must not overlap: every route of the host but default routes (0/0, and the 0/1 and 128/1
-    /// of VPNs), and the addresses of its resolvers. Networks of our own bridges are left out.
-    public func hostRoutes() throws(NetworkError) -> [CIDR4] {
+    /// of VPNs; in IPv6 2000::/3 too), and the addresses of its resolvers. Networks of our own bridges are left out.
+    public func hostRoutes() throws(NetworkError) -> [CIDR] {
         let (routes, links) = try routesAndLinks()
         let own = Set(links.filter { isOwn($0) }.map(\.index))
-        var ranges = Set<CIDR4>()
-        for route in routes where route.prefixLength > 1 && !route.isBroadcastOrMulticast {
+        var ranges = Set<CIDR>()
+        for route in routes where !route.isBroadcastOrMulticast {
             if let index = route.outputIndex, own.contains(index) { continue }
-            guard let address = IPv4Address(bytes: route.destination), !address.isLoopback,
-                let range = CIDR4(address, prefixLength: Int(route.prefixLength))
+            guard let address = IPAddress(bytes: route.destination), !address.isLoopback, !address.isMulticast,
+                !(address.isV6 && address.isLinkLocal),
+                let range = CIDR(address, prefixLength: Int(route.prefixLength)),
+                range.prefixLength > (range.isV6 ? 3 : 1)
             else { continue }
             ranges.insert(range)
         }
-        for address in try resolverAddresses() where !address.isLoopback { ranges.insert(CIDR4(host: address)) }
+        for address in try resolverAddresses() where !address.isLoopback && !(address.isV6 && address.isLinkLocal) {
+            ranges.insert(CIDR(host: address))
+        }
         return ranges.sorted()
     }
 
@@ -28,7 +32,9 @@ extension NetworkManager {
         let ethernetMTU = 1500
         let (routes, links) = try routesAndLinks()
         let defaults = routes.filter { $0.prefixLength == 0 && $0.isUnicast && $0.table == RT_TABLE_MAIN.kernelValue }
-        guard let index = defaults.min(by: { $0.priority < $1.priority })?.outputIndex,
+        // IPv4 ones come first.
+        let preferred = defaults.min { ($0.gateway?.count ?? 0, $0.priority) < ($1.gateway?.count ?? 0, $1.priority) }
+        guard let index = preferred?.outputIndex,
             let link = links.first(where: { $0.index == index })
         else { return ethernetMTU }
         return Int(link.mtu)
@@ -92,10 +98,13 @@ extension NetworkManager {
     }
 
     private func routesAndLinks() throws(NetworkError) -> ([Route], [Link]) {
-        try netlink { () throws(NetlinkError) in (try route.routes(family: AF_INET), try route.links()) }
+        try netlink { () throws(NetlinkError) in
+            let routes = try route.routes(family: AF_INET) + (hasIPv6 ? try route.routes(family: AF_INET6) : [])
+            return (routes, try route.links())
+        }
     }
 
-    private func resolverAddresses() throws(NetworkError) -> [IPv4Address] {
+    private func resolverAddresses() throws(NetworkError) -> [IPAddress] {
         do {
             return resolvers(
                 inConfiguration: String(decoding: try FileSystem.readFile("/etc/resolv.conf"), as: UTF8.self))
@@ -111,12 +120,12 @@ public let bridgeNamePrefix = "gn-"
 /// Every host end of a container's interface.
 public let hostInterfaceNamePrefix = "gv"
 
-/// IPv4 addresses of the `nameserver` lines. resolv.conf(5).
-func resolvers(inConfiguration text: String) -> [IPv4Address] {
+/// Addresses of the `nameserver` lines, without the zones that link-local ones have. resolv.conf(5).
+func resolvers(inConfiguration text: String) -> [IPAddress] {
     text.split(whereSeparator: \.isNewline).compactMap { line in
         let words = line.split { $0 == " " || $0 == "\t" }
         guard words.count >= 2, words[0] == "nameserver" else { return nil }
-        return IPv4Address(words[1])
+        return IPAddress(words[1].prefix { $0 != "%" })
     }
 }
 

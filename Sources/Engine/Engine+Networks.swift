@@ -58,11 +58,11 @@ extension Engine {
         let (routes, mtu) = try await onNetwork { network throws(NetworkError) in
             (try network.hostRoutes(), try network.uplinkMTU())
         }
-        let taken = routes + networks.values.flatMap { $0.bridge.subnets.compactMap(\.range.v4) }
+        let taken = routes + networks.values.flatMap { $0.bridge.subnets.map(\.range) }
         do throws(NetworkError) {
-            let subnet: CIDR4
+            let subnet: CIDR
             if let text = definition.subnets.compactMap(\.subnet).first(where: { !$0.contains(":") }) {
-                guard let wanted = CIDR4(text) else { throw .invalidName(text) }
+                guard let wanted = CIDR(text) else { throw .invalidName(text) }
                 subnet = wanted
                 try SubnetPool.check(subnet, avoiding: taken)
             } else {
@@ -74,7 +74,7 @@ extension Engine {
             }
             return BridgeSpec(
                 name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))",
-                subnets: [BridgeSpec.Subnet(.v4(subnet), gateway: .v4(gateway))], isInternal: definition.isInternal,
+                subnets: [BridgeSpec.Subnet(subnet, gateway: gateway)], isInternal: definition.isInternal,
                 mtu: definition.driverOptions["com.docker.network.driver.mtu"].flatMap { Int($0) } ?? mtu,
                 interContainer: definition.driverOptions["com.docker.network.bridge.enable_icc"] != "false")
         } catch {
@@ -129,7 +129,7 @@ extension Engine {
                     kind: .bridge(bridge.bridge), hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
                     containerInterface: "eth\(index)",
                     addresses: [
-                        InterfaceSpec.Address(.v4(address), prefixLength: bridge.subnets[0].range.prefixLength)
+                        InterfaceSpec.Address(address, prefixLength: bridge.subnets[0].range.prefixLength)
                     ],
                     mac: attachment.macAddress.flatMap { MACAddress($0) } ?? MACAddress(address),
                     gateways: networkName == gateway ? bridge.subnets.compactMap(\.gateway) : [],
@@ -143,16 +143,16 @@ extension Engine {
         return made
     }
 
-    private func parseAddress(_ text: String) throws(NetworkError) -> IPv4Address {
-        guard let address = IPv4Address(text) else { throw .invalidName(text) }
+    private func parseAddress(_ text: String) throws(NetworkError) -> IPAddress {
+        guard let address = IPAddress(text) else { throw .invalidName(text) }
         return address
     }
 
-    private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPv4Address {
+    private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPAddress {
         do throws(NetworkError) {
             var pool: AddressPool
             if let known = addressPools[network.name] { pool = known } else { pool = try addressPool(for: network) }
-            let address: IPv4Address
+            let address: IPAddress
             if let requested {
                 address = try parseAddress(requested)
                 try pool.take(address)
@@ -169,20 +169,20 @@ extension Engine {
     /// The pool with all that the records hold taken out.
     private func addressPool(for network: StoredNetwork) throws(NetworkError) -> AddressPool {
         let ipam = network.definition.subnets.first
-        var range: CIDR4?
+        var range: CIDR?
         if let text = ipam?.ipRange {
-            guard let wanted = CIDR4(text) else { throw .invalidName(text) }
+            guard let wanted = CIDR(text) else { throw .invalidName(text) }
             range = wanted
         }
-        var reserved: Set<IPv4Address> = Set(network.bridge.subnets.compactMap { $0.gateway?.v4 })
+        var reserved = Set(network.bridge.subnets.compactMap(\.gateway))
         for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
             reserved.insert(try parseAddress(text))
         }
-        guard let subnet = network.bridge.subnets.lazy.compactMap(\.range.v4).first else { throw .poolsExhausted }
+        guard let subnet = network.bridge.subnets.first?.range else { throw .poolsExhausted }
         var pool = try AddressPool(subnet: subnet, range: range, reserved: reserved)
         for container in containers.values {
             for attachment in container.stored.attachments where attachment.network == network.name {
-                for address in attachment.interface.addresses.compactMap(\.address.v4) { try pool.take(address) }
+                for address in attachment.interface.addresses.map(\.address) { try pool.take(address) }
             }
         }
         return pool
@@ -193,7 +193,7 @@ extension Engine {
     }
 
     private func freeAddresses(_ attachment: StoredContainer.Attachment) {
-        for address in attachment.interface.addresses.compactMap(\.address.v4) {
+        for address in attachment.interface.addresses.map(\.address) {
             addressPools[attachment.network]?.release(address)
         }
     }
