@@ -63,30 +63,38 @@ public struct VirtualEndpoint: Equatable, Sendable {
 }
 
 /// Names and published ports of what serves now. A replica takes part while it is running, not being stopped, and
-/// healthy or without a healthcheck. A container's own name and short id lead to it as long as it runs.
+/// healthy or without a healthcheck; without one, it shares a port with others only once it listens there. A
+/// container's own name and short id lead to it as long as it runs.
 ///
 /// A service's name and aliases lead to all its serving replicas, or with `endpoint_mode: vip` to its own address;
 /// `tasks.<service>` always leads to the replicas.
 public func endpoints(of observed: ObservedState) -> Endpoints {
     var result = Endpoints()
+    var silent: [PublishedPort: Set<Backend>] = [:]
     let networks = Dictionary(observed.networks.map { ($0.name, $0.definition) }) { first, _ in first }
     let own = Dictionary(observed.serviceAddresses.map { ($0.place, $0) }) { first, _ in first }
-    var serving: [ServiceAddresses.Place: [IPAddress]] = [:]
+    var serving: [ServiceAddresses.Place: Serving] = [:]
     var byClient: Set<String> = []
     for container in observed.containers where container.isAlive {
         addNames(of: container, own: own, to: &result)
-        addPorts(of: container, networks: networks, to: &result)
+        addPorts(of: container, networks: networks, to: &result, silent: &silent)
         guard !container.oneOff else { continue }
         if container.keepsClients { byClient.insert(container.service) }
         guard container.isServing else { continue }
         for (network, addresses) in container.addresses {
-            serving[ServiceAddresses.Place(service: container.service, network: network), default: []] += addresses
+            let place = ServiceAddresses.Place(service: container.service, network: network)
+            serving[place, default: Serving()].add(addresses, isSilent: !container.silentPorts.isEmpty)
         }
+    }
+    // Where nobody listens yet, all the same who refuses.
+    for (port, backends) in silent {
+        let listening = Set(result.ports[port] ?? []).subtracting(backends)
+        if !listening.isEmpty { result.ports[port] = Array(listening) }
     }
     for entry in observed.serviceAddresses {
         result.names[entry.network, default: [:]][entry.service.lowercased(), default: []] += entry.addresses
         for address in entry.addresses {
-            let backends = (serving[entry.place] ?? []).filter { $0.isV6 == address.isV6 }
+            let backends = (serving[entry.place]?.backends ?? []).filter { $0.isV6 == address.isV6 }
             result.virtualAddresses.append(
                 VirtualEndpoint(
                     network: entry.network, address: address, backends: Set(backends).sorted(),
@@ -97,6 +105,18 @@ public func endpoints(of observed: ObservedState) -> Endpoints {
     result.ports = result.ports.mapValues { Set($0).sorted() }
     result.virtualAddresses.sort { ($0.network, $0.address) < ($1.network, $1.address) }
     return result
+}
+
+/// Addresses of a service's serving replicas on a network; those that do not listen yet count while no other does.
+private struct Serving {
+    private var listening: [IPAddress] = []
+    private var silent: [IPAddress] = []
+
+    var backends: [IPAddress] { listening.isEmpty ? silent : listening }
+
+    mutating func add(_ addresses: [IPAddress], isSilent: Bool) {
+        if isSilent { silent += addresses } else { listening += addresses }
+    }
 }
 
 /// The engine name of the network that gives a container its default route, and whose address takes what comes for its
@@ -160,7 +180,8 @@ private func addNames(
 }
 
 private func addPorts(
-    of container: ObservedContainer, networks: [String: Network], to result: inout Endpoints
+    of container: ObservedContainer, networks: [String: Network], to result: inout Endpoints,
+    silent: inout [PublishedPort: Set<Backend>]
 ) {
     let ports = container.definition.service.ports
     guard !ports.isEmpty else { return }
@@ -181,5 +202,8 @@ private func addPorts(
             .map { Backend(address: $0, port: port.target) }
         result.ports[key, default: []] += container.isServing ? backends : []
         if container.keepsClients { result.portsByClient.insert(key) }
+        if port.transport == .tcp, container.silentPorts.contains(port.target) {
+            silent[key, default: []].formUnion(backends)
+        }
     }
 }
