@@ -13,9 +13,10 @@ struct FirewallElements: Equatable, Sendable {
     }
 
     /// `opened`: interfaces that forward only because of us.
-    init(_ state: FirewallState, opened: [String] = []) throws(NetworkError) {
+    init(_ state: FirewallState, opened: OpenedUplinks = OpenedUplinks()) throws(NetworkError) {
         for bridge in state.bridges { add(bridge) }
-        for name in opened { self["opened"].insert(SetElement(Self.name(name))) }
+        for name in opened.v4 { self["opened4"].insert(SetElement(Self.name(name))) }
+        for name in opened.v6 { self["opened6"].insert(SetElement(Self.name(name))) }
         var seen: [PortKey: PublishedPort] = [:]
         for port in state.ports where !port.backends.isEmpty {
             if let other = seen.updateValue(port, forKey: PortKey(port)) { throw .conflictingPorts(port, other) }

@@ -33,7 +33,7 @@ enum FirewallTable {
         let target = FirewallSet.Value.data(type: types(addressType, portType), byteCount: 8)
         let name = { FirewallSet($0, keyType: nameType, keyByteCount: nameByteCount, isHostOrder: true) }
         return [
-            name("bridges"), name("internal"), name("masquerade"), name("opened"),
+            name("bridges"), name("internal"), name("masquerade"), name("opened4"), name("opened6"),
             FirewallSet("peers", keyType: types(nameType, nameType), keyByteCount: 2 * nameByteCount),
             FirewallSet("subnets4", keyType: addressType, keyByteCount: 4, isInterval: true),
             FirewallSet("ports4", keyType: types(transportType, portType), keyByteCount: 8, value: target),
@@ -159,9 +159,13 @@ enum FirewallTable {
         rules: [
             inputIs(in: "bridges") + [.verdict(.goto("ours"))],
             outputIs(in: "bridges") + [.verdict(.goto("ours"))],
-            inputIs(in: "opened")
-                + [.meta(.outputName, into: key), .notEqual(key, Array(bridgeNamePrefix.utf8)), .verdict(.drop)],
+            isOpened(.ipv4, "opened4"), isOpened(.ipv6, "opened6"),
         ])
+
+    private static func isOpened(_ family: NetfilterFamily, _ set: String) -> [RuleExpression] {
+        inputIs(in: set) + [.meta(.family, into: key), .equal(key, [family.rawValue])]
+            + [.meta(.outputName, into: key), .notEqual(key, Array(bridgeNamePrefix.utf8)), .verdict(.drop)]
+    }
 
     /// Bits of `NF_CT_STATE_BIT`: invalid 1, established 2, related 4.
     private static let ours = FirewallChain(

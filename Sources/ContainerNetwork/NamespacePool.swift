@@ -8,9 +8,7 @@ import Synchronization
 /// A network namespace with its loopback interface up, and what can only be opened from inside of it: a visit takes a
 /// thread of its own.
 struct ReadyNamespace: Sendable {
-    let descriptor: SharedDescriptor
-    /// Speaks rtnetlink in the namespace, from any thread.
-    let route: NetlinkSocket
+    let entrance: NamespaceEntrance
     /// Sockets for the names a container looks up.
     let resolver: ResolverSockets
 }
@@ -96,14 +94,14 @@ private func makeNetworkNamespace() throws(NetworkError) -> ReadyNamespace {
         try check("unshare") { unshare(CLONE_NEWNET) }
         return SharedDescriptor(try FileDescriptor.open("/proc/thread-self/ns/net", O_RDONLY))
     }
-    let socket = try NetlinkSocket.make(.route)
+    let entrance = try NamespaceEntrance.open(descriptor: descriptor, isInside: false)
     try netlink { () throws(NetlinkError) in
         var request = MessageBuilder()
         request.setLink(.index(loopbackIndex), LinkChange(isUp: true))
-        try socket.transact(request, operation: "bring up lo")
+        try entrance.route.transact(request, operation: "bring up lo")
     }
     let resolver = try system { () throws(SystemError) in try ResolverSockets.open() }
-    return ReadyNamespace(descriptor: descriptor, route: socket, resolver: resolver)
+    return ReadyNamespace(entrance: entrance, resolver: resolver)
 }
 
 /// The loopback interface is the first of every namespace (`LOOPBACK_IFINDEX` in net/flow.h).

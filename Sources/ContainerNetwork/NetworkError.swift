@@ -17,6 +17,14 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case missingInterface(String)
     /// An interface of this name is there, but of another kind.
     case foreignInterface(name: String, kind: String?)
+    /// An interface of a kind that the kernel was built without: the kind and the option it lacks.
+    case unsupportedKind(String, option: String)
+    /// No mode of a macvlan or ipvlan.
+    case invalidMode(kind: String, mode: String)
+    /// Not a setting of one interface.
+    case invalidParameter(String)
+    /// IPv6 needs 1280 bytes.
+    case mtuTooSmall(interface: String, mtu: Int)
     /// A name that the kernel or a path cannot take.
     case invalidName(String)
     /// No free subnet in the pools.
@@ -53,6 +61,12 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .missingInterface(let name): return "network interface \(name) does not exist"
         case .foreignInterface(let name, let kind):
             return "network interface \(name) exists and is not ours (\(kind ?? "physical"))"
+        case .unsupportedKind(let kind, let option): return "this kernel has no \(kind) (\(option))"
+        case .invalidMode(let kind, let mode): return "\(kind) has no mode '\(mode)'"
+        case .invalidParameter(let key):
+            return "\(key) cannot be set for an interface; use net.ipv4.conf.IFNAME.NAME, or ipv6, neigh, mpls likewise"
+        case .mtuTooSmall(let interface, let mtu):
+            return "network interface \(interface) cannot have IPv6 with an MTU of \(mtu); it takes 1280 bytes at least"
         case .invalidName(let name): return "\"\(name)\" is no valid name"
         case .poolsExhausted: return "no free subnet is left in the address pools"
         case .subnetExhausted(let subnet): return "no free address is left in \(subnet)"

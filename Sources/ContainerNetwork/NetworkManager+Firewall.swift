@@ -20,7 +20,7 @@ extension NetworkManager {
             guard let state = choose(applied) else { return [ConntrackFilter]() }
             let stale = try applyRepeatedly(state, &applied)
             // Only now, with the firewall ready, may they forward.
-            try switchForwarding(openedUplinks.withLock { $0.sorted() }, on: true)
+            try switchForwarding(openedUplinks.withLock { $0 }, on: true)
             return stale
         }
         try forget(stale)
@@ -51,11 +51,11 @@ extension NetworkManager {
     /// engine's bridges need them too.
     public func removeFirewall() throws(NetworkError) {
         try firewall.withLock { applied throws(NetworkError) in
-            let opened = openedUplinks.withLock { $0.sorted() }
+            let opened = openedUplinks.withLock { $0 }
             let links = try netlink { () throws(NetlinkError) in try route.links() }
-            if !links.contains(where: { $0.name.hasPrefix(bridgeNamePrefix) && !isOwn($0) }) {
+            if !links.contains(where: { isGantryBridge($0) && !isOwn($0) }) {
                 try switchForwarding(opened, on: false)
-                openedUplinks.withLock { $0 = [] }
+                openedUplinks.withLock { $0 = OpenedUplinks() }
             }
             var batch = MessageBuilder()
             batch.beginBatch(generation: nil)
@@ -85,7 +85,7 @@ extension NetworkManager {
     ) throws(NetworkError) -> [ConntrackFilter] {
         let generation = try netlink { () throws(NetlinkError) in try netfilter.firewallGeneration() }
         let present = try presentElements(applied, generation: generation)
-        let wanted = try FirewallElements(state, opened: try opened(known: present.elements))
+        let wanted = try FirewallElements(state, opened: try noteUplinks(present.elements.opened))
         let body =
             present.isOurs
             ? present.elements.changes(to: wanted, table: tableName)
@@ -145,16 +145,6 @@ extension NetworkManager {
                 throw .refused(operation: "read back firewall table", code: ERESTART, reason: nil)
             }
             return shape
-        }
-    }
-
-    /// Interfaces that forward because of us: those of this manager, and those noted in the table by one before it.
-    /// When forwarding is on for the whole host, routing between its interfaces is its owner's wish.
-    private func opened(known: FirewallElements) throws(NetworkError) -> [String] {
-        let isGlobal = try forwardsGlobally()
-        return openedUplinks.withLock { names in
-            names = isGlobal ? [] : names.union(known.names(in: "opened"))
-            return names.sorted()
         }
     }
 }

@@ -36,12 +36,17 @@ extension NetworkManager {
         }
         let namespace = try pool.take()
         try pin(namespace, at: path)
-        try attach(interfaces, namespace: namespace.descriptor.raw, inside: namespace.route)
+        if interfaces.contains(where: { !$0.parameters.isEmpty }) {
+            // Those can only be set from inside.
+            try attach(namespaceID: id, interfaces)
+        } else {
+            try attach(interfaces, to: namespace.entrance)
+        }
         return opensResolver ? namespace.resolver : nil
     }
 
     private func pin(_ namespace: ReadyNamespace, at path: String) throws(NetworkError) {
-        let source = "/proc/self/fd/\(namespace.descriptor.raw)"
+        let source = "/proc/self/fd/\(namespace.entrance.descriptor.raw)"
         try system { () throws(SystemError) in
             _ = try FileDescriptor.open(path, O_RDONLY | O_CREAT, mode: 0o400)
             do throws(SystemError) {

@@ -21,14 +21,28 @@ public final class NetworkManager: Sendable {
     let hostPorts: HostPortClient?
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
-    let openedUplinks = Mutex<Set<String>>([])
+    let openedUplinks = Mutex(OpenedUplinks())
+    /// Set once a bridge with IPv6 was asked for: before, the host's IPv6 is left alone.
+    let needsIPv6 = Mutex(false)
     /// False when the kernel was started with `ipv6.disable=1`.
     let hasIPv6: Bool
+    /// Whether IPv6 can be forwarded by interface (kernel >= 6.17).
+    let forcesForwarding: Bool
 
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
-    public init(
+    public convenience init(
         tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6,
         hostPorts: HostPortClient? = nil
+    ) throws(NetworkError) {
+        try self.init(
+            tableName: tableName, namespaceDirectory: namespaceDirectory,
+            readyNamespaceCountMax: readyNamespaceCountMax, hostPorts: hostPorts,
+            forcesForwarding: FileSystem.exists(SystemControls.path(.ipv6, "all", "force_forwarding")))
+    }
+
+    init(
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int, hostPorts: HostPortClient?,
+        forcesForwarding: Bool
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName
@@ -36,8 +50,9 @@ public final class NetworkManager: Sendable {
         self.hostPorts = hostPorts
         route = try Netlink.NetlinkSocket.make(.route)
         netfilter = try NetlinkSocket.make(.netfilter)
-        pool = NamespacePool(countMax: readyNamespaceCountMax)
+        self.forcesForwarding = forcesForwarding
         hasIPv6 = FileSystem.exists("/proc/sys/net/ipv6")
+        pool = NamespacePool(countMax: readyNamespaceCountMax)
         try system { () throws(SystemError) in try FileSystem.makeDirectories(namespaceDirectory) }
     }
 }
@@ -55,12 +70,14 @@ private func isTableName(_ name: String) -> Bool {
     return name.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "_") }
 }
 
-/// What dev_valid_name() of the kernel takes, and no dot, which sysctl paths would split: up to 15 bytes.
+/// What dev_valid_name() of the kernel takes, of ASCII only and without `%`, where the kernel would put a number: up to 15
+/// bytes.
 func checkInterfaceName(_ name: String) throws(NetworkError) {
-    let allowed = name.utf8.allSatisfy {
-        isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+    let refused = "/:%".utf8
+    let allowed = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !refused.contains($0) }
+    guard allowed, (1..<Int(IFNAMSIZ)).contains(name.utf8.count), name != ".", name != ".." else {
+        throw .invalidName(name)
     }
-    guard allowed, (1..<Int(IFNAMSIZ)).contains(name.utf8.count) else { throw .invalidName(name) }
 }
 
 private func isLetter(_ byte: UInt8) -> Bool {

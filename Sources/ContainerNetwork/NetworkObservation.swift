@@ -13,8 +13,11 @@ public struct NetworkObservation: Equatable, Sendable {
         /// Engine name of its network; `nil` when it is not this engine's.
         public var name: String?
         public var isUp: Bool
-        /// Addresses with their prefix length, e.g. `10.89.0.1/24`.
-        public var addresses4: [String]
+        /// Bytes.
+        public var mtu: Int
+        /// Addresses of both families with their prefix length, e.g. `10.89.0.1/24`, sorted; without IPv6's link-local
+        /// ones.
+        public var addresses: [String]
     }
 
     /// The host's end of a container's interface.
@@ -23,6 +26,23 @@ public struct NetworkObservation: Equatable, Sendable {
         /// Name of the bridge it is a port of.
         public var master: String?
         public var isUp: Bool
+    }
+
+    /// An interface inside of a container's namespace.
+    public struct Interface: Equatable, Sendable {
+        public var name: String
+        /// Kind of a virtual interface: `veth`, `macvlan`, …
+        public var kind: String?
+        /// The host interface that it was made for; `nil` for what the container made itself.
+        public var hostInterface: String?
+        public var isUp: Bool
+        /// Bytes.
+        public var mtu: Int
+        public var mac: String
+        /// With their prefix length, in the kernel's order.
+        public var addresses: [String]
+        /// Of the default routes that leave by it.
+        public var gateways: [String]
     }
 
     /// The firewall table, compared with what was last applied.
@@ -45,24 +65,43 @@ extension NetworkManager {
     public func observe() throws(NetworkError) -> NetworkObservation {
         try netlink { () throws(NetlinkError) in
             let links = try route.links()
-            let addresses = try route.addresses(family: AF_INET)
+            let addresses = try route.addressTexts(withIPv6: hasIPv6)
             let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-            let bridges = links.filter { $0.kind == "bridge" && $0.name.hasPrefix(bridgeNamePrefix) }
             let ends = links.filter { $0.kind == "veth" && $0.name.hasPrefix(hostInterfaceNamePrefix) }
             return NetworkObservation(
-                bridges: bridges.map { link in
+                bridges: links.filter { isGantryBridge($0) }.map { link in
                     NetworkObservation.Bridge(
-                        bridge: link.name, name: networkName(of: link), isUp: link.isUp,
-                        addresses4: addresses.filter { $0.index == link.index }.compactMap {
-                            guard let address = IPv4Address(bytes: $0.address) else { return nil }
-                            return "\(address)/\($0.prefixLength)"
-                        }.sorted())
+                        bridge: link.name, name: networkName(of: link), isUp: link.isUp, mtu: Int(link.mtu),
+                        addresses: (addresses[link.index] ?? []).sorted())
                 }.sorted { $0.bridge < $1.bridge },
                 hostInterfaces: ends.map { link in
                     NetworkObservation.HostInterface(
                         name: link.name, master: link.master.flatMap { names[$0] }, isUp: link.isUp)
                 }.sorted { $0.name < $1.name },
                 firewall: try observeFirewall())
+        }
+    }
+
+    /// Looks into a container's namespace: nothing of a macvlan or ipvlan is seen from the host. All interfaces but
+    /// loopback, by name.
+    public func observeNamespace(id: String) throws(NetworkError) -> [NetworkObservation.Interface] {
+        let path = try namespacePath(id: id)
+        let inside = try withNetworkNamespace(path) { () throws(NetworkError) in try NetlinkSocket.make(.route) }
+        return try netlink { () throws(NetlinkError) in
+            let hosts = Dictionary(
+                try route.links().filter { $0.kind == "veth" && $0.name.hasPrefix(hostInterfaceNamePrefix) }
+                    .map { ($0.index, $0) }, uniquingKeysWith: { first, _ in first })
+            let addresses = try inside.addressTexts(withIPv6: hasIPv6)
+            let defaults = try inside.routes(family: AF_INET) + (hasIPv6 ? try inside.routes(family: AF_INET6) : [])
+            return try inside.links().filter { $0.index != loopbackIndex }.map { link in
+                let end = link.peerIndex.flatMap { hosts[$0] }.flatMap { $0.peerIndex == link.index ? $0.name : nil }
+                return NetworkObservation.Interface(
+                    name: link.name, kind: link.kind, hostInterface: link.kind == "veth" ? end : link.alias,
+                    isUp: link.isUp, mtu: Int(link.mtu), mac: MACAddress(bytes: link.address)?.description ?? "",
+                    addresses: addresses[link.index] ?? [],
+                    gateways: defaults.filter { $0.prefixLength == 0 && $0.outputIndex == link.index }
+                        .compactMap { $0.gateway.flatMap { IPAddress(bytes: $0)?.description } })
+            }.sorted { $0.name < $1.name }
         }
     }
 
@@ -83,5 +122,18 @@ extension NetworkManager {
             let sets = try readElements(sets: FirewallTable.sets.map(\.name)).differences(from: known.elements)
             return sets.isEmpty ? .asApplied : .changed(sets: sets, rules: false)
         }
+    }
+}
+
+extension NetlinkSocket {
+    /// By interface, IPv4 before IPv6, without link-local IPv6 ones.
+    fileprivate func addressTexts(withIPv6: Bool) throws(NetlinkError) -> [Int32: [String]] {
+        let all = try addresses(family: AF_INET) + (withIPv6 ? try addresses(family: AF_INET6) : [])
+        var texts: [Int32: [String]] = [:]
+        for address in all where !address.isLinkLocal6 {
+            guard let value = IPAddress(bytes: address.address) else { continue }
+            texts[address.index, default: []].append("\(value)/\(address.prefixLength)")
+        }
+        return texts
     }
 }

@@ -4,16 +4,17 @@ import LinuxSystem
 import Netlink
 
 /// Something changed that may have to be repaired.
-public enum NetworkChange: Equatable, Sendable {
+public enum NetworkChange: Hashable, Sendable {
     /// A Gantry bridge or a host end of a container's interface is gone.
     case linkRemoved(name: String)
-    /// Such a link went down, or lost its bridge.
+    /// Such a link went down, or lost its bridge, an address or the route to its network.
     case linkChanged(name: String)
     /// The firewall table was changed by others.
     case tableChanged
-    /// The host's IPv4 routes changed: uplinks and free subnets may be others now (`openUplinks`, `hostRoutes`).
+    /// The host's routes, addresses, interfaces or forwarding changed: uplinks, their MTU and free subnets may be others
+    /// now (`ensureBridge`, `openUplinks`, `hostRoutes`).
     case routesChanged
-    /// Events were lost: look at everything.
+    /// Events were lost, or there were too many to tell apart: look at everything.
     case resync
 }
 
@@ -33,7 +34,8 @@ public final class NetworkWatch: Sendable {
 }
 
 extension NetworkManager {
-    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters. Firewall changes
+    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters: at once when all was
+    /// quiet, then twenty times a second at most, each change once. Changes of the firewall and of bridges' addresses
     /// made by this manager are left out.
     public func watch(_ onChange: @escaping @Sendable (NetworkChange) -> Void) throws(NetworkError) -> NetworkWatch {
         let stop = try system { () throws(SystemError) in
@@ -41,88 +43,79 @@ extension NetworkManager {
         }
         let links = try NetlinkSocket.make(.route)
         let tables = try NetlinkSocket.make(.netfilter)
+        let groups = [
+            RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+            RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+        ]
         try netlink { () throws(NetlinkError) in
-            try links.subscribe(RTNLGRP_LINK.rawValue)
-            try links.subscribe(RTNLGRP_IPV4_ROUTE.rawValue)
+            for group in groups { try links.subscribe(group.rawValue) }
             try tables.subscribe(NFNLGRP_NFTABLES.rawValue)
         }
-        let reader = ChangeReader(
-            links: links, tables: tables, stop: stop, tableName: tableName, ownPortID: netfilter.portID,
-            report: onChange)
-        try startDetachedThread(named: "network-watch") { reader.run() }
+        let reader = ChangeReader(manager: self, links: links, tables: tables, stop: stop, report: onChange)
+        let known = try reader.knownLinks()
+        try startDetachedThread(named: "network-watch") { reader.run(known) }
         return NetworkWatch(stop: stop)
     }
 }
 
 private struct ChangeReader: Sendable {
+    let manager: NetworkManager
     let links: NetlinkSocket
     let tables: NetlinkSocket
     let stop: SharedDescriptor
-    let tableName: String
-    let ownPortID: UInt32
     let report: @Sendable (NetworkChange) -> Void
 
-    func run() {
+    /// What is waited after a report for more to come, in milliseconds.
+    private static let quietTimeMilliseconds: Int32 = 50
+    /// More different changes in one go are reported as one `resync`.
+    private static let changeCountMax = 64
+    /// Datagrams that are read before what they say is reported.
+    private static let datagramCountMax = 1 << 14
+
+    func knownLinks() throws(NetworkError) -> NetworkEvents {
+        let links = try netlink { () throws(NetlinkError) in try manager.route.links() }
+        return NetworkEvents(
+            tableName: manager.tableName, ownPortIDs: [manager.netfilter.portID, manager.route.portID], links: links)
+    }
+
+    func run(_ known: NetworkEvents) {
+        var events = known
         while true {
-            let (readable, shouldStop) = waitForInput()
-            if shouldStop { return }
-            for socket in readable {
-                for change in changes(of: socket) { report(change) }
-            }
+            // The only failure that is not a programming error is EINTR: then nothing is readable, and we wait again.
+            let ready = wait(for: [stop.raw, links.rawDescriptor, tables.rawDescriptor], milliseconds: -1)
+            if ready.contains(stop.raw) { return }
+            for change in changes(&events) { report(change) }
+            if wait(for: [stop.raw], milliseconds: Self.quietTimeMilliseconds).contains(stop.raw) { return }
         }
     }
 
-    private func waitForInput() -> (readable: [NetlinkSocket], shouldStop: Bool) {
-        let sockets = [links, tables]
-        var entries = ([stop.raw] + sockets.map(\.rawDescriptor)).map {
-            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
-        }
-        // The only failure that is not a programming error is EINTR: then nothing is readable, and we wait again.
-        guard poll(&entries, nfds_t(entries.count), -1) > 0 else { return ([], false) }
-        let readable = zip(sockets, entries.dropFirst()).filter { $0.1.revents != 0 }.map(\.0)
-        return (readable, entries[0].revents != 0)
+    private func wait(for descriptors: [Int32], milliseconds: Int32) -> [Int32] {
+        var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        guard poll(&entries, nfds_t(entries.count), milliseconds) > 0 else { return [] }
+        return entries.filter { $0.revents != 0 }.map(\.fd)
     }
 
-    /// Each change once, in the order in which they came. Whatever cannot be understood asks for a look at everything.
-    private func changes(of socket: NetlinkSocket) -> [NetworkChange] {
+    /// All there is to read now, each change once, in the order in which they came. Whatever cannot be understood asks
+    /// for a look at everything.
+    private func changes(_ events: inout NetworkEvents) -> [NetworkChange] {
         var changes: [NetworkChange] = []
-        do {
-            for message in try socket.receiveEvents() {
-                if let change = try change(message), !changes.contains(change) { changes.append(change) }
+        var known: Set<NetworkChange> = []
+        for _ in 0..<Self.datagramCountMax {
+            let sockets = [links, tables]
+            let ready = wait(for: sockets.map(\.rawDescriptor), milliseconds: 0)
+            guard let socket = sockets.first(where: { ready.contains($0.rawDescriptor) }) else { break }
+            do throws(NetlinkError) {
+                for message in try socket.receiveEvents() {
+                    for change in try events.changes(message) where known.insert(change).inserted {
+                        changes.append(change)
+                    }
+                }
+            } catch {
+                if known.insert(.resync).inserted { changes.append(.resync) }
+                // What links there are was lost, too. When they cannot be listed, the old list is as good as any.
+                if let fresh = try? knownLinks() { events = fresh }
             }
-            return changes
-        } catch {
-            return [.resync]
         }
-    }
-
-    private func change(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
-        if let event = try FirewallEvent(message) {
-            return event.table == tableName && event.portID != ownPortID ? .tableChanged : nil
-        }
-        switch Int(message.type) {
-        case RTM_NEWROUTE, RTM_DELROUTE: return .routesChanged
-        case RTM_DELLINK: return try linkRemoved(message)
-        case RTM_NEWLINK: return try linkChanged(message)
-        default: return nil
-        }
-    }
-
-    /// A port that leaves its bridge is reported as a removed link of the family `AF_BRIDGE`.
-    private func linkRemoved(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
-        let link = try Link(message)
-        guard isGantry(link) else { return nil }
-        return message.payload.first == UInt8(AF_BRIDGE) ? .linkChanged(name: link.name) : .linkRemoved(name: link.name)
-    }
-
-    private func linkChanged(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
-        guard message.payload.first == UInt8(AF_UNSPEC) else { return nil }
-        let link = try Link(message)
-        guard isGantry(link), !link.isUp else { return nil }
-        return .linkChanged(name: link.name)
-    }
-
-    private func isGantry(_ link: Link) -> Bool {
-        link.name.hasPrefix(bridgeNamePrefix) || link.name.hasPrefix(hostInterfaceNamePrefix)
+        return changes.count > Self.changeCountMax ? [.resync] : changes
     }
 }

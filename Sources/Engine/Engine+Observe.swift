@@ -57,9 +57,9 @@ extension Engine {
         }
         guard bridge.isUp else { return [.bridgeDown] }
         let wanted = record.bridge.subnets.compactMap { subnet in
-            subnet.gateway?.v4.map { "\($0)/\(subnet.range.prefixLength)" }
+            subnet.gateway.map { "\($0)/\(subnet.range.prefixLength)" }
         }
-        return wanted.allSatisfy { bridge.addresses4.contains($0) } ? [] : [.addressMissing]
+        return wanted.allSatisfy { bridge.addresses.contains($0) } ? [] : [.addressMissing]
     }
 
     private func problems(of firewall: NetworkObservation.Firewall) -> [String] {

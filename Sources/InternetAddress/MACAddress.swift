@@ -18,6 +18,13 @@ public struct MACAddress: Hashable, Sendable, CustomStringConvertible {
         self.value = value
     }
 
+    /// Six bytes; `nil` also for group addresses and zero.
+    public init?(bytes: some Collection<UInt8>) {
+        let value = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard bytes.count == 6, value != 0, value >> 40 & 1 == 0 else { return nil }
+        self.value = value
+    }
+
     /// The address that belongs to an IPv4 address: `02:42` and its four bytes. An address that moves to another
     /// container keeps it, so that no neighbour holds a stale one.
     public init(_ address: IPv4Address) { self.init(value: 0x0242 << 32 | UInt64(address.value)) }

@@ -18,7 +18,8 @@ public struct InterfaceAddress: Hashable, Sendable {
         self.prefixLength = prefixLength
     }
 
-    init(_ message: NetlinkMessage) throws(NetlinkError) {
+    /// Reads a message that tells of one.
+    public init(_ message: NetlinkMessage) throws(NetlinkError) {
         var cursor = ByteCursor(message.payload)
         try cursor.skip(1)
         prefixLength = try cursor.native()
@@ -55,7 +56,8 @@ public struct Route: Hashable, Sendable {
 
     public var isUnicast: Bool { kind == UInt8(truncatingIfNeeded: RTN_UNICAST.kernelValue) }
 
-    init(_ message: NetlinkMessage) throws(NetlinkError) {
+    /// Reads a message that tells of one.
+    public init(_ message: NetlinkMessage) throws(NetlinkError) {
         var cursor = ByteCursor(message.payload)
         try cursor.skip(1)
         prefixLength = try cursor.native()

@@ -1,0 +1,62 @@
+import CLinux
+import Glibc
+import InternetAddress
+import LinuxSystem
+import Netlink
+
+/// What it takes to make and change interfaces in a container's namespace.
+struct NamespaceEntrance: Sendable {
+    let descriptor: SharedDescriptor
+    /// Speaks rtnetlink in the namespace, from any thread.
+    let route: NetlinkSocket
+    /// Whether interfaces made from now on have no IPv6; `nil` when the kernel has none at all.
+    let ipv6Switch: SharedDescriptor?
+    /// The calling thread is in the namespace, and sees its kernel parameters.
+    let isInside: Bool
+
+    /// On a thread inside of the namespace. Interfaces that are made in it later announce their addresses, and neither
+    /// wait for duplicates of what the engine chose nor listen to router advertisements, which any container of a
+    /// network can send.
+    static func open(descriptor: SharedDescriptor, isInside: Bool) throws(NetworkError) -> NamespaceEntrance {
+        let socket = try NetlinkSocket.make(.route)
+        try SystemControls.setIfPresent(.ipv4, "default", "arp_notify", 1)
+        for (key, value) in [("ndisc_notify", 1), ("accept_dad", 0), ("accept_ra", 0)] {
+            try SystemControls.setIfPresent(.ipv6, "default", key, value)
+        }
+        let path = SystemControls.path(.ipv6, "default", "disable_ipv6")
+        var ipv6Switch: SharedDescriptor?
+        if FileSystem.exists(path) {
+            ipv6Switch = try system { () throws(SystemError) in
+                SharedDescriptor(try FileDescriptor.open(path, O_WRONLY))
+            }
+        }
+        return NamespaceEntrance(descriptor: descriptor, route: socket, ipv6Switch: ipv6Switch, isInside: isInside)
+    }
+
+    /// An interface that `body` makes is born without IPv6 when `hasIPv6` is false: none of it has to be taken away
+    /// again. Interfaces that the container makes are its own affair.
+    func birth<Value>(
+        hasIPv6: Bool, _ body: () throws(NetworkError) -> Value
+    ) throws(NetworkError) -> Value {
+        guard let ipv6Switch, !hasIPv6 else { return try body() }
+        try write(ipv6Switch, "1")
+        let value: Value
+        do {
+            value = try body()
+        } catch {
+            try write(ipv6Switch, "0")
+            throw error
+        }
+        try write(ipv6Switch, "0")
+        return value
+    }
+
+    /// At the start of the file: a parameter takes nothing anywhere else.
+    private func write(_ descriptor: SharedDescriptor, _ text: String) throws(NetworkError) {
+        var byte = text.utf8.first ?? 0
+        let raw = descriptor.raw
+        _ = try system { () throws(SystemError) in
+            try check("pwrite", path: "disable_ipv6") { pwrite(raw, &byte, 1, 0) }
+        }
+    }
+}
