@@ -131,6 +131,6 @@ func changes(_ plan: Plan) -> [String] {
 }
 
 /// Addresses as text; one that does not parse is 0.0.0.0.
-extension IPAddress: @retroactive ExpressibleByStringInterpolation {
+extension IPAddress: ExpressibleByStringInterpolation {
     public init(stringLiteral text: String) { self = IPAddress(text) ?? .v4(.any) }
 }

@@ -34,11 +34,12 @@ struct NetworkRemove: ParsableCommand {
         for network in networks {
             do throws(EngineClientError) {
                 try engine.removeNetwork(network, force: force)
-                try session.output.write(harmless(network) + "\n")
             } catch {
                 if force, case .refused(404, _) = error { continue }
                 problems += failure(for: error)?.diagnostics ?? []
+                continue
             }
+            try session.output.write(harmless(network) + "\n")
         }
         if !problems.isEmpty { throw CommandFailure(problems) }
     }
