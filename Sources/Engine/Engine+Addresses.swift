@@ -125,7 +125,8 @@ extension Engine {
         }
         for text in wanted.linkLocalIPs {
             guard let address = IPAddress(text) else { throw .badRequest("'\(text)' is no address") }
-            taken.append(InterfaceSpec.Address(address, prefixLength: address.isV6 ? 64 : 16))
+            let prefixLength = address.isLinkLocalUnicast ? (address.isV6 ? 64 : 16) : address.bitCount
+            taken.append(InterfaceSpec.Address(address, prefixLength: prefixLength))
         }
         // Only now: a refusal leaves the pools as they were.
         addressPools[network.name] = pools

@@ -145,15 +145,9 @@ extension StackBuilder {
         }
     }
 
+    /// Docker takes any address here, and so do the examples of the Compose Specification.
     private func checkLinkLocal(_ node: Node?) {
-        for item in node?.items ?? [] {
-            guard let text = item.text else { continue }
-            let ranges = [CIDR("169.254.0.0/16"), CIDR("fe80::/10")].compactMap { $0 }
-            if let address = IPAddress(text), ranges.contains(where: { $0.contains(address) }) { continue }
-            report.unusable(
-                "stack.value", "'\(text)' is no link-local address", at: item.mark,
-                hint: "those are in 169.254.0.0/16 and fe80::/10")
-        }
+        for item in node?.items ?? [] { checkAddress(item, report) }
     }
 
     private func checkMAC(_ node: Node?) {
@@ -197,7 +191,7 @@ extension StackBuilder {
         for entry in service.value["networks"]?.entries ?? [] {
             for key in ["ipv4_address", "ipv6_address", "mac_address"] {
                 guard let node = entry.value[key] else { continue }
-                report.unusable(
+                report.warning(
                     "stack.conflict", "service '\(service.key)' has \(count) replicas but one '\(key)'", at: node.mark,
                     hint: "remove '\(key)', or run one replica")
             }
