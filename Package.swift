@@ -45,7 +45,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel", "InternetAddress",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel",
+                "InternetAddress",
                 "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -136,7 +137,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "ContainerNetwork", "InternetAddress",
+                "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -17,7 +17,8 @@ extension NetworkManager {
             return PortReservation(hostIP: nil, port: actual, transport: transport, descriptor: descriptor)
         } catch {
             switch error.code {
-            case EADDRINUSE: throw .portTaken(hostIP: .v6(hostIP), port: port, transport: transport, by: "another program")
+            case EADDRINUSE:
+                throw .portTaken(hostIP: .v6(hostIP), port: port, transport: transport, by: "another program")
             case EADDRNOTAVAIL, EAFNOSUPPORT: throw .noSuchHostAddress6(hostIP)
             default: throw .system(error)
             }

@@ -168,7 +168,8 @@ extension Engine {
             for subnet in network.bridge.subnets {
                 let declaration = network.declaration(of: subnet)
                 var reserved = Set([subnet.gateway, network.router(of: subnet)].compactMap { $0 })
-                reserved.formUnion((declaration?.auxiliaryAddresses.values).map { $0.compactMap { IPAddress($0) } } ?? [])
+                reserved.formUnion(
+                    (declaration?.auxiliaryAddresses.values).map { $0.compactMap { IPAddress($0) } } ?? [])
                 pools.append(
                     try AddressPool(
                         subnet: subnet.range, range: declaration?.ipRange.flatMap { CIDR($0) }, reserved: reserved,

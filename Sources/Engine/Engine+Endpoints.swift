@@ -105,7 +105,8 @@ extension Engine {
         }
         let state = FirewallState(
             bridges: networks.values.filter(\.hasBridge).map(\.bridge).sorted { $0.name < $1.name },
-            ports: joinedRanges(ports), virtualAddresses: answers.flatMap(\.virtualAddresses).compactMap(virtual)
+            ports: joinedRanges(ports),
+            virtualAddresses: answers.flatMap(\.virtualAddresses).compactMap(virtual)
                 .sorted { $0.address < $1.address })
         guard forced || state != endpoints.firewall else { return }
         do throws(EngineError) {
@@ -164,7 +165,8 @@ extension Engine {
             neighbour.attachments.contains { own.contains($0.network) }
         }.map(\.stackName)
         return zone(
-            for: stored, mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) }))
+            for: stored,
+            mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) }))
     }
 
     /// The names a container can look up: those of every network it is on.

@@ -15,7 +15,8 @@ extension Engine {
             name.utf8.count <= 128
         else {
             throw .badRequest(
-                "invalid network name '\(name)': begin with a letter or digit and use letters, digits, '_', '.' and '-'")
+                "invalid network name '\(name)': begin with a letter or digit and use letters, digits, '_', '.' and '-'"
+            )
         }
         guard !Self.builtIn.contains(name), name != "bridge", name != "default" else {
             throw .badRequest("the name '\(name)' is taken: it stands for a network that is always there")

@@ -13,7 +13,8 @@ extension Engine {
         guard let definition = stack.networks[key], !definition.external else { return }
         if let existing = networks[name] {
             guard existing.stackName == stack.name else {
-                let owner = existing.stackName.isEmpty ? "was not made by a stack" : "is stack '\(existing.stackName)''s"
+                let owner =
+                    existing.stackName.isEmpty ? "was not made by a stack" : "is stack '\(existing.stackName)''s"
                 throw .conflict("network \(name) exists and \(owner); say 'external: true' to use it")
             }
             return try await repairNetwork(name)
@@ -29,7 +30,9 @@ extension Engine {
         guard design.driver.hasInterfaces else {
             throw .badRequest("network \(name): there is one network '\(design.driver.rawValue)' only, and it is there")
         }
-        for warning in design.warnings { log.warning("network option", metadata: ["network": "\(name)", "what": "\(warning)"]) }
+        for warning in design.warnings {
+            log.warning("network option", metadata: ["network": "\(name)", "what": "\(warning)"])
+        }
         let host = try await networkHost()
         try checkInterface(design)
         let bridge = try design.spec(bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", host: host)

@@ -31,8 +31,9 @@ extension Engine {
         for entry in serviceAddresses.values where wanted[entry.recordID] == nil { drop(entry) }
         for (id, place) in wanted.sorted(by: { $0.key < $1.key }) where serviceAddresses[id] == nil {
             guard let network = networks[place.network], network.hasBridge else { continue }
-            take(StoredServiceAddresses(
-                stackName: place.stack, service: place.service, network: place.network, addresses: []), on: network)
+            take(
+                StoredServiceAddresses(
+                    stackName: place.stack, service: place.service, network: place.network, addresses: []), on: network)
         }
     }
 

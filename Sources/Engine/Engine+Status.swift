@@ -62,7 +62,8 @@ extension Engine {
     func publishedPorts(of container: Container) -> [ContainerStatus.PublishedPort] {
         guard container.process != nil else { return [] }
         let stored = container.stored
-        let chosen = Dictionary(stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
+        let chosen = Dictionary(
+            stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
         let hasIPv6 = stored.attachments.contains { $0.interface.gateways.contains(where: \.isV6) }
         let hasIPv4 = !hasIPv6 || stored.attachments.contains { $0.interface.address4 != nil }
         let everywhere = (hasIPv4 ? ["0.0.0.0"] : []) + (hasIPv6 ? ["::"] : [])

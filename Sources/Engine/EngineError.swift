@@ -31,7 +31,8 @@ public enum EngineError: Error, Sendable {
         case .networkNotFound(let name):
             [
                 Diagnostic(
-                    code: "network.not-found", "no such network: \(name)", hint: "`gantry network ls` shows the networks")
+                    code: "network.not-found", "no such network: \(name)",
+                    hint: "`gantry network ls` shows the networks")
             ]
         case .execNotFound(let id): [Diagnostic(code: "exec.not-found", "no such exec instance: \(id)")]
         case .containerNotRunning(let name):

@@ -27,7 +27,8 @@ struct NetworkDesign {
         self.definition = definition
         guard let driver = NetworkDriver(named: definition.driver) else {
             let known = NetworkDriver.allCases.map(\.rawValue).joined(separator: ", ")
-            let why = definition.driver == "overlay" ? "this engine has one host and no swarm: use bridge" : "use \(known)"
+            let why =
+                definition.driver == "overlay" ? "this engine has one host and no swarm: use bridge" : "use \(known)"
             throw .diagnostics([
                 Diagnostic(
                     code: "network.unsupported",
@@ -139,7 +140,8 @@ extension StoredNetwork {
         if let gateway = subnet.gateway { return gateway }
         let options = NetworkOptions(definition)
         guard options.inhibitIPv4, !subnet.range.isV6 else { return nil }
-        return declaration(of: subnet)?.gateway.flatMap { IPAddress($0) } ?? AddressPool.defaultGateway(of: subnet.range)
+        return declaration(of: subnet)?.gateway.flatMap { IPAddress($0) }
+            ?? AddressPool.defaultGateway(of: subnet.range)
     }
 
     /// The `ipam.config` entry that a subnet comes from.

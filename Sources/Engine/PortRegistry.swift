@@ -132,9 +132,10 @@ final class PortRegistry: Sendable {
                 last = error
             }
         }
-        throw last ?? .portTaken(
-            hostIP: nil, port: range.lowerBound, transport: Transport(transport),
-            by: "other containers, as all up to \(range.upperBound) are")
+        throw last
+            ?? .portTaken(
+                hostIP: nil, port: range.lowerBound, transport: Transport(transport),
+                by: "other containers, as all up to \(range.upperBound) are")
     }
 
     private func isHeld(_ key: Key) -> Bool {

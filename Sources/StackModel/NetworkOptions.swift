@@ -106,7 +106,8 @@ public struct NetworkOptions: Equatable, Sendable {
         switch name {
         case "name":
             guard isInterfaceName(value) else {
-                return fail(option, "'\(value)' is no name of an interface", hint: "use at most 15 of a-z, 0-9, - and _")
+                return fail(
+                    option, "'\(value)' is no name of an interface", hint: "use at most 15 of a-z, 0-9, - and _")
             }
             bridgeName = value
         case "enable_icc": interContainer = flag(option, value) ?? interContainer

@@ -35,7 +35,8 @@ extension StackBuilder {
                 ? "this engine has one host and no swarm: use 'bridge'"
                 : "use bridge, macvlan, ipvlan, host or none"
             report.unusable(
-                "stack.unsupported", "network '\(name)': there is no driver '\(text)' here", at: driver.mark, hint: hint)
+                "stack.unsupported", "network '\(name)': there is no driver '\(text)' here", at: driver.mark, hint: hint
+            )
             return
         }
         if let driver = node.at("ipam", "driver"), let text = driver.text, text != "default", !text.isEmpty {

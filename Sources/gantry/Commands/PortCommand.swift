@@ -33,7 +33,8 @@ struct PortCommand: ParsableCommand {
             return try session.output.write(lines.joined())
         }
         let parts = port.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let number = UInt16(parts[0]), let wanted = Port.Transport(rawValue: parts.count > 1 ? parts[1] : transport)
+        guard let number = UInt16(parts[0]),
+            let wanted = Port.Transport(rawValue: parts.count > 1 ? parts[1] : transport)
         else {
             throw CommandFailure.usage("'\(port)' is no port", hint: "write a number, or for example 53/udp")
         }

@@ -127,7 +127,8 @@ func networkJSON(_ network: NetworkInspect) -> JSONText {
             ])
         ),
         ("Internal", .bool(network.Internal)), ("Attachable", .bool(network.Attachable)),
-        ("Ingress", .bool(network.Ingress)), ("ConfigFrom", .object([("Network", .string(network.ConfigFrom.Network))])),
+        ("Ingress", .bool(network.Ingress)),
+        ("ConfigFrom", .object([("Network", .string(network.ConfigFrom.Network))])),
         ("ConfigOnly", .bool(network.ConfigOnly)), ("Containers", .object(containers)),
         ("Options", map(network.Options)), ("Labels", map(network.Labels)),
     ])

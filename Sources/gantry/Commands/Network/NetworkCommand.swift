@@ -154,7 +154,8 @@ func networkFilters(_ arguments: [String]) throws(CommandFailure) -> [String: [S
     var result: [String: [String]] = [:]
     for argument in arguments {
         guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
-            throw .usage("'\(argument)' is no filter", hint: "write KEY=VALUE, for example label=team or driver=macvlan")
+            throw .usage(
+                "'\(argument)' is no filter", hint: "write KEY=VALUE, for example label=team or driver=macvlan")
         }
         result[String(argument[..<equals]), default: []].append(String(argument[argument.index(after: equals)...]))
     }

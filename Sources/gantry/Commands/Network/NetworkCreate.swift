@@ -85,7 +85,8 @@ func addressConfigs(
             return subnet.contains(address)
         }
         guard let index = found else {
-            throw .usage("no --subnet contains \(option) \(text)", hint: "name the subnet that it lies in with --subnet")
+            throw .usage(
+                "no --subnet contains \(option) \(text)", hint: "name the subnet that it lies in with --subnet")
         }
         return index
     }
@@ -95,7 +96,9 @@ func addressConfigs(
     }
     for text in gateways {
         let place = try index(of: text, "--gateway")
-        guard configs[place].Gateway == nil else { throw .usage("two gateways lie in subnet \(configs[place].Subnet ?? "")") }
+        guard configs[place].Gateway == nil else {
+            throw .usage("two gateways lie in subnet \(configs[place].Subnet ?? "")")
+        }
         configs[place].Gateway = text
     }
     for (name, text) in auxiliary.sorted(by: { $0.key < $1.key }) {
