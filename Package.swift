@@ -125,7 +125,7 @@ let package = Package(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
-        tests("NetlinkTests", ["Netlink", "LinuxSystem"]),
+        tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
         tests(

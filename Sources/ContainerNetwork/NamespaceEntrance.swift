@@ -19,11 +19,18 @@ struct NamespaceEntrance: Sendable {
     /// network can send.
     static func open(descriptor: SharedDescriptor, isInside: Bool) throws(NetworkError) -> NamespaceEntrance {
         let socket = try NetlinkSocket.make(.route)
-        try SystemControls.setIfPresent(.ipv4, "default", "arp_notify", 1)
-        for (key, value) in [("ndisc_notify", 1), ("accept_dad", 0), ("accept_ra", 0)] {
-            try SystemControls.setIfPresent(.ipv6, "default", key, value)
+        // Every namespace has a folder of this name, and the kernel finds the right one by walking through all that are
+        // in use: once is enough.
+        let folder = try system { () throws(SystemError) in try FileDescriptor.open("/proc/sys/net", O_PATH) }
+        let root = "/proc/self/fd/\(folder.raw)"
+        try system { () throws(SystemError) in
+            try SystemControls.write("\(root)/ipv4/conf/default/arp_notify", 1)
+            guard FileSystem.exists("\(root)/ipv6") else { return }
+            for (key, value) in [("ndisc_notify", 1), ("accept_dad", 0), ("accept_ra", 0)] {
+                try SystemControls.write("\(root)/ipv6/conf/default/\(key)", value)
+            }
         }
-        let path = SystemControls.path(.ipv6, "default", "disable_ipv6")
+        let path = "\(root)/ipv6/conf/default/disable_ipv6"
         var ipv6Switch: SharedDescriptor?
         if FileSystem.exists(path) {
             ipv6Switch = try system { () throws(SystemError) in

@@ -43,8 +43,8 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case addressInUse(IPAddress)
     /// Two entries of the firewall state claim the same host port.
     case conflictingPorts(PublishedPort, PublishedPort)
-    /// More backends behind one port than the table's slots.
-    case tooManyBackends(port: UInt16, countMax: Int)
+    /// Two services have the same virtual address.
+    case conflictingAddresses(IPAddress)
     /// A plain user may not bind a port as low as this.
     case portNotPermitted(port: UInt16, transport: Transport)
     /// Without root, ports of this transport cannot be published.
@@ -79,8 +79,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
             let host = hostIP.map { $0.isV6 ? "[\($0)]:" : "\($0):" } ?? ""
             return "port \(host)\(port)/\(transport.rawValue) is in use by \(owner)"
         case .conflictingPorts(let one, _):
-            return "port \(one.hostIP.map { "\($0):" } ?? "")\(one.port)/\(one.transport.rawValue) is published twice"
-        case .tooManyBackends(let port, let countMax): return "port \(port) has more than \(countMax) backends"
+            let host = one.hostIP.map { $0.isV6 ? "[\($0)]:" : "\($0):" } ?? ""
+            let ports = one.lastPort.map { "\(one.port)-\($0)" } ?? "\(one.port)"
+            return "port \(host)\(ports)/\(one.transport.rawValue) is published twice"
+        case .conflictingAddresses(let address): return "virtual address \(address) is used twice"
         case .portNotPermitted(let port, let transport):
             return "port \(port)/\(transport.rawValue) is too low for a user without root"
         case .transportNotForwarded(let transport):

@@ -60,35 +60,28 @@ struct NetworkEvents: Sendable {
         return .linkChanged(name: link.name)
     }
 
-    /// `struct ifaddrmsg`: the interface's index is its last field.
     private func addressChange(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
-        var cursor = ByteCursor(message.payload)
-        try cursor.skip(4)
-        let index = Int32(bitPattern: try cursor.native(UInt32.self))
-        let attributes = try Attribute.parse(cursor.rest)
-        let address = (attributes[of: IFA_LOCAL] ?? attributes[of: IFA_ADDRESS]).flatMap {
-            IPAddress(bytes: $0.payload)
-        }
-        guard let link = links[index], link.isOwn else { return .routesChanged }
+        let address = try AssignedAddress(message).address
+        guard let link = links[address.index], link.isOwn else { return .routesChanged }
         // The kernel makes link-local ones itself.
-        if let address, address.isV6, address.isLinkLocal { return nil }
-        return link.isBridge && !ownPortIDs.contains(message.portID) ? .linkChanged(name: link.name) : nil
+        guard link.isBridge, !address.isLinkLocal6, !ownPortIDs.contains(message.portID) else { return nil }
+        return .linkChanged(name: link.name)
     }
 
     /// `struct netconfmsg` is the family in four bytes. Of the switch for the whole host every change counts, of an
-    /// interface's that it goes off.
+    /// interface's that it goes off. Linux 6.17 and 6.18 tell of `force_forwarding` without its value.
     private func forwardingChange(_ message: NetlinkMessage) throws(NetlinkError) -> NetworkChange? {
         var cursor = ByteCursor(message.payload)
         try cursor.skip(4)
         let attributes = try Attribute.parse(cursor.rest)
         guard let index: Int32 = try attributes[of: netconfInterface]?.native() else { return nil }
+        let isValueless = attributes.count == 1
         var switches: [Int32] = []
         for type in netconfForwarding {
             if let value: Int32 = try attributes[of: type]?.native() { switches.append(value) }
         }
-        guard !switches.isEmpty, index == netconfAll || (links[index] != nil && switches.contains(0)) else {
-            return nil
-        }
+        if index == netconfAll { return switches.isEmpty ? nil : .routesChanged }
+        guard links[index] != nil, isValueless || switches.contains(0) else { return nil }
         return .routesChanged
     }
 

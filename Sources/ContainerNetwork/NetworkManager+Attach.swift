@@ -51,9 +51,9 @@ extension NetworkManager {
             switch interface.kind {
             case .bridge(let bridge): try attach(interface, bridge: bridge, to: namespace)
             case .macvlan(let parent, let mode):
-                try attach(interface, try StackedLink(macvlan: mode), parent: parent, to: namespace)
+                try attach(interface, try InterfaceSpec.Kind.macvlan(mode: mode), parent: parent, to: namespace)
             case .ipvlan(let parent, let mode):
-                try attach(interface, try StackedLink(ipvlan: mode), parent: parent, to: namespace)
+                try attach(interface, try InterfaceSpec.Kind.ipvlan(mode: mode), parent: parent, to: namespace)
             }
         }
     }
@@ -80,7 +80,7 @@ extension NetworkManager {
         let isNew = try makePair(spec, bridge: bridge, namespace)
         try configure(spec, namespace, isNew: isNew, mtu: spec.mtu.map { UInt32(clamping: $0) } ?? bridge.mtu)
         try settle(spec, bridgeRan: bridge.flags & UInt32(IFF_RUNNING) != 0, namespace)
-        if isNew { try announce(spec, namespace) }
+        if isNew, spec.mayBeUnexpected { try announce(spec, namespace) }
     }
 
     /// The kernel's link watch starts queues and bridge ports some time after the carrier came: what is sent before is
@@ -112,6 +112,10 @@ extension NetworkManager {
 }
 
 extension InterfaceSpec {
+    /// Neighbours may remember another Ethernet address for one of the addresses: one that follows from the only address
+    /// never changes. Every container of the network hears an announcement, so none is made without need.
+    fileprivate var mayBeUnexpected: Bool { ethernetAddress != MACAddress(ownAddress).bytes || addresses.count > 1 }
+
     /// Six bytes: the one given or the one that belongs to the address.
     var ethernetAddress: [UInt8] { (mac ?? MACAddress(ownAddress)).bytes }
 }

@@ -19,6 +19,7 @@ extension NetworkManager {
         try setControls(spec)
         try configure(link, spec, mtu: UInt32(clamping: mtu))
         try setAddresses(spec, index: link.index)
+        try restoreVirtualAddresses(of: spec)
         if !isNew { try restoreRoutes(spec, index: link.index) }
         guard !spec.isInternal else { return }
         if spec.hasIPv6 { needsIPv6.withLock { $0 = true } }
@@ -88,15 +89,10 @@ extension NetworkManager {
     /// Gateways; addresses of services, which are networks of one address each, are the firewall's and stay.
     private func setAddresses(_ spec: BridgeSpec, index: Int32) throws(NetworkError) {
         let wanted = spec.gateways(index: index)
-        let isOthers = { (address: InterfaceAddress) in
-            guard let value = IPAddress(bytes: address.address), Int(address.prefixLength) == value.bitCount else {
-                return false
-            }
-            return spec.subnets.contains { $0.range.contains(value) }
-        }
         try netlink { () throws(NetlinkError) in
             try route.setAddresses(
-                wanted, of: index, operation: "set addresses of \(spec.bridge)", withIPv6: hasIPv6, keeping: isOthers)
+                wanted, of: index, operation: "set addresses of \(spec.bridge)", withIPv6: hasIPv6, keeping: \.isVirtual
+            )
         }
     }
 
@@ -106,6 +102,8 @@ extension NetworkManager {
             try route.restoreConnectedRoutes(
                 of: spec.gateways(index: index), operation: "restore routes of \(spec.bridge)")
         }
+        guard spec.hasGateway6, try !route.hasLinkLocal(index) else { return }
+        try SystemControls.renewLinkLocal(spec.bridge)
     }
 
     private func setControls(_ spec: BridgeSpec) throws(NetworkError) {
@@ -117,8 +115,7 @@ extension NetworkManager {
             try SystemControls.setIfPresent(.ipv6, spec.bridge, "accept_ra", 0)
             try SystemControls.setIfPresent(.ipv6, spec.bridge, "accept_dad", 0)
             // A bridge without an address in the network is not reached by a link-local one either.
-            let hasGateway = spec.subnets.contains { $0.gateway?.isV6 == true }
-            try SystemControls.setIfPresent(.ipv6, spec.bridge, "addr_gen_mode", hasGateway ? 0 : 1)
+            try SystemControls.setIfPresent(.ipv6, spec.bridge, "addr_gen_mode", spec.hasGateway6 ? 0 : 1)
             try SystemControls.setIfPresent(.ipv6, spec.bridge, "disable_ipv6", spec.hasIPv6 ? 0 : 1)
         }
         try setForwarding(of: spec)
@@ -126,6 +123,8 @@ extension NetworkManager {
 }
 
 extension BridgeSpec {
+    var hasGateway6: Bool { subnets.contains { $0.gateway?.isV6 == true } }
+
     /// The bridge's own addresses, each family's in the order of the subnets.
     func gateways(index: Int32) -> [InterfaceAddress] {
         subnets.compactMap { subnet in
@@ -162,6 +161,13 @@ extension NetlinkSocket {
             for address in wantedHere where !staying.contains(address) { request.newAddress(address) }
         }
         try transact(request, operation: operation)
+    }
+
+    /// Whether an interface has an address of fe80::/10.
+    func hasLinkLocal(_ index: Int32) throws(NetworkError) -> Bool {
+        try netlink { () throws(NetlinkError) in
+            try addresses(family: AF_INET6).contains { $0.index == index && $0.isLinkLocal6 }
+        }
     }
 
     /// Adds the routes to the networks of addresses that are missing.

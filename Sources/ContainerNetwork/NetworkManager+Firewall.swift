@@ -8,27 +8,35 @@ extension NetworkManager {
     /// Transactions that lose against a concurrent change of the rule set are tried again this often.
     private static let attemptCountMax = 8
 
-    /// Makes the table say `state`. All of a change takes effect at once: by its elements alone when the table is as we
-    /// left it, else by putting a whole new table in the place of what is there.
+    /// Makes the table say `state`, and gives the bridges its virtual addresses. All of a change of the table takes
+    /// effect at once: by its elements alone when the table is as we left it, else by putting a whole new table in the
+    /// place of what is there.
+    ///
+    /// - Throws: `conflictingPorts`, `conflictingAddresses` before anything is changed.
     public func applyFirewall(_ state: FirewallState) throws(NetworkError) { try applyFirewall { _ in state } }
 
     /// Applies once more what was applied last, if anything was: after something else that goes into the table changed.
-    func reapplyFirewall() throws(NetworkError) { try applyFirewall { $0?.state } }
+    func reapplyFirewall() throws(NetworkError) { try applyFirewall { $0?.model.input.state } }
 
     private func applyFirewall(_ choose: (AppliedFirewall?) -> FirewallState?) throws(NetworkError) {
         let stale = try firewall.withLock { applied throws(NetworkError) in
-            guard let state = choose(applied) else { return [ConntrackFilter]() }
+            guard let state = choose(applied) else { return Set<StaleConnections>() }
+            let virtualBefore = applied?.model.input.state.virtualAddresses
+            let bridgesBefore = applied?.model.input.state.bridges
             let stale = try applyRepeatedly(state, &applied)
+            if virtualBefore != state.virtualAddresses || bridgesBefore != state.bridges {
+                try ensureVirtualAddresses(state)
+            }
             // Only now, with the firewall ready, may they forward.
             try switchForwarding(openedUplinks.withLock { $0 }, on: true)
             return stale
         }
-        try forget(stale)
+        if !stale.isEmpty { try forget(stale) }
     }
 
     private func applyRepeatedly(
         _ state: FirewallState, _ applied: inout AppliedFirewall?
-    ) throws(NetworkError) -> [ConntrackFilter] {
+    ) throws(NetworkError) -> Set<StaleConnections> {
         var failure = NetlinkError.dumpInterrupted(operation: "change firewall table")
         for _ in 0..<Self.attemptCountMax {
             do throws(NetworkError) {
@@ -42,9 +50,92 @@ extension NetworkManager {
         throw .netlink(failure)
     }
 
-    /// Forgets every tracked connection that a container answers: when its address is taken away.
-    public func forgetConnections(of addresses: [IPv4Address]) throws(NetworkError) {
-        try forget(addresses.map { ConntrackFilter(replySource: $0.bytes) })
+    private func applyOnce(
+        _ state: FirewallState, _ applied: inout AppliedFirewall?
+    ) throws(NetworkError) -> Set<StaleConnections> {
+        let generation = try netlink { () throws(NetlinkError) in try netfilter.firewallGeneration() }
+        guard var known = applied, known.generation == generation else {
+            return try applyToUnknown(state, &applied, generation: generation)
+        }
+        // The only reference to what is changed in place; when the kernel refuses, nothing is known of the table.
+        applied = nil
+        let change: FirewallChange
+        do throws(NetworkError) {
+            change = try known.model.change(to: FirewallInput(state: state, opened: noteUplinks(OpenedUplinks())))
+        } catch {
+            applied = known
+            throw error
+        }
+        if !change.isEmpty {
+            known.generation = try send(change.messages(table: tableName), generation: generation)
+            if change.changesChains { known.shape = try shapeAfterChange(generation: known.generation) }
+        }
+        applied = known
+        return change.stale
+    }
+
+    /// Somebody else changed the rule set, or it is the first time: what is there is read.
+    private func applyToUnknown(
+        _ state: FirewallState, _ applied: inout AppliedFirewall?, generation: UInt32
+    ) throws(NetworkError) -> Set<StaleConnections> {
+        let (shape, present) = try netlink { () throws(NetlinkError) in
+            let shape = try netfilter.shape(ofTable: tableName)
+            let sets = FirewallTable.setNames.filter { shape.setNames.contains($0) }
+            return (shape, try readElements(sets: sets))
+        }
+        let input = FirewallInput(state: state, opened: try noteUplinks(present.opened))
+        if var known = applied, !shape.isEmpty, known.shape == shape {
+            applied = nil
+            var change: FirewallChange
+            do throws(NetworkError) {
+                change = try known.model.change(to: input)
+            } catch {
+                applied = known
+                throw error
+            }
+            let wanted = known.model.elements
+            change.gone = present.subtracting(wanted)
+            change.new = wanted.subtracting(present)
+            known.generation = generation
+            if !change.isEmpty {
+                known.generation = try send(change.messages(table: tableName), generation: generation)
+                if change.changesChains { known.shape = try shapeAfterChange(generation: known.generation) }
+            }
+            applied = known
+            return StaleConnections.all(from: present.groups, to: known.model.groups)
+        }
+        var model = FirewallModel(takingOver: present)
+        try model.replace(by: input)
+        applied = nil
+        let table = FirewallTable.replacement(table: tableName, elements: model.elements, turns: model.turns)
+        let next = try send(table, generation: generation)
+        applied = AppliedFirewall(model: model, shape: try shapeAfterChange(generation: next), generation: next)
+        return StaleConnections.all(from: present.groups, to: model.groups)
+    }
+
+    /// Sends the messages as one transaction; answers the generation after it.
+    private func send(_ body: MessageBuilder, generation: UInt32) throws(NetworkError) -> UInt32 {
+        let batch = body.asBatch(generation: generation)
+        try netlink { () throws(NetlinkError) in try netfilter.transact(batch, operation: "change firewall table") }
+        return generation == UInt32.max ? 1 : generation + 1
+    }
+
+    func readElements(sets: [String]) throws(NetlinkError) -> FirewallElements {
+        var elements = FirewallElements()
+        for set in sets { elements[set] = Set(try netfilter.elements(ofSet: set, table: tableName)) }
+        return elements
+    }
+
+    /// The table as the kernel tells it, provided that nobody changed anything while it did: otherwise everything is
+    /// made again.
+    private func shapeAfterChange(generation: UInt32) throws(NetworkError) -> TableShape {
+        try netlink { () throws(NetlinkError) in
+            let shape = try netfilter.shape(ofTable: tableName)
+            guard try netfilter.firewallGeneration() == generation else {
+                throw .refused(operation: "read back firewall table", code: ERESTART, reason: nil)
+            }
+            return shape
+        }
     }
 
     /// Removes the table; one that is not there is no error. Interfaces that forward because of us stop, unless another
@@ -57,6 +148,9 @@ extension NetworkManager {
                 try switchForwarding(opened, on: false)
                 openedUplinks.withLock { $0 = OpenedUplinks() }
             }
+            if let state = applied?.model.input.state, !state.virtualAddresses.isEmpty {
+                try ensureVirtualAddresses(FirewallState(bridges: state.bridges))
+            }
             var batch = MessageBuilder()
             batch.beginBatch(generation: nil)
             batch.newTable(tableName)
@@ -67,84 +161,33 @@ extension NetworkManager {
         }
     }
 
+    // MARK: tracked connections
+
+    /// Forgets every tracked connection that a container answers: when its addresses are taken away.
+    public func forgetConnections(of addresses: [IPAddress]) throws(NetworkError) {
+        try forget(addresses.map { ConntrackFilter(replySource: $0.bytes) })
+    }
+
+    private func forget(_ stale: Set<StaleConnections>) throws(NetworkError) {
+        var known: [IPAddress]?
+        func hostAddresses() throws(NetworkError) -> [IPAddress] {
+            if let known { return known }
+            let addresses = try netlink { () throws(NetlinkError) in
+                try route.addresses(family: AF_INET) + (hasIPv6 ? try route.addresses(family: AF_INET6) : [])
+            }.compactMap { IPAddress(bytes: $0.address) }
+            known = addresses
+            return addresses
+        }
+        var filters = Set<ConntrackFilter>()
+        for entry in stale { filters.formUnion(try entry.filters(hostAddresses: try hostAddresses())) }
+        try forget(Array(filters))
+    }
+
     private func forget(_ filters: [ConntrackFilter]) throws(NetworkError) {
         for filter in filters {
-            var request = MessageBuilder()
-            request.deleteConnections(filter)
-            do {
-                try netfilter.transact(request, operation: "forget connections")
-            } catch {
-                // Nothing is tracked.
-                if error.code != ENOENT { throw .netlink(error) }
+            try netlink { () throws(NetlinkError) in
+                try netfilter.forgetConnections(filter, operation: "forget connections")
             }
-        }
-    }
-
-    private func applyOnce(
-        _ state: FirewallState, _ applied: inout AppliedFirewall?
-    ) throws(NetworkError) -> [ConntrackFilter] {
-        let generation = try netlink { () throws(NetlinkError) in try netfilter.firewallGeneration() }
-        let present = try presentElements(applied, generation: generation)
-        let wanted = try FirewallElements(state, opened: try noteUplinks(present.elements.opened))
-        let body =
-            present.isOurs
-            ? present.elements.changes(to: wanted, table: tableName)
-            : FirewallTable.replacement(table: tableName, elements: wanted)
-        if !body.isEmpty {
-            applied = nil
-            let batch = body.asBatch(generation: generation)
-            try netlink { () throws(NetlinkError) in try netfilter.transact(batch, operation: "change firewall table") }
-        }
-        let next = body.isEmpty ? generation : (generation == UInt32.max ? 1 : generation + 1)
-        let shape: TableShape
-        if present.isOurs, let known = present.shape {
-            shape = known
-        } else {
-            shape = try shapeAfterReplacement(generation: next)
-        }
-        applied = AppliedFirewall(
-            state: state, elements: wanted, shape: shape, generation: next)
-        return StaleConnections.filters(from: present.elements, to: wanted)
-    }
-
-    private struct Present {
-        var elements: FirewallElements
-        var shape: TableShape?
-        /// The table is one of ours and as we left it but for elements.
-        var isOurs: Bool
-    }
-
-    /// What is in the kernel now: known without a look when nobody changed anything since our last transaction.
-    private func presentElements(
-        _ applied: AppliedFirewall?, generation: UInt32
-    ) throws(NetworkError) -> Present {
-        if let applied, applied.generation == generation {
-            return Present(elements: applied.elements, shape: applied.shape, isOurs: true)
-        }
-        return try netlink { () throws(NetlinkError) in
-            let shape = try netfilter.shape(ofTable: tableName)
-            guard !shape.isEmpty else { return Present(elements: FirewallElements(), shape: nil, isOurs: false) }
-            let isOurs = applied?.shape == shape
-            let elements = try readElements(sets: FirewallTable.sets.map(\.name).filter { shape.setNames.contains($0) })
-            return Present(elements: elements, shape: isOurs ? shape : nil, isOurs: isOurs)
-        }
-    }
-
-    func readElements(sets: [String]) throws(NetlinkError) -> FirewallElements {
-        var elements = FirewallElements()
-        for set in sets { elements[set] = Set(try netfilter.elements(ofSet: set, table: tableName)) }
-        return elements
-    }
-
-    /// The table as the kernel tells it, provided that nobody changed anything while it did: otherwise everything is
-    /// made again.
-    private func shapeAfterReplacement(generation: UInt32) throws(NetworkError) -> TableShape {
-        try netlink { () throws(NetlinkError) in
-            let shape = try netfilter.shape(ofTable: tableName)
-            guard try netfilter.firewallGeneration() == generation else {
-                throw .refused(operation: "read back firewall table", code: ERESTART, reason: nil)
-            }
-            return shape
         }
     }
 }

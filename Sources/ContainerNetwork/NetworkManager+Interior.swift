@@ -30,6 +30,9 @@ extension NetworkManager {
             try inside.transact(request, operation: "configure \(spec.containerInterface) of \(spec.hostInterface)")
             if !isNew { try inside.restoreRoutes(addresses, spec, index: link.index) }
         }
+        if namespace.isInside, !isNew, spec.address6 != nil, try !inside.hasLinkLocal(link.index) {
+            try SystemControls.renewLinkLocal(spec.containerInterface)
+        }
     }
 
     private func change(of link: Link, _ spec: InterfaceSpec, mtu: UInt32?) -> LinkChange {
@@ -86,7 +89,7 @@ extension NetlinkSocket {
                     && route.table == RT_TABLE_MAIN.kernelValue
                     && !gateways.contains { $0.bytes == route.gateway }
             }
-            for route in stale { request.removeDefaultRoute(route, family: family) }
+            for route in stale { request.deleteRoute(route) }
         }
         try transact(request, operation: "remove stale default routes")
     }
@@ -96,20 +99,6 @@ extension MessageBuilder {
     fileprivate mutating func addGateways(_ gateways: [IPAddress], index: Int32) {
         for gateway in gateways {
             newRoute(Route(destination: [], prefixLength: 0, gateway: gateway.bytes, outputIndex: index))
-        }
-    }
-
-    /// `struct rtmsg`; zero matches any protocol and scope (`RT_SCOPE_NOWHERE`).
-    fileprivate mutating func removeDefaultRoute(_ route: Route, family: Int32) {
-        message(type: UInt16(truncatingIfNeeded: RTM_DELROUTE)) {
-            $0.append([
-                UInt8(truncatingIfNeeded: family), 0, 0, 0, UInt8(truncatingIfNeeded: RT_TABLE_MAIN.kernelValue), 0,
-                UInt8(truncatingIfNeeded: RT_SCOPE_NOWHERE.kernelValue),
-                UInt8(truncatingIfNeeded: RTN_UNICAST.kernelValue), 0, 0, 0, 0,
-            ])
-            if let gateway = route.gateway { $0.put(RTA_GATEWAY, gateway) }
-            if let index = route.outputIndex { $0.put(RTA_OIF, native: index) }
-            if route.priority != 0 { $0.put(RTA_PRIORITY, native: route.priority) }
         }
     }
 }

@@ -37,7 +37,7 @@ extension NetworkManager {
             let defaults = routes.filter {
                 $0.prefixLength == 0 && $0.isUnicast && $0.table == RT_TABLE_MAIN.kernelValue
             }
-            guard let index = defaults.min(by: { $0.priority < $1.priority })?.outputIndex,
+            guard let index = defaults.min(by: { $0.priority < $1.priority })?.outputIndexes.first,
                 let link = try netlink({ () throws(NetlinkError) in try route.link(.index(index)) })
             else { continue }
             return Int(link.mtu)

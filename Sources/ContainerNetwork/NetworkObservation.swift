@@ -119,7 +119,7 @@ extension NetworkManager {
             let shape = try netfilter.shape(ofTable: tableName)
             if shape.isEmpty { return .missing }
             guard shape == known.shape else { return .changed(sets: [], rules: true) }
-            let sets = try readElements(sets: FirewallTable.sets.map(\.name)).differences(from: known.elements)
+            let sets = try readElements(sets: FirewallTable.setNames).differences(from: known.model.elements)
             return sets.isEmpty ? .asApplied : .changed(sets: sets, rules: false)
         }
     }

@@ -4,48 +4,16 @@ import InternetAddress
 import LinuxSystem
 import Netlink
 
-/// A link on top of one of the host's.
-struct StackedLink: Equatable, Sendable {
-    /// As rtnetlink has it: `macvlan`, `ipvlan`.
-    var kind: String
-    /// Attribute and value of the mode.
-    var modeAttribute: Int
-    var mode: UInt32
-    /// What the kernel needs to have it.
-    var option: String
-
-    init(macvlan mode: String) throws(NetworkError) {
-        let modes = [
-            "private": MACVLAN_MODE_PRIVATE, "vepa": MACVLAN_MODE_VEPA, "bridge": MACVLAN_MODE_BRIDGE,
-            "passthru": MACVLAN_MODE_PASSTHRU,
-        ]
-        guard let known = modes[mode] else { throw .invalidMode(kind: "macvlan", mode: mode) }
-        self.init(kind: "macvlan", modeAttribute: IFLA_MACVLAN_MODE, mode: known.rawValue, option: "CONFIG_MACVLAN")
-    }
-
-    init(ipvlan mode: String) throws(NetworkError) {
-        let modes = ["l2": IPVLAN_MODE_L2, "l3": IPVLAN_MODE_L3, "l3s": IPVLAN_MODE_L3S]
-        guard let known = modes[mode] else { throw .invalidMode(kind: "ipvlan", mode: mode) }
-        self.init(kind: "ipvlan", modeAttribute: IFLA_IPVLAN_MODE, mode: known.rawValue, option: "CONFIG_IPVLAN")
-    }
-
-    private init(kind: String, modeAttribute: Int, mode: UInt32, option: String) {
-        self.kind = kind
-        self.modeAttribute = modeAttribute
-        self.mode = mode
-        self.option = option
-    }
-}
-
+/// Links on top of one of the host's.
 extension NetworkManager {
     /// A stacked link is born in the namespace; no other name than the container's own is left of it on the host, so it
     /// bears its host interface's name as its alias.
     func attach(
-        _ spec: InterfaceSpec, _ kind: StackedLink, parent name: String, to namespace: NamespaceEntrance
+        _ spec: InterfaceSpec, _ kind: NewLink.Kind, parent name: String, to namespace: NamespaceEntrance
     ) throws(NetworkError) {
         let parent = try ensureParent(name)
         if let present = try namespace.stackedLink(of: spec.hostInterface) {
-            if present.kind == kind.kind, present.peerIndex == parent.index {
+            if present.details?.mode == kind.mode, present.parentIndex == parent.index {
                 try rename(present, spec, inside: namespace.route)
                 return try configure(spec, namespace, isNew: false, mtu: UInt32(clamping: spec.mtu ?? Int(parent.mtu)))
             }
@@ -53,9 +21,12 @@ extension NetworkManager {
         }
         try removeStale(spec, inside: namespace.route)
         try namespace.birth(hasIPv6: spec.address6 != nil) { () throws(NetworkError) in
-            var request = MessageBuilder()
-            request.newStackedLink(spec, kind, parent: parent.index, namespace: namespace.descriptor.raw)
-            try makeLink(request, kind: kind.kind, option: kind.option, name: spec.containerInterface)
+            var link = NewLink(spec.containerInterface, kind, parent: parent.index)
+            // An ipvlan has its parent's.
+            if case .macvlan = kind { link.address = spec.ethernetAddress }
+            link.mtu = spec.mtu.map { UInt32(clamping: $0) }
+            link.namespace = namespace.descriptor.raw
+            try makeLink(link)
         }
         try configure(spec, namespace, isNew: true, mtu: nil)
         try netlink { () throws(NetlinkError) in
@@ -64,14 +35,14 @@ extension NetworkManager {
         }
     }
 
-    private func makeLink(
-        _ request: MessageBuilder, kind: String, option: String, name: String
-    ) throws(NetworkError) {
+    private func makeLink(_ link: NewLink) throws(NetworkError) {
+        var request = MessageBuilder()
+        request.newLink(link)
         do {
-            try route.transact(request, operation: "make \(kind) \(name)")
+            try route.transact(request, operation: "make \(link.kind.name) \(link.name)")
         } catch {
             guard error.code == EOPNOTSUPP else { throw .netlink(error) }
-            throw .unsupportedKind(kind, option: option)
+            throw .unsupportedKind(link.kind.name, option: link.kind.kernelOption)
         }
     }
 
@@ -85,20 +56,7 @@ extension NetworkManager {
         let find = { () throws(NetlinkError) in try self.route.link(.name(name)) }
         let present = try netlink(find)
         if let present, present.isUp || !isOwnParent(present) { return present }
-        if present == nil {
-            var request = MessageBuilder()
-            if name.hasPrefix(dummyNamePrefix) {
-                request.newDummy(name)
-                try makeLink(request, kind: "dummy", option: "CONFIG_DUMMY", name: name)
-            } else {
-                guard let (base, id) = vlan(name) else { throw .missingInterface(name) }
-                guard let link = try netlink({ () throws(NetlinkError) in try route.link(.name(base)) }) else {
-                    throw .missingInterface(base)
-                }
-                request.newVLAN(name, id: id, parent: link.index)
-                try makeLink(request, kind: "vlan", option: "CONFIG_VLAN_8021Q", name: name)
-            }
-        }
+        if present == nil { try makeParent(name) }
         var change = LinkChange(isUp: true)
         change.alias = parentAlias
         var request = MessageBuilder()
@@ -109,6 +67,15 @@ extension NetworkManager {
         }
         guard let link else { throw .missingInterface(name) }
         return link
+    }
+
+    private func makeParent(_ name: String) throws(NetworkError) {
+        if name.hasPrefix(dummyNamePrefix) { return try makeLink(NewLink(name, .dummy)) }
+        guard let (base, id) = vlan(name) else { throw .missingInterface(name) }
+        guard let link = try netlink({ () throws(NetlinkError) in try route.link(.name(base)) }) else {
+            throw .missingInterface(base)
+        }
+        try makeLink(NewLink(name, .vlan(id: id), parent: link.index))
     }
 
     /// Removes the VLAN or dummy that was made for a network; any other interface is left alone.
@@ -145,51 +112,53 @@ extension NamespaceEntrance {
     }
 }
 
-extension MessageBuilder {
-    fileprivate mutating func newStackedLink(
-        _ spec: InterfaceSpec, _ kind: StackedLink, parent: Int32, namespace: Int32
-    ) {
-        newLink(spec.containerInterface, kind: kind.kind) {
-            $0.put(IFLA_LINK, native: parent)
-            $0.put(IFLA_NET_NS_FD, native: namespace)
-            if kind.kind == "macvlan" { $0.put(IFLA_ADDRESS, spec.ethernetAddress) }
-            if let mtu = spec.mtu { $0.put(IFLA_MTU, native: UInt32(clamping: mtu)) }
-        } data: {
-            if kind.kind == "macvlan" {
-                $0.put(kind.modeAttribute, native: kind.mode)
-            } else {
-                $0.put(kind.modeAttribute, native: UInt16(truncatingIfNeeded: kind.mode))
-            }
+extension NewLink.Kind {
+    /// What the kernel's configuration needs to have it.
+    fileprivate var kernelOption: String {
+        switch self {
+        case .dummy: "CONFIG_DUMMY"
+        case .bridge: "CONFIG_BRIDGE"
+        case .macvlan: "CONFIG_MACVLAN"
+        case .ipvlan: "CONFIG_IPVLAN"
+        case .vxlan: "CONFIG_VXLAN"
+        case .vlan: "CONFIG_VLAN_8021Q"
         }
     }
 
-    fileprivate mutating func newVLAN(_ name: String, id: UInt16, parent: Int32) {
-        newLink(name, kind: "vlan") {
-            $0.put(IFLA_LINK, native: parent)
-        } data: {
-            $0.put(IFLA_VLAN_ID, native: id)
+    /// Kind and mode of what is stacked.
+    fileprivate var mode: String? {
+        switch self {
+        case .macvlan(let mode, _): "macvlan \(mode)"
+        case .ipvlan(let mode, _): "ipvlan \(mode)"
+        default: nil
         }
     }
+}
 
-    fileprivate mutating func newDummy(_ name: String) {
-        newLink(name, kind: "dummy") { _ in
-        } data: { _ in
+extension LinkDetails {
+    fileprivate var mode: String? {
+        switch self {
+        case .macvlan(let mode, _): "macvlan \(mode)"
+        case .ipvlan(let mode, _): "ipvlan \(mode)"
+        default: nil
         }
     }
+}
 
-    private mutating func newLink(
-        _ name: String, kind: String, _ attributes: (inout MessageBuilder) -> Void,
-        data: (inout MessageBuilder) -> Void
-    ) {
-        message(type: UInt16(truncatingIfNeeded: RTM_NEWLINK), flags: NLM_F_CREATE | NLM_F_EXCL) {
-            // `struct ifinfomsg`.
-            $0.append([UInt8](repeating: 0, count: 16))
-            $0.put(IFLA_IFNAME, string: name)
-            attributes(&$0)
-            $0.nest(IFLA_LINKINFO) {
-                $0.put(IFLA_INFO_KIND, string: kind)
-                $0.nest(IFLA_INFO_DATA, data)
-            }
-        }
+extension InterfaceSpec.Kind {
+    /// Of a macvlan or ipvlan, as the kernel is told.
+    /// - Throws: `invalidMode`.
+    static func macvlan(mode: String) throws(NetworkError) -> NewLink.Kind {
+        let modes: [String: MacvlanMode] = [
+            "private": .private, "vepa": .vepa, "bridge": .bridge, "passthru": .passthru,
+        ]
+        guard let known = modes[mode] else { throw .invalidMode(kind: "macvlan", mode: mode) }
+        return .macvlan(known)
+    }
+
+    static func ipvlan(mode: String) throws(NetworkError) -> NewLink.Kind {
+        let modes: [String: IPvlanMode] = ["l2": .l2, "l3": .l3, "l3s": .l3s]
+        guard let known = modes[mode] else { throw .invalidMode(kind: "ipvlan", mode: mode) }
+        return .ipvlan(known)
     }
 }

@@ -51,6 +51,12 @@ enum SystemControls {
         }
     }
 
+    /// Has the kernel make an interface's link-local address again, when somebody took it away.
+    static func renewLinkLocal(_ interface: String) throws(NetworkError) {
+        // IN6_ADDR_GEN_MODE_NONE and _EUI64: the address comes with the change.
+        for mode in [1, 0] { try setIfPresent(.ipv6, interface, "addr_gen_mode", mode) }
+    }
+
     /// `nil` when there is no such setting.
     static func value(_ family: Family, _ interface: String, _ key: String) throws(NetworkError) -> Int? {
         do {

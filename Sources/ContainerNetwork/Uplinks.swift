@@ -46,8 +46,8 @@ extension NetworkManager {
 
     /// A switch for the whole host that goes off takes those of the bridges with it.
     private func openBridges() throws(NetworkError) {
-        let bridges = firewall.withLock { $0?.state.bridges ?? [] }
-        for spec in bridges where !spec.isInternal { try setForwarding(of: spec) }
+        let bridges = firewall.withLock { $0?.model.input.state.bridges ?? [] }
+        for spec in bridges { try setForwarding(of: spec) }
     }
 
     private func closedUplinks() throws(NetworkError) -> OpenedUplinks {
@@ -109,9 +109,14 @@ extension NetworkManager {
         try SystemControls.setIfPresent(.ipv6, "all", "forwarding", on ? 1 : 0)
     }
 
-    /// Of a bridge: it forwards unless its network is internal.
+    /// Of a bridge: it forwards unless its network is internal. With virtual addresses even then: what was sent to one is
+    /// routed back to the bridge it came from; that the network stays closed otherwise is then the firewall's part alone.
     func setForwarding(of spec: BridgeSpec) throws(NetworkError) {
-        let value = spec.isInternal ? 0 : 1
+        try setForwarding(of: spec, isOn: !spec.isInternal || hasVirtualAddresses(spec.bridge))
+    }
+
+    func setForwarding(of spec: BridgeSpec, isOn: Bool) throws(NetworkError) {
+        let value = isOn ? 1 : 0
         try SystemControls.setIfPresent(.ipv4, spec.bridge, "forwarding", value)
         guard hasIPv6, spec.hasIPv6 else { return }
         // Also says so in its neighbour advertisements.
@@ -134,7 +139,7 @@ extension NetworkManager {
     /// The links that routes leave by, asked for one by one: a host has far more links than routed ones.
     func links(of routes: [Route]) throws(NetworkError) -> [Int32: Link] {
         var links: [Int32: Link] = [:]
-        for index in Set(routes.compactMap(\.outputIndex)) {
+        for index in Set(routes.flatMap(\.outputIndexes)) {
             links[index] = try netlink { () throws(NetlinkError) in try route.link(.index(index)) }
         }
         return links
@@ -155,6 +160,9 @@ extension NetworkManager {
 private let tableNamePrefix = "gantry"
 
 extension Route {
+    /// Of every way it has.
+    var outputIndexes: [Int32] { nextHops.map(\.outputIndex) + [outputIndex].compactMap { $0 } }
+
     /// fe80::/10 and what is inside of it.
     var isLinkLocal6: Bool { IPAddress(bytes: destination).map { $0.isV6 && $0.isLinkLocal } == true }
 

@@ -164,7 +164,7 @@ extension Engine {
         let dataFolder = options.containerData(id)
         let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
-        let addresses = stored.attachments.compactMap(\.interface.address4)
+        let addresses = stored.attachments.flatMap { $0.interface.addresses.map(\.address) }
         let (network, runtime) = (network, runtime)
         let warnings = try await onThread { () throws(EngineError) -> [String] in
             let warnings: [String]

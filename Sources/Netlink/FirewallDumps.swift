@@ -17,11 +17,12 @@ public struct TableShape: Equatable, Sendable {
 
 extension NetlinkSocket {
     private func nftDump(
-        _ type: nf_tables_msg_types, operation: String, _ body: (inout MessageBuilder) -> Void
+        _ type: nf_tables_msg_types, family: NetfilterFamily = .inet, operation: String,
+        _ body: (inout MessageBuilder) -> Void
     ) throws(NetlinkError) -> [[Attribute]] {
         let request = UInt16(truncatingIfNeeded: NFNL_SUBSYS_NFTABLES) << 8 | type.type16
         let messages = try dump(type: request, operation: operation) {
-            $0.netfilterHeader(NetfilterFamily.inet.rawValue)
+            $0.netfilterHeader(family.rawValue)
             body(&$0)
         }
         var entries: [[Attribute]] = []
@@ -79,8 +80,10 @@ extension NetlinkSocket {
     }
 
     /// Every element of a set; ENOENT when the set or its table is not there.
-    public func elements(ofSet set: String, table: String) throws(NetlinkError) -> [SetElement] {
-        let entries = try nftDump(NFT_MSG_GETSETELEM, operation: "list elements of \(set)") {
+    public func elements(
+        ofSet set: String, table: String, family: NetfilterFamily = .inet
+    ) throws(NetlinkError) -> [SetElement] {
+        let entries = try nftDump(NFT_MSG_GETSETELEM, family: family, operation: "list elements of \(set)") {
             $0.put(NFTA_SET_ELEM_LIST_TABLE, string: table)
             $0.put(NFTA_SET_ELEM_LIST_SET, string: set)
         }
@@ -96,12 +99,19 @@ extension NetlinkSocket {
 
 extension SetElement {
     init(_ attributes: [Attribute]) throws(NetlinkError) {
-        guard let key = try attributes[of: NFTA_SET_ELEM_KEY]?.nested()[of: NFTA_DATA_VALUE] else {
-            throw .malformed("set element without key")
-        }
-        self.key = Array(key.payload)
         let flags: UInt32 = try attributes[of: NFTA_SET_ELEM_FLAGS]?.big() ?? 0
         isIntervalEnd = flags & NFT_SET_ELEM_INTERVAL_END.rawValue != 0
+        isCatchAll = flags & NFT_SET_ELEM_CATCHALL.rawValue != 0
+        if isCatchAll {
+            key = []
+        } else if let bytes = try attributes[of: NFTA_SET_ELEM_KEY]?.nested()[of: NFTA_DATA_VALUE] {
+            key = Array(bytes.payload)
+        } else {
+            throw .malformed("set element without key")
+        }
+        keyEnd = try attributes[of: NFTA_SET_ELEM_KEY_END]?.nested()[of: NFTA_DATA_VALUE].map { Array($0.payload) }
+        timeoutMilliseconds = try attributes[of: NFTA_SET_ELEM_TIMEOUT]?.big()
+        remainingMilliseconds = try attributes[of: NFTA_SET_ELEM_EXPIRATION]?.big()
         let data = try attributes[of: NFTA_SET_ELEM_DATA]?.nested() ?? []
         if let bytes = data[of: NFTA_DATA_VALUE] {
             value = .data(Array(bytes.payload))
@@ -121,8 +131,10 @@ extension Verdict {
         case NFT_JUMP.rawValue: self = .jump(chain)
         case NFT_GOTO.rawValue: self = .goto(chain)
         case NFT_RETURN.rawValue: self = .return
+        case NFT_CONTINUE.rawValue: self = .continue
         case Int32(NF_DROP): self = .drop
         case Int32(NF_ACCEPT): self = .accept
+        case _ where code & 0xff == NF_QUEUE: self = .queue(code)
         default: throw .malformed("verdict \(code)")
         }
     }

@@ -1,55 +1,6 @@
 import CLinux
 import Glibc
 
-/// One network interface as the kernel reports it (`RTM_NEWLINK`, rtnetlink(7)).
-public struct Link: Equatable, Sendable {
-    public var index: Int32
-    public var name: String
-    /// `IFF_*`.
-    public var flags: UInt32
-    /// Bytes.
-    public var mtu: UInt32
-    /// Six bytes for Ethernet.
-    public var address: [UInt8]
-    /// Index of the bridge it is a port of.
-    public var master: Int32?
-    /// Index of a veth's other end, in the namespace of that end.
-    public var peerIndex: Int32?
-    /// Kind of a virtual interface: `bridge`, `veth`, …
-    public var kind: String?
-    /// Free text (`IFLA_IFALIAS`).
-    public var alias: String?
-    /// Hairpin mode of a bridge port.
-    public var isHairpin: Bool
-    /// Isolation of a bridge port.
-    public var isIsolated: Bool
-
-    public var isUp: Bool { flags & UInt32(IFF_UP) != 0 }
-
-    /// Reads an `RTM_NEWLINK` or `RTM_DELLINK` message.
-    public init(_ message: NetlinkMessage) throws(NetlinkError) {
-        var cursor = ByteCursor(message.payload)
-        try cursor.skip(4)
-        index = try cursor.native()
-        flags = try cursor.native()
-        try cursor.skip(4)
-        let attributes = try Attribute.parse(cursor.rest)
-        name = attributes[of: IFLA_IFNAME]?.string ?? ""
-        mtu = try attributes[of: IFLA_MTU]?.native() ?? 0
-        address = attributes[of: IFLA_ADDRESS].map { Array($0.payload) } ?? []
-        master = try attributes[of: IFLA_MASTER]?.native()
-        peerIndex = try attributes[of: IFLA_LINK]?.native()
-        alias = attributes[of: IFLA_IFALIAS]?.string
-        let information = try attributes[of: IFLA_LINKINFO]?.nested() ?? []
-        kind = information[of: IFLA_INFO_KIND]?.string
-        let port =
-            information[of: IFLA_INFO_SLAVE_KIND]?.string == "bridge"
-            ? try information[of: IFLA_INFO_SLAVE_DATA]?.nested() ?? [] : []
-        isHairpin = try port[of: IFLA_BRPORT_MODE]?.native(UInt8.self) == 1
-        isIsolated = try port[of: IFLA_BRPORT_ISOLATED]?.native(UInt8.self) == 1
-    }
-}
-
 /// A bridge to make.
 public struct NewBridge: Equatable, Sendable {
     public var name: String
@@ -57,11 +8,15 @@ public struct NewBridge: Equatable, Sendable {
     public var address: [UInt8]
     /// Bytes; `nil` leaves the kernel's 1500.
     public var mtu: UInt32?
+    /// Without forward delay unless it is given: no port waits for a spanning tree.
+    public var options: BridgeOptions
 
-    public init(name: String, address: [UInt8], mtu: UInt32? = nil) {
+    public init(name: String, address: [UInt8], mtu: UInt32? = nil, options: BridgeOptions = BridgeOptions()) {
         self.name = name
         self.address = address
         self.mtu = mtu
+        self.options = options
+        if options.forwardDelay == nil { self.options.forwardDelay = 0 }
     }
 }
 
@@ -89,6 +44,63 @@ public struct NewVeth: Equatable, Sendable {
     }
 }
 
+/// An interface to make.
+public struct NewLink: Equatable, Sendable {
+    /// Its kind with the options; for a veth there is `NewVeth`.
+    public enum Kind: Hashable, Sendable {
+        case dummy
+        case bridge(BridgeOptions)
+        case macvlan(MacvlanMode, flags: UInt16 = 0)
+        case ipvlan(IPvlanMode, IPvlanFlag = .bridge)
+        case vxlan(VXLANOptions)
+        case vlan(id: UInt16, protocol: UInt16 = 0x8100)
+
+        /// As rtnetlink names it.
+        public var name: String {
+            switch self {
+            case .dummy: "dummy"
+            case .bridge: "bridge"
+            case .macvlan: "macvlan"
+            case .ipvlan: "ipvlan"
+            case .vxlan: "vxlan"
+            case .vlan: "vlan"
+            }
+        }
+
+        var details: LinkDetails? {
+            switch self {
+            case .dummy: nil
+            case .bridge(let options): .bridge(options)
+            case .macvlan(let mode, let flags): .macvlan(mode, flags: flags)
+            case .ipvlan(let mode, let flag): .ipvlan(mode, flag)
+            case .vxlan(let options): .vxlan(options)
+            case .vlan(let id, let number): .vlan(id: id, protocol: number)
+            }
+        }
+    }
+
+    public var name: String
+    public var kind: Kind
+    /// Six bytes; the kernel draws one when there is none.
+    public var address: [UInt8]?
+    /// Bytes.
+    public var mtu: UInt32?
+    /// Index of the interface below: macvlan, ipvlan and vlan need one.
+    public var parent: Int32?
+    /// Index of the bridge it becomes a port of.
+    public var master: Int32?
+    /// Open descriptor of the network namespace it is born in; the parent stays in that of the socket.
+    public var namespace: Int32?
+    public var isUp: Bool
+
+    public init(_ name: String, _ kind: Kind, parent: Int32? = nil, isUp: Bool = false) {
+        self.name = name
+        self.kind = kind
+        self.parent = parent
+        self.isUp = isUp
+    }
+}
+
 /// How to name an interface in a request.
 public enum LinkReference: Equatable, Sendable {
     case index(Int32)
@@ -105,14 +117,30 @@ public struct LinkChange: Equatable, Sendable {
     public var alias: String?
     /// No IPv6 link-local address of its own (`IN6_ADDR_GEN_MODE_NONE`).
     public var withoutLinkLocal: Bool
-    /// Bridge port: a frame may leave by the port it came from.
-    public var isHairpin: Bool?
-    /// Bridge port: no frames between two isolated ports.
-    public var isIsolated: Bool?
+    /// As a bridge's port.
+    public var port: BridgePort
+    /// As a bridge.
+    public var bridge: BridgeOptions?
+    /// Open descriptor of the network namespace it is moved to.
+    public var namespace: Int32?
+    public var transmitQueueLength: UInt32?
+    public var group: UInt32?
 
     public init(isUp: Bool? = nil) {
         self.isUp = isUp
         withoutLinkLocal = false
+        port = BridgePort()
+    }
+
+    /// Bridge port: a frame may leave by the port it came from.
+    public var isHairpin: Bool? {
+        get { port.isHairpin }
+        set { port.isHairpin = newValue }
+    }
+    /// Bridge port: no frames between two isolated ports.
+    public var isIsolated: Bool? {
+        get { port.isIsolated }
+        set { port.isIsolated = newValue }
     }
 }
 
@@ -127,7 +155,7 @@ extension MessageBuilder {
         appendNative(change)
     }
 
-    /// Makes a bridge without forward delay; fails with EEXIST when the name is taken.
+    /// Makes a bridge; fails with EEXIST when the name is taken.
     public mutating func newBridge(_ bridge: NewBridge) {
         message(type: RTM_NEWLINK.type16, flags: NLM_F_CREATE | NLM_F_EXCL) {
             $0.linkHeader()
@@ -136,7 +164,7 @@ extension MessageBuilder {
             if let mtu = bridge.mtu { $0.put(IFLA_MTU, native: mtu) }
             $0.nest(IFLA_LINKINFO) {
                 $0.put(IFLA_INFO_KIND, string: "bridge")
-                $0.nest(IFLA_INFO_DATA) { $0.put(IFLA_BR_FORWARD_DELAY, native: UInt32(0)) }
+                $0.nest(IFLA_INFO_DATA) { bridge.options.encode(into: &$0) }
             }
         }
     }
@@ -190,17 +218,43 @@ extension MessageBuilder {
                     }
                 }
             }
-            $0.bridgePort(change)
+            $0.put(IFLA_TXQLEN, native: change.transmitQueueLength)
+            $0.put(IFLA_GROUP, native: change.group)
+            $0.put(IFLA_NET_NS_FD, native: change.namespace)
+            $0.information(change)
         }
     }
 
-    private mutating func bridgePort(_ change: LinkChange) {
-        guard change.isHairpin != nil || change.isIsolated != nil else { return }
+    private mutating func information(_ change: LinkChange) {
+        let hasPort = change.port != BridgePort()
+        guard hasPort || change.bridge != nil else { return }
         nest(IFLA_LINKINFO) {
-            $0.put(IFLA_INFO_SLAVE_KIND, string: "bridge")
-            $0.nest(IFLA_INFO_SLAVE_DATA) {
-                if let hairpin = change.isHairpin { $0.put(IFLA_BRPORT_MODE, native: UInt8(hairpin ? 1 : 0)) }
-                if let isolated = change.isIsolated { $0.put(IFLA_BRPORT_ISOLATED, native: UInt8(isolated ? 1 : 0)) }
+            if let bridge = change.bridge {
+                $0.put(IFLA_INFO_KIND, string: "bridge")
+                $0.nest(IFLA_INFO_DATA) { bridge.encode(into: &$0) }
+            }
+            if hasPort {
+                $0.put(IFLA_INFO_SLAVE_KIND, string: "bridge")
+                $0.nest(IFLA_INFO_SLAVE_DATA) { change.port.encode(into: &$0) }
+            }
+        }
+    }
+
+    /// Makes an interface of any kind but veth; fails with EEXIST when the name is taken, and with EOPNOTSUPP when the
+    /// kernel has no such kind.
+    public mutating func newLink(_ link: NewLink) {
+        let up = link.isUp ? UInt32(IFF_UP) : 0
+        message(type: RTM_NEWLINK.type16, flags: NLM_F_CREATE | NLM_F_EXCL) {
+            $0.linkHeader(flags: up, change: up)
+            $0.put(IFLA_IFNAME, string: link.name)
+            if let address = link.address { $0.put(IFLA_ADDRESS, address) }
+            $0.put(IFLA_MTU, native: link.mtu)
+            $0.put(IFLA_LINK, native: link.parent)
+            $0.put(IFLA_MASTER, native: link.master)
+            $0.put(IFLA_NET_NS_FD, native: link.namespace)
+            $0.nest(IFLA_LINKINFO) {
+                $0.put(IFLA_INFO_KIND, string: link.kind.name)
+                if let details = link.kind.details { $0.nest(IFLA_INFO_DATA) { details.encode(into: &$0) } }
             }
         }
     }
@@ -212,35 +266,6 @@ extension MessageBuilder {
             let index: Int32 = if case .index(let index) = link { index } else { 0 }
             $0.linkHeader(index: index)
             if case .name(let name) = link { $0.put(IFLA_IFNAME, string: name) }
-        }
-    }
-}
-
-extension NetlinkSocket {
-    /// Every interface of the socket's namespace.
-    public func links() throws(NetlinkError) -> [Link] {
-        let messages = try dump(type: RTM_GETLINK.type16, operation: "list links") { $0.linkHeader() }
-        var links: [Link] = []
-        for message in messages where message.type == RTM_NEWLINK.type16 { links.append(try Link(message)) }
-        return links
-    }
-
-    /// One interface, `nil` when it is not there.
-    public func link(_ reference: LinkReference) throws(NetlinkError) -> Link? {
-        do {
-            let answer = try query(type: RTM_GETLINK.type16, operation: "look up link") {
-                switch reference {
-                case .index(let index): $0.linkHeader(index: index)
-                case .name(let name):
-                    $0.linkHeader()
-                    $0.put(IFLA_IFNAME, string: name)
-                }
-                $0.put(IFLA_EXT_MASK, native: UInt32(RTEXT_FILTER_SKIP_STATS))
-            }
-            return try Link(answer)
-        } catch {
-            if error.code == ENODEV { return nil }
-            throw error
         }
     }
 }

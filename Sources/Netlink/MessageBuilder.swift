@@ -7,8 +7,10 @@ public struct MessageBuilder: Sendable {
     public private(set) var bytes: [UInt8] = []
     /// Where each message's header starts.
     private(set) var messageOffsets: [Int] = []
-    /// The last message that carries work (not a batch mark): the one whose acknowledgement is asked for.
-    private(set) var lastWork: Int?
+    /// The messages that carry work: all but batch marks.
+    private(set) var workIndices: [Int] = []
+    /// The last of them: the one whose acknowledgement is asked for.
+    var lastWork: Int? { workIndices.last }
     /// True once an attribute was longer than its 16-bit length field can say; such a datagram is never sent.
     public private(set) var isOversized = false
 
@@ -27,7 +29,7 @@ public struct MessageBuilder: Sendable {
         type: UInt16, flags: Int32 = 0, isBatchMark: Bool = false, _ body: (inout MessageBuilder) -> Void
     ) {
         let start = bytes.count
-        if !isBatchMark { lastWork = messageOffsets.count }
+        if !isBatchMark { workIndices.append(messageOffsets.count) }
         messageOffsets.append(start)
         appendNative(UInt32(0))
         appendNative(type)
@@ -42,7 +44,7 @@ public struct MessageBuilder: Sendable {
     /// Appends all messages of another builder.
     public mutating func append(messagesOf other: MessageBuilder) {
         let shift = bytes.count
-        if let last = other.lastWork { lastWork = messageOffsets.count + last }
+        workIndices += other.workIndices.map { $0 + messageOffsets.count }
         messageOffsets += other.messageOffsets.map { $0 + shift }
         bytes += other.bytes
         isOversized = isOversized || other.isOversized
@@ -84,6 +86,11 @@ public struct MessageBuilder: Sendable {
         attribute(type.type16) { $0.appendNative(value) }
     }
 
+    /// The same, or nothing.
+    public mutating func put(_ type: some KernelConstant, native value: (some FixedWidthInteger)?) {
+        if let value { put(type, native: value) }
+    }
+
     /// A number in network byte order (nfnetlink).
     public mutating func put(_ type: some KernelConstant, big value: some FixedWidthInteger) {
         attribute(type.type16) { $0.appendNative(value.bigEndian) }
@@ -109,18 +116,25 @@ public struct MessageBuilder: Sendable {
 
     /// The datagram with sequence numbers `first`, `first + 1`, … and an acknowledgement asked of the last message that
     /// carries work: an error of any message is reported without asking, and before it.
-    func datagram(firstSequence: UInt32) -> (bytes: [UInt8], acknowledged: UInt32) {
+    func datagram(firstSequence: UInt32, acknowledgeAll: Bool = false) -> (bytes: [UInt8], acknowledged: UInt32) {
         var copy = self
         for (index, offset) in messageOffsets.enumerated() {
             copy.patch(firstSequence &+ UInt32(truncatingIfNeeded: index), at: offset + 8)
         }
         let last = lastWork ?? 0
-        if last < messageOffsets.count {
-            let at = messageOffsets[last] + 6
+        for index in acknowledgeAll ? workIndices : [last] where index < messageOffsets.count {
+            let at = messageOffsets[index] + 6
             let flags = UInt16(bytes[at]) | UInt16(bytes[at + 1]) << 8
             copy.patch(UInt16(littleEndian: flags) | UInt16(truncatingIfNeeded: NLM_F_ACK), at: at)
         }
         return (copy.bytes, firstSequence &+ UInt32(truncatingIfNeeded: last))
+    }
+
+    /// The bytes of one message; none when there is no such.
+    func message(at index: Int) -> ArraySlice<UInt8> {
+        guard messageOffsets.indices.contains(index) else { return [] }
+        let end = index + 1 < messageOffsets.count ? messageOffsets[index + 1] : bytes.count
+        return bytes[messageOffsets[index]..<end]
     }
 
     private mutating func patch(_ value: some FixedWidthInteger, at offset: Int) {

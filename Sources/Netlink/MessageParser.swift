@@ -58,6 +58,13 @@ public struct ByteCursor {
         return value
     }
 
+    /// The next bytes.
+    public mutating func bytes(_ count: Int) throws(NetlinkError) -> ArraySlice<UInt8> {
+        let some = rest.prefix(max(0, count))
+        try skip(count)
+        return some
+    }
+
     public mutating func skip(_ count: Int) throws(NetlinkError) {
         guard count >= 0, rest.count >= count else {
             throw .malformed("\(rest.count) bytes where \(count) were expected")

@@ -7,11 +7,14 @@ import Synchronization
 public enum NetlinkProtocol: Sendable {
     case route
     case netfilter
+    /// What sockets there are (sock_diag(7)).
+    case socketDiagnostics
 
     var number: Int32 {
         switch self {
         case .route: NETLINK_ROUTE
         case .netfilter: NETLINK_NETFILTER
+        case .socketDiagnostics: NETLINK_SOCK_DIAG
         }
     }
 }
@@ -27,23 +30,27 @@ public final class NetlinkSocket: Sendable {
     static let receiveByteCountMax = 64 << 10
     /// Bytes one send may have: about 100,000 set elements.
     static let sendBufferByteCount: Int32 = 32 << 20
-    static let receiveBufferByteCount: Int32 = 4 << 20
+    public static let receiveBufferByteCount: Int32 = 4 << 20
     /// Seconds to wait for an answer that the kernel always gives at once.
     static let answerTimeoutSeconds = 30
     static let dumpAttemptsMax = 8
 
-    public init(_ subsystem: NetlinkProtocol) throws(NetlinkError) {
+    /// `receiveBufferByteCount`: how much may wait to be read; for sockets of events, what a burst may be before events
+    /// are lost. Without CAP_NET_ADMIN net.core.rmem_max bounds it.
+    public init(
+        _ subsystem: NetlinkProtocol, receiveBufferByteCount: Int32 = NetlinkSocket.receiveBufferByteCount
+    ) throws(NetlinkError) {
         do {
             let descriptor = FileDescriptor(
                 owning: try check("socket") {
                     socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | O_CLOEXEC, subsystem.number)
                 })
             let raw = descriptor.raw
-            for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK] {
+            for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
                 try setOption(raw, SOL_NETLINK, option, 1)
             }
             try setBuffer(raw, force: SO_SNDBUFFORCE, plain: SO_SNDBUF, Self.sendBufferByteCount)
-            try setBuffer(raw, force: SO_RCVBUFFORCE, plain: SO_RCVBUF, Self.receiveBufferByteCount)
+            try setBuffer(raw, force: SO_RCVBUFFORCE, plain: SO_RCVBUF, receiveBufferByteCount)
             var timeout = timeval(tv_sec: Self.answerTimeoutSeconds, tv_usec: 0)
             try check("setsockopt") {
                 setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -80,9 +87,10 @@ public final class NetlinkSocket: Sendable {
             try send(bytes)
             var answers: [NetlinkMessage] = []
             while true {
-                for message in try receive() where message.sequence &- first < UInt32(request.messageCount) {
+                for message in try receive() where isAnswer(message, first, count: request.messageCount) {
                     if message.type == NLMSG_ERROR {
-                        try Acknowledgement(message).check(operation)
+                        let index = Int(message.sequence &- first)
+                        try Acknowledgement(message).check(operation, request: request.message(at: index))
                         if message.sequence == acknowledged { return answers }
                     } else {
                         answers.append(message)
@@ -90,6 +98,40 @@ public final class NetlinkSocket: Sendable {
                 }
             }
         }
+    }
+
+    /// Sends the datagram and waits for the answer to each of its messages: what was refused, or `nil`, in their order
+    /// (batch marks left out). The kernel goes on after a refusal, except in a batch, of which then nothing takes
+    /// effect.
+    public func transactEach(_ request: MessageBuilder, operation: String) throws(NetlinkError) -> [NetlinkError?] {
+        guard !request.isOversized else { throw .oversized(operation: operation) }
+        let work = request.workIndices
+        guard !work.isEmpty else { return [] }
+        return try sequence.withLock { next throws(NetlinkError) in
+            let first = next
+            next = next &+ UInt32(truncatingIfNeeded: request.messageCount)
+            try send(request.datagram(firstSequence: first, acknowledgeAll: true).bytes)
+            var outcomes: [Int: NetlinkError?] = [:]
+            while outcomes.count < work.count {
+                for message in try receive() where isAnswer(message, first, count: request.messageCount) {
+                    guard message.type == NLMSG_ERROR else { continue }
+                    let index = Int(message.sequence &- first)
+                    do throws(NetlinkError) {
+                        try Acknowledgement(message).check(operation, request: request.message(at: index))
+                        outcomes.updateValue(nil, forKey: index)
+                    } catch {
+                        guard case .refused = error, work.contains(index) else { throw error }
+                        outcomes.updateValue(error, forKey: index)
+                    }
+                }
+            }
+            return work.map { outcomes[$0] ?? nil }
+        }
+    }
+
+    /// The kernel's answer to one of `count` messages from the number `first` on, to this socket.
+    private func isAnswer(_ message: NetlinkMessage, _ first: UInt32, count: Int) -> Bool {
+        message.portID == portID && message.sequence &- first < UInt32(truncatingIfNeeded: count)
     }
 
     /// Sends one request that is answered by one message.
@@ -103,8 +145,10 @@ public final class NetlinkSocket: Sendable {
             next = next &+ 1
             try send(request.unacknowledgedDatagram(sequence: mine))
             while true {
-                for message in try receive() where message.sequence == mine {
-                    if message.type == NLMSG_ERROR { try Acknowledgement(message).check(operation) }
+                for message in try receive() where isAnswer(message, mine, count: 1) {
+                    if message.type == NLMSG_ERROR {
+                        try Acknowledgement(message).check(operation, request: request.bytes[...])
+                    }
                     return message
                 }
             }
@@ -131,12 +175,12 @@ public final class NetlinkSocket: Sendable {
             var entries: [NetlinkMessage] = []
             var interrupted = false
             while true {
-                for message in try receive() where message.sequence == mine {
+                for message in try receive() where isAnswer(message, mine, count: 1) {
                     interrupted = interrupted || message.has(NLM_F_DUMP_INTR)
                     if message.type == NLMSG_ERROR {
-                        try Acknowledgement(message).check(operation)
+                        try Acknowledgement(message).check(operation, request: request.bytes[...])
                     } else if message.type == NLMSG_DONE {
-                        try Acknowledgement(done: message).check(operation)
+                        try Acknowledgement(done: message).check(operation, request: request.bytes[...])
                         return interrupted ? nil : entries
                     } else {
                         entries.append(message)
@@ -160,6 +204,48 @@ public final class NetlinkSocket: Sendable {
     /// The next datagram of events. Blocks; `.overrun` means that events were lost and everything must be looked at.
     public func receiveEvents() throws(NetlinkError) -> [NetlinkMessage] { try receive() }
 
+    /// The next events, or word that some were lost, waited for at most so long (-1: for ever); `nil` when none came.
+    /// After a loss, what else was waiting is thrown away: a dump made now is newer than all of it. Use a socket of its
+    /// own for events, so that none is taken for an answer.
+    public func nextEvents(timeoutMilliseconds: Int32 = -1) throws(NetlinkError) -> NetlinkEvents? {
+        var entry = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
+        do {
+            let count = try check("poll") { poll(&entry, 1, timeoutMilliseconds) }
+            guard count > 0 else { return nil }
+        } catch {
+            if error.code == EINTR { return nil }
+            throw .system(error)
+        }
+        do throws(NetlinkError) {
+            return .messages(try receive(flags: Int32(MSG_DONTWAIT)))
+        } catch .overrun {
+            try drain()
+            return .lost
+        } catch {
+            // Read by another thread meanwhile.
+            if error.code == EAGAIN { return nil }
+            throw error
+        }
+    }
+
+    private func drain() throws(NetlinkError) {
+        for _ in 0..<Self.drainedDatagramsMax {
+            do throws(NetlinkError) {
+                _ = try receive(flags: Int32(MSG_DONTWAIT))
+            } catch {
+                switch error {
+                case .overrun, .malformed: continue
+                default: break
+                }
+                if error.code == EAGAIN { return }
+                throw error
+            }
+        }
+    }
+
+    /// More than the largest buffer holds.
+    private static let drainedDatagramsMax = 100_000
+
     // MARK: bytes
 
     private func send(_ bytes: [UInt8]) throws(NetlinkError) {
@@ -172,7 +258,7 @@ public final class NetlinkSocket: Sendable {
     }
 
     /// One datagram, only from the kernel: another process may send to this port id too.
-    private func receive() throws(NetlinkError) -> [NetlinkMessage] {
+    private func receive(flags: Int32 = 0) throws(NetlinkError) -> [NetlinkMessage] {
         let raw = descriptor.raw
         while true {
             var sender: UInt32 = 0
@@ -180,7 +266,7 @@ public final class NetlinkSocket: Sendable {
             var failure: Int32 = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: Self.receiveByteCountMax) { buffer, count in
                 repeat {
-                    received = gantry_recvfrom_netlink(raw, buffer.baseAddress, buffer.count, 0, &sender)
+                    received = gantry_recvfrom_netlink(raw, buffer.baseAddress, buffer.count, flags, &sender)
                     failure = received < 0 ? errno : 0
                 } while failure == EINTR
                 count = max(0, min(received, buffer.count))
@@ -191,6 +277,13 @@ public final class NetlinkSocket: Sendable {
             if sender == 0 { return try NetlinkMessage.parse(bytes) }
         }
     }
+}
+
+/// What a subscribed socket says.
+public enum NetlinkEvents: Equatable, Sendable {
+    case messages([NetlinkMessage])
+    /// The receive buffer was full: events are missing. Whatever is known from them must be read anew.
+    case lost
 }
 
 private func setOption(_ raw: Int32, _ level: Int32, _ name: Int32, _ value: Int32) throws(SystemError) {
@@ -216,33 +309,5 @@ extension MessageBuilder {
             for (index, byte) in raw.enumerated() where 8 + index < bytes.count { bytes[8 + index] = byte }
         }
         return bytes
-    }
-}
-
-/// `NLMSG_ERROR` or `NLMSG_DONE`: an errno (zero or negative) and the kernel's words. `struct nlmsgerr`.
-struct Acknowledgement: Equatable {
-    /// Positive errno, 0 for success.
-    var code: Int32
-    var reason: String?
-
-    init(_ message: NetlinkMessage) throws(NetlinkError) {
-        var cursor = ByteCursor(message.payload)
-        code = 0 &- (try cursor.native(Int32.self))
-        guard message.has(NLM_F_ACK_TLVS) else { return }
-        let length = Int(try cursor.native(UInt32.self))
-        try cursor.skip(MessageBuilder.headerByteCount - 4)
-        if !message.has(NLM_F_CAPPED) { try cursor.skip((length + 3) & ~3 - MessageBuilder.headerByteCount) }
-        reason = try Attribute.parse(cursor.rest)[of: NLMSGERR_ATTR_MSG]?.string
-    }
-
-    init(done message: NetlinkMessage) throws(NetlinkError) {
-        var cursor = ByteCursor(message.payload)
-        // nfnetlink's batches end without the number; a dump's end has it.
-        code = message.payload.count < 4 ? 0 : 0 &- (try cursor.native(Int32.self))
-        if message.has(NLM_F_ACK_TLVS) { reason = try Attribute.parse(cursor.rest)[of: NLMSGERR_ATTR_MSG]?.string }
-    }
-
-    func check(_ operation: String) throws(NetlinkError) {
-        if code != 0 { throw .refused(operation: operation, code: code, reason: reason) }
     }
 }

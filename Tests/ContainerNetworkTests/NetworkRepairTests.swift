@@ -3,7 +3,6 @@ import ContainerNetwork
 import Glibc
 import InternetAddress
 import LinuxSystem
-import Synchronization
 import Testing
 
 @Suite struct NetworkRepairTests {
@@ -108,7 +107,7 @@ import Testing
             ("nft delete table inet gantry", .missing),
             ("nft flush ruleset", .missing),
             ("nft flush chain inet gantry ours", .changed(sets: [], rules: true)),
-            ("nft add rule inet gantry publish accept", .changed(sets: [], rules: true)),
+            ("nft add rule inet gantry publish4 accept", .changed(sets: [], rules: true)),
             ("nft flush map inet gantry slots4_ip", .changed(sets: ["slots4_ip"], rules: false)),
             ("nft add element inet gantry bridges '{ eth0 }'", .changed(sets: ["bridges"], rules: false)),
             ("nft delete element inet gantry ports4 '{ tcp . 80 }'", .changed(sets: ["ports4"], rules: false)),
@@ -243,23 +242,5 @@ import Testing
         #expect(try fixture.lab.run { try manager.uplinkMTU() } == 1420)
         #expect(try fixture.lab.shell("ip link show dev gn-a").contains("mtu 1420"))
         #expect(try fixture.lab.shell("cat /proc/sys/net/ipv4/ip_forward") == "0\n")
-    }
-}
-
-/// What a watch reported so far.
-private final class ChangeLog: Sendable {
-    private let changes = Mutex<[NetworkChange]>([])
-
-    func add(_ change: NetworkChange) { changes.withLock { $0.append(change) } }
-
-    func has(_ change: NetworkChange) -> Bool { changes.withLock { $0.contains(change) } }
-
-    /// Waits up to five seconds.
-    func wait(for change: NetworkChange) -> Bool {
-        for _ in 0..<500 {
-            if has(change) { return true }
-            waitTenMilliseconds()
-        }
-        return false
     }
 }

@@ -180,7 +180,7 @@ import Testing
         let moved = PublishedPort(port: 5300, transport: .udp, backends: [backend("10.89.1.2", 53)])
         try fixture.lab.run { try successor.applyFirewall(FirewallState(bridges: [network], ports: [moved])) }
         #expect(try receiver() == "c0")
-        try fixture.lab.run { try successor.forgetConnections(of: moved.backends.compactMap(\.address.v4)) }
+        try fixture.lab.run { try successor.forgetConnections(of: moved.backends.map(\.address)) }
         #expect(try receiver() == "c0")
     }
 

@@ -6,16 +6,21 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 // The kernel's headers come after glibc's: <linux/libc-compat.h> then leaves out what both declare.
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
+#include <linux/neighbour.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <linux/veth.h>
 
 // Function-like or cast macros that do not import.
@@ -25,7 +30,9 @@ static const uint32_t gantry_nla_type_mask = (uint16_t)NLA_TYPE_MASK;
 // Absent from the uapi headers of the build host or private to net/netfilter/nf_conntrack_netlink.c: which fields of a
 // tuple CTA_FILTER compares (enum ctattr_filter flags, kernel >= 5.8).
 static const uint32_t gantry_cta_filter_ip_src = 1 << 0;
+static const uint32_t gantry_cta_filter_ip_dst = 1 << 1;
 static const uint32_t gantry_cta_filter_proto_num = 1 << 3;
+static const uint32_t gantry_cta_filter_proto_src_port = 1 << 4;
 static const uint32_t gantry_cta_filter_proto_dst_port = 1 << 5;
 
 // setns(2) and unshare(2) are declared by <sched.h> only under _GNU_SOURCE; sockaddr casts do not import.
