@@ -46,7 +46,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Images", "StackFile", "StackModel",
-                "LinuxSystem", "CLinux",
+                "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -89,8 +89,8 @@ let package = Package(
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
-        room("Reconciler", ["StackModel"]),
-        room("StackFile", ["StackModel", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        room("Reconciler", ["StackModel", "InternetAddress"]),
+        room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
         room("StackModel"),
 
         // What acts
@@ -124,7 +124,7 @@ let package = Package(
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
-        tests("ReconcilerTests", ["Reconciler", "StackModel"]),
+        tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
@@ -138,7 +138,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "ContainerNetwork", "InternetAddress",
+                "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

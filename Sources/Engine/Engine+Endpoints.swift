@@ -29,14 +29,13 @@ struct EndpointState {
 
 /// Containers with the same key have the same names to look up.
 struct ZoneKey: Hashable {
-    var stack: String
     var networks: [String]
 
-    init(_ stored: StoredContainer) {
-        stack = stored.stackName
-        networks = stored.attachments.map(\.network)
-    }
+    init(_ stored: StoredContainer) { networks = stored.attachments.map(\.network) }
 }
+
+/// Engine network name, then DNS name, to addresses.
+typealias NetworkNames = [String: [String: [IPAddress]]]
 
 /// Who answers for which name and port follows from who runs and is healthy: recomputed whole and applied as a
 /// difference, so that no sequence of events can leave it wrong.
@@ -94,20 +93,25 @@ extension Engine {
     }
 
     private func applyEndpoints(forced: Bool) async {
-        var ports: [ContainerNetwork.PublishedPort] = []
+        settleServiceAddresses()
+        let answers = Set(containers.values.map(\.stored.stackName) + serviceAddresses.values.map(\.stackName))
+            .map { Reconciler.endpoints(of: observeRecords($0)) }
+        let names = mergedNames(answers)
         var zones: [ZoneKey: (zone: DNSZone, scopes: [String])] = [:]
-        for (name, members) in Dictionary(grouping: containers.values, by: \.stored.stackName) {
-            let answer = Reconciler.endpoints(of: observeRecords(name))
-            for container in members where container.process != nil {
-                let stored = container.stored
-                zones[ZoneKey(stored), default: (zone(for: stored, answer), [])].scopes.append(stored.id)
-            }
-            ports += answer.ports.compactMap(published)
+        for container in containers.values where container.process != nil {
+            let stored = container.stored
+            zones[ZoneKey(stored), default: (zone(for: stored, names), [])].scopes.append(stored.id)
         }
         for (zone, scopes) in zones.values { dns.update(scopes: scopes, zone: zone) }
         endpoints.zones = zones.mapValues(\.zone)
+        let ports = answers.flatMap { answer in
+            answer.ports.compactMap { published($0, $1, isByClient: answer.portsByClient.contains($0)) }
+        }
         let state = FirewallState(
-            bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports.sorted(by: isBefore))
+            bridges: networks.values.filter(\.hasBridge).map(\.bridge).sorted { $0.name < $1.name },
+            ports: joinedRanges(ports),
+            virtualAddresses: answers.flatMap(\.virtualAddresses).compactMap(virtual)
+                .sorted { $0.address < $1.address })
         guard forced || state != endpoints.firewall else { return }
         do throws(EngineError) {
             endpoints.firewall = nil
@@ -128,47 +132,57 @@ extension Engine {
         }
     }
 
+    /// Networks may be shared by stacks: a name there leads to what any of them has under it.
+    private func mergedNames(_ answers: [Endpoints]) -> NetworkNames {
+        guard var names = answers.first?.names else { return [:] }
+        for answer in answers.dropFirst() {
+            names.merge(answer.names) { $0.merging($1) { Set($0 + $1).sorted() } }
+        }
+        return names
+    }
+
     private func published(
-        _ port: Reconciler.PublishedPort, _ backends: [Reconciler.Backend]
+        _ port: Reconciler.PublishedPort, _ backends: [Reconciler.Backend], isByClient: Bool
     ) -> ContainerNetwork.PublishedPort? {
+        guard !backends.isEmpty else { return nil }
         // An address that does not parse was refused when the port was reserved.
         guard let key = try? PortRegistry.Key(hostIP: port.hostIP, port: port.port, transport: port.transport) else {
             return nil
         }
-        let reachable = backends.compactMap { backend in
-            IPAddress(backend.address).map { ContainerNetwork.Backend(address: $0, port: backend.port) }
-        }
-        guard !reachable.isEmpty else { return nil }
         return ContainerNetwork.PublishedPort(
-            hostIP: network.publishedAddress(key.hostIP.map { .v4($0) }), port: key.port,
-            transport: Transport(port.transport),
-            backends: reachable)
+            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport),
+            backends: backends.map { ContainerNetwork.Backend(address: $0.address, port: $0.port) },
+            balance: isByClient ? .clientAddress : .roundRobin)
+    }
+
+    private func virtual(_ endpoint: VirtualEndpoint) -> VirtualAddress? {
+        guard let network = networks[endpoint.network], network.hasBridge else { return nil }
+        return VirtualAddress(
+            address: endpoint.address, bridge: network.bridge.bridge, backends: endpoint.backends,
+            balance: endpoint.isByClient ? .clientAddress : .roundRobin)
     }
 
     /// The names a container that starts can look up: as of the last refresh, where its neighbours have been served.
-    func knownZone(for stored: StoredContainer) -> DNSZone { endpoints.zones[ZoneKey(stored)] ?? zone(for: stored) }
+    func knownZone(for stored: StoredContainer) -> DNSZone {
+        if let zone = endpoints.zones[ZoneKey(stored)] { return zone }
+        let own = Set(stored.attachments.map(\.network))
+        let stacks = containers.values.map(\.stored).filter { neighbour in
+            neighbour.attachments.contains { own.contains($0.network) }
+        }.map(\.stackName)
+        return zone(
+            for: stored,
+            mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) }))
+    }
 
     /// The names a container can look up: those of every network it is on.
-    func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
-        let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
+    private func zone(for stored: StoredContainer, _ known: NetworkNames) -> DNSZone {
         var names: [String: [UInt32]] = [:]
-        var parsed: [String: UInt32] = [:]
         for attachment in stored.attachments {
-            for (name, addresses) in answer.names[attachment.network] ?? [:] {
-                for text in addresses {
-                    guard let value = parsed[text] ?? IPv4Address(text)?.value else { continue }
-                    parsed[text] = value
-                    names[name, default: []].append(value)
-                }
-                if addresses.isEmpty { names[name] = names[name] ?? [] }
+            for (name, addresses) in known[attachment.network] ?? [:] {
+                names[name, default: []] += addresses.compactMap { $0.v4?.value }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
         return DNSZone(names: names, external: forwards)
     }
-}
-
-private func isBefore(_ left: ContainerNetwork.PublishedPort, _ right: ContainerNetwork.PublishedPort) -> Bool {
-    (left.port, left.transport.rawValue, left.hostIP?.description ?? "")
-        < (right.port, right.transport.rawValue, right.hostIP?.description ?? "")
 }

@@ -75,7 +75,9 @@ public actor Engine {
     var pendingAttach: [String: SharedDescriptor] = [:]
     /// Exit codes of containers that were removed as they ended, for clients that still wait for them.
     var lastExitCodes: [String: Int] = [:]
-    var addressPools: [String: AddressPool] = [:]
+    /// Of each network, one for each of its subnets.
+    var addressPools: [String: [AddressPool]] = [:]
+    var serviceAddresses: [String: StoredServiceAddresses] = [:]
     var endpoints = EndpointState()
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
@@ -205,6 +207,7 @@ public actor Engine {
         do throws(DatabaseError) {
             for record in try store.all(StackRecord.self) { stacks[record.stackName] = StackEntry(record: record) }
             for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
+            for record in try store.all(StoredServiceAddresses.self) { serviceAddresses[record.recordID] = record }
             for record in try store.all(StoredVolume.self) { volumes[record.name] = record }
             for record in try store.all(StoredContainer.self) { register(Container(stored: record)) }
         } catch {
