@@ -4,6 +4,8 @@ import EngineWire
 import InternetAddress
 import LinuxSystem
 import Logging
+import NameServer
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -27,11 +29,17 @@ struct EndpointState {
 struct ZoneKey: Hashable {
     var stack: String
     var networks: [String]
+    /// The service's own servers.
+    var forwarders: [String]
 
     init(_ stored: StoredContainer) {
         stack = stored.stackName
         networks = stored.attachments.map(\.network)
+        forwarders = stored.definition.service.dns
     }
+
+    /// No part of it has a line break.
+    var text: String { ([stack] + networks + [""] + forwarders).joined(separator: "\n") }
 }
 
 /// Who answers for which name and port follows from who runs and is healthy: recomputed whole and applied as a
@@ -100,7 +108,7 @@ extension Engine {
             }
             ports += answer.ports.compactMap(published)
         }
-        for (zone, scopes) in zones.values { dns.update(scopes: scopes, zone: zone) }
+        for (key, value) in zones { dns.update(zone: key.text, value.zone, scopes: value.scopes) }
         endpoints.zones = zones.mapValues(\.zone)
         let state = FirewallState(
             bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports.sorted(by: isBefore))
@@ -141,25 +149,29 @@ extension Engine {
     }
 
     /// The names a container that starts can look up: as of the last refresh, where its neighbours have been served.
-    func knownZone(for stored: StoredContainer) -> DNSZone { endpoints.zones[ZoneKey(stored)] ?? zone(for: stored) }
+    func knownZone(for stored: StoredContainer) -> (ZoneKey, DNSZone) {
+        let key = ZoneKey(stored)
+        return (key, endpoints.zones[key] ?? zone(for: stored))
+    }
 
     /// The names a container can look up: those of every network it is on.
     func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
         let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
-        var names: [String: [UInt32]] = [:]
-        var parsed: [String: UInt32] = [:]
+        var names: [String: [IPAddress]] = [:]
+        var parsed: [String: IPAddress] = [:]
         for attachment in stored.attachments {
             for (name, addresses) in answer.names[attachment.network] ?? [:] {
                 for text in addresses {
-                    guard let value = parsed[text] ?? IPv4Address(text)?.value else { continue }
+                    guard let value = parsed[text] ?? IPAddress(text) else { continue }
                     parsed[text] = value
                     names[name, default: []].append(value)
+                    names["\(name).\(attachment.network)", default: []].append(value)
                 }
                 if addresses.isEmpty { names[name] = names[name] ?? [] }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
-        return DNSZone(names: names, external: forwards)
+        return DNSZone(names: names, external: forwards, forwarders: stored.definition.service.dns)
     }
 }
 
