@@ -66,6 +66,7 @@ extension Engine {
         saveSoon(id)
         announce(container.stored, "start")
         startHealthChecks(id)
+        awaitListening(id)
         await refreshEndpoints(of: container.stored)
         return launched.warnings
     }
@@ -128,6 +129,7 @@ extension Engine {
         container.process = nil
         container.stopping = false
         container.health = nil
+        container.silentPorts = []
         container.stored.exit = exit
         if exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt) >= RestartBackoff.steadyAfter {
             container.stored.restarts = 0

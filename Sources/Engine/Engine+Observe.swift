@@ -96,6 +96,7 @@ extension Engine {
             id: stored.id, name: stored.name, service: stored.service, number: stored.number,
             definition: stored.definition, state: container.process == nil ? idle : .running, oneOff: stored.oneOff)
         observed.stopping = container.stopping
+        observed.silentPorts = container.silentPorts
         observed.health = container.health?.health ?? .none
         observed.healthcheckDefined = healthCommand(of: stored) != nil
         observed.exitCode = stored.exit?.code

@@ -21,6 +21,8 @@ public actor Engine {
         /// On its way down: no longer offered to the balancer and DNS.
         var stopping = false
         var health: HealthState?
+        /// See `ObservedContainer.silentPorts`.
+        var silentPorts: Set<UInt16> = []
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []

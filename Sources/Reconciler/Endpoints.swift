@@ -41,13 +41,20 @@ public struct Backend: Hashable, Sendable {
 }
 
 /// Names and published ports of what serves now. A replica takes part while it is running, not being stopped, and
-/// healthy or without a healthcheck. A container's own name and short id lead to it as long as it runs.
+/// healthy or without a healthcheck; without one, it shares a port with others only once it listens there. A
+/// container's own name and short id lead to it as long as it runs.
 public func endpoints(of observed: ObservedState) -> Endpoints {
     var result = Endpoints()
+    var silent: [PublishedPort: Set<Backend>] = [:]
     let networks = Dictionary(observed.networks.map { ($0.name, $0.definition) }) { first, _ in first }
     for container in observed.containers where container.isAlive {
         addNames(of: container, to: &result)
-        addPorts(of: container, networks: networks, to: &result)
+        addPorts(of: container, networks: networks, to: &result, silent: &silent)
+    }
+    // Where nobody listens yet, all the same who refuses.
+    for (port, backends) in silent {
+        let listening = Set(result.ports[port] ?? []).subtracting(backends)
+        if !listening.isEmpty { result.ports[port] = Array(listening) }
     }
     result.names = result.names.mapValues { names in
         names.mapValues { Set($0).sorted(by: isLowerAddress) }
@@ -85,7 +92,8 @@ private func addNames(of container: ObservedContainer, to result: inout Endpoint
 }
 
 private func addPorts(
-    of container: ObservedContainer, networks: [String: Network], to result: inout Endpoints
+    of container: ObservedContainer, networks: [String: Network], to result: inout Endpoints,
+    silent: inout [PublishedPort: Set<Backend>]
 ) {
     guard let network = gatewayNetwork(of: container.definition, networks: networks),
         let address = container.addresses[network]
@@ -93,8 +101,11 @@ private func addPorts(
     for port in container.definition.service.ports {
         guard let published = port.published ?? container.chosenPorts[port] else { continue }
         let key = PublishedPort(hostIP: port.hostIP, port: published, transport: port.transport)
-        result.ports[key, default: []] +=
-            container.isServing ? [Backend(address: address, port: port.target)] : []
+        let backend = Backend(address: address, port: port.target)
+        result.ports[key, default: []] += container.isServing ? [backend] : []
+        if port.transport == .tcp, container.silentPorts.contains(port.target) {
+            silent[key, default: []].insert(backend)
+        }
     }
 }
 

@@ -103,7 +103,7 @@ extension Gate {
     }
 
     private static func readiness(_ container: ObservedContainer) -> GateStatus {
-        if container.isServing || container.hasCompleted { return .holds }
+        if container.isServing && container.silentPorts.isEmpty || container.hasCompleted { return .holds }
         switch container.state {
         case .running, .paused:
             guard container.health == .unhealthy, !container.stopping else { return .pending }

@@ -101,6 +101,8 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     public var addresses: [String: String]
     /// The host ports the engine chose for ports that do not name one.
     public var chosenPorts: [Port: UInt16]
+    /// Published TCP ports of the container that nothing in it listens on, as far as it has just started.
+    public var silentPorts: Set<UInt16>
     public var problems: [Problem]
 
     public init(
@@ -122,6 +124,7 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
         stoppedByUser = false
         addresses = [:]
         chosenPorts = [:]
+        silentPorts = []
         problems = []
     }
 

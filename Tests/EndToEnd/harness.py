@@ -23,8 +23,8 @@ GANTRY = os.path.abspath(GANTRY)
 BUSYBOX = "/bin/busybox"
 
 
-def busybox_image(path, tag="busybox:latest", config=None):
-    """A docker-archive with one layer: a static busybox and its links."""
+def busybox_image(path, tag="busybox:latest", config=None, files=None):
+    """A docker-archive with one layer: a static busybox and its links, and the programs `files` (name to path)."""
     import hashlib
 
     layer = io.BytesIO()
@@ -42,6 +42,9 @@ def busybox_image(path, tag="busybox:latest", config=None):
         for name in names:
             if name != "busybox":
                 add(f"bin/{name}", tarfile.SYMTYPE, link="busybox")
+        for name, source in (files or {}).items():
+            with open(source, "rb") as file:
+                add(name, tarfile.REGTYPE, data=file.read())
         add("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home:/bin/sh\n")
         add("etc/group", tarfile.REGTYPE, 0o644, b"root:x:0:\nweb:x:1000:\n")
     layer_bytes = layer.getvalue()

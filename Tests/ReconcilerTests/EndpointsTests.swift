@@ -45,6 +45,14 @@ import Testing
         #expect(result.names["shop_default"]?["0123456789ab"]?.count == 3)
     }
 
+    @Test func whatDoesNotListenYetIsLeftOutWhileOthersDo() {
+        let silent = { (container: inout ObservedContainer) in container.silentPorts = [80] }
+        #expect(found(replica(1), replica(2, silent)).ports[port] == [Backend(address: "10.0.1.1", port: 80)])
+        #expect(found(replica(1, silent), replica(2, silent)).ports[port]?.count == 2)
+        #expect(found(replica(1) { $0.stopping = true }, replica(2, silent)).ports[port]?.count == 1)
+        #expect(found(replica(1), replica(2) { $0.silentPorts = [81] }).ports[port]?.count == 2)
+    }
+
     @Test func whatDoesNotRunHasNoName() {
         #expect(found(replica(1) { $0.state = .exited }) == Endpoints())
     }

@@ -1,0 +1,234 @@
+"""A service's replicas share its port: scaled up and down under load from another namespace, while replicas and the engine
+are killed. `GANTRY_BALANCE_ROUNDS` says how often (5)."""
+
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from harness import EngineCase, busybox_image, wait_until
+
+ROUNDS = int(os.environ.get("GANTRY_BALANCE_ROUNDS", "5"))
+REPLICAS = 20
+CLIENTS = 4
+HOST, PORT = "198.51.100.1", 8080
+# A replica that was killed may be met until the engine has heard of it; one that was killed while no engine ran, until
+# one runs again.
+NOTICE_SECONDS = 0.5
+TRAFFIC_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Benchmarks/traffic.c")
+
+STACK = """
+    services:
+      web:
+        image: traffic
+        command: ["sh", "-c", "exec /bin/traffic serve 80 $$(hostname)"]
+        ports: ["8080:80"]
+        healthcheck: {test: "nc 127.0.0.1 80 < /dev/null | grep -q .", interval: 5s, start_period: 20s, start_interval: 100ms}
+        restart: always
+        stop_grace_period: 3s
+    networks:
+      default:
+        # Little more than twenty: an address that is not given back is missed.
+        ipam: {config: [{subnet: 10.213.7.0/27}]}
+    """
+
+# Runs in the client's namespace: connections one after the other, each failure with its time on a line.
+CLIENT = """
+import json, select, socket, sys, time
+answers, failures = {}, []
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    begun = time.monotonic()
+    try:
+        with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as connection:
+            answer = connection.recv(100).decode().strip()
+            if not answer: raise OSError("closed without an answer")
+            answers[answer] = answers.get(answer, 0) + 1
+    except OSError as error:
+        failures.append([begun, time.monotonic(), f"{type(error).__name__} {error}"])
+        if len(failures) > 5000: break
+print(json.dumps([answers, failures]))
+"""
+
+
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+class BalanceTest(EngineCase):
+    @classmethod
+    def setUpClass(cls):
+        os.makedirs("/run/netns", exist_ok=True)
+        run("ip", "netns", "add", "client")
+        run("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", "client")
+        run("ip", "address", "add", "198.51.100.1/24", "dev", "lan0")
+        run("ip", "link", "set", "lan0", "up")
+        for words in ("link set lo up", "address add 198.51.100.2/24 dev eth0", "link set eth0 up",
+                      "route add default via 198.51.100.1"):
+            run("ip", "-n", "client", *words.split())
+        super().setUpClass()
+        program = f"{cls.root}/traffic"
+        run("cc", "-O2", "-static", "-o", program, TRAFFIC_SOURCE)
+        archive = f"{cls.root}/traffic.tar"
+        busybox_image(archive, tag="traffic:latest", files={"bin/traffic": program})
+        cls.gantry_ok("load", "-i", archive)
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        run("ip", "link", "delete", "lan0")
+        run("ip", "netns", "delete", "client")
+
+    def load(self, address=HOST):
+        clients = [
+            subprocess.Popen(
+                ["ip", "netns", "exec", "client", sys.executable, "-c", CLIENT, address, str(PORT)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(CLIENTS)
+        ]
+        for client in clients:
+            self.assertEqual(client.stdout.readline(), "ready\n")
+        return clients
+
+    def end(self, clients):
+        answers, failures = collections.Counter(), []
+        for client in clients:
+            output, _ = client.communicate("end\n", timeout=30)
+            counts, failed = json.loads(output)
+            answers.update(counts)
+            failures += failed
+        return answers, sorted(failures)
+
+    def picture(self):
+        """What one replica more would leave behind."""
+        ruleset = json.loads(run("nft", "-j", "list", "ruleset"))["nftables"]
+        elements = sum(len(entry[kind].get("elem", [])) for entry in ruleset for kind in ("set", "map") if kind in entry)
+        chains = sorted(entry["chain"]["name"] for entry in ruleset if "chain" in entry)
+        rules = sum("rule" in entry for entry in ruleset)
+        links = [link["ifname"] for link in json.loads(run("ip", "-j", "link"))]
+        return {"elements": elements, "chains": chains, "rules": rules,
+                "ends": sum(name.startswith("gv") for name in links)}
+
+    def scale(self, folder, replicas):
+        self.gantry_ok("up", "-d", "--wait", "--scale", f"web={replicas}", folder=folder, timeout=120)
+
+    def test_scaling_under_load_with_kills(self):
+        folder = self.stack(STACK, "balance")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        seed = int(os.environ.get("GANTRY_BALANCE_SEED", random.randrange(1 << 32)))
+        chance = random.Random(seed)
+        self.scale(folder, 1)
+        self.scale(folder, 2)
+        self.scale(folder, 1)
+        # The kernel takes a veth away a moment after its namespace.
+        calm = wait_until(lambda: (now := self.picture())["ends"] == 1 and now, what="one interface")
+        clients = self.load()
+        kills, outages = [], []
+        for round_number in range(ROUNDS):
+            with self.subTest(round=round_number, seed=seed):
+                engine_dies = chance.random() < 0.4
+                killer = threading.Timer(chance.uniform(0, 0.3), self.kill_a_replica, (chance, kills))
+                killer.start()
+                if engine_dies:
+                    up = threading.Thread(target=self.gantry, args=("up", "-d", "--scale", f"web={REPLICAS}"),
+                                          kwargs={"folder": folder, "timeout": 120})
+                    up.start()
+                    time.sleep(chance.uniform(0, 0.4))
+                    begun = time.monotonic()
+                    self.kill_engine()
+                    up.join()
+                    time.sleep(chance.uniform(0, 0.2))
+                    self.kill_a_replica(chance, kills)
+                    self.start_engine()
+                    outages.append((begun, time.monotonic()))
+                killer.join()
+                self.scale(folder, REPLICAS)
+                wait_until(lambda: len(self.pids(folder)) == REPLICAS, 20, "all replicas")
+                self.kill_a_replica(chance, kills)
+                self.scale(folder, 1)
+        wait_until(lambda: len(self.pids(folder)) == 1, 20, "one replica")
+        answers, failures = self.end(clients)
+        self.assertGreater(len(answers), REPLICAS)
+        self.assertGreater(sum(answers.values()), 500 * ROUNDS)
+        unexplained = [failure for failure in failures if not self.explained(failure, kills, outages)]
+        print(f"\nbalance: {ROUNDS} rounds, {sum(answers.values())} answers of {len(answers)} replicas, {len(kills)} "
+              f"replicas and {len(outages)} engines killed, {len(failures)} connections met a dead replica, "
+              f"{len(unexplained)} failed for no such reason", file=sys.stderr)
+        self.assertEqual(unexplained[:5], [])
+        wait_until(lambda: self.picture() == calm, 5, f"{calm} as before, now {self.picture()}")
+
+    def kill_a_replica(self, chance, kills):
+        pids = self.replica_processes()
+        if len(pids) < 2:
+            return  # The last one serves.
+        kills.append(time.monotonic())
+        try:
+            os.kill(chance.choice(pids), signal.SIGKILL)
+        except ProcessLookupError:
+            kills.pop()
+
+    def replica_processes(self):
+        """By the kernel, for no engine may be there to be asked: the programs that serve, not those that end."""
+        lines = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True).stdout.splitlines()
+        return [int(line.split()[0]) for line in lines if "/bin/traffic serve 80" in line and "sh -c" not in line]
+
+    def explained(self, failure, kills, outages):
+        """A connection may fail that met a replica which had just been killed."""
+        begun, ended, _ = failure
+        for killed in kills:
+            noticed = killed + NOTICE_SECONDS
+            for start, end in outages:
+                if start - NOTICE_SECONDS <= killed <= end:
+                    noticed = max(noticed, end + NOTICE_SECONDS)
+            if begun <= noticed and ended >= killed:
+                return True
+        return False
+
+    def test_without_a_healthcheck_a_replica_joins_when_it_listens(self):
+        text = "\n".join(line for line in STACK.splitlines() if "healthcheck" not in line)
+        folder = self.stack(text.replace("exec /bin/traffic", "sleep 0.5; exec /bin/traffic"), "listening")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        self.gantry_ok("up", "-d", folder=folder)
+        self.assertTrue(wait_until(self.reachable, what="the first replica"))
+        clients = self.load()
+        self.gantry_ok("up", "-d", "--scale", "web=4", folder=folder)
+        time.sleep(1)
+        # A change that replaces all of them, one after the other.
+        self.stack(text.replace("sleep 0.5", "sleep 0.4").replace("exec /bin/traffic", "sleep 0.1; exec /bin/traffic"),
+                   "listening")
+        self.gantry_ok("up", "-d", "--scale", "web=4", folder=folder)
+        time.sleep(1)
+        answers, failures = self.end(clients)
+        self.assertEqual(failures[:5], [])
+        self.assertEqual(len(answers), 8)
+
+    def reachable(self):
+        return subprocess.run(["ip", "netns", "exec", "client", "busybox", "nc", HOST, str(PORT)],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
+
+    def test_even_shares_and_no_failure_while_replicas_change(self):
+        """Without a kill not one connection fails."""
+        folder = self.stack(STACK, "even")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        self.scale(folder, 4)
+        counts = collections.Counter()
+        for _ in range(200):
+            output = run("ip", "netns", "exec", "client", "busybox", "nc", HOST, str(PORT))
+            counts[output.strip()] += 1
+        self.assertEqual(sorted(counts.values()), [50, 50, 50, 50])
+        clients = self.load()
+        for replicas in (1, 6, 2, 9, 3, 1, 4):
+            self.scale(folder, replicas)
+        answers, failures = self.end(clients)
+        self.assertEqual(failures[:5], [])
+        self.assertGreater(sum(answers.values()), 1000)
+
+
+if __name__ == "__main__":
+    unittest.main()
