@@ -41,7 +41,7 @@ final class SharedZone {
 }
 
 /// A zone in the form that answers: names as they stand in packets.
-final class CompiledZone {
+final class CompiledZone: Sendable {
     struct Addresses {
         var v4: [IPAddress] = []
         var v6: [IPAddress] = []
