@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Milliseconds of a clock that only grows (`CLOCK_MONOTONIC`).

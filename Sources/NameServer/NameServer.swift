@@ -132,6 +132,8 @@ public final class NameServer {
     /// Waits for something to do, at most so many milliseconds (-1: for ever), and does it.
     public func turn(millisecondsMax: Int32) {
         let count = epoll_wait(epoll.raw, &events, Int32(events.count), waitMilliseconds(millisecondsMax))
+        // News of names come before the questions that were asked after them.
+        for index in 0..<Int(max(count, 0)) { guests[events[index].data.u64]?() }
         for index in 0..<Int(max(count, 0)) {
             let event = events[index]
             handle(event.data.u64, failed: event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0)
@@ -155,8 +157,6 @@ public final class NameServer {
             advance(lookup)
         } else if let connection = connections[token] {
             serve(connection, failed: failed)
-        } else {
-            guests[token]?()
         }
     }
 

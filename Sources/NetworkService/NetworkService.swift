@@ -103,8 +103,11 @@ public final class NetworkService {
 
     private func hear(_ raw: Int32) {
         do {
-            guard let message = try ServiceSocket.receive(from: raw) else { return forget(raw) }
-            try perform(try ServiceRequest(message.bytes), message.descriptors, raw)
+            var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+            repeat {
+                guard let message = try ServiceSocket.receive(from: raw) else { return forget(raw) }
+                try perform(try ServiceRequest(message.bytes), message.descriptors, raw)
+            } while poll(&polled, 1, 0) > 0
         } catch {
             forget(raw)  // Broken, or not one of ours.
         }

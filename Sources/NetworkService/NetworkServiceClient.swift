@@ -328,8 +328,7 @@ public final class NetworkServiceClient: Sendable {
         if poll(&polled, 1, Self.patienceMilliseconds) <= 0 {
             _ = gantry_pidfd_send_signal(old.process.raw, SIGKILL)
         }
-        try launch()
-        try connect(&state)
+        try start(&state)
         state.moved = moved
         state.served.formUnion(moved.keys)
     }
