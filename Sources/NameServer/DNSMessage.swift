@@ -125,7 +125,8 @@ struct DNSQuery: Equatable {
         var reader = DNSReader(bytes, offset: end)
         for _ in 0..<recordCount {
             guard reader.skipName(), let type = reader.word(), let size = reader.word(), reader.skip(1),
-                let version = reader.byte(), let flags = reader.word(), let length = reader.word(), reader.skip(Int(length))
+                let version = reader.byte(), let flags = reader.word(), let length = reader.word(),
+                reader.skip(Int(length))
             else { return .refuse(.formatError) }
             guard type == DNSType.opt else { continue }
             // RFC 6891 section 6.1.1: more than one OPT is an error.

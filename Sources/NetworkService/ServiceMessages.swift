@@ -51,10 +51,19 @@ enum ServiceRequest: Equatable {
         switch self {
         case .claim: ServiceWriter(Kind.claim.rawValue).bytes
         case .sweep: ServiceWriter(Kind.sweep.rawValue).bytes
-        case .setZone(let id, let zone): Self.write(.setZone) { $0.text(id); $0.zone(zone) }
+        case .setZone(let id, let zone):
+            Self.write(.setZone) {
+                $0.text(id); $0.zone(zone)
+            }
         case .forgetZone(let id): Self.write(.forgetZone) { $0.text(id) }
-        case .serve(let scope, let zone): Self.write(.serve) { $0.text(scope); $0.text(zone) }
-        case .assign(let scopes, let zone): Self.write(.assign) { $0.texts(scopes); $0.text(zone) }
+        case .serve(let scope, let zone):
+            Self.write(.serve) {
+                $0.text(scope); $0.text(zone)
+            }
+        case .assign(let scopes, let zone):
+            Self.write(.assign) {
+                $0.texts(scopes); $0.text(zone)
+            }
         case .remove(let scope): Self.write(.remove) { $0.text(scope) }
         case .open(let port): Self.write(.open) { $0.port(port) }
         case .close(let port): Self.write(.close) { $0.port(port) }

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Messages of bytes with descriptors over a Unix socket that keeps message boundaries (`SOCK_SEQPACKET`, unix(7)). What
-/// is long travels in a file in memory, of which the message has the descriptor.
+/// Messages of bytes with descriptors over a Unix socket that keeps message boundaries (`SOCK_SEQPACKET`, unix(7)).
+/// What is long travels in a file in memory, of which the message has the descriptor.
 enum ServiceSocket {
     private static let inlineByteCountMax = 16 << 10
     private static let byteCountMax = 16 << 20

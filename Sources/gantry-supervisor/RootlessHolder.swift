@@ -44,7 +44,9 @@ struct RootlessHolder {
         try step("bring up lo") { () throws(SystemError) in try check("ioctl") { gantry_loopback_up() } }
         try awaitUplink()
         let path = RootlessFacts.socketPath(execRoot: execRoot)
-        let listener = try step("listen on \(path)") { () throws(SystemError) in try UnixListener.messages(at: path).take() }
+        let listener = try step("listen on \(path)") { () throws(SystemError) in
+            try UnixListener.messages(at: path).take()
+        }
         let server = try step("make the event loop") { () throws(SystemError) in
             try RootlessServer(
                 listener: listener, keeper: keeper,

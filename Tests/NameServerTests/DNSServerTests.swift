@@ -214,7 +214,8 @@ import Testing
         try withServer(DNSZone(names: ["web": [1]], forwarders: [upstream.address])) { server, _, _ in
             for round in 0..<20 {
                 let (udp, tcp) = try add("r\(round)", to: server)
-                try server.update(scope: "r\(round)", zone: DNSZone(names: ["web": [1]], forwarders: [upstream.address]))
+                let zone = DNSZone(names: ["web": [1]], forwarders: [upstream.address])
+                try server.update(scope: "r\(round)", zone: zone)
                 let client = try DNSTestClient(port: udp)
                 let stream = try DNSTestClient(port: tcp, isDatagram: false)
                 try stream.send(dnsQuestion("slow.example"))

@@ -34,7 +34,10 @@ import Testing
         for bytes in try Self.requests().map(\.bytes) + Self.replies.map(\.bytes) {
             for count in 0..<bytes.count {
                 let cut = Array(bytes.prefix(count))
-                #expect(throws: ServiceReader.Malformed.self) { _ = try ServiceRequest(cut); _ = try ServiceReply(cut) }
+                #expect(throws: ServiceReader.Malformed.self) {
+                    _ = try ServiceRequest(cut)
+                    _ = try ServiceReply(cut)
+                }
             }
             #expect(throws: ServiceReader.Malformed.self) { try ServiceRequest(bytes + [0]) }
             for _ in 0..<500 {

@@ -40,6 +40,10 @@ struct ServiceTests {
             return pid
         }
 
+        func onlooker() throws -> ClosableDescriptor {
+            ClosableDescriptor(try MessageSocket.connect(to: NetworkServicePlace.socketPath(execRoot: folder)))
+        }
+
         /// The process ends with its folder's socket, or when told.
         func end() throws {
             let last = client()
@@ -50,7 +54,10 @@ struct ServiceTests {
         }
 
         func wait(_ isDone: () -> Bool) {
-            for _ in 0..<2_000 where !isDone() { usleep(5_000) }
+            for _ in 0..<2_000 {
+                if isDone() { return }
+                usleep(5_000)
+            }
         }
     }
 
@@ -93,6 +100,9 @@ struct ServiceTests {
         first.update(zone: "z", zone(2), scopes: ["c1"])
         #expect(look(sockets.port) == 2)
         let pid = try lab.pid()
+        // With nobody connected it would end: no container runs here.
+        let onlooker = try lab.onlooker()
+        defer { onlooker.close() }
         first.leave()
         #expect(look(sockets.port) == 2)
         let second = lab.client()
@@ -137,6 +147,9 @@ struct ServiceTests {
         let first = lab.client()
         try first.serve(scope: "c1", zone: "z", zone(1), udp: sockets.udp, tcp: sockets.tcp)
         let pid = try lab.pid()
+        // With nobody connected it would end: no container runs here.
+        let onlooker = try lab.onlooker()
+        defer { onlooker.close() }
         first.leave()
         let copy = "\(lab.folder)/gantry-supervisor"
         try FileSystem.replaceFile(copy, with: try FileSystem.readFile(supervisor, byteCountMax: 1 << 28), mode: 0o755)
