@@ -36,6 +36,12 @@ class DNSTest(EngineCase):
                 image: busybox
                 command: ["sh", "-c", "{LOOP}"]
                 stop_grace_period: 0s
+                # Busybox's nslookup adds the host's to every name without a dot.
+                dns_search: ["."]
+              options:
+                image: busybox
+                command: ["sleep", "1000"]
+                stop_grace_period: 0s
                 dns_search: [corp.example]
                 dns_opt: ["timeout:1", "attempts:1"]
             """, name)
@@ -82,7 +88,7 @@ class DNSTest(EngineCase):
             with self.subTest(name=name):
                 self.assertIn("Address", self.lookup(folder, name).split("\n\n", 1)[-1])
         self.assertNotIn("NXDOMAIN", self.lookup(folder, "web", "aaaa"))
-        resolver = self.gantry_ok("exec", "-T", "asker", "cat", "/etc/resolv.conf", folder=folder).stdout
+        resolver = self.gantry_ok("exec", "-T", "options", "cat", "/etc/resolv.conf", folder=folder).stdout
         self.assertIn("nameserver 127.0.0.11", resolver)
         self.assertIn("search corp.example", resolver)
         self.assertIn("options timeout:1 attempts:1 ndots:0", resolver)
