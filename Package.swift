@@ -57,7 +57,9 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable"])]),
         .executableTarget(
             name: "gantry-supervisor",
-            dependencies: ["SupervisorPlan", "LinuxSystem", "CLinux"],
+            dependencies: [
+                "SupervisorPlan", "NetworkService", "NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux",
+            ],
             swiftSettings: swiftSettings + [.unsafeFlags(["-static-executable"])],
             linkerSettings: [.unsafeFlags(["-static-executable"])]),
 
@@ -83,8 +85,8 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "InternetAddress",
-                "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "NetworkService", "NameServer",
+                "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -102,6 +104,9 @@ let package = Package(
             ]),
         room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
+        room("NetworkService", ["NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux"]),
+        room("NameServer", ["InternetAddress", "LinuxSystem", "CLinux"]),
+        room("PortRelay", ["LinuxSystem", "CLinux"]),
         room(
             "ContainerRuntime", ["SupervisorPlan", "LinuxSystem", "CLinux", "CLibCap", "CLibSeccomp"],
             linker: [.linkedLibrary(":libseccomp.a"), .linkedLibrary(":libcap.a")]),
@@ -129,6 +134,8 @@ let package = Package(
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
         tests("HostCheckTests", ["HostCheck", "ContainerNetwork", "InternetAddress"]),
+        tests("NameServerTests", ["NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
+        tests("NetworkServiceTests", ["NetworkService", "NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
         tests(
             "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
             exclude: ["Programs", "Security"]),

@@ -19,6 +19,8 @@ public final class NetworkManager: Sendable {
     let pool: NamespacePool
     /// Set when the host's ports are in another network namespace than ours.
     let hostPorts: HostPortClient?
+    /// Set when published ports are to be had on the host's IPv6 too.
+    let portRelays: (any PortRelays)?
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
     let openedUplinks = Mutex(OpenedUplinks())
@@ -34,7 +36,7 @@ public final class NetworkManager: Sendable {
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public convenience init(
         tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6,
-        hostPorts: HostPortClient? = nil
+        hostPorts: HostPortClient? = nil, portRelays: (any PortRelays)? = nil
     ) throws(NetworkError) {
         try self.init(
             tableName: tableName, namespaceDirectory: namespaceDirectory,
@@ -50,6 +52,7 @@ public final class NetworkManager: Sendable {
         self.tableName = tableName
         self.namespaceDirectory = namespaceDirectory
         self.hostPorts = hostPorts
+        self.portRelays = portRelays
         route = try Netlink.NetlinkSocket.make(.route)
         netfilter = try NetlinkSocket.make(.netfilter)
         self.forcesForwarding = forcesForwarding

@@ -9,6 +9,11 @@ extension NetworkManager {
         hostIP: IPv6Address, port: UInt16, transport: Transport
     ) throws(NetworkError) -> PortReservation {
         guard hostPorts == nil else { throw .noSuchHostAddress6(hostIP) }
+        if hostIP == .loopback || hostIP == .any, port != 0 {
+            // Both include the host's own `::1`, which the kernel cannot translate.
+            let relay = try relayPort(address: hostIP, port: port, transport: transport, target: Self.relayedAddress)
+            if let relay { return PortReservation(port: port, transport: transport, relay: relay) }
+        }
         let type = transport == .udp ? Int32(SOCK_DGRAM.rawValue) : Int32(SOCK_STREAM.rawValue)
         do {
             let descriptor = FileDescriptor(

@@ -6,6 +6,7 @@ import Images
 import InternetAddress
 import LinuxSystem
 import Logging
+import NetworkService
 import Reconciler
 import StackModel
 

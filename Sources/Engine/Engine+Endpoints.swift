@@ -4,6 +4,8 @@ import EngineWire
 import InternetAddress
 import LinuxSystem
 import Logging
+import NameServer
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -30,8 +32,16 @@ struct EndpointState {
 /// Containers with the same key have the same names to look up.
 struct ZoneKey: Hashable {
     var networks: [String]
+    /// The service's own servers.
+    var forwarders: [String]
 
-    init(_ stored: StoredContainer) { networks = stored.attachments.map(\.network) }
+    init(_ stored: StoredContainer) {
+        networks = stored.attachments.map(\.network)
+        forwarders = stored.definition.service.dns
+    }
+
+    /// No part of it has a line break.
+    var text: String { (networks + [""] + forwarders).joined(separator: "\n") }
 }
 
 /// Engine network name, then DNS name, to addresses.
@@ -102,11 +112,11 @@ extension Engine {
             let stored = container.stored
             zones[ZoneKey(stored), default: (zone(for: stored, names), [])].scopes.append(stored.id)
         }
-        for (zone, scopes) in zones.values { dns.update(scopes: scopes, zone: zone) }
+        for (key, value) in zones { dns.update(zone: key.text, value.zone, scopes: value.scopes) }
         endpoints.zones = zones.mapValues(\.zone)
         let ports = answers.flatMap { answer in
             answer.ports.compactMap { published($0, $1, isByClient: answer.portsByClient.contains($0)) }
-        }
+        }.flatMap(withRelayed)
         let state = FirewallState(
             bridges: networks.values.filter(\.hasBridge).map(\.bridge).sorted { $0.name < $1.name },
             ports: joinedRanges(ports),
@@ -155,6 +165,14 @@ extension Engine {
             balance: isByClient ? .clientAddress : .roundRobin)
     }
 
+    /// A connection to `::1` comes from a relay, by way of IPv4.
+    private func withRelayed(_ port: ContainerNetwork.PublishedPort) -> [ContainerNetwork.PublishedPort] {
+        guard case .v6(let address) = port.hostIP, address == .loopback || address == .any else { return [port] }
+        var relayed = port
+        relayed.hostIP = .v4(NetworkManager.relayedAddress)
+        return address == .any ? [port, relayed] : [relayed]
+    }
+
     private func virtual(_ endpoint: VirtualEndpoint) -> VirtualAddress? {
         guard let network = networks[endpoint.network], network.hasBridge else { return nil }
         return VirtualAddress(
@@ -163,26 +181,27 @@ extension Engine {
     }
 
     /// The names a container that starts can look up: as of the last refresh, where its neighbours have been served.
-    func knownZone(for stored: StoredContainer) -> DNSZone {
-        if let zone = endpoints.zones[ZoneKey(stored)] { return zone }
+    func knownZone(for stored: StoredContainer) -> (ZoneKey, DNSZone) {
+        let key = ZoneKey(stored)
+        if let zone = endpoints.zones[key] { return (key, zone) }
         let own = Set(stored.attachments.map(\.network))
         let stacks = containers.values.map(\.stored).filter { neighbour in
             neighbour.attachments.contains { own.contains($0.network) }
         }.map(\.stackName)
-        return zone(
-            for: stored,
-            mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) }))
+        let names = mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) })
+        return (key, zone(for: stored, names))
     }
 
     /// The names a container can look up: those of every network it is on.
     private func zone(for stored: StoredContainer, _ known: NetworkNames) -> DNSZone {
-        var names: [String: [UInt32]] = [:]
+        var names: [String: [IPAddress]] = [:]
         for attachment in stored.attachments {
             for (name, addresses) in known[attachment.network] ?? [:] {
-                names[name, default: []] += addresses.compactMap { $0.v4?.value }
+                names[name, default: []] += addresses
+                if !addresses.isEmpty { names["\(name).\(attachment.network)", default: []] += addresses }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
-        return DNSZone(names: names, external: forwards)
+        return DNSZone(names: names, external: forwards, forwarders: stored.definition.service.dns)
     }
 }

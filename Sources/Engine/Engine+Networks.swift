@@ -3,6 +3,8 @@ import ContainerRuntime
 import InternetAddress
 import LinuxSystem
 import Logging
+import NameServer
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -166,10 +168,9 @@ extension Engine {
     /// What there is to do for that, for a thread that may block; `nil` for a container in another's namespace.
     func networkPreparation(_ stored: StoredContainer) -> NetworkPreparation? {
         guard usesOwnNamespace(stored) else { return nil }
-        let needsResolver = !stored.attachments.isEmpty && !dns.serves(scope: stored.id)
         return NetworkPreparation(
             id: stored.id, interfaces: stored.attachments.map(\.interface),
-            zone: needsResolver ? knownZone(for: stored) : nil, network: network, dns: dns)
+            zone: stored.attachments.isEmpty ? nil : knownZone(for: stored), network: network, dns: dns)
     }
 
     func usesOwnNamespace(_ stored: StoredContainer) -> Bool {
@@ -188,25 +189,20 @@ extension BridgeSpec {
 struct NetworkPreparation: Sendable {
     let id: String
     let interfaces: [InterfaceSpec]
-    /// `nil` when its names are served already, or not at all.
-    let zone: DNSZone?
+    /// `nil` without networks.
+    let zone: (key: ZoneKey, zone: DNSZone)?
     let network: NetworkManager
-    let dns: DNSServer
+    let dns: NetworkServiceClient
 
     /// Blocks.
     func run() throws(EngineError) {
         let sockets: ResolverSockets?
+        let opensResolver = zone != nil && !dns.serves(scope: id)
         do throws(NetworkError) {
-            sockets = try network.prepare(id: id, interfaces, opensResolver: zone != nil)
+            sockets = try network.prepare(id: id, interfaces, opensResolver: opensResolver)
         } catch {
             throw .network(error)
         }
-        guard let zone, let sockets else { return }
-        dns.update(scope: id, zone: zone)
-        do throws(SystemError) {
-            try dns.add(scope: id, udp: try sockets.udp.duplicate(), tcp: try sockets.tcp.duplicate())
-        } catch {
-            throw .system(error)
-        }
+        if let zone, let sockets { try dns.serve(id, zone.key, zone.zone, sockets) }
     }
 }

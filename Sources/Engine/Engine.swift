@@ -5,6 +5,7 @@ import Glibc
 import Images
 import LinuxSystem
 import Logging
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -54,7 +55,8 @@ public actor Engine {
     nonisolated let store: StateStore
     nonisolated let images: ImageStore
     nonisolated let network: NetworkManager
-    nonisolated let dns: DNSServer
+    nonisolated let dns: NetworkServiceClient
+    nonisolated let serviceLosses: ServiceLosses
     nonisolated let runtime: Runtime
     nonisolated let poller: Poller
     nonisolated let pool: BlockingPool
@@ -121,10 +123,15 @@ public actor Engine {
         } catch {
             throw .image(error)
         }
+        let losses = ServiceLosses()
+        serviceLosses = losses
+        dns = NetworkServiceClient(
+            supervisorPath: options.supervisorPath, execRoot: options.execRoot, poller: poller,
+            onLoss: { losses.note() })
         do throws(NetworkError) {
             network = try NetworkManager(
                 tableName: options.tableName, namespaceDirectory: options.namespaceDirectory,
-                hostPorts: try options.hostPortClient())
+                hostPorts: try options.hostPortClient(), portRelays: dns)
         } catch {
             throw .network(error)
         }
@@ -135,7 +142,6 @@ public actor Engine {
         } catch {
             throw .runtime(error, container: "")
         }
-        do throws(SystemError) { dns = try DNSServer() } catch { throw .system(error) }
     }
 
     private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
@@ -170,7 +176,7 @@ public actor Engine {
     /// Reads the records, adopts running containers, removes what belongs to nobody.
     public func recover() async throws(EngineError) {
         try loadRecords()
-        do throws(SystemError) { try dns.start() } catch { throw .system(error) }
+        adoptNetworkService()
         do throws(NetworkError) {
             networkWatch = try network.watch { [self] change in
                 background.start { await self.networkChanged(change) }
@@ -186,6 +192,7 @@ public actor Engine {
         await sweepOrphans()
         closeForeignFirewalls()
         await refreshEndpoints()
+        dns.sweep()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
     }
 
@@ -195,7 +202,7 @@ public actor Engine {
         saveUnsaved()
         background.stop()
         for name in stacks.keys { noteChange(in: name) }
-        dns.stop()
+        endNetworkService()
         networkWatch = nil
         settingsWatch?.cancel()
         settingsWatch = nil

@@ -82,11 +82,6 @@ final class PortRegistry: Sendable {
         let transport = Transport(key.transport)
         do throws(NetworkError) {
             if case .v6(let address) = key.hostIP {
-                // Loopback's are for a listener that stands in for the containers: the kernel cannot translate them.
-                if address == .loopback || address == .any {
-                    if let owner = HostListeners.now().owner(of: key) { throw taken(key, by: owner) }
-                    return nil
-                }
                 return try network.reservePort6(hostIP: address, port: key.port, transport: transport)
             }
             return try network.reservePort(hostIP: key.hostIP?.v4, port: key.port, transport: transport)

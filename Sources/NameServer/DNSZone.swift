@@ -1,20 +1,20 @@
-import Synchronization
+import InternetAddress
 
 /// What one container can look up.
 public struct DNSZone: Equatable, Sendable {
-    /// Name to IPv4 addresses in host order. Names are compared without case; a name that the DNS cannot carry (a label
+    /// Name to addresses of either family. Names are compared without case; a name that the DNS cannot carry (a label
     /// above 63 bytes) cannot be asked for and has no effect. A name without addresses exists, and has none.
-    public var names: [String: [UInt32]]
+    public var names: [String: [IPAddress]]
     /// What a reverse look-up of an address says; without an entry, the names of that address, those that are its alone
     /// first.
-    public var hostnames: [UInt32: String]
+    public var hostnames: [IPAddress: String]
     /// Whether names that are not here are asked of other servers; `false` on internal networks.
     public var external: Bool
     /// Servers in place of the host's: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`; with a port as `192.0.2.1#5353`.
     public var forwarders: [String]
 
     public init(
-        names: [String: [UInt32]] = [:], hostnames: [UInt32: String] = [:], external: Bool = true,
+        names: [String: [IPAddress]] = [:], hostnames: [IPAddress: String] = [:], external: Bool = true,
         forwarders: [String] = []
     ) {
         self.names = names
@@ -26,52 +26,73 @@ public struct DNSZone: Equatable, Sendable {
 
 /// A zone that many containers may share; compiled when one of them asks for a name for the first time, for zones
 /// change with every start and are rarely asked between two.
-final class SharedZone: Sendable {
-    let source: DNSZone
-    private let made = Mutex<CompiledZone?>(nil)
+final class SharedZone {
+    /// `nil`: the names are not known yet.
+    var source: DNSZone? { didSet { made = nil } }
+    private var made: CompiledZone?
 
-    init(_ source: DNSZone) { self.source = source }
+    init(_ source: DNSZone? = nil) { self.source = source }
 
-    var compiled: CompiledZone {
-        made.withLock { made in
-            if let made { return made }
-            let zone = CompiledZone(source)
-            made = zone
-            return zone
-        }
+    var compiled: CompiledZone? {
+        if let made { return made }
+        made = source.map(CompiledZone.init)
+        return made
     }
 }
 
 /// A zone in the form that answers: names as they stand in packets.
-struct CompiledZone: Sendable {
+final class CompiledZone: Sendable {
+    struct Addresses {
+        var v4: [IPAddress] = []
+        var v6: [IPAddress] = []
+
+        var count: Int { v4.count + v6.count }
+        var all: [IPAddress] { v4 + v6 }
+
+        func of(type: UInt16) -> [IPAddress] {
+            switch type {
+            case DNSType.a: v4
+            case DNSType.aaaa: v6
+            case DNSType.any: all
+            default: []
+            }
+        }
+    }
+
     let source: DNSZone
-    let addresses: [[UInt8]: [UInt32]]
-    /// `4.3.2.1.in-addr.arpa` to host names.
+    let addresses: [[UInt8]: Addresses]
+    /// `4.3.2.1.in-addr.arpa` and `….ip6.arpa` to host names.
     let pointers: [[UInt8]: [[UInt8]]]
-    let forwarders: [ResolverAddress]
+    let forwarders: ResolvConf
 
     init(_ zone: DNSZone) {
         source = zone
-        var addresses: [[UInt8]: [UInt32]] = [:]
+        var addresses: [[UInt8]: Addresses] = [:]
         for (text, list) in zone.names {
-            if let name = DNSReader.name(text) { addresses[name, default: []] += list }
+            guard let name = DNSReader.name(text) else { continue }
+            var known = addresses[name] ?? Addresses()
+            for address in list {
+                if address.isV6 { known.v6.append(address) } else { known.v4.append(address) }
+            }
+            addresses[name] = known
         }
         self.addresses = addresses
         pointers = Self.pointers(zone, addresses)
-        forwarders = Array(zone.forwarders.compactMap(ResolverAddress.init).prefix(DNSLimits.serverCountMax))
+        forwarders = ResolvConf(
+            servers: Array(zone.forwarders.compactMap(ResolverAddress.init).prefix(DNSLimits.serverCountMax)))
     }
 
     private static func pointers(
-        _ zone: DNSZone, _ addresses: [[UInt8]: [UInt32]]
+        _ zone: DNSZone, _ addresses: [[UInt8]: Addresses]
     ) -> [[UInt8]: [[UInt8]]] {
-        var names: [UInt32: [[UInt8]]] = [:]
+        var names: [IPAddress: [[UInt8]]] = [:]
         // A name that many addresses share (a service) says less about one of them than a name of its own.
         let sorted = addresses.sorted { left, right in
             left.value.count == right.value.count
                 ? left.key.lexicographicallyPrecedes(right.key) : left.value.count < right.value.count
         }
         for (name, list) in sorted {
-            for address in Set(list) { names[address, default: []].append(name) }
+            for address in Set(list.all) { names[address, default: []].append(name) }
         }
         for (address, text) in zone.hostnames {
             if let name = DNSReader.name(text) { names[address] = [name] }
@@ -81,15 +102,24 @@ struct CompiledZone: Sendable {
         return pointers
     }
 
-    /// RFC 1035 section 3.5.
-    static func reverseName(_ address: UInt32) -> [UInt8] {
+    /// RFC 1035 section 3.5, RFC 3596 section 2.5.
+    static func reverseName(_ address: IPAddress) -> [UInt8] {
         var name: [UInt8] = []
-        for shift in stride(from: UInt32(0), to: 32, by: 8) {
-            let label = Array(String(address >> shift & 0xFF).utf8)
-            name.append(UInt8(label.count))
-            name += label
+        func append(_ text: String) {
+            name.append(UInt8(text.utf8.count))
+            name += text.utf8
         }
-        return name + [7] + Array("in-addr".utf8) + [4] + Array("arpa".utf8) + [0]
+        for byte in address.bytes.reversed() {
+            if address.isV6 {
+                append(String(byte & 0xF, radix: 16))
+                append(String(byte >> 4, radix: 16))
+            } else {
+                append(String(byte))
+            }
+        }
+        append(address.isV6 ? "ip6" : "in-addr")
+        append("arpa")
+        return name + [0]
     }
 }
 
@@ -126,10 +156,9 @@ enum DNSResponder {
         let question = query.question
         if question.class == DNSClass.internet || question.class == DNSClass.any {
             if let addresses = zone.addresses[question.name] {
-                // A name that is ours has A records and nothing else: whatever is asked besides, the answer is an empty
+                // A name that is ours has addresses and nothing else: whatever is asked besides, the answer is an empty
                 // one, never that of a server elsewhere.
-                guard question.type == DNSType.a || question.type == DNSType.any else { return (.noError, []) }
-                return (.noError, addresses.shuffled(using: &random).map { .address($0) })
+                return (.noError, addresses.of(type: question.type).shuffled(using: &random).map { .address($0) })
             }
             if let names = zone.pointers[question.name] {
                 guard question.type == DNSType.ptr || question.type == DNSType.any else { return (.noError, []) }

@@ -1,10 +1,11 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Synchronization
 import Testing
 
-@testable import ContainerNetwork
+@testable import NameServer
 
 /// A question in wire form.
 func dnsQuestion(
@@ -36,6 +37,9 @@ struct DNSTestAnswer: Equatable {
     var isTruncated: Bool
     var question: DNSQuestion
     var addresses: [UInt32] = []
+    var addresses6: [IPv6Address] = []
+    /// The negative lifetime of an SOA record.
+    var authority: UInt32?
     var names: [String] = []
     var secondsToLive: Set<UInt32> = []
     var hasEDNS = false
@@ -51,7 +55,7 @@ struct DNSTestAnswer: Equatable {
         self.question = question
         byteCount = bytes.count
         var reader = DNSReader(bytes, offset: end)
-        for index in 0..<Int(header.answerCount) + Int(header.additionalCount) {
+        for index in 0..<Int(header.answerCount) + Int(header.authorityCount) + Int(header.additionalCount) {
             let start = reader.offset
             guard reader.skipName(), let type = reader.word(), reader.word() != nil, let high = reader.word(),
                 let low = reader.word(), let length = reader.word()
@@ -62,9 +66,16 @@ struct DNSTestAnswer: Equatable {
                 hasEDNS = true
                 continue
             }
+            if type == DNSType.soa, index >= Int(header.answerCount) {
+                authority = UInt32(high) << 16 | UInt32(low)
+                continue
+            }
             guard index < Int(header.answerCount), bytes[start] == 0xC0, bytes[start + 1] == 12 else { return nil }
             secondsToLive.insert(UInt32(high) << 16 | UInt32(low))
             if type == DNSType.a { addresses.append(bytes[data..<data + 4].reduce(0) { $0 << 8 | UInt32($1) }) }
+            if type == DNSType.aaaa, let address = IPv6Address(bytes: bytes[data..<data + Int(length)]) {
+                addresses6.append(address)
+            }
             if type == DNSType.ptr {
                 var name = DNSReader(bytes, offset: data)
                 names.append(dnsText(name.plainName() ?? []))
@@ -212,8 +223,107 @@ final class DNSTestServer: Sendable {
 
 private func dnsLocalPort(_ raw: Int32) -> UInt16 { dnsPort(of: raw) }
 
-/// Answers a packet with these addresses.
-func dnsAnswered(_ packet: [UInt8], _ addresses: [UInt32], code: DNSCode = .noError) -> [UInt8] {
-    guard case .query(let query) = DNSQuery.parse(packet) else { return [] }
-    return DNSReply.answer(query, code, addresses.map { .address($0) }, byteCountMax: 65_535)
+extension DNSZone {
+    /// With IPv4 addresses as numbers in host order.
+    init(
+        names: [String: [UInt32]], hostnames: [UInt32: String] = [:], external: Bool = true,
+        forwarders: [String] = []
+    ) {
+        self.init(
+            names: names.mapValues { $0.map { .v4(IPv4Address(value: $0)) } }, external: external,
+            forwarders: forwarders)
+        for (address, name) in hostnames { self.hostnames[.v4(IPv4Address(value: address))] = name }
+    }
+}
+
+/// Answers a packet with these addresses, without EDNS. A lifetime of 0 is not remembered.
+func dnsAnswered(
+    _ packet: [UInt8], _ addresses: [UInt32], code: DNSCode = .noError, lifetime: UInt32 = 0
+) -> [UInt8] {
+    guard case .query(var query) = DNSQuery.parse(packet) else { return [] }
+    query.edns = nil
+    var writer = DNSWriter(
+        bytes: DNSReply.answer(
+            query, code, addresses.map { .address(.v4(IPv4Address(value: $0))) }, byteCountMax: 65_535))
+    for index in addresses.indices {
+        let offset = DNSHeader.byteCount + query.questionBytes.count + 16 * index + 6
+        writer.set(word: UInt16(lifetime >> 16), at: offset)
+        writer.set(word: UInt16(lifetime & 0xFFFF), at: offset + 2)
+    }
+    return writer.bytes
+}
+
+/// A server on a thread of its own, which others tell what to do.
+// SAFETY: the name server is touched by the thread only; the rest is immutable or in the mutex.
+final class DNSServer: @unchecked Sendable {
+    private let server: NameServer
+    private let wakeUps: SharedDescriptor
+    private let work = Mutex<[@Sendable (NameServer) -> Void]>([])
+    private let isStopping = Atomic(false)
+    private let hasEnded = Atomic(false)
+
+    init(resolvConfPath: String = "/nonexistent") throws {
+        server = try NameServer(resolvConfPath: resolvConfPath)
+        wakeUps = SharedDescriptor(
+            FileDescriptor(owning: try check("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }))
+    }
+
+    func start() throws {
+        try server.watch(wakeUps.raw) { [unowned self] in
+            var count: eventfd_t = 0
+            eventfd_read(wakeUps.raw, &count)
+            for item in work.withLock({ work in
+                defer { work = [] }
+                return work
+            }) { item(server) }
+        }
+        try NamedThread.start("dns") { [self] in
+            while !isStopping.load(ordering: .acquiring) { server.turn(millisecondsMax: 1_000) }
+            for scope in server.scopes { server.remove(scope: scope) }
+            hasEnded.store(true, ordering: .releasing)
+        }
+    }
+
+    /// Runs `body` on the thread and waits for it.
+    func run<Value: Sendable>(_ body: @escaping @Sendable (NameServer) throws -> Value) throws -> Value {
+        let outcome = Outcome<Value>()
+        work.withLock { $0.append { server in outcome.set(Result { try body(server) }) } }
+        eventfd_write(wakeUps.raw, 1)
+        return try outcome.wait().get()
+    }
+
+    private final class Outcome<Value: Sendable>: Sendable {
+        private let result = Mutex<Result<Value, any Error>?>(nil)
+
+        func set(_ value: Result<Value, any Error>) { result.withLock { $0 = value } }
+
+        func wait() -> Result<Value, any Error> {
+            while true {
+                if let value = result.withLock({ $0 }) { return value }
+                sched_yield()
+            }
+        }
+    }
+
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        eventfd_write(wakeUps.raw, 1)
+        while !hasEnded.load(ordering: .acquiring) { sched_yield() }
+    }
+
+    func add(scope: String, udp: consuming FileDescriptor, tcp: consuming FileDescriptor) throws {
+        let (udp, tcp) = (SharedDescriptor(udp), SharedDescriptor(tcp))
+        try run { try $0.serve(scope: scope, zone: scope, udp: try udp.duplicate(), tcp: try tcp.duplicate()) }
+    }
+
+    func update(scope: String, zone: DNSZone) throws { try run { $0.setZone(scope, zone) } }
+
+    func remove(scope: String) throws {
+        try run {
+            $0.remove(scope: scope)
+            $0.forgetZone(scope)
+        }
+    }
+
+    func scopes() throws -> [String] { try run { $0.scopes } }
 }

@@ -2,29 +2,36 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// A UDP port: a socket inside for every sender, through which answers find back to it.
-final class DatagramPort: ForwardedPort {
+/// A UDP port of either family: a socket towards the target for every sender, through which answers find back to it.
+public final class DatagramPort: ForwardedPort {
     private final class Flow {
         let socket: FileDescriptor
+        /// Milliseconds.
         var usedAt: UInt64
 
         init(_ socket: consuming FileDescriptor) {
             self.socket = socket
-            usedAt = Clock.monotonic()
+            usedAt = monotonicMilliseconds()
         }
     }
 
+    /// A socket address of either family.
     private struct Sender: Hashable {
-        /// Network order.
-        var address: UInt32
-        var port: UInt16
+        var address: sockaddr_in6
+        var length: socklen_t
+
+        private var bytes: [UInt8] { withUnsafeBytes(of: address) { Array($0.prefix(Int(length))) } }
+
+        static func == (one: Sender, other: Sender) -> Bool { one.bytes == other.bytes }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
     }
 
     private static let flowsMax = 1024
     private static let datagramsPerTurnMax = 64
     private static let datagramBytesMax = 64 << 10
     /// As docker-proxy.
-    private static let silentNanosecondsMax: UInt64 = 90_000_000_000
+    private static let silentMillisecondsMax: UInt64 = 90_000
 
     private let socket: FileDescriptor
     private let loop: EventLoop
@@ -33,23 +40,23 @@ final class DatagramPort: ForwardedPort {
     private var flows: [Sender: Flow] = [:]
     private var buffer = [UInt8](repeating: 0, count: datagramBytesMax)
 
-    /// `target`: host order.
-    init(_ socket: consuming FileDescriptor, loop: EventLoop, target: UInt32, port: UInt16) throws(SystemError) {
+    /// `target`: an IPv4 address in host order.
+    public init(_ socket: consuming FileDescriptor, loop: EventLoop, target: UInt32, port: UInt16) throws(SystemError) {
         let raw = socket.raw
         self.socket = socket
         (self.loop, self.target, self.port) = (loop, target, port)
         try loop.add(raw, EPOLLIN.rawValue) { [unowned self] _ in receive() }
     }
 
-    func end() {
+    public func end() {
         loop.remove(socket.raw)
         for flow in flows.values { loop.remove(flow.socket.raw) }
         flows = [:]
     }
 
-    func sweep() {
-        let now = Clock.monotonic()
-        for (sender, flow) in flows where now - flow.usedAt > Self.silentNanosecondsMax { forget(sender) }
+    public func sweep() {
+        let now = monotonicMilliseconds()
+        for (sender, flow) in flows where now - flow.usedAt > Self.silentMillisecondsMax { forget(sender) }
     }
 
     private func forget(_ sender: Sender) {
@@ -59,12 +66,12 @@ final class DatagramPort: ForwardedPort {
 
     private func receive() {
         for _ in 0..<Self.datagramsPerTurnMax {
-            var sender = Sender(address: 0, port: 0)
-            let count = gantry_receive_ipv4(socket.raw, &buffer, buffer.count, &sender.address, &sender.port)
+            var sender = Sender(address: sockaddr_in6(), length: 0)
+            let count = gantry_receive_from(socket.raw, &buffer, buffer.count, &sender.address, &sender.length)
             guard count >= 0 else { return }
             // A datagram may be lost anywhere on its way; here it is for want of descriptors.
             guard let flow = try? flow(of: sender) else { continue }
-            flow.usedAt = Clock.monotonic()
+            flow.usedAt = monotonicMilliseconds()
             _ = send(flow.socket.raw, buffer, count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
         }
     }
@@ -91,8 +98,9 @@ final class DatagramPort: ForwardedPort {
                 // ECONNREFUSED: nobody listens in the container; the next datagram may find somebody.
                 return
             }
-            flow.usedAt = Clock.monotonic()
-            _ = gantry_send_ipv4(socket.raw, buffer, count, sender.address, sender.port)
+            flow.usedAt = monotonicMilliseconds()
+            var receiver = sender.address
+            _ = gantry_send_to(socket.raw, buffer, count, &receiver, sender.length)
         }
     }
 }

@@ -1,10 +1,11 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Synchronization
 import Testing
 
-@testable import ContainerNetwork
+@testable import NameServer
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct DNSServerTests {
     /// A server that serves the scope `c1` on loopback.
@@ -16,7 +17,7 @@ import Testing
         try server.start()
         defer { server.stop() }
         let (udp, tcp) = try add("c1", to: server)
-        server.update(scope: "c1", zone: zone)
+        try server.update(scope: "c1", zone: zone)
         try body(server, udp, tcp)
     }
 
@@ -52,12 +53,12 @@ import Testing
             let client = try DNSTestClient(port: udp)
             let second = try DNSTestClient(port: other)
             #expect(try second.ask(dnsQuestion("web")).code == DNSCode.serverFailure.rawValue)
-            server.update(scope: "c2", zone: DNSZone(names: ["web": [9]], external: false))
+            try server.update(scope: "c2", zone: DNSZone(names: ["web": [9]], external: false))
             #expect(try second.ask(dnsQuestion("web")).addresses == [9])
             #expect(try client.ask(dnsQuestion("web")).addresses == [1])
-            #expect(server.scopes() == ["c1", "c2"])
-            server.remove(scope: "c2")
-            #expect(server.scopes() == ["c1"])
+            #expect(try server.scopes() == ["c1", "c2"])
+            try server.remove(scope: "c2")
+            #expect(try server.scopes() == ["c1"])
             #expect(try client.ask(dnsQuestion("web")).addresses == [1])
         }
     }
@@ -66,7 +67,7 @@ import Testing
         try withServer(DNSZone()) { server, udp, _ in
             let client = try DNSTestClient(port: udp)
             for number in 1...2_000 as ClosedRange<UInt32> {
-                server.update(scope: "c1", zone: DNSZone(names: ["web": [number]]))
+                try server.update(scope: "c1", zone: DNSZone(names: ["web": [number]]))
                 #expect(try client.ask(dnsQuestion("web")).addresses == [number])
             }
         }
@@ -81,7 +82,8 @@ import Testing
                 var number: UInt32 = 1
                 while !box.stopping.load(ordering: .relaxed) {
                     number += 1
-                    server.update(scope: "c1", zone: DNSZone(names: ["web": [number], "other": [1]]))
+                    // It ends with the test.
+                    try? server.update(scope: "c1", zone: DNSZone(names: ["web": [number], "other": [1]]))
                 }
                 box.ended.store(true, ordering: .releasing)
             }
@@ -139,7 +141,7 @@ import Testing
             let client = try DNSTestClient(port: isDatagram ? udp : tcp, isDatagram: isDatagram)
             #expect(try client.ask(dnsQuestion("a.example")).addresses == [7])
             #expect(first.packets.count == 1)
-            server.update(scope: "c1", zone: DNSZone(forwarders: [first.address]))
+            try server.update(scope: "c1", zone: DNSZone(forwarders: [first.address]))
             #expect(try client.ask(dnsQuestion("b.example")).code == code.rawValue)
         }
     }
@@ -175,9 +177,9 @@ import Testing
             let stream = try DNSTestClient(port: tcp, isDatagram: false)
             #expect(try client.ask(dnsQuestion("a.example")).addresses == [7])
             #expect(try stream.ask(dnsQuestion("a.example")).addresses == [7])
-            server.update(scope: "c1", zone: DNSZone(forwarders: ["127.0.0.1#\(closed)"]))
+            try server.update(scope: "c1", zone: DNSZone(forwarders: ["127.0.0.1#\(closed)"]))
             #expect(try client.ask(dnsQuestion("a.example")).code == DNSCode.serverFailure.rawValue)
-            server.update(scope: "c1", zone: DNSZone())
+            try server.update(scope: "c1", zone: DNSZone())
             #expect(try client.ask(dnsQuestion("a.example")).code == DNSCode.serverFailure.rawValue)
             #expect(monotonicMilliseconds() - start < DNSLimits.serverMillisecondsMax)
         }
@@ -212,18 +214,18 @@ import Testing
         try withServer(DNSZone(names: ["web": [1]], forwarders: [upstream.address])) { server, _, _ in
             for round in 0..<20 {
                 let (udp, tcp) = try add("r\(round)", to: server)
-                server.update(scope: "r\(round)", zone: DNSZone(names: ["web": [1]], forwarders: [upstream.address]))
+                let zone = DNSZone(names: ["web": [1]], forwarders: [upstream.address])
+                try server.update(scope: "r\(round)", zone: zone)
                 let client = try DNSTestClient(port: udp)
                 let stream = try DNSTestClient(port: tcp, isDatagram: false)
                 try stream.send(dnsQuestion("slow.example"))
                 for _ in 0..<10 { try client.send(dnsQuestion("slow.example")) }
                 #expect(try client.ask(dnsQuestion("web")).addresses == [1])
                 #expect(try stream.ask(dnsQuestion("web")).addresses == [1])
-                server.remove(scope: "r\(round)")
+                try server.remove(scope: "r\(round)")
                 #expect(try stream.receive() == [])
             }
         }
-        #expect(upstream.silentCount > 0)
         // The other server's thread and tests beside this one open and close descriptors too.
         var count = Int.max
         for _ in 0..<500 where count > opened + upstream.silentCount {

@@ -2,9 +2,16 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// A TCP port: every connection to it is one more to the same port inside, where the firewall's table picks the
-/// container.
-final class StreamPort: ForwardedPort {
+/// A port whose traffic goes on to another address.
+public protocol ForwardedPort: AnyObject {
+    func end()
+    /// Forgets what has been silent for long.
+    func sweep()
+}
+
+/// A TCP port: every connection to it is one more to the same port of another address, where the firewall's table picks
+/// the container.
+public final class StreamPort: ForwardedPort {
     private static let acceptsPerTurnMax = 64
 
     private let listener: FileDescriptor
@@ -12,8 +19,8 @@ final class StreamPort: ForwardedPort {
     private let target: UInt32
     private let port: UInt16
 
-    /// `target`: host order.
-    init(
+    /// `target`: an IPv4 address in host order.
+    public init(
         _ listener: consuming FileDescriptor, loop: EventLoop, target: UInt32, port: UInt16
     ) throws(SystemError) {
         let raw = listener.raw
@@ -23,9 +30,9 @@ final class StreamPort: ForwardedPort {
     }
 
     /// Connections that are open stay open.
-    func end() { loop.remove(listener.raw) }
+    public func end() { loop.remove(listener.raw) }
 
-    func sweep() {}
+    public func sweep() {}
 
     private func accept() {
         for _ in 0..<Self.acceptsPerTurnMax {
@@ -79,16 +86,22 @@ final class StreamRelay {
             _ = gantry_reset_on_close(clientRaw)
             throw SystemError("connect", code: errno)
         }
-        let up = try Descriptors.pipe(O_CLOEXEC | O_NONBLOCK)
+        let up = try pipe()
         let down: (read: Int32, write: Int32)
         do {
-            down = try Descriptors.pipe(O_CLOEXEC | O_NONBLOCK)
+            down = try pipe()
         } catch {
             close(up.read)
             close(up.write)
             throw error
         }
         try StreamRelay(client.take(), server.take(), up, down, loop).register()
+    }
+
+    private static func pipe() throws(SystemError) -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        try check("pipe2") { pipe2(&ends, O_CLOEXEC | O_NONBLOCK) }
+        return (ends[0], ends[1])
     }
 
     private init(

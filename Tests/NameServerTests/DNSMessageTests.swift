@@ -1,6 +1,7 @@
+import InternetAddress
 import Testing
 
-@testable import ContainerNetwork
+@testable import NameServer
 
 @Suite struct DNSMessageTests {
     private static let zone = CompiledZone(
@@ -61,6 +62,7 @@ import Testing
         let answer = try answer(dnsQuestion("web", type: type))
         #expect(answer.code == 0)
         #expect(answer.addresses.isEmpty)
+        #expect(answer.authority == 1)
     }
 
     @Test func aNameWithoutAddressesIsNotForwarded() throws {
@@ -184,44 +186,54 @@ import Testing
                 #expect(bytes.prefix(2) == packet.prefix(2))
                 #expect(bytes[2] & 0x80 != 0)
             }
-            let forward = DNSForward(
-                client: .connection(1), listener: 1,
-                query: DNSQuery(
-                    id: 1, flags: 0, question: DNSQuestion(name: [0], type: 1, class: 1), questionBytes: []),
-                packet: [], servers: [])
-            _ = forward.judge(packet)
+            _ = Self.lookup.judge(packet)
+            if let response = DNSResponse(packet) {
+                for limit in [12, 512, 65_535] {
+                    let message = response.message(for: Self.query, age: 3, byteCountMax: limit)
+                    #expect(DNSHeader(message) != nil)
+                }
+            }
             var stream = DNSStreamBuffer()
             stream.append(packet)
             while stream.nextMessage() != nil {}
         }
     }
 
+    private static let query = DNSQuery(
+        id: 1, flags: 0, question: DNSQuestion(name: [0], type: 1, class: 1), questionBytes: [0, 0, 1, 0, 1])
+    private static var lookup: DNSLookup {
+        DNSLookup(DNSLookupKey(query, servers: []), order: [], attemptCount: 1, timeoutMilliseconds: 1)
+    }
+
     @Test func judgesAnswersOfOtherServers() throws {
         guard case .query(let query) = DNSQuery.parse(dnsQuestion("example.org", id: 5)) else { return }
-        let forward = DNSForward(
-            client: .connection(1), listener: 1, query: query, packet: dnsQuestion("example.org", id: 5), servers: [])
-        forward.id = 777
-        let asked = forward.renumberedPacket
+        let lookup = DNSLookup(
+            DNSLookupKey(query, servers: []), order: [], attemptCount: 1, timeoutMilliseconds: 1)
+        lookup.id = 777
+        let asked = lookup.packet
         #expect(asked.prefix(2) == [3, 9])
-        let right = dnsAnswered(asked, [1])
-        guard case .answer(let relayed) = forward.judge(right) else { throw UnexpectedDecision() }
-        #expect(relayed.prefix(2) == [0, 5])
-        #expect(relayed.dropFirst(2) == right.dropFirst(2))
-        #expect(forward.judge(dnsAnswered(dnsQuestion("EXAMPLE.org", id: 777), [1])) != .foreign)
-        #expect(forward.judge(dnsAnswered(dnsQuestion("example.org", id: 778), [1])) == .foreign)
-        #expect(forward.judge(dnsAnswered(dnsQuestion("example.net", id: 777), [1])) == .foreign)
-        #expect(forward.judge(dnsAnswered(dnsQuestion("example.org", type: 28, id: 777), [1])) == .foreign)
-        #expect(forward.judge(asked) == .foreign)
-        guard case .refused = forward.judge(dnsAnswered(asked, [], code: .refused)) else { throw UnexpectedDecision() }
-        guard case .answer = forward.judge(dnsAnswered(asked, [], code: .nameError)) else { throw UnexpectedDecision() }
+        #expect(asked.dropFirst(2) == dnsQuestion("example.org").dropFirst(2))
+        #expect(lookup.judge(dnsAnswered(asked, [1])) == .answer)
+        #expect(lookup.judge(dnsAnswered(dnsQuestion("EXAMPLE.org", id: 777), [1])) == .answer)
+        #expect(lookup.judge(dnsAnswered(dnsQuestion("example.org", id: 778), [1])) == .foreign)
+        #expect(lookup.judge(dnsAnswered(dnsQuestion("example.net", id: 777), [1])) == .foreign)
+        #expect(lookup.judge(dnsAnswered(dnsQuestion("example.org", type: 28, id: 777), [1])) == .foreign)
+        #expect(lookup.judge(asked) == .foreign)
+        #expect(lookup.judge(dnsAnswered(asked, [], code: .refused)) == .refused)
+        #expect(lookup.judge(dnsAnswered(asked, [], code: .nameError)) == .answer)
+        var cut = dnsAnswered(asked, [1])
+        cut[2] |= UInt8(DNSFlags.truncated >> 8)
+        #expect(lookup.judge(cut) == .truncated)
+        lookup.isStream = true
+        #expect(lookup.judge(cut) == .answer)
         let bare = try #require(DNSHeader(asked))
-        guard case .refused = forward.judge(DNSReply.refusal(bare, .serverFailure)) else { throw UnexpectedDecision() }
-        #expect(forward.judge(DNSReply.refusal(bare, .noError)) == .foreign)
+        #expect(lookup.judge(DNSReply.refusal(bare, .serverFailure)) == .refused)
+        #expect(lookup.judge(DNSReply.refusal(bare, .noError)) == .foreign)
     }
 
     @Test func deadlinesComeInOrder() {
-        var queue = DeadlineQueue(milliseconds: 10)
-        for token in 1...1_000 as ClosedRange<UInt64> { queue.push(token, token) }
+        var queue = DeadlineQueue()
+        for token in 1...1_000 as ClosedRange<UInt64> { queue.push(token, at: token + 10) }
         #expect(queue.first == 11)
         #expect(queue.popExpired(10) == nil)
         for token in 1...1_000 as ClosedRange<UInt64> { #expect(queue.popExpired(5_000) == token) }

@@ -24,8 +24,8 @@ final class DNSConnection {
     var isDone: Bool { inputEnded && inFlightCount == 0 && outgoing.bytes.isEmpty }
 }
 
-extension DNSLoop {
-    func accept(_ listener: DNSRegistry.Listener) {
+extension NameServer {
+    func accept(_ listener: DNSListener) {
         let flags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         for _ in 0..<DNSLimits.connectionsPerScopeCountMax {
             let raw = accept4(listener.tcp.raw, __SOCKADDR_ARG(__sockaddr__: nil), nil, flags)
@@ -34,24 +34,24 @@ extension DNSLoop {
                 return
             }
             let socket = SharedDescriptor(FileDescriptor(owning: raw))
-            guard connectionCounts[listener.udpToken, default: 0] < DNSLimits.connectionsPerScopeCountMax else {
+            guard listener.connectionCount < DNSLimits.connectionsPerScopeCountMax else {
                 continue
             }
-            let connection = DNSConnection(token: registry.makeToken(), listener: listener.udpToken, socket: socket)
+            let connection = DNSConnection(token: makeToken(), listener: listener.udpToken, socket: socket)
             do {
-                try registry.watch(raw, token: connection.token)
+                try watch(raw, token: connection.token)
             } catch {
                 continue  // No room in the set: the connection is closed, the client asks again.
             }
             connections[connection.token] = connection
-            connectionCounts[listener.udpToken, default: 0] += 1
-            connectionDeadlines.push(connection.token, monotonicMilliseconds())
+            listener.connectionCount += 1
+            noteDeadline(connection)
         }
     }
 
     /// With no descriptor free, a connection that waits to be accepted would wake the thread for ever: the spare one
     /// takes it, to close it.
-    private func shed(_ listener: DNSRegistry.Listener) {
+    private func shed(_ listener: DNSListener) {
         spare = nil
         let raw = accept4(listener.tcp.raw, __SOCKADDR_ARG(__sockaddr__: nil), nil, Int32(SOCK_CLOEXEC.rawValue))
         if raw >= 0 { Glibc.close(raw) }
@@ -69,13 +69,10 @@ extension DNSLoop {
 
     func close(_ connection: DNSConnection) {
         guard connections.removeValue(forKey: connection.token) != nil else { return }
-        registry.unwatch(connection.socket.raw)
-        let count = connectionCounts[connection.listener, default: 0] - 1
-        connectionCounts[connection.listener] = count > 0 ? count : nil
+        unwatch(connection.socket.raw)
+        listeners[connection.listener]?.connectionCount -= 1
         guard connection.inFlightCount > 0 else { return }
-        for forward in forwards.values {
-            if case .connection(connection.token) = forward.client { end(forward) }
-        }
+        dropWaiters { if case .connection(connection.token) = $0.client { true } else { false } }
     }
 
     func serve(_ connection: DNSConnection, failed: Bool) {
@@ -99,13 +96,13 @@ extension DNSLoop {
     }
 
     private func takeQuestions(_ connection: DNSConnection) {
-        guard let listener = registry.listener(connection.listener) else { return close(connection) }
+        guard let listener = listeners[connection.listener] else { return close(connection) }
         while connections[connection.token] != nil {
             if let count = connection.incoming.nextMessageByteCount, count > DNSLimits.questionByteCountMax {
                 return close(connection)
             }
             guard let packet = connection.incoming.nextMessage() else { return }
-            answer(packet, listener: listener, client: .connection(connection.token))
+            take(packet, listener, connection)
         }
     }
 
@@ -130,7 +127,7 @@ extension DNSLoop {
 
     private func updateInterest(_ connection: DNSConnection) {
         do {
-            try registry.change(
+            try change(
                 connection.socket.raw, token: connection.token, readable: !connection.inputEnded,
                 writable: connection.waitsForRoom)
         } catch {

@@ -1,10 +1,11 @@
 import CLinux
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Synchronization
 import Testing
 
-@testable import ContainerNetwork
+@testable import NameServer
 
 @Suite(.timeLimit(.minutes(1)), .enabled(if: geteuid() == 0)) struct DNSNamespaceTests {
     /// Sockets of 127.0.0.11:53 in a network namespace of its own; the server and its upstream are outside of it.
@@ -16,7 +17,7 @@ import Testing
             server.stop()
             upstream.stop()
         }
-        server.update(scope: "c1", zone: DNSZone(names: ["web": [1]], forwarders: [upstream.address]))
+        try server.update(scope: "c1", zone: DNSZone(names: ["web": [1]], forwarders: [upstream.address]))
         try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
             do {
                 // The namespace belongs to this thread and goes with it and the sockets.
@@ -42,7 +43,7 @@ import Testing
             #expect(try client.ask(dnsQuestion("web")).addresses == [1])
             #expect(try client.ask(dnsQuestion("example.org")).addresses == [0x0808_0808])
         }
-        server.remove(scope: "c1")
+        try server.remove(scope: "c1")
     }
 
     private static func bringLoopbackUp() throws {

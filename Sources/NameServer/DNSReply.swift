@@ -1,7 +1,9 @@
+import InternetAddress
+
 /// Answers of our own, in wire form (RFC 1035 section 4.1).
 enum DNSReply {
     enum Record: Equatable {
-        case address(UInt32)
+        case address(IPAddress)
         case pointer(name: [UInt8])
     }
 
@@ -9,6 +11,8 @@ enum DNSReply {
     /// that keeps an answer goes on connecting to the one that is gone (Docker says 600 and has that problem). The
     /// server is on the container's own loopback: asking again costs microseconds.
     static let secondsToLive: UInt32 = 0
+    /// How long a client may remember that something is not there (RFC 2308 section 5).
+    static let negativeSecondsToLive: UInt32 = 1
 
     /// An answer to `query`: as many records as fit into `byteCountMax`, with the TC bit when some do not.
     static func answer(
@@ -35,7 +39,14 @@ enum DNSReply {
             count += 1
         }
         writer.set(word: count, at: 6)
-        if query.edns != nil { writeOPT(code, to: &writer) }
+        let isNegative = records.isEmpty && (code == .noError || code == .nameError)
+        if isNegative, writer.bytes.count + authorityByteCount <= room {
+            writeAuthority(to: &writer)
+            writer.set(word: 1, at: 8)
+        }
+        if let edns = query.edns {
+            writeOPT(code.rawValue, wantsSignatures: edns.wantsSignatures, to: &writer)
+        }
         return writer.bytes
     }
 
@@ -59,8 +70,8 @@ enum DNSReply {
         let data: [UInt8]
         switch record {
         case .address(let address):
-            writer.word(DNSType.a)
-            data = (0..<4).map { UInt8(truncatingIfNeeded: address >> (24 - 8 * $0)) }
+            writer.word(address.isV6 ? DNSType.aaaa : DNSType.a)
+            data = address.bytes
         case .pointer(let name):
             writer.word(DNSType.ptr)
             data = name
@@ -71,15 +82,33 @@ enum DNSReply {
         writer.bytes += data
     }
 
-    private static let optByteCount = 11
+    private static let authorityByteCount = 11 + 22
 
-    /// RFC 6891 section 6.1.2.
-    private static func writeOPT(_ code: DNSCode, to writer: inout DNSWriter) {
+    /// Without an SOA record resolvers choose themselves how long they remember a negative answer (RFC 2308 section 3).
+    /// Ours speaks for the root: what is asked is above or at no name of ours.
+    private static func writeAuthority(to writer: inout DNSWriter) {
+        writer.bytes.append(0)
+        writer.word(DNSType.soa)
+        writer.word(DNSClass.internet)
+        writer.long(negativeSecondsToLive)
+        writer.word(22)
+        writer.bytes += [0, 0]  // Name server and mailbox: the root.
+        // Serial, refresh, retry, expire, minimum (RFC 1035 section 3.3.13).
+        for number in [1, negativeSecondsToLive, negativeSecondsToLive, negativeSecondsToLive, negativeSecondsToLive] {
+            writer.long(number)
+        }
+    }
+
+    static let optByteCount = 11
+
+    /// RFC 6891 section 6.1.2. `code`: all twelve bits.
+    static func writeOPT(_ code: UInt16, wantsSignatures: Bool, to writer: inout DNSWriter) {
         writer.bytes.append(0)
         writer.word(DNSType.opt)
         writer.word(UInt16(DNSLimits.datagramByteCountMax))
-        writer.bytes.append(UInt8(truncatingIfNeeded: code.rawValue >> 4))
-        writer.bytes += [0, 0, 0]
+        writer.bytes.append(UInt8(truncatingIfNeeded: code >> 4))
+        writer.bytes.append(0)
+        writer.word(wantsSignatures ? DNSFlags.wantsSignatures : 0)
         writer.word(0)
     }
 }
@@ -88,7 +117,15 @@ enum DNSReply {
 struct DNSWriter {
     var bytes: [UInt8] = []
 
-    mutating func word(_ value: UInt16) { bytes += [UInt8(value >> 8), UInt8(value & 0xFF)] }
+    init(bytes: [UInt8] = []) {
+        self.bytes = bytes
+        if bytes.isEmpty { self.bytes.reserveCapacity(DNSLimits.plainDatagramByteCountMax) }
+    }
+
+    mutating func word(_ value: UInt16) {
+        bytes.append(UInt8(value >> 8))
+        bytes.append(UInt8(value & 0xFF))
+    }
 
     mutating func long(_ value: UInt32) {
         word(UInt16(value >> 16))

@@ -1,8 +1,12 @@
 /// Numbers of the DNS protocol (RFC 1035 section 3.2 and 4.1.1, RFC 6891).
 enum DNSType {
     static let a: UInt16 = 1
+    static let soa: UInt16 = 6
     static let ptr: UInt16 = 12
+    static let aaaa: UInt16 = 28
     static let opt: UInt16 = 41
+    /// From here to 255: questions about more than one record, transfers among them (RFC 6895 section 3.1).
+    static let firstMeta: UInt16 = 128
     static let any: UInt16 = 255
 }
 
@@ -30,7 +34,12 @@ enum DNSFlags {
     static let truncated: UInt16 = 0x0200
     static let recursionDesired: UInt16 = 0x0100
     static let recursionAvailable: UInt16 = 0x0080
+    /// RFC 4035 section 3.2: the client understands AD; the client checks signatures itself.
+    static let authenticData: UInt16 = 0x0020
+    static let checkingDisabled: UInt16 = 0x0010
     static let codeMask: UInt16 = 0x000F
+    /// In the OPT record.
+    static let wantsSignatures: UInt16 = 0x8000
 }
 
 /// The fixed 12 bytes at the start of a message (RFC 1035 section 4.1.1).
@@ -62,7 +71,7 @@ struct DNSHeader: Equatable {
 }
 
 /// What is asked. Equality is that of the DNS: case of letters does not count (RFC 4343).
-struct DNSQuestion: Equatable {
+struct DNSQuestion: Hashable {
     /// Labels with their length bytes and the final zero, in lower case.
     var name: [UInt8]
     var type: UInt16
@@ -83,6 +92,8 @@ struct DNSQuery: Equatable {
         var version: UInt8
         /// The largest UDP answer the client takes, bytes.
         var byteCountMax: Int
+        /// DO: the client wants signatures (RFC 3225).
+        var wantsSignatures: Bool
     }
 
     enum Parsed: Equatable {
@@ -114,12 +125,14 @@ struct DNSQuery: Equatable {
         var reader = DNSReader(bytes, offset: end)
         for _ in 0..<recordCount {
             guard reader.skipName(), let type = reader.word(), let size = reader.word(), reader.skip(1),
-                let version = reader.byte(), reader.skip(2), let length = reader.word(), reader.skip(Int(length))
+                let version = reader.byte(), let flags = reader.word(), let length = reader.word(),
+                reader.skip(Int(length))
             else { return .refuse(.formatError) }
             guard type == DNSType.opt else { continue }
             // RFC 6891 section 6.1.1: more than one OPT is an error.
             guard query.edns == nil else { return .refuse(.formatError) }
-            query.edns = EDNS(version: version, byteCountMax: Int(size))
+            query.edns = EDNS(
+                version: version, byteCountMax: Int(size), wantsSignatures: flags & DNSFlags.wantsSignatures != 0)
         }
         return .query(query)
     }
@@ -153,6 +166,11 @@ struct DNSReader {
     mutating func word() -> UInt16? {
         guard let high = byte(), let low = byte() else { return nil }
         return UInt16(high) << 8 | UInt16(low)
+    }
+
+    mutating func long() -> UInt32? {
+        guard let high = word(), let low = word() else { return nil }
+        return UInt32(high) << 16 | UInt32(low)
     }
 
     mutating func skip(_ count: Int) -> Bool {

@@ -3,8 +3,8 @@ import Glibc
 import LinuxSystem
 
 /// Address and port of a DNS server.
-struct ResolverAddress: Equatable, Sendable, CustomStringConvertible {
-    enum IP: Equatable, Sendable {
+struct ResolverAddress: Hashable, Sendable, CustomStringConvertible {
+    enum IP: Hashable, Sendable {
         /// Host order.
         case v4(UInt32)
         /// 16 bytes, and the interface index of a link-local address or 0.
@@ -46,26 +46,58 @@ struct ResolverAddress: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The servers of a resolv.conf (resolv.conf(5)).
-enum ResolvConf {
-    /// The first three usable `nameserver` lines. Everything else, and every line that cannot be understood, is passed
-    /// over: this file is written by many programs and none of them asks us.
-    static func parse(_ bytes: [UInt8]) -> [ResolverAddress] {
-        var servers: [ResolverAddress] = []
+/// What of a resolv.conf matters to who asks the servers (resolv.conf(5)).
+struct ResolvConf: Equatable, Sendable {
+    var servers: [ResolverAddress] = []
+    /// How long one server may take.
+    var timeoutMilliseconds = DNSLimits.serverMillisecondsMax
+    /// How often each server is asked.
+    var attemptCount = DNSLimits.attemptCount
+    /// Whether each question begins with another server.
+    var rotates = false
+
+    init(servers: [ResolverAddress] = []) { self.servers = servers }
+
+    /// The first three usable `nameserver` lines and the `options`. Everything else, and every line that cannot be
+    /// understood, is passed over: this file is written by many programs and none of them asks us.
+    init(_ bytes: [UInt8]) {
         for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)
-            guard words.count >= 2, words[0] == "nameserver" else { continue }
-            let address = words[1].prefix { $0 != ";" && $0 != "," }
-            guard let server = ResolverAddress(String(address)), !servers.contains(server) else { continue }
-            servers.append(server)
-            if servers.count == DNSLimits.serverCountMax { break }
+            guard words.count >= 2 else { continue }
+            switch words[0] {
+            case "nameserver": addServer(words[1])
+            case "options": for word in words.dropFirst() { addOption(word) }
+            default: continue
+            }
         }
-        return servers
+    }
+
+    private mutating func addServer(_ word: Substring) {
+        let address = word.prefix { $0 != ";" && $0 != "," }
+        guard servers.count < DNSLimits.serverCountMax, let server = ResolverAddress(String(address)),
+            !servers.contains(server)
+        else { return }
+        servers.append(server)
+    }
+
+    private mutating func addOption(_ word: Substring) {
+        let parts = word.split(separator: ":", maxSplits: 1)
+        let number = parts.count == 2 ? Int(parts[1]) : nil
+        switch parts.first {
+        case "rotate": rotates = true
+        case "timeout":
+            guard let number, number > 0 else { return }
+            timeoutMilliseconds = UInt64(min(number, DNSLimits.timeoutSecondsMax)) * 1_000
+        case "attempts":
+            guard let number, number > 0 else { return }
+            attemptCount = min(number, DNSLimits.attemptCountMax)
+        default: return
+        }
     }
 }
 
-/// The servers of a file, read again when it changed. A `stat(2)` at each use costs a microsecond before a network
-/// round trip, follows symbolic links (`/etc/resolv.conf` is mostly one) and cannot miss a change.
+/// A resolv.conf, read again when it changed. A `stat(2)` at each use costs a microsecond before a network round trip,
+/// follows symbolic links (`/etc/resolv.conf` is mostly one) and cannot miss a change.
 struct ResolvConfFile {
     private struct Stamp: Equatable {
         var device: dev_t
@@ -77,32 +109,31 @@ struct ResolvConfFile {
 
     private let path: String
     private var stamp: Stamp?
-    private var servers: [ResolverAddress] = []
+    private var content = ResolvConf()
 
     init(path: String) { self.path = path }
 
-    /// Empty when the file is missing or names none.
-    mutating func current() -> [ResolverAddress] {
+    /// Without servers when the file is missing or names none.
+    mutating func current() -> ResolvConf {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            (stamp, servers) = (nil, [])
-            return []
+            (stamp, content) = (nil, ResolvConf())
+            return content
         }
         let now = Stamp(
             device: status.st_dev, inode: status.st_ino, size: status.st_size,
             modifiedSeconds: status.st_mtim.tv_sec, modifiedNanoseconds: status.st_mtim.tv_nsec)
-        if let stamp, stamp == now { return servers }
+        if let stamp, stamp == now { return content }
         do {
-            servers = ResolvConf.parse(
-                try FileSystem.readFile(path, byteCountMax: DNSLimits.resolvConfByteCountMax))
+            content = ResolvConf(try FileSystem.readFile(path, byteCountMax: DNSLimits.resolvConfByteCountMax))
         } catch {
             // It went between the two calls, or cannot be read: the servers that are known are the best there is.
-            return servers
+            return content
         }
         // A file written twice within one tick of the clock has the same stamp: one that is younger than two seconds is
         // read again.
         let settledSeconds = 2
         stamp = time(nil) - now.modifiedSeconds > settledSeconds ? now : nil
-        return servers
+        return content
     }
 }

@@ -1,8 +1,9 @@
 import Glibc
+import InternetAddress
 import LinuxSystem
 import Testing
 
-@testable import ContainerNetwork
+@testable import NameServer
 
 @Suite struct DNSResolvConfTests {
     @Test(arguments: [
@@ -22,7 +23,7 @@ import Testing
         ("\u{0}\u{1}nameserver", []), ("", []),
     ])
     func takesWhatItUnderstands(content: String, servers: [String]) {
-        #expect(ResolvConf.parse(Array(content.utf8)).map(\.description) == servers)
+        #expect(ResolvConf(Array(content.utf8)).servers.map(\.description) == servers)
     }
 
     @Test func parsesAddresses() throws {
@@ -41,17 +42,17 @@ import Testing
         defer { #expect(throws: Never.self) { try FileSystem.removeTree(folder) } }
         let (path, target) = ("\(folder)/resolv.conf", "\(folder)/target")
         var file = ResolvConfFile(path: path)
-        #expect(file.current() == [])
+        #expect(file.current().servers == [])
         try FileSystem.replaceFile(target, with: Array("nameserver 192.0.2.1".utf8))
         #expect(symlink(target, path) == 0)
-        #expect(file.current().map(\.description) == ["192.0.2.1"])
+        #expect(file.current().servers.map(\.description) == ["192.0.2.1"])
         for octet in 2...9 {
             // Same size, within one tick of the clock, through a link.
             let descriptor = try FileDescriptor.open(target, O_WRONLY)
             try descriptor.writeAll(Array("nameserver 192.0.2.\(octet)".utf8))
-            #expect(file.current().map(\.description) == ["192.0.2.\(octet)"])
+            #expect(file.current().servers.map(\.description) == ["192.0.2.\(octet)"])
         }
         unlink(path)
-        #expect(file.current() == [])
+        #expect(file.current().servers == [])
     }
 }
