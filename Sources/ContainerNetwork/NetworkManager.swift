@@ -40,13 +40,13 @@ public final class NetworkManager: Sendable {
     ) throws(NetworkError) {
         try self.init(
             tableName: tableName, namespaceDirectory: namespaceDirectory,
-            readyNamespaceCountMax: readyNamespaceCountMax, hostPorts: hostPorts,
+            readyNamespaceCountMax: readyNamespaceCountMax, hostPorts: hostPorts, portRelays: portRelays,
             forcesForwarding: FileSystem.exists(SystemControls.path(.ipv6, "all", "force_forwarding")))
     }
 
     init(
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int, hostPorts: HostPortClient?,
-        forcesForwarding: Bool
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int, hostPorts: HostPortClient? = nil,
+        portRelays: (any PortRelays)? = nil, forcesForwarding: Bool
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName
