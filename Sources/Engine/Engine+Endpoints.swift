@@ -26,6 +26,9 @@ struct EndpointState {
     /// What the containers on the same networks of a stack can look up.
     var zones: [ZoneKey: DNSZone] = [:]
     var isDueSoon = false
+    /// When the firewall was changed last.
+    var lastChange: Nanoseconds = 0
+    var isTidyDue = false
     var soon = Engine.soonMin
 }
 
@@ -134,11 +137,41 @@ extension Engine {
             }
             endpoints.firewall = state
             endpoints.lastError = nil
+            tidyFirewallLater()
             await lookAround(state.bridges)
         } catch {
             let text = "\(error)"
             if endpoints.lastError != text { log.error("firewall not applied", metadata: ["error": "\(text)"]) }
             endpoints.lastError = text
+        }
+    }
+
+    /// A service that is scaled goes through many numbers of replicas: what the table had for each is taken away when
+    /// it has come to rest.
+    private func tidyFirewallLater() {
+        endpoints.lastChange = Clock.monotonic()
+        guard !endpoints.isTidyDue else { return }
+        endpoints.isTidyDue = true
+        background.start { [self] in
+            while await isRestless() {
+                // Cancelled at the engine's end; the next engine makes the table anew.
+                do { try await Task.sleep(for: .nanoseconds(Self.restTime)) } catch { return }
+            }
+            await tidyFirewall()
+        }
+    }
+
+    private static let restTime: Nanoseconds = 1_000_000_000
+
+    private func isRestless() -> Bool { Clock.monotonic() - endpoints.lastChange < Self.restTime }
+
+    private func tidyFirewall() async {
+        endpoints.isTidyDue = false
+        do throws(EngineError) {
+            try await onNetwork { network throws(NetworkError) in try network.dropUnusedChains() }
+        } catch {
+            // They are in nobody's way; the next change tries again.
+            log.debug("unused chains not removed", metadata: ["error": "\(error)"])
         }
     }
 

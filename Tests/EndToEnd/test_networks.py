@@ -226,7 +226,9 @@ class NetworkTest(EngineCase):
                 x-gantry: {session_affinity: client_ip}
                 deploy: {replicas: 3}
             """)
-        self.assertEqual(len({self.get(18090) for _ in range(12)}), 1)
+        # Those that do not listen yet come in one after the other: then clients are shared out anew.
+        wait_until(lambda: len({self.get(18090) for _ in range(12)}) == 1, what="one replica for one client")
+        self.assertEqual(len({self.get(18090) for _ in range(50)}), 1)
 
     # Ports
 
