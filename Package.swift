@@ -46,7 +46,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Images", "StackFile", "StackModel",
-                "LinuxSystem", "CLinux",
+                "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -57,7 +57,9 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable"])]),
         .executableTarget(
             name: "gantry-supervisor",
-            dependencies: ["SupervisorPlan", "LinuxSystem", "CLinux"],
+            dependencies: [
+                "SupervisorPlan", "NetworkService", "NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux",
+            ],
             swiftSettings: swiftSettings + [.unsafeFlags(["-static-executable"])],
             linkerSettings: [.unsafeFlags(["-static-executable"])]),
 
@@ -83,14 +85,14 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "InternetAddress",
-                "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "NetworkService", "NameServer",
+                "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
-        room("Reconciler", ["StackModel"]),
-        room("StackFile", ["StackModel", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        room("Reconciler", ["StackModel", "InternetAddress"]),
+        room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
         room("StackModel"),
 
         // What acts
@@ -102,6 +104,9 @@ let package = Package(
             ]),
         room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
+        room("NetworkService", ["NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux"]),
+        room("NameServer", ["InternetAddress", "LinuxSystem", "CLinux"]),
+        room("PortRelay", ["LinuxSystem", "CLinux"]),
         room(
             "ContainerRuntime", ["SupervisorPlan", "LinuxSystem", "CLinux", "CLibCap", "CLibSeccomp"],
             linker: [.linkedLibrary(":libseccomp.a"), .linkedLibrary(":libcap.a")]),
@@ -124,11 +129,13 @@ let package = Package(
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
-        tests("ReconcilerTests", ["Reconciler", "StackModel"]),
+        tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"], exclude: ["everything.nft"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
         tests("HostCheckTests", ["HostCheck", "ContainerNetwork", "InternetAddress"]),
+        tests("NameServerTests", ["NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
+        tests("NetworkServiceTests", ["NetworkService", "NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
         tests(
             "ContainerRuntimeTests", ["ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux"],
             exclude: ["Programs", "Security"]),
@@ -138,7 +145,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "ContainerNetwork", "InternetAddress",
+                "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

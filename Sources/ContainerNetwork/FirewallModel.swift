@@ -57,7 +57,9 @@ struct FirewallModel: Sendable {
     // MARK: change
 
     /// Makes this the model of `next`. Nothing is changed when it throws.
-    mutating func change(to next: FirewallInput) throws(NetworkError) -> FirewallChange {
+    mutating func change(
+        to next: FirewallInput, unusedTurnCountMax: Int = Self.unusedTurnCountMax
+    ) throws(NetworkError) -> FirewallChange {
         let wanted = try WantedGroups(from: input.state, to: next.state)
         try check(wanted, next.state)
         var change = FirewallChange()
@@ -66,7 +68,7 @@ struct FirewallModel: Sendable {
         for (key, group) in wanted.groups { set(key, group, &change) }
         reachable.settle(ranges: ranges, groups: groups, into: &change)
         input = next
-        dropTurns(ifMoreThan: Self.unusedTurnCountMax, &change)
+        dropTurns(ifMoreThan: unusedTurnCountMax, &change)
         return change
     }
 

@@ -12,6 +12,7 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case portInUse(hostIP: IPv4Address?, port: UInt16, transport: Transport)
     /// The host has no such address to publish on.
     case noSuchHostAddress(IPv4Address)
+    case noSuchHostAddress6(IPv6Address)
     /// An interface is called for that is not there.
     case missingInterface(String)
     /// An interface of this name is there, but of another kind.
@@ -34,6 +35,10 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
     case subnetInUse(CIDR, CIDR)
     /// A requested address is outside of its subnet.
     case addressOutsideSubnet(IPAddress, CIDR)
+    /// A requested address is of a family that its network does not have.
+    case familyMissing(IPAddress, network: String)
+    /// A published port is taken, and it is known by whom: `nginx (pid 123)`, `stack 'shop'`.
+    case portTaken(hostIP: IPAddress?, port: UInt16, transport: Transport, by: String)
     /// A requested address is taken or reserved.
     case addressInUse(IPAddress)
     /// Two entries of the firewall state claim the same host port.
@@ -52,6 +57,7 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .portInUse(let hostIP, let port, let transport):
             return "port \(hostIP.map { "\($0):" } ?? "")\(port)/\(transport.rawValue) is in use"
         case .noSuchHostAddress(let address): return "the host has no address \(address)"
+        case .noSuchHostAddress6(let address): return "the host has no address \(address) to publish on"
         case .missingInterface(let name): return "network interface \(name) does not exist"
         case .foreignInterface(let name, let kind):
             return "network interface \(name) exists and is not ours (\(kind ?? "physical"))"
@@ -67,6 +73,11 @@ public enum NetworkError: Error, Equatable, Sendable, CustomStringConvertible {
         case .subnetInUse(let subnet, let other): return "subnet \(subnet) overlaps \(other), which is in use"
         case .addressOutsideSubnet(let address, let subnet): return "address \(address) is not in subnet \(subnet)"
         case .addressInUse(let address): return "address \(address) is in use"
+        case .familyMissing(let address, let network):
+            return "network \(network) has no \(address.isV6 ? "IPv6" : "IPv4") for address \(address)"
+        case .portTaken(let hostIP, let port, let transport, let owner):
+            let host = hostIP.map { $0.isV6 ? "[\($0)]:" : "\($0):" } ?? ""
+            return "port \(host)\(port)/\(transport.rawValue) is in use by \(owner)"
         case .conflictingPorts(let one, _):
             let host = one.hostIP.map { $0.isV6 ? "[\($0)]:" : "\($0):" } ?? ""
             let ports = one.lastPort.map { "\(one.port)-\($0)" } ?? "\(one.port)"

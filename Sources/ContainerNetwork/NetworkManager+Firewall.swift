@@ -34,6 +34,22 @@ extension NetworkManager {
         if !stale.isEmpty { try forget(stale) }
     }
 
+    /// Takes away the chains of numbers of backends that no port has now: for when the changes are over.
+    public func dropUnusedChains() throws(NetworkError) {
+        try firewall.withLock { applied throws(NetworkError) in
+            let generation = try netlink { () throws(NetlinkError) in try netfilter.firewallGeneration() }
+            // What somebody else has changed is repaired, and tidied by that.
+            guard var known = applied, known.generation == generation else { return }
+            applied = nil
+            let change = try known.model.change(to: known.model.input, unusedTurnCountMax: 0)
+            if !change.isEmpty {
+                known.generation = try send(change.messages(table: tableName), generation: generation)
+                known.shape = try shapeAfterChange(generation: known.generation)
+            }
+            applied = known
+        }
+    }
+
     private func applyRepeatedly(
         _ state: FirewallState, _ applied: inout AppliedFirewall?
     ) throws(NetworkError) -> Set<StaleConnections> {

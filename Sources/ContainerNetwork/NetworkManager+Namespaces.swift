@@ -21,18 +21,16 @@ extension NetworkManager {
         return path
     }
 
-    /// Makes a namespace with its interfaces, or puts right what is there of it; answers sockets for its resolver,
-    /// which a namespace made now has already, if they are wanted.
+    /// Makes a namespace with its interfaces, or puts right what is there of it; answers sockets for its resolver if
+    /// they are wanted. A namespace made now has them already, and answers them in any case: those of one before it
+    /// are of no use.
     public func prepare(
         id: String, _ interfaces: [InterfaceSpec], opensResolver: Bool
     ) throws(NetworkError) -> ResolverSockets? {
         let path = try namespacePath(id: id)
         guard try !isNamespace(path) else {
             try attach(namespaceID: id, interfaces)
-            guard opensResolver else { return nil }
-            return try withNetworkNamespace(path) { () throws(NetworkError) in
-                try system { () throws(SystemError) in try ResolverSockets.open() }
-            }
+            return opensResolver ? try openResolver(id: id) : nil
         }
         let namespace = try pool.take()
         try pin(namespace, at: path)
@@ -42,7 +40,14 @@ extension NetworkManager {
         } else {
             try attach(interfaces, to: namespace.entrance)
         }
-        return opensResolver ? namespace.resolver : nil
+        return namespace.resolver
+    }
+
+    /// Sockets for the names that a container looks up.
+    public func openResolver(id: String) throws(NetworkError) -> ResolverSockets {
+        try withNetworkNamespace(try namespacePath(id: id)) { () throws(NetworkError) in
+            try system { () throws(SystemError) in try ResolverSockets.open() }
+        }
     }
 
     private func pin(_ namespace: ReadyNamespace, at path: String) throws(NetworkError) {

@@ -19,6 +19,8 @@ public final class NetworkManager: Sendable {
     let pool: NamespacePool
     /// Set when the host's ports are in another network namespace than ours.
     let hostPorts: HostPortClient?
+    /// Set when published ports are to be had on the host's IPv6 too.
+    let portRelays: (any PortRelays)?
     let firewall = Mutex<AppliedFirewall?>(nil)
     /// Interfaces that forward because this manager made them.
     let openedUplinks = Mutex(OpenedUplinks())
@@ -34,22 +36,23 @@ public final class NetworkManager: Sendable {
     /// `readyNamespaceCountMax`: how many namespaces are made ahead of time, from the first use on.
     public convenience init(
         tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int = 6,
-        hostPorts: HostPortClient? = nil
+        hostPorts: HostPortClient? = nil, portRelays: (any PortRelays)? = nil
     ) throws(NetworkError) {
         try self.init(
             tableName: tableName, namespaceDirectory: namespaceDirectory,
-            readyNamespaceCountMax: readyNamespaceCountMax, hostPorts: hostPorts,
+            readyNamespaceCountMax: readyNamespaceCountMax, hostPorts: hostPorts, portRelays: portRelays,
             forcesForwarding: FileSystem.exists(SystemControls.path(.ipv6, "all", "force_forwarding")))
     }
 
     init(
-        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int, hostPorts: HostPortClient?,
-        forcesForwarding: Bool
+        tableName: String, namespaceDirectory: String, readyNamespaceCountMax: Int, hostPorts: HostPortClient? = nil,
+        portRelays: (any PortRelays)? = nil, forcesForwarding: Bool
     ) throws(NetworkError) {
         guard isTableName(tableName) else { throw .invalidName(tableName) }
         self.tableName = tableName
         self.namespaceDirectory = namespaceDirectory
         self.hostPorts = hostPorts
+        self.portRelays = portRelays
         route = try Netlink.NetlinkSocket.make(.route)
         netfilter = try NetlinkSocket.make(.netfilter)
         self.forcesForwarding = forcesForwarding

@@ -11,12 +11,28 @@ public final class PortReservation: Sendable {
     public let transport: Transport
     private let descriptor: SharedDescriptor?
     private let client: HostPortClient?
+    /// The same port of the host's IPv6.
+    private let relay: PortRelay?
 
-    init(hostIP: IPv4Address?, port: UInt16, transport: Transport, descriptor: consuming FileDescriptor) {
+    init(
+        hostIP: IPv4Address?, port: UInt16, transport: Transport, descriptor: consuming FileDescriptor,
+        relay: PortRelay? = nil
+    ) {
         self.hostIP = hostIP
         self.port = port
         self.transport = transport
         self.descriptor = SharedDescriptor(descriptor)
+        client = nil
+        self.relay = relay
+    }
+
+    /// A port of the host's IPv6 alone.
+    init(port: UInt16, transport: Transport, relay: PortRelay) {
+        hostIP = nil
+        self.port = port
+        self.transport = transport
+        self.relay = relay
+        descriptor = nil
         client = nil
     }
 
@@ -27,6 +43,7 @@ public final class PortReservation: Sendable {
         self.transport = transport
         self.client = client
         descriptor = nil
+        relay = nil
     }
 
     deinit { client?.close(hostIP: hostIP, port: port, transport: transport) }
@@ -45,14 +62,13 @@ extension NetworkManager {
             let actual = try hostPorts.open(hostIP: hostIP, port: port, transport: transport)
             return PortReservation(hostIP: hostIP, port: actual, transport: transport, client: hostPorts)
         }
+        let socket: FileDescriptor
         let stream = Int32(SOCK_STREAM.rawValue)
         let type = transport == .udp ? Int32(SOCK_DGRAM.rawValue) : stream
         do {
-            let descriptor = try boundSocket(
+            socket = try boundSocket(
                 domain: AF_INET, type: type, address: hostIP ?? .any, port: port, mayReuse: false,
                 protocolNumber: Int32(transport.number))
-            let actual = port == 0 ? try localPort(descriptor) : port
-            return PortReservation(hostIP: hostIP, port: actual, transport: transport, descriptor: descriptor)
         } catch {
             switch error.code {
             case EADDRINUSE: throw .portInUse(hostIP: hostIP, port: port, transport: transport)
@@ -64,10 +80,19 @@ extension NetworkManager {
             default: throw .system(error)
             }
         }
+        let raw = socket.raw
+        let actual = port == 0 ? try system { () throws(SystemError) in try localPort(raw) } : port
+        return PortReservation(
+            hostIP: hostIP, port: actual, transport: transport, descriptor: socket,
+            relay: hostIP == nil ? try relayed(actual, transport) : nil)
     }
 
-    private func localPort(_ descriptor: borrowing FileDescriptor) throws(SystemError) -> UInt16 {
-        let raw = descriptor.raw
-        return UInt16(truncatingIfNeeded: try check("getsockname") { gantry_local_port_ipv4(raw) })
+    /// A port that is published on all addresses is on those of IPv6, too.
+    private func relayed(_ port: UInt16, _ transport: Transport) throws(NetworkError) -> PortRelay? {
+        try relayPort(address: .any, port: port, transport: transport)
+    }
+
+    private func localPort(_ raw: Int32) throws(SystemError) -> UInt16 {
+        UInt16(truncatingIfNeeded: try check("getsockname") { gantry_local_port_ipv4(raw) })
     }
 }

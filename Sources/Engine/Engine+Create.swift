@@ -6,6 +6,7 @@ import Images
 import InternetAddress
 import LinuxSystem
 import Logging
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -43,10 +44,16 @@ extension Engine {
             throw .badRequest("no such service: \(name)")
         }
         let ports = create.publishPorts ? try choosePorts(service, stack: stack.name) : []
+        let attachments: [StoredContainer.Attachment]
+        do throws(EngineError) {
+            attachments = try self.attachments(id: id, stack: stack, service: service, name: name)
+        } catch {
+            for port in ports { releasePort(port) }
+            throw error
+        }
         var stored = StoredContainer(
             id: id, name: containerName, stackName: stack.name, service: name, number: number, oneOff: create.oneOff,
-            removeOnExit: create.removeOnExit, definition: definition, labels: [:],
-            attachments: try attachments(id: id, stack: stack, service: service, name: name),
+            removeOnExit: create.removeOnExit, definition: definition, labels: [:], attachments: attachments,
             chosenPorts: ports, volumes: [:], createdAt: Clock.now(), stoppedByUser: false, restarts: 0)
         stored.labels = try labels(stored, stack: stack, image: image, more: create.labels)
         let made = anonymousVolumes(&stored, stack: stack, image: image)
@@ -58,6 +65,7 @@ extension Engine {
         }
         for volume in made { volumes[volume.name] = volume }
         register(Container(stored: stored))
+        if service.deploy?.endpointMode == .vip { settleServiceAddresses() }
         announce(stored, "create")
         return stored
     }
@@ -77,13 +85,19 @@ extension Engine {
 
     private func choosePorts(_ service: Service, stack: String) throws(EngineError) -> [StoredContainer.ChosenPort] {
         var chosen: [StoredContainer.ChosenPort] = []
-        for port in service.ports where port.published == nil && service.networkMode != "host" {
+        for port in service.ports where port.shared == nil && service.networkMode != "host" {
             do throws(NetworkError) {
-                let number = try ports.reserveEphemeral(
-                    hostIP: port.hostIP, transport: port.transport, stack: stack,
-                    with: network)
+                let number: UInt16
+                if let first = port.published, let last = port.publishedLast, first <= last {
+                    number = try ports.reserveFirst(
+                        of: first...last, hostIP: port.hostIP, transport: port.transport, stack: stack, with: network)
+                } else {
+                    number = try ports.reserveEphemeral(
+                        hostIP: port.hostIP, transport: port.transport, stack: stack, with: network)
+                }
                 chosen.append(StoredContainer.ChosenPort(port: port, published: number))
             } catch {
+                for port in chosen { releasePort(port) }
                 throw .network(error)
             }
         }

@@ -23,6 +23,7 @@ extension Engine {
         let old = stacks[name].flatMap { $0.record.active ? $0.record : nil }
         guard var stack = request.stack ?? stacks[name]?.record.stack else { throw .stackNotFound(name) }
         stack.name = name
+        stack = bindingPorts(stack)
         for service in request.services + request.scale.keys.sorted() where stack.services[service] == nil {
             throw .badRequest("no such service: \(service)")
         }
@@ -81,55 +82,6 @@ extension Engine {
     private func knownImageIDs(_ stack: Stack) -> [String: String] {
         // A missing entry means "the image its containers have".
         stack.services.compactMapValues { try? images.image($0.image).id.description }
-    }
-
-    /// Takes hold of every fixed host port before anything is made, so that a conflict leaves nothing behind.
-    func reservePorts(_ record: StackRecord) throws(EngineError) {
-        var problems: [Diagnostic] = []
-        var wanted: Set<PortRegistry.Key> = []
-        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where service.networkMode != "host"
-        {
-            for (index, port) in service.ports.enumerated() {
-                guard let published = port.published else { continue }
-                let key: PortRegistry.Key
-                do throws(NetworkError) {
-                    key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
-                    try ports.reserve(key, stack: record.stackName, with: network)
-                    wanted.insert(key)
-                } catch {
-                    let advice = portAdvice(error)
-                    problems.append(
-                        Diagnostic(
-                            code: advice.code,
-                            "service '\(name)' cannot publish \(port.hostIP ?? "0.0.0.0"):\(published)/"
-                                + "\(port.transport.rawValue): \(error)",
-                            source: record.stack.source(of: "services.\(name).ports[\(index)]"),
-                            hint: advice.hint))
-                }
-            }
-        }
-        guard problems.isEmpty else {
-            ports.keep(usedPorts(record.stackName), stack: record.stackName)
-            throw .diagnostics(problems)
-        }
-        ports.keep(wanted.union(usedPorts(record.stackName)), stack: record.stackName)
-    }
-
-    /// Fixed host ports of containers that exist.
-    private func usedPorts(_ stack: String) -> Set<PortRegistry.Key> {
-        var keys: Set<PortRegistry.Key> = []
-        for container in containers.values where container.stored.stackName == stack {
-            for port in container.stored.definition.service.ports {
-                guard let published = port.published else { continue }
-                // An address that did not parse was refused when the container was made.
-                if let key = try? PortRegistry.Key(
-                    hostIP: port.hostIP, port: published, transport: port.transport)
-                {
-                    keys.insert(key)
-                }
-            }
-        }
-        return keys
     }
 
     /// Whether anything of the stack exists.

@@ -4,6 +4,8 @@ import EngineWire
 import InternetAddress
 import LinuxSystem
 import Logging
+import NameServer
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -24,19 +26,29 @@ struct EndpointState {
     /// What the containers on the same networks of a stack can look up.
     var zones: [ZoneKey: DNSZone] = [:]
     var isDueSoon = false
+    /// When the firewall was changed last.
+    var lastChange: Nanoseconds = 0
+    var isTidyDue = false
     var soon = Engine.soonMin
 }
 
 /// Containers with the same key have the same names to look up.
 struct ZoneKey: Hashable {
-    var stack: String
     var networks: [String]
+    /// The service's own servers.
+    var forwarders: [String]
 
     init(_ stored: StoredContainer) {
-        stack = stored.stackName
         networks = stored.attachments.map(\.network)
+        forwarders = stored.definition.service.dns
     }
+
+    /// No part of it has a line break.
+    var text: String { (networks + [""] + forwarders).joined(separator: "\n") }
 }
+
+/// Engine network name, then DNS name, to addresses.
+typealias NetworkNames = [String: [String: [IPAddress]]]
 
 /// Who answers for which name and port follows from who runs and is healthy: recomputed whole and applied as a
 /// difference, so that no sequence of events can leave it wrong.
@@ -94,20 +106,25 @@ extension Engine {
     }
 
     private func applyEndpoints(forced: Bool) async {
-        var ports: [ContainerNetwork.PublishedPort] = []
+        settleServiceAddresses()
+        let answers = Set(containers.values.map(\.stored.stackName) + serviceAddresses.values.map(\.stackName))
+            .map { Reconciler.endpoints(of: observeRecords($0)) }
+        let names = mergedNames(answers)
         var zones: [ZoneKey: (zone: DNSZone, scopes: [String])] = [:]
-        for (name, members) in Dictionary(grouping: containers.values, by: \.stored.stackName) {
-            let answer = Reconciler.endpoints(of: observeRecords(name))
-            for container in members where container.process != nil {
-                let stored = container.stored
-                zones[ZoneKey(stored), default: (zone(for: stored, answer), [])].scopes.append(stored.id)
-            }
-            ports += answer.ports.compactMap(published)
+        for container in containers.values where container.process != nil {
+            let stored = container.stored
+            zones[ZoneKey(stored), default: (zone(for: stored, names), [])].scopes.append(stored.id)
         }
-        for (zone, scopes) in zones.values { dns.update(scopes: scopes, zone: zone) }
+        for (key, value) in zones { dns.update(zone: key.text, value.zone, scopes: value.scopes) }
         endpoints.zones = zones.mapValues(\.zone)
+        let ports = answers.flatMap { answer in
+            answer.ports.compactMap { published($0, $1, isByClient: answer.portsByClient.contains($0)) }
+        }.flatMap(withRelayed)
         let state = FirewallState(
-            bridges: networks.values.map(\.bridge).sorted { $0.name < $1.name }, ports: ports.sorted(by: isBefore))
+            bridges: networks.values.filter(\.hasBridge).map(\.bridge).sorted { $0.name < $1.name },
+            ports: joinedRanges(ports),
+            virtualAddresses: answers.flatMap(\.virtualAddresses).compactMap(virtual)
+                .sorted { $0.address < $1.address })
         guard forced || state != endpoints.firewall else { return }
         do throws(EngineError) {
             endpoints.firewall = nil
@@ -120,6 +137,7 @@ extension Engine {
             }
             endpoints.firewall = state
             endpoints.lastError = nil
+            tidyFirewallLater()
             await lookAround(state.bridges)
         } catch {
             let text = "\(error)"
@@ -128,47 +146,95 @@ extension Engine {
         }
     }
 
+    /// A service that is scaled goes through many numbers of replicas: what the table had for each is taken away when
+    /// it has come to rest.
+    private func tidyFirewallLater() {
+        endpoints.lastChange = Clock.monotonic()
+        guard !endpoints.isTidyDue else { return }
+        endpoints.isTidyDue = true
+        background.start { [self] in
+            while await isRestless() {
+                // Cancelled at the engine's end; the next engine makes the table anew.
+                do { try await Task.sleep(for: .nanoseconds(Self.restTime)) } catch { return }
+            }
+            await tidyFirewall()
+        }
+    }
+
+    private static let restTime: Nanoseconds = 1_000_000_000
+
+    private func isRestless() -> Bool { Clock.monotonic() - endpoints.lastChange < Self.restTime }
+
+    private func tidyFirewall() async {
+        endpoints.isTidyDue = false
+        do throws(EngineError) {
+            try await onNetwork { network throws(NetworkError) in try network.dropUnusedChains() }
+        } catch {
+            // They are in nobody's way; the next change tries again.
+            log.debug("unused chains not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Networks may be shared by stacks: a name there leads to what any of them has under it.
+    private func mergedNames(_ answers: [Endpoints]) -> NetworkNames {
+        guard var names = answers.first?.names else { return [:] }
+        for answer in answers.dropFirst() {
+            names.merge(answer.names) { $0.merging($1) { Set($0 + $1).sorted() } }
+        }
+        return names
+    }
+
     private func published(
-        _ port: Reconciler.PublishedPort, _ backends: [Reconciler.Backend]
+        _ port: Reconciler.PublishedPort, _ backends: [Reconciler.Backend], isByClient: Bool
     ) -> ContainerNetwork.PublishedPort? {
+        guard !backends.isEmpty else { return nil }
         // An address that does not parse was refused when the port was reserved.
         guard let key = try? PortRegistry.Key(hostIP: port.hostIP, port: port.port, transport: port.transport) else {
             return nil
         }
-        let reachable = backends.compactMap { backend in
-            IPAddress(backend.address).map { ContainerNetwork.Backend(address: $0, port: backend.port) }
-        }
-        guard !reachable.isEmpty else { return nil }
         return ContainerNetwork.PublishedPort(
-            hostIP: network.publishedAddress(key.hostIP.map { .v4($0) }), port: key.port,
-            transport: Transport(port.transport),
-            backends: reachable)
+            hostIP: network.publishedAddress(key.hostIP), port: key.port, transport: Transport(port.transport),
+            backends: backends.map { ContainerNetwork.Backend(address: $0.address, port: $0.port) },
+            balance: isByClient ? .clientAddress : .roundRobin)
+    }
+
+    /// A connection to `::1` comes from a relay, by way of IPv4.
+    private func withRelayed(_ port: ContainerNetwork.PublishedPort) -> [ContainerNetwork.PublishedPort] {
+        guard case .v6(let address) = port.hostIP, address == .loopback || address == .any else { return [port] }
+        var relayed = port
+        relayed.hostIP = .v4(NetworkManager.relayedAddress)
+        return address == .any ? [port, relayed] : [relayed]
+    }
+
+    private func virtual(_ endpoint: VirtualEndpoint) -> VirtualAddress? {
+        guard let network = networks[endpoint.network], network.hasBridge else { return nil }
+        return VirtualAddress(
+            address: endpoint.address, bridge: network.bridge.bridge, backends: endpoint.backends,
+            balance: endpoint.isByClient ? .clientAddress : .roundRobin)
     }
 
     /// The names a container that starts can look up: as of the last refresh, where its neighbours have been served.
-    func knownZone(for stored: StoredContainer) -> DNSZone { endpoints.zones[ZoneKey(stored)] ?? zone(for: stored) }
+    func knownZone(for stored: StoredContainer) -> (ZoneKey, DNSZone) {
+        let key = ZoneKey(stored)
+        if let zone = endpoints.zones[key] { return (key, zone) }
+        let own = Set(stored.attachments.map(\.network))
+        let stacks = containers.values.map(\.stored).filter { neighbour in
+            neighbour.attachments.contains { own.contains($0.network) }
+        }.map(\.stackName)
+        let names = mergedNames(Set(stacks + [stored.stackName]).map { Reconciler.endpoints(of: observeRecords($0)) })
+        return (key, zone(for: stored, names))
+    }
 
     /// The names a container can look up: those of every network it is on.
-    func zone(for stored: StoredContainer, _ answer: Endpoints? = nil) -> DNSZone {
-        let answer = answer ?? Reconciler.endpoints(of: observeRecords(stored.stackName))
-        var names: [String: [UInt32]] = [:]
-        var parsed: [String: UInt32] = [:]
+    private func zone(for stored: StoredContainer, _ known: NetworkNames) -> DNSZone {
+        var names: [String: [IPAddress]] = [:]
         for attachment in stored.attachments {
-            for (name, addresses) in answer.names[attachment.network] ?? [:] {
-                for text in addresses {
-                    guard let value = parsed[text] ?? IPv4Address(text)?.value else { continue }
-                    parsed[text] = value
-                    names[name, default: []].append(value)
-                }
-                if addresses.isEmpty { names[name] = names[name] ?? [] }
+            for (name, addresses) in known[attachment.network] ?? [:] {
+                names[name, default: []] += addresses
+                if !addresses.isEmpty { names["\(name).\(attachment.network)", default: []] += addresses }
             }
         }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
-        return DNSZone(names: names, external: forwards)
+        return DNSZone(names: names, external: forwards, forwarders: stored.definition.service.dns)
     }
-}
-
-private func isBefore(_ left: ContainerNetwork.PublishedPort, _ right: ContainerNetwork.PublishedPort) -> Bool {
-    (left.port, left.transport.rawValue, left.hostIP?.description ?? "")
-        < (right.port, right.transport.rawValue, right.hostIP?.description ?? "")
 }

@@ -59,7 +59,9 @@ extension Engine {
         case .restartContainer(let id, let timeout):
             try await stopContainer(id, grace: timeout, byUser: false)
             return try await startContainer(id)
-        case .updateContainer(let id): try updateDefinition(id, record.stack)
+        case .updateContainer(let id):
+            try updateDefinition(id, record.stack)
+            await refreshEndpoints()
         case .repairAttachment(let id, _): try await prepareNetwork(try container(id).stored)
         case .repairFirewall: await refreshEndpoints(force: true)
         case .signalContainer(let id, let signal): try await send(try signalNumber(signal), to: id)

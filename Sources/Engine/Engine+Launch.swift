@@ -119,16 +119,31 @@ extension Engine {
         return files
     }
 
+    /// The host's addresses as the container reaches them: where its default routes go, else those of its networks'
+    /// bridges. One of each family.
+    private func hostGateways(_ stored: StoredContainer) -> [String] {
+        let routers = stored.attachments.flatMap { attachment in
+            networks[attachment.network]?.hasBridge == true ? attachment.interface.gateways : []
+        }
+        let bridges = stored.attachments.flatMap { attachment in
+            guard let network = networks[attachment.network], network.hasBridge else { return [IPAddress]() }
+            return network.bridge.subnets.compactMap(\.gateway)
+        }
+        let found = [false, true].compactMap { isV6 in (routers + bridges).first { $0.isV6 == isV6 } }
+        return found.isEmpty ? [Self.noGateway] : found.map(\.description)
+    }
+
     /// Small files on our own disk: written here, not on the pool, to keep a start to one hop.
     private func writeNameFiles(_ stored: StoredContainer, hostname: String, folder: String) throws(EngineError) {
         let service = stored.definition.service
-        let gateway = stored.attachments.lazy.flatMap(\.interface.gateways).first?.description
+        let gateways = hostGateways(stored)
         let hosts = hostsFile(
             hostname: hostname, domainname: service.domainname,
-            addresses: stored.attachments.compactMap { $0.interface.address4?.description },
-            extra: service.extraHosts.map { host in
-                let address = host.address == "host-gateway" ? gateway ?? Self.noGateway : host.address
-                return (name: host.name, address: address)
+            addresses: stored.attachments.flatMap { attachment in
+                attachment.interface.addresses.map(\.address).filter { !$0.isLinkLocalUnicast }.map(\.description)
+            },
+            extra: service.extraHosts.flatMap { host in
+                (host.address == "host-gateway" ? gateways : [host.address]).map { (name: host.name, address: $0) }
             })
         do throws(SystemError) {
             try FileSystem.makeDirectories(folder)

@@ -16,6 +16,8 @@ extension Engine {
     private static let defaultGrace: Nanoseconds = 10 * 1_000_000_000
     /// How long a kill may take to show before it is reported.
     private static let killPatience: Nanoseconds = 10 * 1_000_000_000
+    /// How long the engine may take to hear of an end.
+    private static let newsPatience: Nanoseconds = 1_000_000_000
 
     /// Starts a container that does not run: its namespace and addresses first, then the process.
     ///
@@ -182,7 +184,13 @@ extension Engine {
         await refreshEndpoints()
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
-        try await send(try signalNumber(name), to: id)
+        do throws(EngineError) {
+            try await send(try signalNumber(name), to: id)
+        } catch {
+            // It ended by itself meanwhile, which the engine may hear of a moment later.
+            guard await waitForExit(id, atMost: Self.newsPatience) else { throw error }
+            return announceStop(id, stored)
+        }
         let patience = grace ?? stored.definition.service.stopGracePeriod ?? Self.defaultGrace
         if await waitForExit(id, atMost: patience) { return announceStop(id, stored) }
         try await killContainer(id)

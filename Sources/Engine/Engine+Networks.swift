@@ -1,90 +1,127 @@
-import CLinux
 import ContainerNetwork
 import ContainerRuntime
 import InternetAddress
 import LinuxSystem
 import Logging
+import NameServer
+import NetworkService
 import Reconciler
 import StackModel
 
-/// Bridges, subnets and addresses. What the kernel has is made to fit the records, never the other way round.
+/// Making, mending and removing networks. What the kernel has is made to fit the records, never the other way round.
 extension Engine {
     func createNetwork(_ key: String, stack: Stack) async throws(EngineError) {
         let name = stack.networkName(key)
         guard let definition = stack.networks[key], !definition.external else { return }
         if let existing = networks[name] {
             guard existing.stackName == stack.name else {
-                throw .conflict("network \(name) belongs to stack '\(existing.stackName)'")
+                let owner =
+                    existing.stackName.isEmpty ? "was not made by a stack" : "is stack '\(existing.stackName)''s"
+                throw .conflict("network \(name) exists and \(owner); say 'external: true' to use it")
             }
             return try await repairNetwork(name)
         }
-        let bridge = try await bridgeSpec(name, definition)
-        let record = StoredNetwork(
-            name: name, stackName: stack.name, key: key, definition: definition, bridge: bridge,
-            createdAt: Clock.now())
-        // Another stack may have taken the subnet or the name while the kernel was asked for its routes.
-        guard networks[name] == nil, !networks.values.contains(where: { $0.bridge.overlaps(bridge) }) else {
-            return try await createNetwork(key, stack: stack)
+        _ = try await makeNetwork(name, stack: stack.name, key: key, definition)
+    }
+
+    /// Makes a network and its record.
+    func makeNetwork(
+        _ name: String, stack: String, key: String, _ definition: Network
+    ) async throws(EngineError) -> StoredNetwork {
+        let design = try NetworkDesign(name: name, definition: definition)
+        guard design.driver.hasInterfaces else {
+            throw .badRequest("network \(name): there is one network '\(design.driver.rawValue)' only, and it is there")
         }
+        for warning in design.warnings {
+            log.warning("network option", metadata: ["network": "\(name)", "what": "\(warning)"])
+        }
+        let host = try await networkHost()
+        try checkInterface(design)
+        let bridge = try design.spec(bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", host: host)
+        guard networks[name] == nil else { throw .conflict("network \(name) exists already") }
+        // Another one may have taken the subnet while the kernel was asked for its routes.
+        guard !networks.values.contains(where: { $0.bridge.overlaps(bridge) }) else {
+            return try await makeNetwork(name, stack: stack, key: key, definition)
+        }
+        let record = StoredNetwork(
+            id: randomID(), name: name, stackName: stack, key: key, definition: definition, bridge: bridge,
+            createdAt: Clock.now())
         networks[name] = record
         do throws(EngineError) {
             try save(record)
-            try await onNetwork { network throws(NetworkError) in
-                try network.ensureBridge(bridge)
-                if !bridge.isInternal { try network.openUplinks() }
+            if record.hasBridge {
+                try await onNetwork { network throws(NetworkError) in
+                    try network.ensureBridge(bridge)
+                    if !bridge.isInternal { try network.openUplinks() }
+                }
             }
         } catch {
             await discardNetwork(record)
             throw error
         }
-        announce(type: "network", "create", name: name, stack: stack.name)
+        announce(type: "network", "create", name: name, stack: stack)
         await refreshEndpoints()
+        return record
+    }
+
+    private func networkHost() async throws(EngineError) -> NetworkDesign.Host {
+        let (routes, mtu) = try await onNetwork { network throws(NetworkError) in
+            (try network.hostRoutes(), try network.uplinkMTU())
+        }
+        // A machine without an id has prefixes after its folder alone, which is private addresses all the same.
+        let machine = (try? FileSystem.readFile("/etc/machine-id")) ?? []
+        return NetworkDesign.Host(
+            routes: routes, networks: networks.values.flatMap { $0.bridge.subnets.map(\.range) }, mtu: mtu,
+            seed: machine + Array(options.dataRoot.utf8))
+    }
+
+    /// An interface that a user names is not another's, and one that a network is to lie on is there.
+    private func checkInterface(_ design: NetworkDesign) throws(EngineError) {
+        if design.driver == .bridge, let bridge = design.options.bridgeName {
+            if let other = networks.values.first(where: { $0.bridge.bridge == bridge }) {
+                throw .conflict("network \(design.name): interface \(bridge) is network \(other.name)'s")
+            }
+            let path = "/sys/class/net/\(bridge)"
+            guard FileSystem.exists(path) else { return }
+            // An interface that went meanwhile, or has no alias, is not ours.
+            let alias = (try? FileSystem.readFile("\(path)/ifalias")) ?? []
+            guard String(decoding: alias, as: UTF8.self).hasPrefix("\(options.tableName):") else {
+                throw .conflict("network \(design.name): the host has an interface \(bridge) already; use another name")
+            }
+        }
+        guard let parent = design.options.parent, design.driver != .bridge else { return }
+        guard !parent.contains("/"), FileSystem.exists("/sys/class/net/\(parent)") else {
+            throw .diagnostics([
+                Diagnostic(
+                    code: "network.no-parent", "network \(design.name): the host has no interface '\(parent)'",
+                    hint: parentHint(parent))
+            ])
+        }
+    }
+
+    private func parentHint(_ parent: String) -> String {
+        let parts = parent.split(separator: ".")
+        guard parts.count == 2, let number = Int(parts[1]) else { return "`ip link` lists the interfaces" }
+        return "make it with `ip link add link \(parts[0]) name \(parent) type vlan id \(number)`"
     }
 
     private func discardNetwork(_ record: StoredNetwork) async {
         networks[record.name] = nil
         do {
-            try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
+            if record.hasBridge {
+                try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
+            }
             try store.delete(record)
         } catch {
             log.error("half-made network not removed", metadata: ["network": "\(record.name)", "error": "\(error)"])
         }
     }
 
-    private func bridgeSpec(_ name: String, _ definition: Network) async throws(EngineError) -> BridgeSpec {
-        if let driver = definition.driver, driver != "bridge", driver != "default" {
-            throw .badRequest("network \(name): driver '\(driver)' is not supported; use 'bridge'")
-        }
-        let (routes, mtu) = try await onNetwork { network throws(NetworkError) in
-            (try network.hostRoutes(), try network.uplinkMTU())
-        }
-        let taken = routes + networks.values.flatMap { $0.bridge.subnets.map(\.range) }
-        do throws(NetworkError) {
-            let subnet: CIDR
-            if let text = definition.subnets.compactMap(\.subnet).first(where: { !$0.contains(":") }) {
-                guard let wanted = CIDR(text) else { throw .invalidName(text) }
-                subnet = wanted
-                try SubnetPool.check(subnet, avoiding: taken)
-            } else {
-                subnet = try SubnetPool.standard.free(avoiding: taken)
-            }
-            var gateway = AddressPool.defaultGateway(of: subnet)
-            if let text = definition.subnets.compactMap(\.gateway).first(where: { !$0.contains(":") }) {
-                gateway = try parseAddress(text)
-            }
-            return BridgeSpec(
-                name: name, bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))",
-                subnets: [BridgeSpec.Subnet(subnet, gateway: gateway)], isInternal: definition.isInternal,
-                mtu: definition.driverOptions["com.docker.network.driver.mtu"].flatMap { Int($0) } ?? mtu,
-                interContainer: definition.driverOptions["com.docker.network.bridge.enable_icc"] != "false")
-        } catch {
-            throw .network(error)
-        }
-    }
-
     func repairNetwork(_ name: String) async throws(EngineError) {
         guard let record = networks[name] else { return }
-        try await onNetwork { network throws(NetworkError) in try network.ensureBridge(record.bridge) }
+        if record.hasBridge {
+            try await onNetwork { network throws(NetworkError) in try network.ensureBridge(record.bridge) }
+        }
         // A bridge that was deleted has lost its ports: put every attachment back.
         for container in containers.values where container.process != nil {
             guard container.stored.attachments.contains(where: { $0.network == name }) else { continue }
@@ -95,107 +132,31 @@ extension Engine {
 
     func removeNetwork(_ name: String) async throws(EngineError) {
         guard let record = networks[name] else { return }
-        let users = containers.values.filter { $0.stored.attachments.contains { $0.network == name } }
+        let users = users(ofNetwork: name)
         guard users.isEmpty else {
-            throw .conflict("network \(name) is used by \(users.map(\.stored.name).sorted().joined(separator: ", "))")
+            throw .diagnostics([
+                Diagnostic(
+                    code: "network.in-use",
+                    "network \(name) is used by \(users.map(\.name).joined(separator: ", "))",
+                    hint: "remove these containers, or take them off it with `gantry network disconnect`")
+            ])
         }
-        try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
-        do throws(DatabaseError) { try store.delete(record) } catch { throw .database(error) }
+        if record.hasBridge {
+            try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }
+        }
+        let freed = serviceAddresses.values.filter { $0.network == name }
+        do throws(DatabaseError) { try store.save([], deleting: [record] + freed) } catch { throw .database(error) }
+        for entry in freed { serviceAddresses[entry.recordID] = nil }
         networks[name] = nil
+        addressPools[name] = nil
         announce(type: "network", "destroy", name: name, stack: record.stackName)
         await refreshEndpoints()
     }
 
-    /// Addresses for a new container on each of its networks, in the order that gives interface names.
-    func attachments(
-        id: String, stack: Stack, service: Service, name: String
-    ) throws(EngineError) -> [StoredContainer.Attachment] {
-        guard service.networkMode == nil else { return [] }
-        let ordered = service.networks.sorted { $0.key < $1.key }
-        guard let definition = ContainerDefinition(stack: stack, service: name, imageID: "") else { return [] }
-        let definitions = Dictionary(
-            networks.values.map { ($0.name, $0.definition) }, uniquingKeysWith: { first, _ in first })
-        let gateway = gatewayNetwork(of: definition, networks: definitions)
-        var made: [StoredContainer.Attachment] = []
-        do throws(EngineError) {
-            for (index, (key, attachment)) in ordered.enumerated() {
-                let networkName = stack.networkName(key)
-                guard let network = networks[networkName] else {
-                    throw .conflict("network \(networkName) does not exist")
-                }
-                let address = try takeAddress(on: network, requested: attachment.ipv4Address)
-                let bridge = network.bridge
-                let interface = InterfaceSpec(
-                    kind: .bridge(bridge.bridge), hostInterface: "gv\(fnv1aHex(id + networkName))\(index % 10)",
-                    containerInterface: "eth\(index)",
-                    addresses: [
-                        InterfaceSpec.Address(address, prefixLength: bridge.subnets[0].range.prefixLength)
-                    ],
-                    mac: attachment.macAddress.flatMap { MACAddress($0) } ?? MACAddress(address),
-                    gateways: networkName == gateway ? bridge.subnets.compactMap(\.gateway) : [],
-                    isIsolated: !bridge.interContainer)
-                made.append(StoredContainer.Attachment(network: networkName, interface: interface))
-            }
-        } catch {
-            for attachment in made { freeAddresses(attachment) }
-            throw error
-        }
-        return made
-    }
-
-    private func parseAddress(_ text: String) throws(NetworkError) -> IPAddress {
-        guard let address = IPAddress(text) else { throw .invalidName(text) }
-        return address
-    }
-
-    private func takeAddress(on network: StoredNetwork, requested: String?) throws(EngineError) -> IPAddress {
-        do throws(NetworkError) {
-            var pool: AddressPool
-            if let known = addressPools[network.name] { pool = known } else { pool = try addressPool(for: network) }
-            let address: IPAddress
-            if let requested {
-                address = try parseAddress(requested)
-                try pool.take(address)
-            } else {
-                address = try pool.take()
-            }
-            addressPools[network.name] = pool
-            return address
-        } catch {
-            throw .network(error)
-        }
-    }
-
-    /// The pool with all that the records hold taken out.
-    private func addressPool(for network: StoredNetwork) throws(NetworkError) -> AddressPool {
-        let ipam = network.definition.subnets.first
-        var range: CIDR?
-        if let text = ipam?.ipRange {
-            guard let wanted = CIDR(text) else { throw .invalidName(text) }
-            range = wanted
-        }
-        var reserved = Set(network.bridge.subnets.compactMap(\.gateway))
-        for text in ipam?.auxiliaryAddresses.values.sorted() ?? [] {
-            reserved.insert(try parseAddress(text))
-        }
-        guard let subnet = network.bridge.subnets.first?.range else { throw .poolsExhausted }
-        var pool = try AddressPool(subnet: subnet, range: range, reserved: reserved)
-        for container in containers.values {
-            for attachment in container.stored.attachments where attachment.network == network.name {
-                for address in attachment.interface.addresses.map(\.address) { try pool.take(address) }
-            }
-        }
-        return pool
-    }
-
-    func releaseAddresses(of stored: StoredContainer) {
-        for attachment in stored.attachments { freeAddresses(attachment) }
-    }
-
-    private func freeAddresses(_ attachment: StoredContainer.Attachment) {
-        for address in attachment.interface.addresses.map(\.address) {
-            addressPools[attachment.network]?.release(address)
-        }
+    /// Containers with an interface on the network, running or not, by name.
+    func users(ofNetwork name: String) -> [StoredContainer] {
+        containers.values.map(\.stored).filter { $0.attachments.contains { $0.network == name } }
+            .sorted { $0.name < $1.name }
     }
 
     /// Makes (or repairs) the container's network namespace, its interfaces and its DNS sockets.
@@ -207,10 +168,9 @@ extension Engine {
     /// What there is to do for that, for a thread that may block; `nil` for a container in another's namespace.
     func networkPreparation(_ stored: StoredContainer) -> NetworkPreparation? {
         guard usesOwnNamespace(stored) else { return nil }
-        let needsResolver = !stored.attachments.isEmpty && !dns.serves(scope: stored.id)
         return NetworkPreparation(
             id: stored.id, interfaces: stored.attachments.map(\.interface),
-            zone: needsResolver ? knownZone(for: stored) : nil, network: network, dns: dns)
+            zone: stored.attachments.isEmpty ? nil : knownZone(for: stored), network: network, dns: dns)
     }
 
     func usesOwnNamespace(_ stored: StoredContainer) -> Bool {
@@ -229,25 +189,20 @@ extension BridgeSpec {
 struct NetworkPreparation: Sendable {
     let id: String
     let interfaces: [InterfaceSpec]
-    /// `nil` when its names are served already, or not at all.
-    let zone: DNSZone?
+    /// `nil` without networks.
+    let zone: (key: ZoneKey, zone: DNSZone)?
     let network: NetworkManager
-    let dns: DNSServer
+    let dns: NetworkServiceClient
 
     /// Blocks.
     func run() throws(EngineError) {
         let sockets: ResolverSockets?
+        let opensResolver = zone != nil && !dns.serves(scope: id)
         do throws(NetworkError) {
-            sockets = try network.prepare(id: id, interfaces, opensResolver: zone != nil)
+            sockets = try network.prepare(id: id, interfaces, opensResolver: opensResolver)
         } catch {
             throw .network(error)
         }
-        guard let zone, let sockets else { return }
-        dns.update(scope: id, zone: zone)
-        do throws(SystemError) {
-            try dns.add(scope: id, udp: try sockets.udp.duplicate(), tcp: try sockets.tcp.duplicate())
-        } catch {
-            throw .system(error)
-        }
+        if let zone, let sockets { try dns.serve(id, zone.key, zone.zone, sockets) }
     }
 }

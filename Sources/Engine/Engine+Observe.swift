@@ -36,7 +36,8 @@ extension Engine {
             },
             volumes: volumes.values.filter {
                 !$0.anonymous && ($0.stackName == name || externalVolumes.contains($0.name))
-            }.map { ObservedVolume(name: $0.name, definition: $0.definition, external: $0.stackName != name) })
+            }.map { ObservedVolume(name: $0.name, definition: $0.definition, external: $0.stackName != name) },
+            serviceAddresses: observedServiceAddresses(name))
     }
 
     /// `nil` when the kernel could not be asked: nothing is then called broken.
@@ -50,6 +51,7 @@ extension Engine {
     }
 
     private func problems(of record: StoredNetwork, _ kernel: NetworkObservation) -> [ObservedNetwork.Problem] {
+        guard record.hasBridge else { return [] }
         guard let bridge = kernel.bridges.first(where: { $0.bridge == record.bridge.bridge }) else {
             return [.bridgeMissing]
         }
@@ -75,6 +77,7 @@ extension Engine {
         }
         return container.stored.attachments.compactMap { attachment in
             let interface = attachment.interface
+            guard case .bridge = interface.kind else { return nil }
             guard let host = kernel.hostInterfaces.first(where: { $0.name == interface.hostInterface }), host.isUp,
                 interface.kind == host.master.map(InterfaceSpec.Kind.bridge)
             else { return .vethMissing(network: attachment.network) }
@@ -105,8 +108,9 @@ extension Engine {
         observed.finishedAt = stored.exit?.finishedAt
         observed.restarts = stored.restarts
         observed.stoppedByUser = stored.stoppedByUser
-        observed.addresses = Dictionary(
-            stored.attachments.map { ($0.network, $0.interface.address4?.description ?? "") },
+        observed.addresses = stored.addresses
+        observed.connections = Dictionary(
+            stored.attachments.compactMap { attachment in attachment.byHand.map { (attachment.network, $0) } },
             uniquingKeysWith: { first, _ in first })
         observed.chosenPorts = Dictionary(
             stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })

@@ -25,7 +25,7 @@ extension Engine {
     private func stackForOneOff(_ name: String, _ request: RunRequest) -> Stack {
         var stack = request.stack
         stack.name = name
-        return stack
+        return bindingPorts(stack)
     }
 
     private static func apply(_ request: RunRequest, to service: inout Service) {

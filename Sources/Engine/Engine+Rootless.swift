@@ -32,9 +32,11 @@ extension Engine {
     func reclaimPorts() {
         for (name, entry) in stacks where entry.record.active {
             for service in entry.record.stack.services.values where service.networkMode != "host" {
+                // Of what runs already: its ports are its own, whoever listens meanwhile.
+                let listeners = service.hasManyPorts ? HostListeners(sockets: []) : nil
                 for port in service.ports {
-                    guard let published = port.published else { continue }
-                    reclaim(port, published, stack: name, isChosen: false)
+                    guard let published = port.shared else { continue }
+                    reclaim(port, published, stack: name, isChosen: false, listeners: listeners)
                 }
             }
         }
@@ -48,10 +50,13 @@ extension Engine {
         }
     }
 
-    private func reclaim(_ port: Port, _ published: UInt16, stack: String, isChosen: Bool) {
+    private func reclaim(
+        _ port: Port, _ published: UInt16, stack: String, isChosen: Bool, listeners: HostListeners? = nil
+    ) {
         do throws(NetworkError) {
             let key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
-            try ports.reserve(key, stack: stack, with: network, isChosen: isChosen)
+            try ports.reserve(
+                key, stack: stack, with: network, isChosen: isChosen, listeners: listeners)
         } catch {
             log.warning("port not held", metadata: ["stack": "\(stack)", "port": "\(published)", "error": "\(error)"])
         }

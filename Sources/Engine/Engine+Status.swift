@@ -52,21 +52,26 @@ extension Engine {
         status.restarts = stored.restarts
         status.ports = publishedPorts(of: container)
         status.addresses = Dictionary(
-            stored.attachments.map { ($0.network, $0.interface.address4?.description ?? "") },
+            stored.attachments.map { ($0.network, $0.interface.addresses.first?.address.description ?? "") },
             uniquingKeysWith: { first, _ in first })
         status.tty = stored.definition.service.tty
         status.labels = stored.labels
         return status
     }
 
-    private func publishedPorts(of container: Container) -> [ContainerStatus.PublishedPort] {
+    func publishedPorts(of container: Container) -> [ContainerStatus.PublishedPort] {
         guard container.process != nil else { return [] }
         let stored = container.stored
-        return stored.definition.service.ports.compactMap { port in
-            let number = port.published ?? stored.chosenPorts.first { $0.port == port }?.published
-            return number.map {
+        let chosen = Dictionary(
+            stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
+        let hasIPv6 = stored.attachments.contains { $0.interface.gateways.contains(where: \.isV6) }
+        let hasIPv4 = !hasIPv6 || stored.attachments.contains { $0.interface.address4 != nil }
+        let everywhere = (hasIPv4 ? ["0.0.0.0"] : []) + (hasIPv6 ? ["::"] : [])
+        return stored.definition.service.ports.flatMap { port -> [ContainerStatus.PublishedPort] in
+            guard let number = chosen[port] ?? port.shared else { return [] }
+            return (port.hostIP.map { [$0] } ?? everywhere).map {
                 ContainerStatus.PublishedPort(
-                    hostIP: port.hostIP ?? "0.0.0.0", published: $0, target: port.target, transport: port.transport)
+                    hostIP: $0, published: number, target: port.target, transport: port.transport)
             }
         }
     }

@@ -5,6 +5,7 @@ import Glibc
 import Images
 import LinuxSystem
 import Logging
+import NetworkService
 import Reconciler
 import StackModel
 
@@ -54,7 +55,8 @@ public actor Engine {
     nonisolated let store: StateStore
     nonisolated let images: ImageStore
     nonisolated let network: NetworkManager
-    nonisolated let dns: DNSServer
+    nonisolated let dns: NetworkServiceClient
+    nonisolated let serviceLosses: ServiceLosses
     nonisolated let runtime: Runtime
     nonisolated let poller: Poller
     nonisolated let pool: BlockingPool
@@ -75,7 +77,9 @@ public actor Engine {
     var pendingAttach: [String: SharedDescriptor] = [:]
     /// Exit codes of containers that were removed as they ended, for clients that still wait for them.
     var lastExitCodes: [String: Int] = [:]
-    var addressPools: [String: AddressPool] = [:]
+    /// Of each network, one for each of its subnets.
+    var addressPools: [String: [AddressPool]] = [:]
+    var serviceAddresses: [String: StoredServiceAddresses] = [:]
     var endpoints = EndpointState()
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
@@ -119,10 +123,15 @@ public actor Engine {
         } catch {
             throw .image(error)
         }
+        let losses = ServiceLosses()
+        serviceLosses = losses
+        dns = NetworkServiceClient(
+            supervisorPath: options.supervisorPath, execRoot: options.execRoot, poller: poller,
+            onLoss: { losses.note() })
         do throws(NetworkError) {
             network = try NetworkManager(
                 tableName: options.tableName, namespaceDirectory: options.namespaceDirectory,
-                hostPorts: try options.hostPortClient())
+                hostPorts: try options.hostPortClient(), portRelays: dns)
         } catch {
             throw .network(error)
         }
@@ -133,7 +142,6 @@ public actor Engine {
         } catch {
             throw .runtime(error, container: "")
         }
-        do throws(SystemError) { dns = try DNSServer() } catch { throw .system(error) }
     }
 
     private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
@@ -168,7 +176,7 @@ public actor Engine {
     /// Reads the records, adopts running containers, removes what belongs to nobody.
     public func recover() async throws(EngineError) {
         try loadRecords()
-        do throws(SystemError) { try dns.start() } catch { throw .system(error) }
+        adoptNetworkService()
         do throws(NetworkError) {
             networkWatch = try network.watch { [self] change in
                 background.start { await self.networkChanged(change) }
@@ -184,6 +192,7 @@ public actor Engine {
         await sweepOrphans()
         closeForeignFirewalls()
         await refreshEndpoints()
+        dns.sweep()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
     }
 
@@ -193,7 +202,7 @@ public actor Engine {
         saveUnsaved()
         background.stop()
         for name in stacks.keys { noteChange(in: name) }
-        dns.stop()
+        endNetworkService()
         networkWatch = nil
         settingsWatch?.cancel()
         settingsWatch = nil
@@ -205,6 +214,7 @@ public actor Engine {
         do throws(DatabaseError) {
             for record in try store.all(StackRecord.self) { stacks[record.stackName] = StackEntry(record: record) }
             for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
+            for record in try store.all(StoredServiceAddresses.self) { serviceAddresses[record.recordID] = record }
             for record in try store.all(StoredVolume.self) { volumes[record.name] = record }
             for record in try store.all(StoredContainer.self) { register(Container(stored: record)) }
         } catch {

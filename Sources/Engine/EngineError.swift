@@ -9,6 +9,7 @@ public enum EngineError: Error, Sendable {
     case diagnostics([Diagnostic])
     case stackNotFound(String)
     case containerNotFound(String)
+    case networkNotFound(String)
     case execNotFound(String)
     case containerNotRunning(String)
     case conflict(String)
@@ -27,6 +28,12 @@ public enum EngineError: Error, Sendable {
             [Diagnostic(code: "stack.not-found", "no stack named '\(name)'", hint: "`gantry ls -a` shows the stacks")]
         case .containerNotFound(let name):
             [Diagnostic(code: "container.not-found", "no such container: \(name)")]
+        case .networkNotFound(let name):
+            [
+                Diagnostic(
+                    code: "network.not-found", "no such network: \(name)",
+                    hint: "`gantry network ls` shows the networks")
+            ]
         case .execNotFound(let id): [Diagnostic(code: "exec.not-found", "no such exec instance: \(id)")]
         case .containerNotRunning(let name):
             [Diagnostic(code: "container.not-running", "container \(name) is not running")]
@@ -45,7 +52,7 @@ public enum EngineError: Error, Sendable {
     /// HTTP status, as Docker's API answers the same failure.
     public var status: Int {
         switch self {
-        case .stackNotFound, .containerNotFound, .execNotFound: 404
+        case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound: 404
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
         case .image(.notFound): 404

@@ -30,6 +30,8 @@ struct StoredContainer: StoredRecord {
         /// Engine name of the network.
         var network: String
         var interface: InterfaceSpec
+        /// Set when it was connected by hand and not by its definition.
+        var byHand: NetworkAttachment?
     }
 
     struct Exit: Codable, Equatable, Sendable {
@@ -75,11 +77,16 @@ struct StoredContainer: StoredRecord {
 struct StoredNetwork: StoredRecord {
     static let kind = "network"
 
+    /// 64 hex digits.
+    var id: String
     /// Engine name, e.g. `shop_front`.
     var name: String
+    /// Empty for a network of its own.
     var stackName: String
     var key: String
     var definition: Network
+    /// Of a network on an interface of the host (macvlan, ipvlan), only the subnets mean something; their gateways are
+    /// routers out there.
     var bridge: BridgeSpec
     var createdAt: Nanoseconds
 

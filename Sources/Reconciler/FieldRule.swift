@@ -166,7 +166,8 @@ extension Network {
     /// Driver, addresses and options decide; labels do not, being no reason to take a network from under its users.
     func isSame(as other: Network) -> Bool {
         (driver ?? "bridge") == (other.driver ?? "bridge") && driverOptions == other.driverOptions
-            && isInternal == other.isInternal && enableIPv6 == other.enableIPv6 && subnets == other.subnets
+            && isInternal == other.isInternal && hasIPv4 == other.hasIPv4 && enableIPv6 == other.enableIPv6
+            && subnets == other.subnets
     }
 }
 

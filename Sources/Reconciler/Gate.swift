@@ -42,7 +42,8 @@ extension Gate {
         case .networkPresent(let name):
             let isThere = observed.networks.contains { $0.name == name }
             let message = "network \(name) declared as external, but could not be found"
-            return isThere ? .holds : .failed(Diagnostic(code: "network.not-found", message))
+            let hint = "create it with `gantry network create \(name)`, or take 'external: true' out"
+            return isThere ? .holds : .failed(Diagnostic(code: "network.not-found", message, hint: hint))
         case .volumePresent(let name):
             let isThere = observed.volumes.contains { $0.name == name }
             return isThere ? .holds : .failed(Diagnostic(code: "volume.not-found", "volume \(name) could not be found"))

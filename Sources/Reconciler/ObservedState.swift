@@ -1,3 +1,4 @@
+import InternetAddress
 import StackModel
 
 /// What is on the machine for one stack, as one consistent snapshot. Built by the engine from its store and the kernel;
@@ -10,15 +11,18 @@ public struct ObservedState: Equatable, Sendable {
     public var volumes: [ObservedVolume]
     /// What is missing or changed in the firewall table, one phrase each: `chain forward is missing`.
     public var firewallProblems: [String]
+    /// Addresses of services with `endpoint_mode: vip`.
+    public var serviceAddresses: [ServiceAddresses]
 
     public init(
         containers: [ObservedContainer] = [], networks: [ObservedNetwork] = [], volumes: [ObservedVolume] = [],
-        firewallProblems: [String] = []
+        firewallProblems: [String] = [], serviceAddresses: [ServiceAddresses] = []
     ) {
         self.containers = containers
         self.networks = networks
         self.volumes = volumes
         self.firewallProblems = firewallProblems
+        self.serviceAddresses = serviceAddresses
     }
 
     /// The same state in the one order that the planner works in.
@@ -26,7 +30,33 @@ public struct ObservedState: Equatable, Sendable {
         ObservedState(
             containers: containers.sorted { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) },
             networks: networks.sorted { $0.name < $1.name }, volumes: volumes.sorted { $0.name < $1.name },
-            firewallProblems: firewallProblems.sorted())
+            firewallProblems: firewallProblems.sorted(),
+            serviceAddresses: serviceAddresses.sorted { ($0.service, $0.network) < ($1.service, $1.network) })
+    }
+}
+
+/// The addresses of a service's own on one network, at most one of each family.
+public struct ServiceAddresses: Equatable, Sendable {
+    public struct Place: Hashable, Sendable {
+        public var service: String
+        /// Engine name.
+        public var network: String
+
+        public init(service: String, network: String) {
+            self.service = service
+            self.network = network
+        }
+    }
+
+    public var place: Place
+    public var addresses: [IPAddress]
+
+    public var service: String { place.service }
+    public var network: String { place.network }
+
+    public init(service: String, network: String, addresses: [IPAddress]) {
+        place = Place(service: service, network: network)
+        self.addresses = addresses
     }
 }
 
@@ -97,8 +127,10 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     public var restarts: Int
     /// A command stopped it, so the restart policy leaves it.
     public var stoppedByUser: Bool
-    /// Engine network name to IPv4 address.
-    public var addresses: [String: String]
+    /// Engine network name to its addresses there, of both families; the main one of each comes first.
+    public var addresses: [String: [IPAddress]]
+    /// Engine network name to what it was connected with by hand, beyond its definition.
+    public var connections: [String: NetworkAttachment]
     /// The host ports the engine chose for ports that do not name one.
     public var chosenPorts: [Port: UInt16]
     /// Published TCP ports of the container that nothing in it listens on, as far as it has just started.
@@ -123,6 +155,7 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
         restarts = 0
         stoppedByUser = false
         addresses = [:]
+        connections = [:]
         chosenPorts = [:]
         silentPorts = []
         problems = []

@@ -22,6 +22,9 @@ public struct Port: Codable, Hashable, Sendable {
     /// For people and tools: `http`, `https`, ….
     public var appProtocol: String?
 
+    /// The one host port that all replicas of the service share; `nil` when each gets one chosen, out of a range or not.
+    public var shared: UInt16? { publishedLast == nil ? published : nil }
+
     public init(target: UInt16, published: UInt16? = nil, hostIP: String? = nil, transport: Transport = .tcp) {
         self.target = target
         self.published = published
@@ -58,5 +61,36 @@ public struct ExtraHost: Codable, Equatable, Sendable {
     public init(name: String, address: String) {
         self.name = name
         self.address = address
+    }
+}
+
+extension NetworkAttachment {
+    /// The one option of an attachment, as Docker's networks take it.
+    public static let parametersOption = "com.docker.network.endpoint.sysctls"
+
+    /// Kernel parameters of the interface: name, in which `IFNAME` stands for the interface, to value. What is no such
+    /// list was refused when the stack was loaded, and is empty here.
+    public var parameters: [String: String] {
+        driverOptions[Self.parametersOption].flatMap { Self.parameters(from: $0) } ?? [:]
+    }
+
+    /// `net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2`; `nil` when it is anything else.
+    public static func parameters(from text: String) -> [String: String]? {
+        var result: [String: String] = [:]
+        for item in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[1].isEmpty, isInterfaceParameter(parts[0]) else { return nil }
+            result[String(parts[0])] = String(parts[1])
+        }
+        return result
+    }
+
+    /// `net.ipv4|ipv6|mpls.GROUP.IFNAME.NAME`; nothing that leads to another interface or out of the tree.
+    private static func isInterfaceParameter(_ name: Substring) -> Bool {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 5, parts[0] == "net", ["ipv4", "ipv6", "mpls"].contains(parts[1]),
+            ["conf", "neigh"].contains(parts[2]), parts[3] == "IFNAME"
+        else { return false }
+        return !parts[4].isEmpty && parts[4].utf8.allSatisfy { (0x61...0x7a).contains($0) || $0 == 0x5f }
     }
 }

@@ -44,7 +44,9 @@ struct RootlessHolder {
         try step("bring up lo") { () throws(SystemError) in try check("ioctl") { gantry_loopback_up() } }
         try awaitUplink()
         let path = RootlessFacts.socketPath(execRoot: execRoot)
-        let listener = try step("listen on \(path)") { () throws(SystemError) in try Self.listen(path) }
+        let listener = try step("listen on \(path)") { () throws(SystemError) in
+            try UnixListener.messages(at: path).take()
+        }
         let server = try step("make the event loop") { () throws(SystemError) in
             try RootlessServer(
                 listener: listener, keeper: keeper,
@@ -115,19 +117,5 @@ struct RootlessHolder {
         let lines = ["nameserver \(address)"] + others.map(String.init)
         try FileSystem.replaceFile(path, with: Array((lines.joined(separator: "\n") + "\n").utf8), mode: 0o644)
         try check("mount", path: "/etc/resolv.conf") { mount(path, "/etc/resolv.conf", nil, UInt(MS_BIND), nil) }
-    }
-
-    // MARK: - Socket
-
-    private static func listen(_ path: String) throws(SystemError) -> Int32 {
-        let backlog: Int32 = 16
-        unlink(path)  // Of a holder that was killed: the lock says that there is no other.
-        let listener = FileDescriptor(owning: try check("socket") { gantry_message_socket() })
-        let raw = listener.raw
-        let previous = umask(0o177)
-        try check("bind", path: path) { gantry_unix_bind(raw, path) }
-        _ = umask(previous)
-        try check("listen", path: path) { Glibc.listen(raw, backlog) }
-        return listener.take()
     }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import PortRelay
 
 /// What the holder does for its life: answers engines, and forwards the ports they published.
 final class RootlessServer {
@@ -173,11 +174,4 @@ struct UplinkProcess: ~Copyable {
     deinit { if pidfd >= 0 { close(pidfd) } }
 
     func end() { if pidfd >= 0 { _ = gantry_pidfd_send_signal(pidfd, SIGKILL) } }
-}
-
-/// A port of the host whose traffic goes on to the namespace.
-protocol ForwardedPort: AnyObject {
-    func end()
-    /// Forgets what has been silent for long.
-    func sweep()
 }

@@ -14,6 +14,7 @@ enum Supervisor {
         case "create": return start(name: "gantry-create") { () throws(SetupFailure) in try CreateMode.run() }
         case "join": return start(name: "gantry-join") { () throws(SetupFailure) in try ExecMode.join() }
         case "watch": return WatchMode.run(Array(arguments.dropFirst(2)))
+        case "network": return NetworkMode.run(Array(arguments.dropFirst(2)))
         case "rootless": return RootlessMode.run(Array(arguments.dropFirst(2)))
         default: return usage
         }

@@ -7,6 +7,7 @@ import Glibc
 //   create ID, join ID   as `run` and `exec`, for an OCI runtime's caller: standard streams are the caller's, and
 //             nothing of ours stays; a created container waits to be started
 //   watch -- PROGRAM ARGUMENTS…   keep the engine running
+//   network FOLDER   answer containers' names and relay ports, beside the engine with this exec root and after it
 //   rootless … -- PROGRAM ARGUMENTS…   run the engine of a plain user in namespaces of its own
 
 exit(Supervisor.run(CommandLine.arguments))

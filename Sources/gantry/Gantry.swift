@@ -40,8 +40,9 @@ struct Gantry: ParsableCommand {
                 name: "Containers",
                 subcommands: [
                     PsCommand.self, LogsCommand.self, ExecCommand.self, RunCommand.self, StartCommand.self,
-                    StopCommand.self, RestartCommand.self, KillCommand.self,
+                    StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self,
                 ]),
+            CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
             CommandGroup(name: "Images", subcommands: [LoadCommand.self, ImagesCommand.self]),
             CommandGroup(name: "Engine", subcommands: engineCommands + [DoctorCommand.self, VersionCommand.self]),
         ])

@@ -218,9 +218,15 @@ import Testing
         }
         let unwanted = try fixture.lab.run {
             try manager.prepare(
-                id: "c2", [NetworkFixture.interface("c2", on: network, host: 4)], opensResolver: false)
+                id: "c0", [NetworkFixture.interface("c0", on: network, host: 2)], opensResolver: false)
         }
         #expect(unwanted == nil)
+        // Sockets of a namespace before it are of no use: a new one's are answered unasked.
+        let remade = try fixture.lab.run {
+            try manager.prepare(
+                id: "c2", [NetworkFixture.interface("c2", on: network, host: 4)], opensResolver: false)
+        }
+        #expect(remade != nil)
     }
 
     @Test func hostRoutesLeaveOutDefaultsAndOwnNetworks() throws {

@@ -160,6 +160,9 @@ class BalanceTest(EngineCase):
         print(f"\nbalance: {ROUNDS} rounds, {sum(answers.values())} answers of {len(answers)} replicas, {len(kills)} "
               f"replicas and {len(outages)} engines killed, {len(failures)} connections met a dead replica, "
               f"{len(unexplained)} failed for no such reason", file=sys.stderr)
+        for begun, ended, text in unexplained[:20]:
+            before = [kill for kill in kills if kill <= ended]
+            print(f"balance: {text} at {begun:.3f}, last kill {before and before[-1]}, outages {outages}", file=sys.stderr)
         self.assertEqual(unexplained[:5], [])
         wait_until(lambda: self.picture() == calm, 5, f"{calm} as before, now {self.picture()}")
 

@@ -1,3 +1,4 @@
+import InternetAddress
 import Reconciler
 import StackModel
 import Testing
@@ -14,7 +15,7 @@ import Testing
     private func replica(_ number: Int, _ edit: (inout ObservedContainer) -> Void = { _ in }) -> ObservedContainer {
         container(stack, "web", number) {
             $0.id = "0123456789abcdef\(number)"
-            $0.addresses = ["shop_default": "10.0.0.\(number)", "shop_back": "10.0.1.\(number)"]
+            $0.addresses = ["shop_default": ["10.0.0.\(number)"], "shop_back": ["10.0.1.\(number)"]]
             edit(&$0)
         }
     }
@@ -66,14 +67,87 @@ import Testing
 
     @Test func theGatewayNetworkIsTheOneWithTheHighestPriorityAndAWayOut() {
         var networks = ["shop_back": Network(), "shop_default": Network()]
-        var definition = replica(1).definition
-        #expect(gatewayNetwork(of: definition, networks: networks) == "shop_back")
-        definition.service.networks["default"]?.gatewayPriority = 1
-        #expect(gatewayNetwork(of: definition, networks: networks) == "shop_default")
+        var attachments = replica(1).definition.attachments
+        #expect(gatewayNetwork(of: attachments, networks: networks) == "shop_back")
+        attachments["shop_default"]?.gatewayPriority = 1
+        #expect(gatewayNetwork(of: attachments, networks: networks) == "shop_default")
+        #expect(gatewayNetwork(of: attachments, networks: networks, usable: ["shop_back"]) == "shop_back")
         networks["shop_default"]?.isInternal = true
-        #expect(gatewayNetwork(of: definition, networks: networks) == "shop_back")
+        #expect(gatewayNetwork(of: attachments, networks: networks) == "shop_back")
         networks["shop_back"]?.isInternal = true
-        #expect(gatewayNetwork(of: definition, networks: networks) == nil)
+        #expect(gatewayNetwork(of: attachments, networks: networks) == nil)
+    }
+
+    @Test func tasksLeadToTheReplicasAndTheServiceToItsOwnAddress() {
+        var state = observed(stack, [replica(1), replica(2), replica(3) { $0.health = .unhealthy }])
+        state.serviceAddresses = [
+            ServiceAddresses(service: "web", network: "shop_default", addresses: ["10.0.0.200", "fd00::200"])
+        ]
+        let result = endpoints(of: state)
+        #expect(result.names["shop_default"]?["web"] == ["10.0.0.200", "fd00::200"])
+        #expect(result.names["shop_default"]?["www"] == ["10.0.0.200", "fd00::200"])
+        #expect(result.names["shop_default"]?["tasks.web"] == ["10.0.0.1", "10.0.0.2"])
+        #expect(result.names["shop_back"]?["web"] == ["10.0.1.1", "10.0.1.2"])
+        #expect(result.virtualAddresses.map(\.address) == ["10.0.0.200", "fd00::200"])
+        #expect(result.virtualAddresses.map(\.backends) == [["10.0.0.1", "10.0.0.2"], []])
+    }
+
+    @Test func aServiceKeepsItsAddressWithoutReplicas() {
+        var state = observed(stack, [])
+        state.serviceAddresses = [ServiceAddresses(service: "web", network: "shop_back", addresses: ["10.0.1.200"])]
+        let result = endpoints(of: state)
+        #expect(result.names == ["shop_back": ["web": ["10.0.1.200"]]])
+        #expect(result.virtualAddresses.map(\.backends) == [[]])
+    }
+
+    @Test func portsHaveBackendsOfBothFamiliesEachByItsOwnGateway() {
+        let both = replica(1) {
+            $0.addresses = ["shop_back": ["10.0.1.1"], "shop_default": ["10.0.0.1", "fd00::1"]]
+            $0.definition.service.ports = [
+                Port(target: 80, published: 8080), Port(target: 80, published: 8081, hostIP: "127.0.0.1"),
+                Port(target: 80, published: 8082, hostIP: "::1"),
+            ]
+        }
+        let result = found(both)
+        #expect(
+            result.ports[port] == [Backend(address: "10.0.1.1", port: 80), Backend(address: "fd00::1", port: 80)])
+        let own = PublishedPort(hostIP: "127.0.0.1", port: 8081, transport: .tcp)
+        #expect(result.ports[own] == [Backend(address: "10.0.1.1", port: 80)])
+        let own6 = PublishedPort(hostIP: "::1", port: 8082, transport: .tcp)
+        #expect(result.ports[own6] == [Backend(address: "fd00::1", port: 80)])
+    }
+
+    @Test func clientsAreKeptWhereTheServiceAsksForIt() {
+        let result = found(
+            replica(1) {
+                var options = ServiceOptions()
+                options.sessionAffinity = .clientIP
+                $0.definition.service.gantry = options
+            })
+        #expect(result.portsByClient == [port])
+        #expect(found(replica(1)).portsByClient.isEmpty)
+    }
+
+    @Test func whatWasConnectedByHandHasItsNames() {
+        let result = found(
+            replica(1) {
+                $0.addresses["lan"] = ["10.9.0.2"]
+                $0.connections["lan"] = NetworkAttachment(aliases: ["Visitor"])
+            })
+        #expect(result.names["lan"]?["visitor"] == ["10.9.0.2"])
+        #expect(result.names["lan"]?["web"] == ["10.9.0.2"])
+        #expect(result.names["shop_default"]?["visitor"] == nil)
+    }
+
+    @Test func aRangeOfHostPortsIsChosenFromForEachReplica() {
+        var ranged = Port(target: 80, published: 9000)
+        ranged.publishedLast = 9005
+        let result = found(
+            replica(1) {
+                $0.definition.service.ports = [ranged]
+                $0.chosenPorts = [ranged: 9001]
+            })
+        #expect(result.ports.keys.map(\.port) == [9001])
     }
 
     @Test func aOneOffContainerTakesNoPartInItsService() {

@@ -232,7 +232,7 @@ struct SimulatedWorld {
         state.containers[index].health = state.containers[index].healthcheckDefined ? .starting : .none
         state.containers[index].problems = []
         for name in state.containers[index].definition.networkNames.values {
-            state.containers[index].addresses[name] = "10.0.0.\(index)"
+            state.containers[index].addresses[name] = ["10.0.0.\(index)"]
         }
         loseNamespaces(of: state.containers[index].service)
     }

@@ -1,3 +1,4 @@
+import InternetAddress
 import Reconciler
 import StackModel
 
@@ -127,4 +128,9 @@ func text(_ gate: Gate) -> String {
 
 func changes(_ plan: Plan) -> [String] {
     plan.displayChanges.map { "\($0.action) \($0.kind) \($0.name): \($0.reason)" }
+}
+
+/// Addresses as text; one that does not parse is 0.0.0.0.
+extension IPAddress: ExpressibleByStringInterpolation {
+    public init(stringLiteral text: String) { self = IPAddress(text) ?? .v4(.any) }
 }

@@ -157,7 +157,7 @@ struct SchemaCheckTests {
             services:
               web:
                 image: a
-                networks: {default: {link_local_ips: [169.254.8.8]}}
+                credential_spec: {file: account.json}
             jobs:
               backup:
                 image: b
@@ -166,7 +166,7 @@ struct SchemaCheckTests {
             """
         #expect(
             try MemoryProject(text).load().warnings.map(\.message) == [
-                "'services.web.networks.default.link_local_ips' is known, but this engine does not act on it",
+                "'services.web.credential_spec' is known, but this engine does not act on it",
                 "'jobs' is known, but this engine does not act on it",
             ])
         let wrong = MemoryProject(text + "\n    prots: [80]\n").errors()
@@ -193,7 +193,7 @@ struct SchemaCheckTests {
                 == [
                     "x-gantry.drift", "x-gantry.revisions", "services.web.x-gantry.rollout",
                     "services.web.x-gantry.reload",
-                    "services.web.x-gantry.session_affinity", "services.web.x-gantry.drift",
+                    "services.web.x-gantry.drift",
                 ].map { "'\($0)' is known, but this engine does not act on it" })
     }
 

@@ -7,6 +7,7 @@
 #include "clinux_base.h"
 #include "clinux_cgroup.h"
 #include "clinux_network.h"
+#include "clinux_datagrams.h"
 #include "clinux_rootless.h"
 #include "clinux_runtime.h"
 #include "clinux_kernel.h"

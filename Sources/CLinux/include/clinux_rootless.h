@@ -15,20 +15,6 @@ static inline int gantry_ipv4_socket(int is_stream) {
 // The address parameters are transparent unions.
 static inline int gantry_accept_nonblocking(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
-// Datagrams with the sender's address: address in network order, port in host order.
-static inline ssize_t gantry_receive_ipv4(int fd, void *buffer, size_t count, uint32_t *address, uint16_t *port) {
-  struct sockaddr_in from = {0};
-  socklen_t length = sizeof from;
-  ssize_t received = recvfrom(fd, buffer, count, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
-  *address = from.sin_addr.s_addr;
-  *port = ntohs(from.sin_port);
-  return received;
-}
-static inline ssize_t gantry_send_ipv4(int fd, const void *buffer, size_t count, uint32_t address, uint16_t port) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = address}};
-  return sendto(fd, buffer, count, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to);
-}
-
 // struct linger: the next close(2) resets the connection.
 static inline int gantry_reset_on_close(int fd) {
   struct linger linger = {.l_onoff = 1, .l_linger = 0};

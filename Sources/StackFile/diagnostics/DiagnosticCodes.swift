@@ -27,7 +27,6 @@ public struct DiagnosticCode: Sendable {
         DiagnosticCode("stack.not-found", "No stack has this name"),
         DiagnosticCode("stack.obsolete", "A key of older versions of the format is used"),
         DiagnosticCode("stack.orphans", "There are containers of services that are no longer in the stack file"),
-        DiagnosticCode("stack.port-range", "Only a part of a range of ports is used"),
         DiagnosticCode("stack.project-name", "The name of the project is not valid"),
         DiagnosticCode("stack.reference", "Something refers to a resource that is not there"),
         DiagnosticCode("stack.repeated", "A list has an item twice"),

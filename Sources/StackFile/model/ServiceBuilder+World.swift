@@ -9,12 +9,7 @@ extension ServiceBuilder {
             port.transport = item["protocol"]?.text.flatMap { Port.Transport(rawValue: $0.lowercased()) } ?? .tcp
             if let text = item["published"]?.text, let range = portRange(text) {
                 port.published = range.lowerBound
-                if range.count > 1 {
-                    port.publishedLast = range.upperBound
-                    report.warning(
-                        "stack.port-range", "of the host ports \(text) the first one is taken", at: item.mark,
-                        hint: "publish one port, or leave the host port out to have a free one chosen")
-                }
+                if range.count > 1 { port.publishedLast = range.upperBound }
             }
             port.mode = item["mode"]?.text == "host" ? .host : nil
             port.name = item["name"]?.text
@@ -167,8 +162,6 @@ extension ServiceBuilder {
             var attachment = NetworkAttachment(aliases: entry.value["aliases"]?.texts ?? [])
             attachment.ipv4Address = entry.value["ipv4_address"]?.text
             attachment.ipv6Address = entry.value["ipv6_address"]?.text
-            checkAddress(entry.value["ipv4_address"], report)
-            checkAddress(entry.value["ipv6_address"], report)
             attachment.gatewayPriority = Int(clamping: entry.value["gw_priority"]?.wholeNumber ?? 0)
             attachment.macAddress = entry.value["mac_address"]?.text
             attachment.linkLocalIPs = entry.value["link_local_ips"]?.texts ?? []

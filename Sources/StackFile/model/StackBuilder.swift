@@ -21,8 +21,10 @@ struct StackBuilder {
         attachDefaultNetwork(&stack)
         dropMissingDependencies(&stack)
         for entry in document["networks"]?.entries ?? [] {
-            stack.networks[entry.key] = network(entry.value, derivedName: "\(name)_\(entry.key)")
+            stack.networks[entry.key] = network(entry, derivedName: "\(name)_\(entry.key)")
         }
+        checkAttachments(document, stack)
+        useHostNetworks(document, &stack)
         for entry in document["volumes"]?.entries ?? [] {
             stack.volumes[entry.key] = volume(entry.value, derivedName: "\(name)_\(entry.key)")
         }
@@ -59,48 +61,9 @@ struct StackBuilder {
         }
     }
 
-    private func engineName(_ node: Node, derivedName: String) -> String? {
+    func engineName(_ node: Node, derivedName: String) -> String? {
         let name = node["name"]?.text
         return name == derivedName ? nil : name
-    }
-
-    private func network(_ node: Node, derivedName: String) -> Network {
-        var network = Network()
-        network.name = engineName(node, derivedName: derivedName)
-        network.driver = node["driver"]?.text
-        network.driverOptions = stringMap(node["driver_opts"])
-        network.external = node["external"]?.flag ?? false
-        network.isInternal = node["internal"]?.flag ?? false
-        network.attachable = node["attachable"]?.flag ?? false
-        network.enableIPv4 = node["enable_ipv4"]?.flag
-        network.enableIPv6 = node["enable_ipv6"]?.flag ?? false
-        network.ipamDriver = node.at("ipam", "driver")?.text
-        network.ipamOptions = stringMap(node.at("ipam", "options"))
-        network.labels = stringMap(node["labels"])
-        network.subnets = (node.at("ipam", "config")?.items ?? []).map { item in
-            var subnet = Subnet(subnet: item["subnet"]?.text, gateway: item["gateway"]?.text)
-            subnet.ipRange = item["ip_range"]?.text
-            subnet.auxiliaryAddresses = stringMap(item["aux_addresses"])
-            checkPrefix(item["subnet"])
-            checkPrefix(item["ip_range"])
-            checkAddress(item["gateway"], report)
-            return subnet
-        }
-        return network
-    }
-
-    /// `ADDRESS/BITS`
-    private func checkPrefix(_ node: Node?) {
-        guard let node, let text = node.text else { return }
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        let bitsMax = text.contains(":") ? 128 : 32
-        guard parts.count == 2, isAddress(String(parts[0])), let bits = Int(parts[1]), (0...bitsMax).contains(bits)
-        else {
-            report.unusable(
-                "stack.value", "'\(text)' is not a network prefix", at: node.mark,
-                hint: "write an address and a length, for example 10.20.0.0/24")
-            return
-        }
     }
 
     private func volume(_ node: Node, derivedName: String) -> Volume {

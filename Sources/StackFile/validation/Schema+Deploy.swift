@@ -3,7 +3,7 @@ extension Schema {
         [
             "mode": Field(
                 .string, "replicated, global, replicated-job or global-job", .ignoredUnless(["replicated"])),
-            "endpoint_mode": Field(.string, "How clients find replicas: vip or dnsrr", .ignoredUnless(["dnsrr"])),
+            "endpoint_mode": Field(.string, "How clients find replicas: vip by one address, dnsrr by all of theirs"),
             "replicas": Field(.integer, "How many containers run, 1 by default"),
             "labels": Field(listOrMap, "Labels of the service, not of its containers", .ignored),
             "update_config": Field(updateConfig, "How containers are replaced by newer ones", .ignored),

@@ -7,8 +7,7 @@ extension Schema {
                 reload, "What to do when the content of a config or secret changes, instead of replacing containers",
                 .ignored),
             "session_affinity": Field(
-                .word("none", "client_ip"), "Whether a client's connections keep going to the same container",
-                .ignored),
+                .word("none", "client_ip"), "Whether a client's connections keep going to the same container"),
             "drift": Field(driftPolicy, "What to do when a container was changed behind the engine's back", .ignored),
         ], named: "service_gantry", extensions: false)
 

@@ -8,14 +8,14 @@ extension Schema {
             "ipam": Field(ipam, "Addresses of the network"),
             "external": Field(external, "Whether the network exists already and is left alone"),
             "internal": Field(.boolean, "Whether the network has no way out of the host"),
-            "enable_ipv4": Field(.boolean, "Whether containers get IPv4 addresses", .ignoredUnless(["true"])),
+            "enable_ipv4": Field(.boolean, "Whether containers get IPv4 addresses"),
             "enable_ipv6": Field(.boolean, "Whether containers get IPv6 addresses as well"),
             "attachable": Field(.boolean, "Whether containers outside the stack may attach"),
             "labels": Field(listOrMap, "Labels of the network"),
         ], named: "network")
 
     static let ipam: Shape = .object([
-        "driver": Field(.string, "What hands out addresses", .ignoredUnless(["default"])),
+        "driver": Field(.string, "What hands out addresses; only `default`"),
         "config": Field(.list(pool), "Address ranges of the network"),
         "options": Field(.map(.string), "Options of the driver that hands out addresses", .ignored),
     ])

@@ -58,12 +58,12 @@ extension Schema {
     static let attachment: Shape = .object(
         [
             "aliases": Field(mergedList, "Further names of the service on the network"),
-            "interface_name": Field(.string, "Name of the network interface in the container", .ignored),
+            "interface_name": Field(.string, "Name of the network interface in the container"),
             "ipv4_address": Field(.string, "Fixed IPv4 address"),
             "ipv6_address": Field(.string, "Fixed IPv6 address"),
-            "link_local_ips": Field(mergedList, "Link-local addresses", .ignored),
+            "link_local_ips": Field(mergedList, "Link-local addresses"),
             "mac_address": Field(.string, "MAC address on the network"),
-            "driver_opts": Field(options, "Options of the network's driver", .ignored),
+            "driver_opts": Field(options, "Options of the network's driver"),
             "priority": Field(.scalar(.number), "Networks of a higher priority are attached first"),
             "gw_priority": Field(.scalar(.number), "The network of the highest gets the default route"),
         ], named: "attachment")

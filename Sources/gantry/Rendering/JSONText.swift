@@ -23,6 +23,21 @@ enum JSONText {
         }
     }
 
+    /// On many lines, as people read it and Docker prints it.
+    var indented: String { indented(by: "") }
+
+    private func indented(by margin: String) -> String {
+        let inner = margin + "    "
+        switch self {
+        case .array(let values) where !values.isEmpty:
+            return "[\n" + values.map { inner + $0.indented(by: inner) }.joined(separator: ",\n") + "\n\(margin)]"
+        case .object(let members) where !members.isEmpty:
+            let lines = members.map { "\(inner)\(Self.quoted($0.0)): \($0.1.indented(by: inner))" }
+            return "{\n" + lines.joined(separator: ",\n") + "\n\(margin)}"
+        default: return text
+        }
+    }
+
     private static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {

@@ -75,7 +75,12 @@ func moveGlobalOptions(_ arguments: [String]) -> [String] {
         guard argument.hasPrefix("-"), argument != "-", argument != "--" else {
             // `help` has no options of its own.
             let rest = arguments[(index + 1)...]
-            return argument == "help" ? [argument] + rest : [argument] + moved + rest
+            if argument == "help" { return [argument] + rest }
+            // What has subcommands has them read the options.
+            if argument == NetworkCommand._commandName, let second = rest.first, !second.hasPrefix("-") {
+                return [argument, second] + moved + rest.dropFirst()
+            }
+            return [argument] + moved + rest
         }
         guard let (option, inlineValue) = globalOption(argument) else { return Array(arguments[index...]) }
         moved.append(option.long)

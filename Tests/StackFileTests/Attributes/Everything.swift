@@ -287,12 +287,13 @@ enum Everything {
             driver_opts: {parent: eth0}
             internal: true
             attachable: true
-            enable_ipv4: false
+            enable_ipv4: true
             enable_ipv6: true
             ipam:
               driver: custom
               config:
                 - {subnet: 10.9.0.0/16, ip_range: 10.9.1.0/24, gateway: 10.9.0.1, aux_addresses: {a: 10.9.0.2}}
+                - {subnet: "fd00::/64"}
               options: {a: b}
             labels: {kind: network}
           outside: {name: theirs, external: true}

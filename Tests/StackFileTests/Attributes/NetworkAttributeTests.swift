@@ -5,7 +5,14 @@ import Testing
 
 /// Networks, ports and names of a service.
 struct NetworkAttributeTests {
-    private let three = "networks: {some-network: , other-network: , other-other-network: }"
+    private let three = """
+        networks:
+          some-network:
+          other-network:
+            enable_ipv6: true
+            ipam: {config: [{subnet: 172.16.238.0/24}, {subnet: "2001:3984:3989::/64"}]}
+          other-other-network:
+        """
 
     @Test func attachments() throws {
         let plain = NetworkAttachment()
@@ -45,8 +52,11 @@ struct NetworkAttributeTests {
         #expect(
             try attachment("link_local_ips: [\"fe80::1:95ff:fe20:100\"]")?.linkLocalIPs == ["fe80::1:95ff:fe20:100"])
         #expect(
-            try attachment("driver_opts: {com.docker.network.endpoint.sysctls: \"a=0\", n: 1}")?.driverOptions
-                == ["com.docker.network.endpoint.sysctls": "a=0", "n": "1"])
+            try attachment(
+                "driver_opts: {com.docker.network.endpoint.sysctls: net.ipv4.conf.IFNAME.rp_filter=0, n: 1}"
+            )?.driverOptions == [
+                "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.rp_filter=0", "n": "1",
+            ])
         #expect(try attachment("priority: 1000")?.priority == 1000)
         #expect(try attachment("gw_priority: 42")?.gatewayPriority == 42)
         #expect(try attachment("gw_priority: -1")?.gatewayPriority == -1)

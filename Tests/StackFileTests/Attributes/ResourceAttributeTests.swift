@@ -17,11 +17,11 @@ struct ResourceAttributeTests {
         #expect(try stack(services + "networks: {n: }").networks["n"] == Network())
         #expect(try network("") == Network())
         #expect(try network("name: my-app-net")?.name == "my-app-net")
-        #expect(try network("driver: overlay")?.driver == "overlay")
+        #expect(try network("driver: macvlan, driver_opts: {parent: eth0}")?.driver == "macvlan")
         #expect(try network("driver_opts: {foo: bar, baz: 1}")?.driverOptions == ["foo": "bar", "baz": "1"])
         #expect(try network("internal: true")?.isInternal == true)
         #expect(try network("attachable: true")?.attachable == true)
-        #expect(try network("enable_ipv4: false")?.enableIPv4 == false)
+        #expect(try network("enable_ipv4: false, enable_ipv6: true")?.enableIPv4 == false)
         #expect(try network("enable_ipv6: true")?.enableIPv6 == true)
         #expect(
             try network("labels: {com.example.department: IT, n: 1}")?.labels == [

@@ -1,0 +1,130 @@
+import ContainerNetwork
+import EngineWire
+import InternetAddress
+import Logging
+import Reconciler
+import StackModel
+
+/// `gantry network connect` and `disconnect`: interfaces of containers that come and go while they run. The definition
+/// that a container was made from is left as it is, so that its stack does not replace it.
+extension Engine {
+    public func connect(_ reference: String, _ request: NetworkConnectRequest) async throws(EngineError) {
+        let network = try storedNetwork(reference)
+        let id = try container(request.Container).stored.id
+        try await lockingStack(of: id) { () async throws(EngineError) in
+            try await self.connectLocked(id, network, Self.attachment(request.EndpointConfig))
+        }
+    }
+
+    private static func attachment(_ endpoint: NetworkConnectRequest.Endpoint?) -> NetworkAttachment {
+        func said(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
+        var attachment = NetworkAttachment(aliases: endpoint?.Aliases ?? [])
+        attachment.ipv4Address = said(endpoint?.IPAMConfig?.IPv4Address)
+        attachment.ipv6Address = said(endpoint?.IPAMConfig?.IPv6Address)
+        attachment.linkLocalIPs = endpoint?.IPAMConfig?.LinkLocalIPs ?? []
+        attachment.macAddress = said(endpoint?.MacAddress)
+        attachment.gatewayPriority = endpoint?.GwPriority ?? 0
+        attachment.driverOptions = endpoint?.DriverOpts ?? [:]
+        return attachment
+    }
+
+    private func connectLocked(
+        _ id: String, _ network: StoredNetwork, _ wanted: NetworkAttachment
+    ) async throws(EngineError) {
+        let stored = try container(id).stored
+        guard networks[network.name] != nil else { throw .networkNotFound(network.name) }
+        guard usesOwnNamespace(stored), stored.networkMode != "none" else {
+            throw .conflict(
+                "container \(stored.name) has no network of its own: its network mode is '\(stored.networkMode ?? "")'")
+        }
+        guard !stored.attachments.contains(where: { $0.network == network.name }) else {
+            throw .conflict("container \(stored.name) is on network \(network.name) already")
+        }
+        if let mac = wanted.macAddress, MACAddress(mac) == nil {
+            throw .badRequest("'\(mac)' is no MAC address that an interface can have")
+        }
+        for (option, text) in wanted.driverOptions {
+            guard option == NetworkAttachment.parametersOption, NetworkAttachment.parameters(from: text) != nil else {
+                throw .badRequest(
+                    "there is no endpoint option '\(option)' with value '\(text)'; "
+                        + "known is \(NetworkAttachment.parametersOption)=net.ipv4.conf.IFNAME.NAME=VALUE")
+            }
+        }
+        var attachment = try attachment(wanted, to: network.name, id: id, others: stored.attachments)
+        attachment.byHand = wanted
+        var changed = stored
+        changed.attachments.append(attachment)
+        routeDefaults(of: &changed.attachments, changed.wantedAttachments)
+        do throws(EngineError) {
+            try await setAttachments(changed.attachments, of: id)
+        } catch {
+            freeAddresses(attachment)
+            await restoreAttachments(stored)
+            throw error
+        }
+        announce(type: "network", "connect", name: network.name, stack: stored.stackName)
+        await refreshEndpoints()
+    }
+
+    public func disconnect(_ reference: String, _ request: NetworkDisconnectRequest) async throws(EngineError) {
+        let network = try storedNetwork(reference)
+        let id: String
+        do throws(EngineError) {
+            id = try container(request.Container).stored.id
+        } catch {
+            // What is gone is disconnected.
+            if request.Force == true, case .containerNotFound = error { return }
+            throw error
+        }
+        try await lockingStack(of: id) { () async throws(EngineError) in
+            try await self.disconnectLocked(id, network)
+        }
+    }
+
+    private func disconnectLocked(_ id: String, _ network: StoredNetwork) async throws(EngineError) {
+        let container = try container(id)
+        let stored = container.stored
+        guard let leaving = stored.attachments.first(where: { $0.network == network.name }) else {
+            throw .conflict("container \(stored.name) is not on network \(network.name)")
+        }
+        var left = stored.attachments.filter { $0.network != network.name }
+        routeDefaults(of: &left, stored.wantedAttachments)
+        if container.process != nil {
+            let interface = leaving.interface
+            try await onNetwork { network throws(NetworkError) in
+                try network.detach(namespaceID: id, hostInterface: interface.hostInterface)
+            }
+        }
+        try await setAttachments(left, of: id)
+        freeAddresses(leaving)
+        announce(type: "network", "disconnect", name: network.name, stack: stored.stackName)
+        await refreshEndpoints()
+    }
+
+    /// Notes the attachments and, while the container runs, makes its interfaces so.
+    private func setAttachments(
+        _ attachments: [StoredContainer.Attachment], of id: String
+    ) async throws(EngineError) {
+        guard var container = containers[id] else { throw .containerNotFound(id) }
+        container.stored.attachments = attachments
+        try save(container.stored)
+        containers[id]?.stored.attachments = attachments
+        if containers[id]?.process != nil { try await prepareNetwork(container.stored) }
+    }
+
+    /// After a failure half way: the records and the interfaces as they were.
+    private func restoreAttachments(_ stored: StoredContainer) async {
+        do throws(EngineError) { try await setAttachments(stored.attachments, of: stored.id) } catch {
+            log.error("attachments not restored", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+        }
+    }
+
+    /// Not while the container's stack is being changed.
+    private func lockingStack(
+        of id: String, _ body: () async throws(EngineError) -> Void
+    ) async throws(EngineError) {
+        let stack = containers[id]?.stored.stackName ?? ""
+        guard stacks[stack] != nil else { return try await body() }
+        try await withLock(stack) { () async throws(EngineError) in try await body() }
+    }
+}
