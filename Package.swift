@@ -58,7 +58,8 @@ let package = Package(
         .executableTarget(
             name: "gantry-supervisor",
             dependencies: [
-                "SupervisorPlan", "NetworkService", "NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux",
+                "SupervisorPlan", "NetworkService", "NameServer", "PortRelay", "InternetAddress", "LinuxSystem",
+                "CLinux",
             ],
             swiftSettings: swiftSettings + [.unsafeFlags(["-static-executable"])],
             linkerSettings: [.unsafeFlags(["-static-executable"])]),

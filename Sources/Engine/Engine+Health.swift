@@ -19,13 +19,15 @@ extension Engine {
         probeCommand(stored.definition.service, defaults: imageDefaults(stored))
     }
 
-    func startHealthChecks(_ id: String) {
+    /// - Parameter known: of a container that ran already.
+    func startHealthChecks(_ id: String, known: ContainerHealth? = nil) {
         guard let container = containers[id], healthCommand(of: container.stored) != nil else { return }
         let service = container.stored.definition.service
         containers[id]?.health = HealthState(
             parameters: HealthState.Parameters(service, defaults: imageDefaults(container.stored)))
         let generation = container.generation
-        feedHealth(id, generation, .containerStarted(at: Clock.monotonic()))
+        let now = Clock.monotonic()
+        feedHealth(id, generation, known.map { .containerFound($0, at: now) } ?? .containerStarted(at: now))
     }
 
     private func feedHealth(_ id: String, _ generation: Int, _ event: HealthState.Event) {
@@ -62,6 +64,11 @@ extension Engine {
     private func healthChanged(_ id: String, _ health: ContainerHealth) async {
         await refreshEndpoints()
         guard let stored = containers[id]?.stored else { return }
+        let latest = containers[id]?.health?.health
+        if stored.health != latest {
+            containers[id]?.stored.health = latest
+            saveSoon(id)
+        }
         announce(stored, "health_status: \(health.rawValue)")
     }
 

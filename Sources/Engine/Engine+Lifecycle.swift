@@ -61,6 +61,7 @@ extension Engine {
         container.generation += 1
         container.stored.startedAt = Nanoseconds(clamping: launched.startedAt)
         container.stored.exit = nil
+        container.stored.health = nil
         container.stored.stoppedByUser = false
         containers[id] = container
         try watchProcess(id, generation: container.generation)

@@ -51,11 +51,14 @@ extension Engine {
         guard var container = containers[stored.id] else { return }
         container.process = process
         container.generation += 1
-        if container.stored.noteStart(at: process.startedAt) { saveOrLog(container.stored) }
+        if container.stored.noteStart(at: process.startedAt) {
+            container.stored.health = nil
+            saveOrLog(container.stored)
+        }
         containers[stored.id] = container
         try await prepareNetwork(stored)
         try watchProcess(stored.id, generation: container.generation)
-        startHealthChecks(stored.id)
+        startHealthChecks(stored.id, known: container.stored.health)
     }
 
     private func adoptEnded(_ stored: StoredContainer, startedAt: UInt64?) async {

@@ -68,6 +68,9 @@ struct StoredContainer: StoredRecord {
     var stoppedByUser: Bool
     /// Restarts by policy in a row; see `RestartBackoff`.
     var restarts: Int
+    /// What the healthcheck found last, in this run: an engine that is started again goes on from there, for until it
+    /// has looked itself nobody would serve.
+    var health: ContainerHealth?
 
     var recordID: String { id }
     var shortID: String { String(id.prefix(12)) }

@@ -33,6 +33,8 @@ public struct HealthState: Equatable, Sendable {
     /// Times are nanoseconds of one clock that does not jump.
     public enum Event: Equatable, Sendable {
         case containerStarted(at: Int64)
+        /// One that runs already, and had this health when an engine looked last.
+        case containerFound(ContainerHealth, at: Int64)
         case containerStopped
         /// The timer asked for by `wake` fired; early and late ones do no harm.
         case timer(at: Int64)
@@ -75,6 +77,11 @@ public struct HealthState: Equatable, Sendable {
             let aborted = abort()
             (health, failures, startedAt, eagerDelay) = (.starting, 0, time, Self.eagerDelayFirst)
             return aborted + [.changed(.starting), wait(from: time)]
+        case .containerFound(let known, let time):
+            let aborted = abort()
+            (health, failures, startedAt, eagerDelay) = (known, 0, time, Self.eagerDelayFirst)
+            phase = .waiting(until: time)
+            return aborted + [.changed(known), .wake(at: time)]
         case .containerStopped:
             let aborted = abort()
             phase = .stopped

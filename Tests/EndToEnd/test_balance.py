@@ -126,8 +126,9 @@ class BalanceTest(EngineCase):
         self.scale(folder, 1)
         self.scale(folder, 2)
         self.scale(folder, 1)
-        # The kernel takes a veth away a moment after its namespace.
-        calm = wait_until(lambda: (now := self.picture())["ends"] == 1 and now, what="one interface")
+        # The kernel takes a veth away a moment after its namespace, the engine unused chains after a second.
+        calm = wait_until(lambda: (now := self.picture())["ends"] == 1 and not any(
+            chain.startswith("turn") for chain in now["chains"]) and now, what="one interface and no idle chain")
         clients = self.load()
         kills, outages = [], []
         for round_number in range(ROUNDS):
@@ -164,7 +165,7 @@ class BalanceTest(EngineCase):
             before = [kill for kill in kills if kill <= ended]
             print(f"balance: {text} at {begun:.3f}, last kill {before and before[-1]}, outages {outages}", file=sys.stderr)
         self.assertEqual(unexplained[:5], [])
-        wait_until(lambda: self.picture() == calm, 5, f"{calm} as before, now {self.picture()}")
+        wait_until(lambda: self.picture() == calm, 5, f"{calm} as before")
 
     def kill_a_replica(self, chance, kills):
         pids = self.replica_processes()

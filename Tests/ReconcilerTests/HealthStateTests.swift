@@ -13,6 +13,13 @@ import Testing
         return HealthState(parameters: .init(check))
     }
 
+    @Test func whatIsFoundRunningKeepsItsHealthUntilItIsProbed() {
+        var health = HealthState(parameters: HealthState.Parameters())
+        #expect(health.handle(.containerFound(.healthy, at: 7)) == [.changed(.healthy), .wake(at: 7)])
+        #expect(health.health == .healthy)
+        #expect(health.handle(.timer(at: 7)).first == .startProbe(probe: 1))
+    }
+
     @Test func aSuccessMakesHealthyAndFailuresInARowUnhealthy() {
         var health = machine()
         #expect(health.handle(.containerStarted(at: 0)) == [.changed(.starting), .wake(at: second / 10)])
