@@ -138,7 +138,7 @@ class Side:
 
     def environment(self):
         return {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "GANTRY_HOST": f"unix://{self.socket}",
-                "COMPOSE_INTERACTIVE_NO_CLI": "1"}
+                "COMPOSE_INTERACTIVE_NO_CLI": "1", "COMPOSE_HTTP_TIMEOUT": "600"}
 
     def scale(self, replicas):
         self.stack.write_text(STACK.format(replicas=replicas))
