@@ -44,6 +44,8 @@ public struct RetryPolicy: Sendable {
     public var delayMillisecondsMax: Int64 = 15_000
     /// The longest a server's Retry-After is heeded; beyond it the request fails at once.
     public var retryAfterSecondsMax = 60
+    /// How long a server may send next to nothing.
+    public var stallSeconds: Int64 = 60
 
     public init() {}
 

@@ -50,9 +50,12 @@ struct MemorySupply: ByteSupply {
     var byteCount: Int64 { Int64(bytes.count) }
 
     func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(RegistryError) -> Int {
-        let piece = bytes.dropFirst(Int(offset)).prefix(buffer.count)
-        buffer.copyBytes(from: piece)
-        return piece.count
+        let count = min(bytes.count - Int(clamping: offset), buffer.count)
+        guard offset >= 0, count > 0 else { return 0 }
+        bytes.withUnsafeBytes {
+            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[Int(offset)...].prefix(count)))
+        }
+        return count
     }
 }
 

@@ -116,7 +116,7 @@ private struct BlobUpload {
         call.capability = .push
         call.continuation = session
         // Registries move what they received elsewhere before they answer.
-        call.stallSeconds = 300
+        call.stallSecondsMin = 300
         return call
     }
 

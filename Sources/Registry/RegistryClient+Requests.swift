@@ -123,7 +123,8 @@ extension RegistryClient {
     ) throws(RegistryError) -> HTTPResponse {
         var request = HTTPRequest(
             method: call.method, url: try address(call, endpoint), headers: call.headers, body: call.body,
-            answerByteCountMax: call.answerByteCountMax, stallSeconds: call.stallSeconds)
+            answerByteCountMax: call.answerByteCountMax,
+            stallSeconds: max(call.stallSecondsMin, connections.retry.stallSeconds))
         for _ in 0...Self.redirectCountMax {
             // Credentials and configured headers are for the registry itself, wherever it sends us.
             var sent = request

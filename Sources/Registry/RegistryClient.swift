@@ -83,7 +83,8 @@ struct RegistryCall {
     var continuation: (endpoint: RegistryEndpoint, url: RegistryURL)?
     var accepted: Set<Int> = [200]
     var answerByteCountMax = 4 << 20
-    var stallSeconds: Int64 = 60
+    /// How long the server may take where that is longer than usual.
+    var stallSecondsMin: Int64 = 0
     /// Looks at an accepted answer; what it throws counts as the request's failure.
     var check: (HTTPResponse) throws(RegistryError) -> Void = { _ in }
 
