@@ -96,7 +96,7 @@ let package = Package(
         // What acts
         room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
-            "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto"],
+            "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
             linker: [
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
                 .linkedLibrary(":libcrypto.a"),
@@ -114,10 +114,13 @@ let package = Package(
         .target(name: "CLinux"),
         // Loads libcurl when it is first needed instead of linking it.
         .target(name: "CLibCurl"),
+        // Loads ISA-L when the first gzip stream is opened instead of linking it.
+        .target(name: "CInflate"),
         .systemLibrary(name: "CLibYAML", pkgConfig: nil, providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLibCap", pkgConfig: nil, providers: [.apt(["libcap-dev"])]),
         .systemLibrary(name: "CLibSeccomp", pkgConfig: nil, providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: nil, providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CLibZstd", pkgConfig: nil, providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: nil, providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
 
