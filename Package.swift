@@ -45,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Images", "StackFile", "StackModel", "LinuxSystem",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Registry", "Images", "StackFile", "StackModel", "LinuxSystem",
                 "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -83,7 +83,7 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "InternetAddress",
+                "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "InternetAddress",
                 "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),

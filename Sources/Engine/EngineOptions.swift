@@ -10,6 +10,8 @@ public struct EngineOptions: Sendable {
     public var supervisorPath: String
     /// Set when the engine runs without root, in namespaces of its own.
     public var rootless: RootlessFacts?
+    /// Of the engine's process: where its credentials for registries are (`HOME`, `DOCKER_CONFIG`).
+    public var environment: [String: String] = [:]
 
     public init(dataRoot: String, execRoot: String, supervisorPath: String) {
         self.dataRoot = dataRoot

@@ -42,7 +42,9 @@ public struct ManifestDocument: Decodable, Equatable, Sendable {
     private static let entryCountMax = 4096
 
     /// - Parameter contentType: of the answer, which must not contradict.
-    static func parse(_ bytes: [UInt8], contentType: String?, host: String) throws(RegistryError) -> ManifestDocument {
+    public static func parse(
+        _ bytes: [UInt8], contentType: String?, host: String
+    ) throws(RegistryError) -> ManifestDocument {
         let what = "a manifest"
         let document = try decodeDocument(ManifestDocument.self, bytes, host: host, what: what)
         func bad(_ why: String) -> RegistryError { .invalidResponse(host: host, why: "\(what) \(why)") }
@@ -65,8 +67,27 @@ public struct ManifestDocument: Decodable, Equatable, Sendable {
     }
 }
 
-enum MediaTypes {
-    static let image = "application/vnd.oci.image.manifest.v1+json"
+/// The part of an image's configuration that a pull needs (image-spec, `config.md`).
+public struct RootFileSystem: Sendable {
+    private struct Document: Decodable {
+        struct Layers: Decodable {
+            var diffIDs: [Digest]?
+            enum CodingKeys: String, CodingKey { case diffIDs = "diff_ids" }
+        }
+        var rootfs: Layers?
+    }
+
+    /// Digests of the layers' content, bottom first.
+    public let diffIDs: [Digest]
+
+    public init(config: [UInt8], host: String) throws(RegistryError) {
+        let document = try decodeDocument(Document.self, config, host: host, what: "a configuration")
+        diffIDs = document.rootfs?.diffIDs ?? []
+    }
+}
+
+public enum MediaTypes {
+    public static let image = "application/vnd.oci.image.manifest.v1+json"
     static let index = "application/vnd.oci.image.index.v1+json"
     static let dockerImage = "application/vnd.docker.distribution.manifest.v2+json"
     static let dockerList = "application/vnd.docker.distribution.manifest.list.v2+json"

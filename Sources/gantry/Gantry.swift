@@ -42,7 +42,12 @@ struct Gantry: ParsableCommand {
                     PsCommand.self, LogsCommand.self, ExecCommand.self, RunCommand.self, StartCommand.self,
                     StopCommand.self, RestartCommand.self, KillCommand.self,
                 ]),
-            CommandGroup(name: "Images", subcommands: [LoadCommand.self, ImagesCommand.self]),
+            CommandGroup(
+                name: "Images",
+                subcommands: [
+                    PullCommand.self, PushCommand.self, LoadCommand.self, ImagesCommand.self, LoginCommand.self,
+                    LogoutCommand.self,
+                ]),
             CommandGroup(name: "Engine", subcommands: engineCommands + [VersionCommand.self]),
         ])
 

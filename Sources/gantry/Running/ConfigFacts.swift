@@ -57,6 +57,6 @@ private func digest(of image: String, _ service: String, _ engine: EngineClient)
         guard case .refused(404, _) = error else { throw error }
         throw CommandFailure(
             code: "image.not-found", "image '\(image)' of service '\(service)' is not in the engine's store",
-            hint: "load it with `gantry load -i FILE`; `gantry images` shows what is there")
+            hint: "`gantry pull` gets it from its registry, `gantry load -i FILE` from an archive")
     }
 }
