@@ -45,8 +45,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Registry", "Images", "StackFile", "StackModel", "LinuxSystem",
-                "CLinux",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "Registry", "Images", "StackFile", "StackModel",
+                "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

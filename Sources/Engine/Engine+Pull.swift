@@ -41,7 +41,12 @@ extension Engine {
         }
         background.start {
             do {
-                try await work(client) { continuation.yield($0) }
+                // The engine shuts down: threads that wait for a network must not keep it.
+                try await withTaskCancellationHandler {
+                    try await work(client) { continuation.yield($0) }
+                } onCancel: {
+                    client.stop.cancel()
+                }
             } catch let error as EngineError {
                 continuation.yield(TransferMessage(failure: error))
             } catch {

@@ -13,23 +13,32 @@ extension Engine {
         let wanted = imagesToPull(record)
         guard !wanted.isEmpty else { return }
         var failures: [Diagnostic] = []
-        await withTaskGroup(of: (String, EngineError?).self) { group in
+        await withTaskGroup(of: (String, String, EngineError?).self) { group in
             for (index, (service, image)) in wanted.enumerated() {
                 if index >= Self.parallelPullsMax, let ended = await group.next() {
-                    failures += Self.diagnostics(ended, record)
+                    failures += diagnostics(ended, record)
                 }
-                group.addTask { (service, await self.pullForService(image, progress)) }
+                group.addTask { (service, image, await self.pullForService(image, progress)) }
             }
-            for await ended in group { failures += Self.diagnostics(ended, record) }
+            for await ended in group { failures += diagnostics(ended, record) }
         }
         guard failures.isEmpty else { throw .diagnostics(failures) }
     }
 
-    private static func diagnostics(_ ended: (service: String, error: EngineError?), _ record: StackRecord)
-        -> [Diagnostic]
-    {
+    private func diagnostics(
+        _ ended: (service: String, image: String, error: EngineError?), _ record: StackRecord
+    ) -> [Diagnostic] {
         (ended.error?.diagnostics ?? []).map { diagnostic in
             var diagnostic = diagnostic
+            // What is missing comes first, with the names near it; then why it could not be had.
+            do throws(ImageError) {
+                _ = try images.image(ended.image)
+            } catch {
+                let missing = EngineError.image(error).diagnostics.first
+                diagnostic.message = "\(error), and it cannot be pulled: \(diagnostic.message)"
+                diagnostic.code = missing?.code ?? diagnostic.code
+                diagnostic.hint = diagnostic.hint ?? missing?.hint
+            }
             diagnostic.message = "service '\(ended.service)': \(diagnostic.message)"
             diagnostic.source = record.stack.source(of: "services.\(ended.service).image")
             return diagnostic
@@ -66,7 +75,18 @@ extension Engine {
             }
             tell(.working, "Pulling")
             let client = registryClient(reference, nil)
-            _ = try await pull(PullRequest(reference), client) { _ in }
+            // The engine shuts down: threads that wait for a network must not keep it.
+            let outcome: Result<Void, EngineError> = await withTaskCancellationHandler {
+                do throws(EngineError) {
+                    _ = try await pull(PullRequest(reference), client) { _ in }
+                    return .success(())
+                } catch {
+                    return .failure(error)
+                }
+            } onCancel: {
+                client.stop.cancel()
+            }
+            try outcome.get()
             tell(.done, "Pulled")
             return nil
         } catch {

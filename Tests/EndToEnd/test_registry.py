@@ -137,7 +137,7 @@ class RegistryTest(EngineCase):
             self.assertEqual("Pulled" in self.gantry_ok("up", "-d", folder=folder).stderr, policy == "always")
             self.gantry_ok("down", "-t", "0", folder=folder)
         wrong = self.gantry("up", "-d", folder=self.stack(text.replace("up:1", "gone:1").replace("POLICY", "missing"), "gone"))
-        self.assertIn("service 'web': manifest unknown", wrong.stderr)
+        self.assertIn("gone:1, and it cannot be pulled: manifest unknown", wrong.stderr)
 
     def test_the_messages_are_dockers(self):
         import http.client

@@ -53,7 +53,8 @@ struct ConversationTests {
     @Test func aWiderTokenIsAskedOnce() throws {
         let wider = (
             "www-authenticate",
-            "Bearer realm=\"https://auth.test/t\",scope=\"repository:a/b:pull repository:c/d:pull\",error=\"insufficient_scope\""
+            "Bearer realm=\"https://auth.test/t\",scope=\"repository:a/b:pull repository:c/d:pull\","
+                + "error=\"insufficient_scope\""
         )
         let transport = FakeTransport { request, _ throws(RegistryError) in
             if request.url.host == "auth.test" { return answer(200, [], #"{"token":"T"}"#) }

@@ -92,7 +92,10 @@ struct CredentialTests {
     @Test func loginKeepsWhatItDoesNotKnow() throws {
         let path = try folder.write(
             "docker/config.json",
-            #"{"psFormat":"x","big":9007199254740993,"deep":[{"a":null,"b":true}],"auths":{"a.test":{"auth":"eDp5","email":"e"}}}"#
+            """
+            {"psFormat":"x","big":9007199254740993,"deep":[{"a":null,"b":true}],
+             "auths":{"a.test":{"auth":"eDp5","email":"e"}}}
+            """
         )
         try files.store(.password(username: "u", password: "p"), host: "b.test")
         #expect(try files.credential(host: "b.test", repository: nil) == .password(username: "u", password: "p"))

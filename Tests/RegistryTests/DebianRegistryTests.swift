@@ -29,8 +29,8 @@ struct DebianRegistryTests {
                 #"{"schemaVersion":2,"mediaType":"\#(MediaTypes.image)","config":\#(config),"layers":[\#(list)]}"#.utf8)
             let platform = #","platform":{"os":"linux","architecture":"\#(ImagePlatform.host.architecture)"}"#
             index = Array(
-                #"{"schemaVersion":2,"mediaType":"\#(MediaTypes.index)","manifests":[\#(entry(MediaTypes.image, manifest, platform))]}"#
-                    .utf8)
+                #"{"schemaVersion":2,"mediaType":"\#(MediaTypes.index)","manifests":["#.utf8
+                    + entry(MediaTypes.image, manifest, platform).utf8 + "]}".utf8)
         }
 
         func descriptor(_ bytes: [UInt8]) -> ContentDescriptor {

@@ -6,12 +6,12 @@ import Testing
 struct ParserTests {
     @Test(arguments: [
         (
-            "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull\"",
+            "Bearer realm=\"https://auth.docker.io/token\",service=\"docker\",scope=\"repository:a/b:pull\"",
             [
                 Challenge(
                     scheme: "bearer",
                     parameters: [
-                        "realm": "https://auth.docker.io/token", "service": "registry.docker.io",
+                        "realm": "https://auth.docker.io/token", "service": "docker",
                         "scope": "repository:a/b:pull",
                     ])
             ]
@@ -119,7 +119,8 @@ struct ParserTests {
 
     @Test(arguments: [
         #"{"schemaVersion":1}"#, #"{"schemaVersion":2}"#, #"{"schemaVersion":2,"layers":[]}"#,
-        #"{"schemaVersion":2,"manifests":[],"config":{"mediaType":"a","size":1,"digest":"sha256:\#(zeros)"},"layers":[]}"#,
+        #"{"schemaVersion":2,"manifests":[],"#
+            + #""config":{"mediaType":"a","size":1,"digest":"sha256:\#(zeros)"},"layers":[]}"#,
         #"{"schemaVersion":2,"config":{"mediaType":"a","size":-1,"digest":"sha256:\#(zeros)"},"layers":[]}"#,
         #"{"schemaVersion":2,"config":{"mediaType":"a","size":1,"digest":"sha256:../../etc"},"layers":[]}"#,
         #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#,
