@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
-from harness import EngineCase, busybox_image, wait_until
+from harness import GANTRY, EngineCase, busybox_image, wait_until
 
 # Of htpasswd(1): `tester`, `secret`.
 HTPASSWD = "tester:$2y$05$Ibow5IVEk4jrwvc2ZPvO6eM5rrkjLNf0Lvti9dPCdo9rf8Iqn5tiK\n"
@@ -19,6 +21,43 @@ storage: {{filesystem: {{rootdirectory: {root}/store}}}}
 auth: {{htpasswd: {{realm: test, path: {root}/htpasswd}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
+
+
+class SlowRelay:
+    """Stands between the engine and a registry: sends answers on slowly while `slow`, and notes the requests."""
+
+    def __init__(self, target):
+        self.target, self.slow, self.requests = target, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.target))
+            threading.Thread(target=self.carry, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self.carry, args=(server, client, False), daemon=True).start()
+
+    def carry(self, source, target, is_request):
+        try:
+            while data := source.recv(32768):
+                if is_request:
+                    self.requests.append(data.decode("latin-1"))
+                elif self.slow:
+                    time.sleep(0.02)
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        source.close()
 
 
 def free_port():
@@ -138,6 +177,48 @@ class RegistryTest(EngineCase):
             self.gantry_ok("down", "-t", "0", folder=folder)
         wrong = self.gantry("up", "-d", folder=self.stack(text.replace("up:1", "gone:1").replace("POLICY", "missing"), "gone"))
         self.assertIn("gone:1, and it cannot be pulled: manifest unknown", wrong.stderr)
+
+    def test_a_pull_goes_on_after_the_engine_was_killed(self):
+        noise = f"{self.root}/noise"
+        with open(noise, "wb") as file:
+            file.write(os.urandom(12_000_000))
+        busybox_image(f"{self.root}/big.tar", tag="big:1", files={"noise": noise})
+        self.skopeo("copy", f"docker-archive:{self.root}/big.tar", f"docker://{self.host}/team/big:1",
+                    "--dest-tls-verify=false", "--dest-creds=tester:secret")
+        relay = SlowRelay(self.port)
+        self.addCleanup(relay.listener.close)
+        host = f"localhost:{relay.port}"
+        env = {"DOCKER_CONFIG": f"{self.home}/relay"}
+        self.gantry_ok("login", "-u", "tester", "--password-stdin", host, input="secret\n", env=env)
+        pull = subprocess.Popen([GANTRY, "pull", f"{host}/team/big:1"], env=self.environment() | env,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        partial = f"{self.root}/data/images/partial"
+        size = lambda: sum(entry.stat().st_size for entry in os.scandir(partial)) if os.path.isdir(partial) else 0
+        wait_until(lambda: size() > 2_000_000, what="some of the layer")
+        self.kill_engine()
+        pull.wait()
+        had = size()
+        self.start_engine()
+        self.assertNotIn(f"{host}/team/big", self.gantry_ok("images").stdout)
+        relay.slow = False
+        self.gantry_ok("pull", f"{host}/team/big:1", env=env)
+        ranges = [line for request in relay.requests for line in request.splitlines()
+                  if line.lower().startswith("range: ")]
+        self.assertEqual([line.lower() for line in ranges], [f"range: bytes={had}-"])
+        self.assertIn(f"{host}/team/big", self.gantry_ok("images").stdout)
+
+    def test_the_engine_stops_during_a_pull(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            # It takes connections and never answers.
+            pull = subprocess.Popen(
+                [GANTRY, "pull", f"127.0.0.1:{silent.getsockname()[1]}/a:1"], env=self.environment(),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            connection, _ = silent.accept()
+            self.engine.terminate()
+            self.engine.wait(timeout=5)
+            pull.wait(timeout=5)
+            connection.close()
+            self.start_engine()
 
     def test_the_messages_are_dockers(self):
         import http.client

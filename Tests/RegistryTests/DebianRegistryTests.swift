@@ -28,9 +28,8 @@ struct DebianRegistryTests {
             manifest = Array(
                 #"{"schemaVersion":2,"mediaType":"\#(MediaTypes.image)","config":\#(config),"layers":[\#(list)]}"#.utf8)
             let platform = #","platform":{"os":"linux","architecture":"\#(ImagePlatform.host.architecture)"}"#
-            index = Array(
-                #"{"schemaVersion":2,"mediaType":"\#(MediaTypes.index)","manifests":["#.utf8
-                    + entry(MediaTypes.image, manifest, platform).utf8 + "]}".utf8)
+            let only = entry(MediaTypes.image, manifest, platform)
+            index = Array(#"{"schemaVersion":2,"mediaType":"\#(MediaTypes.index)","manifests":[\#(only)]}"#.utf8)
         }
 
         func descriptor(_ bytes: [UInt8]) -> ContentDescriptor {
@@ -170,8 +169,8 @@ struct DebianRegistryTests {
         try SampleImage(seed: 7).push(docker, image)
         try folder.write(
             "containerd/\(host)/hosts.toml",
-            "server = \"https://\(host)\"\nca = \"\(authority).crt\"\nclient = [[\"\(server).crt\", \"\(server).key\"]]\n"
-        )
+            "server = \"https://\(host)\"\nca = \"\(authority).crt\"\n"
+                + "client = [[\"\(server).crt\", \"\(server).key\"]]\n")
         try SampleImage(seed: 7).check(.real(hosts: RegistryHosts(folders: ["\(folder.path)/containerd"])), image)
         try folder.write(
             "unverified/\(host)/hosts.toml",
