@@ -20,8 +20,10 @@ final class Authenticator: Sendable {
     private let retry: RetryPolicy
     private let cache = TokenCache()
     private let manners = Mutex<[Origin: Manner]>([:])
-    /// One fetch at a time: those who wait find the token when their turn comes.
-    private let fetching = Mutex<Void>(())
+    /// One fetch at a time of each kind: those who wait find the token when their turn comes.
+    private let turns = Mutex<[TokenKey: Turn]>([:])
+
+    private final class Turn: Sendable { let taken = Mutex<Void>(()) }
 
     init(transport: any HTTPTransport, clock: RegistryClock, retry: RetryPolicy) {
         self.transport = transport
@@ -98,7 +100,12 @@ final class Authenticator: Sendable {
     private func token(
         _ key: TokenKey, _ scopes: ScopeSet, _ endpoint: RegistryEndpoint, _ stop: Cancellation, refresh: String?
     ) throws(RegistryError) -> String {
-        try fetching.withLock { _ throws(RegistryError) in
+        let turn = turns.withLock { turns in
+            let turn = turns[key] ?? Turn()
+            turns[key] = turn
+            return turn
+        }
+        return try turn.taken.withLock { _ throws(RegistryError) in
             if let refresh, refresh.hasPrefix("Bearer ") {
                 cache.remove(String(refresh.dropFirst("Bearer ".count)), key)
             }

@@ -100,7 +100,7 @@ extension RegistryClient {
         _ call: RegistryCall, _ endpoint: RegistryEndpoint, _ consumer: BodyConsumer?
     ) throws(RegistryError) -> HTTPResponse {
         let authenticator = connections.authenticator
-        let credential = try credentials.credential(host: endpoint.credentialHost, repository: call.repository)
+        let credential = try credential(host: endpoint.credentialHost, repository: call.repository)
         var flow = AuthenticationFlow(wanted: call.scopes)
         var authorization = try authenticator.knownAuthorization(endpoint, credential, call.scopes, stop: stop)
         while true {

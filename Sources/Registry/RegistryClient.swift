@@ -45,6 +45,8 @@ public final class RegistryClient: Sendable {
     let hosts: RegistryHosts
     /// Ends every request of this client.
     public let stop: Cancellation
+    /// What `credentials` said, so that its files and programs are asked once.
+    private let known = Mutex<[String: RegistryCredential?]>([:])
 
     public init(
         _ connections: RegistryConnections, credentials: any CredentialSource, hosts: RegistryHosts = RegistryHosts(),
@@ -54,6 +56,14 @@ public final class RegistryClient: Sendable {
         self.credentials = credentials
         self.hosts = hosts
         self.stop = stop
+    }
+
+    func credential(host: String, repository: String?) throws(RegistryError) -> RegistryCredential? {
+        let key = "\(host)/\(repository ?? "")"
+        if let answer = known.withLock({ $0[key] }) { return answer }
+        let answer = try credentials.credential(host: host, repository: repository)
+        known.withLock { $0[key] = .some(answer) }
+        return answer
     }
 
     /// Whether the credentials do; a registry that asks for none takes any. Answers the API root (distribution-spec,

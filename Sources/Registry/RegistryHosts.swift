@@ -6,16 +6,13 @@ import LinuxSystem
 public struct RegistryHosts: Sendable {
     /// In order; the first that has something for a host decides.
     public let folders: [String]
-    /// Hosts that may be asked without TLS or with any certificate.
-    public let insecure: Set<String>
 
     public static let standardFolders = ["/etc/gantry/certs.d", "/etc/containerd/certs.d", "/etc/docker/certs.d"]
     static let hubHost = "registry-1.docker.io"
     private static let fileByteCountMax = 1 << 20
 
-    public init(folders: [String] = RegistryHosts.standardFolders, insecure: Set<String> = []) {
+    public init(folders: [String] = RegistryHosts.standardFolders) {
         self.folders = folders
-        self.insecure = insecure
     }
 
     /// Mirrors first, the registry itself last.
@@ -40,8 +37,7 @@ public struct RegistryHosts: Sendable {
             throw .invalidReference("bad host of a registry: \(harmless(registry))")
         }
         var endpoint = RegistryEndpoint(registry: registry, url: url, isOrigin: true)
-        endpoint.mayBePlain = url.isLoopback || insecure.contains(registry)
-        endpoint.tls.skipsVerification = insecure.contains(registry)
+        endpoint.mayBePlain = url.isLoopback
         return endpoint
     }
 

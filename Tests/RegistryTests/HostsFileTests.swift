@@ -79,8 +79,8 @@ struct HostsFileTests {
     }
 
     @Test func plainOnlyForThisMachine() throws {
-        let hosts = RegistryHosts(folders: [], insecure: ["lab.test"])
-        for host in ["localhost:5000", "127.0.0.1", "[::1]:5000", "lab.test"] {
+        let hosts = RegistryHosts(folders: [])
+        for host in ["localhost:5000", "127.0.0.1", "[::1]:5000"] {
             #expect(try hosts.endpoints(host)[0].mayBePlain, "\(host)")
         }
         for host in ["reg.test", "127.0.0.1.evil.test", "128.0.0.1", "localhost.evil.test"] {
