@@ -45,8 +45,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Images", "StackFile", "StackModel",
-                "InternetAddress", "LinuxSystem", "CLinux",
+                "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Registry", "Images", "StackFile",
+                "StackModel", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -86,8 +86,8 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Images", "ContainerNetwork", "NetworkService", "NameServer",
-                "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "NetworkService",
+                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -97,8 +97,9 @@ let package = Package(
         room("StackModel"),
 
         // What acts
+        room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
-            "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto"],
+            "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
             linker: [
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
                 .linkedLibrary(":libcrypto.a"),
@@ -118,10 +119,15 @@ let package = Package(
 
         // C: headers, module maps and what Swift cannot call itself
         .target(name: "CLinux"),
+        // Loads libcurl when it is first needed instead of linking it.
+        .target(name: "CLibCurl"),
+        // Loads ISA-L when the first gzip stream is opened instead of linking it.
+        .target(name: "CInflate"),
         .systemLibrary(name: "CLibYAML", pkgConfig: nil, providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLibCap", pkgConfig: nil, providers: [.apt(["libcap-dev"])]),
         .systemLibrary(name: "CLibSeccomp", pkgConfig: nil, providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: nil, providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CLibZstd", pkgConfig: nil, providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: nil, providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
 
@@ -142,6 +148,7 @@ let package = Package(
             exclude: ["Programs", "Security"]),
         tests("OCICommandTests", ["OCICommand", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
+        tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
             "EngineTests",

@@ -43,7 +43,7 @@ extension Engine {
         do throws(ImageError) {
             return try images.images().map { image in
                 ImageSummary(
-                    Id: image.id.description, RepoTags: image.references.map(\.familiar).sorted(),
+                    Id: image.id.description, RepoTags: image.tagNames,
                     Created: image.createdSeconds, Size: Int64(clamping: image.byteCount))
             }
         } catch {
@@ -55,10 +55,8 @@ extension Engine {
     public func imageInspect(_ name: String) throws(EngineError) -> ImageInspect {
         do throws(ImageError) {
             let image = try images.image(name)
-            let repositories = Set(image.references.map(\.familiarName)).sorted()
             return ImageInspect(
-                Id: image.id.description, RepoTags: image.references.map(\.familiar).sorted(),
-                RepoDigests: repositories.map { "\($0)@\(image.manifestDigest)" },
+                Id: image.id.description, RepoTags: image.tagNames, RepoDigests: image.digestNames,
                 Size: Int64(clamping: image.byteCount))
         } catch {
             throw .image(error)
@@ -89,5 +87,15 @@ extension Engine {
             let text = error.diagnostics.map(\.message).joined(separator: "; ")
             messages.yield(LoadMessage(error: text, errorDetail: LoadMessage.Detail(message: text)))
         }
+    }
+}
+
+extension Image {
+    /// Names with a tag, as `RepoTags`.
+    fileprivate var tagNames: [String] { references.filter { $0.digest == nil }.map(\.familiar).sorted() }
+
+    /// `RepoDigests`: names with the digest the image was pulled by, which may be an index's, or its own.
+    fileprivate var digestNames: [String] {
+        Set(references.map { "\($0.familiarName)@\($0.digest ?? manifestDigest)" }).sorted()
     }
 }

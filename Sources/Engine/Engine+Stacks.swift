@@ -44,6 +44,7 @@ extension Engine {
         let imageIDs: [String: String]
         do throws(EngineError) {
             record = try requestedRecord(name, request)
+            try await pullImages(of: record, progress: progress)
             imageIDs = try resolveImages(record)
             try reservePorts(record)
             try save(record)

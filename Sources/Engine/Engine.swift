@@ -7,6 +7,7 @@ import LinuxSystem
 import Logging
 import NetworkService
 import Reconciler
+import Registry
 import StackModel
 
 /// The one writer of all state. Decisions happen on this actor, on values; what blocks runs on `pool`.
@@ -64,6 +65,7 @@ public actor Engine {
     nonisolated let streams: BlockingPool
     nonisolated let background = BackgroundTasks()
     nonisolated let ports = PortRegistry()
+    nonisolated let registries = RegistryConnections()
     private let lock: SharedDescriptor
     private var networkWatch: NetworkWatch?
     var settingsWatch: SettingsWatch?

@@ -2,6 +2,7 @@ import ContainerNetwork
 import ContainerRuntime
 import Images
 import LinuxSystem
+import Registry
 import StackModel
 
 /// Why the engine could not do what was asked. Every case becomes diagnostics that a user can act on.
@@ -15,6 +16,7 @@ public enum EngineError: Error, Sendable {
     case conflict(String)
     case badRequest(String)
     case image(ImageError)
+    case registry(RegistryError)
     case network(NetworkError)
     case runtime(RuntimeError, container: String)
     case database(DatabaseError)
@@ -40,6 +42,7 @@ public enum EngineError: Error, Sendable {
         case .conflict(let message): [Diagnostic(code: "engine.conflict", message)]
         case .badRequest(let message): [Diagnostic(code: "engine.bad-request", message)]
         case .image(let error): [imageDiagnostic(error)]
+        case .registry(let error): [Diagnostic(code: error.diagnosticCode, "\(error)")]
         case .network(let error): [Diagnostic(code: "network.failed", "\(error)")]
         case .runtime(let error, let container):
             [runtimeDiagnostic(error, container: container)]
@@ -55,9 +58,9 @@ public enum EngineError: Error, Sendable {
         case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound: 404
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
-        case .image(.notFound): 404
+        case .image(.notFound), .registry(.notFound): 404
         case .cancelled: 503
-        case .image, .network, .runtime, .database, .system: 500
+        case .image, .registry, .network, .runtime, .database, .system: 500
         }
     }
 
@@ -66,7 +69,7 @@ public enum EngineError: Error, Sendable {
         case .notFound:
             Diagnostic(
                 code: "image.not-found", "\(error)",
-                hint: "load it with `gantry load -i FILE`; `gantry images` shows what is there")
+                hint: "`gantry pull` gets it from its registry, `gantry load -i FILE` from an archive")
         default: Diagnostic(code: "image.failed", "\(error)")
         }
     }
@@ -92,6 +95,18 @@ public enum EngineError: Error, Sendable {
         error.isNoSpace
             ? Diagnostic(code: "disk.full", "\(error)", hint: "free some space under the data root and try again")
             : Diagnostic(code: "system.failed", "\(error)")
+    }
+}
+
+extension RegistryError {
+    fileprivate var diagnosticCode: String {
+        switch self {
+        case .unauthorized: "registry.unauthorized"
+        case .denied: "registry.denied"
+        case .notFound: "registry.not-found"
+        case .unreachable, .certificate, .handshake: "registry.unreachable"
+        default: "registry.failed"
+        }
     }
 }
 

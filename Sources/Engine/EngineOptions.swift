@@ -12,6 +12,8 @@ public struct EngineOptions: Sendable {
     public var rootless: RootlessFacts?
     /// Puts rules into the chains of other firewalls that would block our networks.
     public var allowsThroughFirewalls = false
+    /// Of the engine's process: where its credentials for registries are (`HOME`, `DOCKER_CONFIG`).
+    public var environment: [String: String] = [:]
 
     public init(dataRoot: String, execRoot: String, supervisorPath: String) {
         self.dataRoot = dataRoot

@@ -13,6 +13,8 @@ public struct HTTPRequest: Equatable, Sendable {
     public var body: Body
     /// Ask for the connection itself: `Connection: Upgrade`, `Upgrade: tcp`.
     public var takesOver: Bool
+    /// `X-Registry-Auth` of Docker's API: base64url.
+    public var registryAuth: String?
 
     public init(
         _ method: String, _ path: [String], query: [(name: String, value: String)] = [], body: Body = .none,
@@ -27,7 +29,7 @@ public struct HTTPRequest: Equatable, Sendable {
 
     public static func == (left: HTTPRequest, right: HTTPRequest) -> Bool {
         left.method == right.method && left.target == right.target && left.body == right.body
-            && left.takesOver == right.takesOver
+            && left.takesOver == right.takesOver && left.registryAuth == right.registryAuth
     }
 
     /// Path and query as they stand in the request line.
@@ -42,6 +44,7 @@ public struct HTTPRequest: Equatable, Sendable {
     public var bytes: [UInt8] {
         var text = "\(method) \(target) HTTP/1.1\r\nHost: gantry\r\nUser-Agent: gantry\r\n"
         text += takesOver ? "Connection: Upgrade\r\nUpgrade: tcp\r\n" : "Connection: close\r\n"
+        if let registryAuth { text += "X-Registry-Auth: \(registryAuth)\r\n" }
         switch body {
         case .none: if method != "GET", method != "HEAD" { text += "Content-Length: 0\r\n" }
         case .json(let bytes): text += "Content-Type: application/json\r\nContent-Length: \(bytes.count)\r\n"

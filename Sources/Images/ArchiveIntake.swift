@@ -12,6 +12,9 @@ final class ArchiveIntake {
         var byteCount: Int64
         /// The first bytes.
         var magic: [UInt8]
+        var number: Int
+        /// It looked like a layer, and is being unpacked or was.
+        var isSubmitted = false
 
         /// How it is packed, whatever its media type says.
         var compression: Compression {
@@ -21,20 +24,28 @@ final class ArchiveIntake {
 
     private let folder: String
     private let limits: ImageLimits
+    private let workers: LayerWorkers?
+    private let isKnownLayer: (Digest) -> Bool
     private var members: [String: Member] = [:]
     private var links: [String: String] = [:]
 
-    /// `folder` must exist; the caller removes it in the end.
-    init(folder: String, limits: ImageLimits) {
+    /// `folder` must exist; the caller removes it in the end. What looks like a layer goes to `workers` at once, unless
+    /// its name says that it is a known one: `isKnownLayer` is asked with a blob's digest or a diff id.
+    init(
+        folder: String, limits: ImageLimits, workers: LayerWorkers? = nil,
+        isKnownLayer: @escaping (Digest) -> Bool = { _ in false }
+    ) {
         self.folder = folder
         self.limits = limits
+        self.workers = workers
+        self.isKnownLayer = isKnownLayer
     }
 
     func read(_ source: any ByteSource) throws(ImageError) {
         let bounded = MeasuringSource(
-            try DecompressedSource.opening(source), hashing: false, byteCountMax: limits.archiveByteCountMax,
+            try decoded(source), hashing: false, byteCountMax: limits.archiveByteCountMax,
             what: "the archive")
-        let reader = try TarReader(bounded, format: .tar)
+        let reader = try TarReader(bounded)
         var entryCount = 0
         while let entry = try reader.next() {
             entryCount += 1
@@ -60,7 +71,10 @@ final class ArchiveIntake {
             setLink(name, to: try EntryPath(cleaning: path.parent + [UInt8(ascii: "/")] + target))
         } else if archive_entry_filetype(entry) == S_IFREG {
             links[name] = nil
-            members[name] = try putAside(reader, "\(folder)/member-\(number)")
+            let file = try GrowingFile(path: "\(folder)/member-\(number)")
+            // Whoever follows a file that will not be whole must not wait for more.
+            defer { file.end(.abandoned) }
+            members[name] = try putAside(reader, file, name: name, number: number)
         }
     }
 
@@ -70,31 +84,38 @@ final class ArchiveIntake {
         links[name] = String(decoding: target.bytes, as: UTF8.self)
     }
 
-    private func putAside(_ reader: TarReader, _ path: String) throws(ImageError) -> Member {
-        let file = try converting { () throws(SystemError) -> FileDescriptor in
-            try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-        }
-        let raw = file.raw
+    private func putAside(
+        _ reader: TarReader, _ file: GrowingFile, name: String, number: Int
+    ) throws(ImageError) -> Member {
         let hasher = Hasher256()
-        var member = Member(path: path, digest: Digest.sha256(of: []), byteCount: 0, magic: [])
+        var member = Member(
+            path: file.path, digest: Digest.sha256(of: []), byteCount: 0, magic: [], number: number)
+        var head: [UInt8] = []
+        var isSubmitted = isKnownName(name)
         while let block = try reader.block() {
             guard block.offset == member.byteCount else {
                 throw .archive(why: "a sparse file where an image's part should be")
             }
             member.byteCount += Int64(block.bytes.count)
-            member.magic += block.bytes.prefix(Compression.magicByteCount - member.magic.count)
-            hasher.update(block.bytes)
-            try converting { () throws(SystemError) in
-                var done = 0
-                while done < block.bytes.count {
-                    done += try check("write", path: path) {
-                        write(raw, block.bytes.baseAddress.map { $0 + done }, block.bytes.count - done)
-                    }
-                }
+            head += block.bytes.prefix(LayerHead.byteCount - head.count)
+            try file.append(block.bytes)
+            if !isSubmitted, head.count == LayerHead.byteCount {
+                isSubmitted = true
+                if LayerHead.isLayer(head), let workers { member.isSubmitted = workers.submit(number, file) }
             }
+            hasher.update(block.bytes)
         }
+        member.magic = Array(head.prefix(Compression.magicByteCount))
         member.digest = hasher.finish()
+        file.end(.complete)
         return member
+    }
+
+    /// Archives name layers by digest: `blobs/sha256/<hex>`, `<hex>.tar`, `<hex>/layer.tar`.
+    private func isKnownName(_ name: String) -> Bool {
+        name.split(whereSeparator: { $0 == "/" || $0 == "." }).contains { part in
+            Digest(hex: String(part)).map(isKnownLayer) ?? false
+        }
     }
 
     /// The file of this name, through links.
@@ -143,5 +164,23 @@ final class ArchiveIntake {
             throw .archive(why: "\(what) \(descriptor.digest) has \(member.byteCount) bytes, not \(descriptor.size)")
         }
         return member
+    }
+}
+
+/// The beginning of a member, and whether it may be that of a layer.
+enum LayerHead {
+    /// One block of a tar.
+    static let byteCount = 512
+
+    static func isLayer(_ head: [UInt8]) -> Bool {
+        guard head.count == byteCount else { return false }
+        // `ustar` stands at 257 in all but the oldest tars (POSIX pax, "ustar Interchange Format").
+        if head[257..<262].elementsEqual("ustar".utf8) { return true }
+        do {
+            return try Compression(magic: Array(head.prefix(Compression.magicByteCount))) != .none
+        } catch {
+            // An unsupported compression is told when it turns out to be a layer.
+            return false
+        }
     }
 }

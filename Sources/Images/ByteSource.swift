@@ -12,6 +12,7 @@ final class DescriptorSource: ByteSource {
     private static let bufferByteCount = 256 << 10
     /// How often `onRead` is called.
     private static let reportByteCount: UInt64 = 1 << 20
+    private static let firstByteCountMin = 512
     private let descriptor: Int32
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferByteCount, alignment: 64)
     private let onRead: (UInt64) -> Void
@@ -28,12 +29,15 @@ final class DescriptorSource: ByteSource {
     deinit { buffer.deallocate() }
 
     func next() throws(ImageError) -> UnsafeRawBufferPointer {
-        let count: Int
-        do {
-            count = try check("read") { read(descriptor, buffer.baseAddress, buffer.count) }
-        } catch {
-            throw ImageError(error)
-        }
+        var count = 0
+        // A pipe may deliver byte by byte; who looks at the first piece needs a header's worth.
+        repeat {
+            let got = try converting { () throws(SystemError) -> Int in
+                try check("read") { read(descriptor, buffer.baseAddress.map { $0 + count }, buffer.count - count) }
+            }
+            if got == 0 { break }
+            count += got
+        } while byteCount == 0 && count < Self.firstByteCountMin
         byteCount += UInt64(count)
         if byteCount - reportedByteCount >= Self.reportByteCount || (count == 0 && byteCount > reportedByteCount) {
             reportedByteCount = byteCount
@@ -48,6 +52,11 @@ final class PeekedSource: ByteSource {
     private let source: any ByteSource
     let first: UnsafeRawBufferPointer
     private var isFirst = true
+
+    /// How the source is packed, by its first bytes.
+    var compression: Compression {
+        get throws(ImageError) { try Compression(magic: Array(first.prefix(Compression.magicByteCount))) }
+    }
 
     init(_ source: any ByteSource) throws(ImageError) {
         self.source = source
@@ -70,12 +79,22 @@ final class MeasuringSource: ByteSource {
     private let hasher: Hasher256?
     private let byteCountMax: UInt64
     private let what: String
+    private let packed: MeasuringSource?
+    private let ratioMax: UInt64
     private(set) var byteCount: UInt64 = 0
+    /// Below so many bytes no ratio is suspicious: zeros pack well.
+    private static let ratioFreeByteCount: UInt64 = 1 << 30
 
-    init(_ source: any ByteSource, hashing: Bool, byteCountMax: UInt64, what: String) {
+    /// With `packed`, the source below the decoder, the content may be `ratioMax` times as large at most.
+    init(
+        _ source: any ByteSource, hashing: Bool, byteCountMax: UInt64, what: String, packed: MeasuringSource? = nil,
+        ratioMax: UInt64 = .max
+    ) {
         self.source = source
         self.byteCountMax = byteCountMax
         self.what = what
+        self.packed = packed
+        self.ratioMax = ratioMax
         hasher = hashing ? Hasher256() : nil
     }
 
@@ -84,6 +103,9 @@ final class MeasuringSource: ByteSource {
         byteCount += UInt64(piece.count)
         guard byteCount <= byteCountMax else {
             throw .archive(why: "\(what) unpacks to more than \(byteCountMax) bytes")
+        }
+        if let packed, byteCount > Self.ratioFreeByteCount, byteCount / max(1, packed.byteCount) > ratioMax {
+            throw .archive(why: "\(what) unpacks to more than \(ratioMax) times its size")
         }
         if !piece.isEmpty { hasher?.update(piece) }
         return piece

@@ -56,22 +56,22 @@ extension Digest: Codable {
 }
 
 /// SHA-256 of bytes that arrive in pieces (libcrypto, SHA-NI where the processor has it).
-final class Hasher256 {
+public final class Hasher256 {
     private let context = UnsafeMutablePointer<SHA256_CTX>.allocate(capacity: 1)
 
-    init() {
+    public init() {
         context.initialize(to: SHA256_CTX())
         SHA256_Init(context)
     }
 
     deinit { context.deallocate() }
 
-    func update(_ bytes: UnsafeRawBufferPointer) {
+    public func update(_ bytes: UnsafeRawBufferPointer) {
         SHA256_Update(context, bytes.baseAddress, bytes.count)
     }
 
     /// The digest of everything so far; call once.
-    func finish() -> Digest {
+    public func finish() -> Digest {
         var bytes = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
         SHA256_Final(&bytes, context)
         return Digest(bytes: bytes)

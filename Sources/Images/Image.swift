@@ -43,8 +43,6 @@ public enum LoadProgress: Equatable, Sendable {
     case read(byteCount: UInt64)
     /// The layer is there already.
     case present(layer: Digest)
-    /// `byteCount` of `byteCountTotal` bytes of the stored layer are read.
-    case unpacking(layer: Digest, byteCount: UInt64, byteCountTotal: UInt64)
     case unpacked(layer: Digest)
     case loaded(LoadedImage)
 }
@@ -63,6 +61,9 @@ public struct ImageLimits: Sendable {
     public var layerEntryCountMax = 4_000_000
     /// Uncompressed bytes of one layer.
     public var layerByteCountMax: UInt64 = 128 << 30
+    /// How many times as large as its stored bytes a layer's content may be, above 1 GiB: deflate packs zeros 1,032
+    /// times, zstd without bound.
+    public var compressionRatioMax: UInt64 = 1_100
     /// Nested indexes and links inside an archive.
     public var depthMax = 8
 

@@ -10,11 +10,25 @@ struct ImageIndex: Codable, Equatable, Sendable {
         /// Sorted by canonical name, and written so.
         var references: [ImageReference]
         var byteCount: UInt64
+        /// Bottom first. nil in an index of an older Gantry, which looked into the manifests instead.
+        var layers: [Layer]?
 
         enum CodingKeys: String, CodingKey {
-            case id, manifest, byteCount
+            case id, manifest, byteCount, layers
             case references = "names"
         }
+    }
+
+    /// A layer of an image, so that lists, disk usage and collections read no other file.
+    struct Layer: Codable, Equatable, Sendable {
+        var diffID: Digest
+        /// The layer as it came.
+        var blob: Digest
+        var blobByteCount: UInt64
+        /// Of the uncompressed tar.
+        var tarByteCount: UInt64
+        /// Of file content.
+        var byteCount: UInt64
     }
 
     static let byteCountMax = 64 << 20
@@ -58,7 +72,10 @@ struct ImageIndex: Codable, Equatable, Sendable {
         if let index = images.firstIndex(where: { $0.id == entry.id }) {
             let references = Set(images[index].references).union(entry.references)
             images[index].references = references.sorted { $0.canonical < $1.canonical }
+            images[index].layers = entry.layers ?? images[index].layers
         } else {
+            var entry = entry
+            entry.references.sort { $0.canonical < $1.canonical }
             images.append(entry)
         }
         images.sort { $0.id < $1.id }

@@ -4,39 +4,26 @@ import LinuxSystem
 import Synchronization
 
 extension ImageStore {
-    /// A layer that is unpacked under a temporary name, or was there before.
-    struct UnpackedLayer: Sendable {
-        var diffID: Digest
-        var byteCount: UInt64
-        /// nil when it has its final name already.
-        var folder: String?
-    }
-
     /// Takes in every image of an archive (docker-archive, OCI archive, or an OCI layout as tar; plain, gzip or zstd).
     /// All of them or, when anything is wrong, none. Blocks; reads `descriptor` to its end without seeking.
     public func load(
         from descriptor: Int32, progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
     ) throws(ImageError) -> [LoadedImage] {
-        let folder = try makeTemporaryFolder()
-        let result: Result<[LoadedImage], ImageError>
-        do throws(ImageError) {
-            result = .success(try load(from: descriptor, folder: folder, progress))
-        } catch {
-            result = .failure(error)
+        try inTemporaryFolder { folder throws(ImageError) in
+            let workers = try LayerWorkers(folder: folder, options: options)
+            // Before the folder goes, in which they write.
+            defer { workers.stop() }
+            return try load(from: descriptor, folder: folder, workers, progress)
         }
-        do throws(SystemError) {
-            try TreeRemoval.remove(folder)
-        } catch {
-            // The load's own outcome is what counts; the folder is swept when the store is opened next.
-            return try result.get()
-        }
-        return try result.get()
     }
 
     private func load(
-        from descriptor: Int32, folder: String, _ progress: @escaping @Sendable (LoadProgress) -> Void
+        from descriptor: Int32, folder: String, _ workers: LayerWorkers,
+        _ progress: @escaping @Sendable (LoadProgress) -> Void
     ) throws(ImageError) -> [LoadedImage] {
-        let intake = ArchiveIntake(folder: folder, limits: options.limits)
+        let known = knownLayers()
+        let intake = ArchiveIntake(
+            folder: folder, limits: options.limits, workers: workers, isKnownLayer: { known.contains($0) })
         try intake.read(DescriptorSource(descriptor: descriptor, onRead: { progress(.read(byteCount: $0)) }))
         let images = try ArchiveImages(intake: intake, limits: options.limits).all()
         guard !images.isEmpty else { throw .archive(why: "there is no image in it") }
@@ -44,9 +31,7 @@ extension ImageStore {
         let leased = Set(images.flatMap(\.digests))
         lease(leased)
         defer { release(leased) }
-        let layers = try unpackAll(images, folder: folder, progress)
-        try writeDocuments(images, folder: folder)
-        try syncFileSystem()
+        let layers = try takeLayers(images, workers, progress)
         try commit(images, layers, folder: folder)
 
         let loaded = images.flatMap { image in
@@ -58,103 +43,60 @@ extension ImageStore {
         return loaded
     }
 
-    // MARK: - Leases
-
-    /// From now on these are not garbage. Waits for a running collection, so that what exists afterwards stays.
-    private func lease(_ digests: Set<Digest>) {
-        writer.withLock { _ in
-            state.withLock { state in
-                for digest in digests { state.leases[digest, default: 0] += 1 }
-            }
-        }
-    }
-
-    private func release(_ digests: Set<Digest>) {
-        state.withLock { state in
-            for digest in digests {
-                let count = (state.leases[digest] ?? 1) - 1
-                state.leases[digest] = count > 0 ? count : nil
-            }
-        }
+    /// Diff ids of the layers that are there, and digests of their blobs. Only a hint.
+    private func knownLayers() -> Set<Digest> {
+        let index = state.withLock { $0.index }
+        return Set(index.images.flatMap { ($0.layers ?? []).flatMap { [$0.diffID, $0.blob] } })
     }
 
     // MARK: - Layers
 
-    /// Every layer once, several at a time.
-    private func unpackAll(
-        _ images: [ArchivedImage], folder: String, _ progress: @escaping @Sendable (LoadProgress) -> Void
-    ) throws(ImageError) -> [Digest: UnpackedLayer] {
-        var wanted: [(diffID: Digest, layer: ArchiveIntake.Member)] = []
-        var seen: Set<Digest> = []
+    /// Every layer once, in the order of need; those that are there already have no folder.
+    private func takeLayers(
+        _ images: [ArchivedImage], _ workers: LayerWorkers, _ progress: (LoadProgress) -> Void
+    ) throws(ImageError) -> [Digest: ReadyLayer] {
+        var wanted: [(diffID: Digest, member: ArchiveIntake.Member)] = []
+        var ready: [Digest: ReadyLayer] = [:]
         for image in images {
-            for (layer, diffID) in zip(image.layers, image.config.rootfs.diffIDs) where seen.insert(diffID).inserted {
-                wanted.append((diffID, layer))
+            for (member, diffID) in zip(image.layers, image.config.rootfs.diffIDs)
+            where ready[diffID] == nil && !wanted.contains(where: { $0.diffID == diffID }) {
+                if let size = try layerSize(diffID) {
+                    ready[diffID] = ReadyLayer(size: size, folder: nil)
+                    progress(.present(layer: diffID))
+                } else {
+                    wanted.append((diffID, member))
+                }
             }
         }
-        let work = wanted
-        let unpacked = try inParallel(count: work.count, threadCountMax: options.unpackThreadCount) {
-            (index, isCancelled) throws(ImageError) in
-            try self.unpack(
-                work[index].layer, work[index].diffID, folder: "\(folder)/layer-\(index)", progress, isCancelled)
+        try submit(wanted.map(\.member), workers)
+        for (diffID, member) in wanted {
+            let made = try workers.result(member.number)
+            // A plain tar's digest is the diff id, and was computed when the archive came in.
+            let actual = made.diffID ?? member.digest
+            guard actual == diffID else {
+                throw .digestMismatch(expected: diffID, actual: actual, what: "a layer's content")
+            }
+            ready[diffID] = ReadyLayer(size: made.size, folder: made.folder)
+            progress(.unpacked(layer: diffID))
         }
-        return Dictionary(unpacked.map { ($0.diffID, $0) }, uniquingKeysWith: { first, _ in first })
+        return ready
     }
 
-    private func unpack(
-        _ layer: ArchiveIntake.Member, _ diffID: Digest, folder: String,
-        _ progress: @escaping @Sendable (LoadProgress) -> Void, _ isCancelled: () -> Bool
-    ) throws(ImageError) -> UnpackedLayer {
-        if let known = try layerSize(diffID) {
-            progress(.present(layer: diffID))
-            return UnpackedLayer(diffID: diffID, byteCount: known, folder: nil)
+    /// Those that did not look like layers when they came, or were too many.
+    private func submit(_ members: [ArchiveIntake.Member], _ workers: LayerWorkers) throws(ImageError) {
+        var submitted: Set<Int> = []
+        for member in members where !member.isSubmitted && submitted.insert(member.number).inserted {
+            let file = try GrowingFile(path: member.path, continuing: member.byteCount)
+            file.end(.complete)
+            workers.submitWaiting(member.number, file)
         }
-        let isPlain = try layer.compression == .none
-        // A plain tar's digest is the diff id, and was computed when the archive came in.
-        guard !isPlain || layer.digest == diffID else {
-            throw .digestMismatch(expected: diffID, actual: layer.digest, what: "a layer's content")
-        }
-        let making = "\(folder)/layer"
-        let discards = "\(folder)/discards"
-        let file = try converting { () throws(SystemError) in
-            for path in ["\(making)/fs", discards] { try FileSystem.makeDirectories(path) }
-            // The root's mode when the layer does not say; the folders above keep everyone else out.
-            try check("chmod", path: making) { chmod("\(making)/fs", 0o755) }
-            return SharedDescriptor(try FileDescriptor.open(layer.path, O_RDONLY))
-        }
-        let stored = DescriptorSource(descriptor: file.raw) {
-            progress(.unpacking(layer: diffID, byteCount: $0, byteCountTotal: UInt64(layer.byteCount)))
-        }
-        let source = MeasuringSource(
-            try DecompressedSource.opening(stored), hashing: !isPlain,
-            byteCountMax: options.limits.layerByteCountMax, what: "a layer")
-        let unpacker = try LayerUnpacker(folder: "\(making)/fs", discards: discards, options: options)
-        try unpacker.unpack(source, isCancelled: isCancelled)
-        if let actual = try source.finish(), actual != diffID {
-            throw .digestMismatch(expected: diffID, actual: actual, what: "a layer's content")
-        }
-        try converting { () throws(SystemError) in
-            try FileSystem.replaceFile("\(making)/size", with: "\(unpacker.byteCount)\n".utf8)
-        }
-        progress(.unpacked(layer: diffID))
-        return UnpackedLayer(diffID: diffID, byteCount: unpacker.byteCount, folder: making)
-    }
-
-    /// Bytes of a layer's files; nil when the layer is not there.
-    private func layerSize(_ diffID: Digest) throws(ImageError) -> UInt64? {
-        let folder = layerFolder(diffID)
-        guard FileSystem.exists("\(folder)/fs") else { return nil }
-        let bytes = try converting { () throws(SystemError) in
-            try FileSystem.readFile("\(folder)/size", byteCountMax: 64)
-        }
-        guard let byteCount = UInt64(String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)) else {
-            throw .damaged("\(folder)/size")
-        }
-        return byteCount
     }
 
     // MARK: - Commit
 
-    private func writeDocuments(_ images: [ArchivedImage], folder: String) throws(ImageError) {
+    private func commit(
+        _ images: [ArchivedImage], _ layers: [Digest: ReadyLayer], folder: String
+    ) throws(ImageError) {
         for image in images {
             for (digest, bytes) in [(image.id, image.configBytes), (image.manifestDigest, image.manifestBytes)] {
                 try converting { () throws(SystemError) in
@@ -162,23 +104,7 @@ extension ImageStore {
                 }
             }
         }
-    }
-
-    /// One flush of the file system instead of one for each of many thousand files.
-    private func syncFileSystem() throws(ImageError) {
-        guard options.durable else { return }
-        let root = root
-        try converting { () throws(SystemError) in
-            let folder = try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY)
-            let raw = folder.raw
-            try check("syncfs", path: root) { syncfs(raw) }
-        }
-    }
-
-    /// Final names for everything, and then for the images.
-    private func commit(
-        _ images: [ArchivedImage], _ layers: [Digest: UnpackedLayer], folder: String
-    ) throws(ImageError) {
+        try syncFileSystem()
         try writer.withLock { _ throws(ImageError) in
             for image in images {
                 for digest in [image.id, image.manifestDigest] {
@@ -188,33 +114,28 @@ extension ImageStore {
                     for layer in image.layers { try place(layer.path, at: blobPath(layer.digest)) }
                 }
             }
-            for layer in layers.values { try place(layer) }
-            var index = state.withLock { $0.index }
-            for image in images {
-                index.add(
-                    ImageIndex.Entry(
-                        id: image.id, manifest: image.manifestDigest, references: image.references,
-                        byteCount: image.config.rootfs.diffIDs.reduce(0) { $0 + (layers[$1]?.byteCount ?? 0) }))
+            for (diffID, layer) in layers {
+                if let folder = layer.folder { try placeLayer(folder, diffID) }
             }
+            var index = state.withLock { $0.index }
+            for image in images { index.add(try entry(for: image, layers)) }
             try replaceIndex(index)
         }
     }
 
-    /// A link, not a rename: another image of the archive may need the same file.
-    private func place(_ source: String, at path: String) throws(ImageError) {
-        if link(source, path) == 0 { return }
-        let code = errno
-        guard code != EEXIST else { return }
-        throw ImageError(SystemError("link", path: path, code: code))
-    }
-
-    private func place(_ layer: UnpackedLayer) throws(ImageError) {
-        guard let folder = layer.folder else { return }
-        let final = layerFolder(layer.diffID)
-        if rename(folder, final) == 0 { return }
-        let code = errno
-        // Another load was first: its layer is the same, byte for byte.
-        guard code != EEXIST, code != ENOTEMPTY else { return }
-        throw ImageError(SystemError("rename", path: final, code: code))
+    private func entry(
+        for image: ArchivedImage, _ layers: [Digest: ReadyLayer]
+    ) throws(ImageError) -> ImageIndex.Entry {
+        var records: [ImageIndex.Layer] = []
+        for (member, diffID) in zip(image.layers, image.config.rootfs.diffIDs) {
+            guard let layer = layers[diffID] else { throw .damaged("layer \(diffID) was not unpacked") }
+            records.append(
+                ImageIndex.Layer(
+                    diffID: diffID, blob: member.digest, blobByteCount: UInt64(clamping: member.byteCount),
+                    tarByteCount: layer.size.tarByteCount, byteCount: layer.size.byteCount))
+        }
+        return ImageIndex.Entry(
+            id: image.id, manifest: image.manifestDigest, references: image.references,
+            byteCount: records.reduce(0) { $0 + $1.byteCount }, layers: records)
     }
 }

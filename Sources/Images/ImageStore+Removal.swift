@@ -39,37 +39,52 @@ extension ImageStore {
         return removed
     }
 
-    /// Removes blobs and layers that neither an image nor a running load needs, e.g. those of a load that a crash ended
-    /// just before its last step.
+    /// Removes blobs and layers that neither an image nor a running load or pull needs, e.g. those of a load that a crash
+    /// ended just before its last step. Takes the time of two directory lists and a rename for each piece: the files are
+    /// removed afterwards, by a thread in the background.
+    ///
+    /// - Parameter keepingInterrupted: what a pull that broke off has fetched stays, for the next attempt to go on with,
+    ///   for a day after it broke off.
     @discardableResult
-    public func collectGarbage() throws(ImageError) -> CollectedGarbage {
+    public func collectGarbage(keepingInterrupted: Bool = true) throws(ImageError) -> CollectedGarbage {
         let folder = try makeTemporaryFolder()
-        let collected = try writer.withLock { _ throws(ImageError) in try moveGarbage(to: folder) }
-        // Layers have many files: they vanish by a rename above, and are removed while nobody waits.
-        try converting { () throws(SystemError) in try TreeRemoval.remove(folder) }
-        return collected
+        defer { trash.discard(folder) }
+        return try writer.withLock { _ throws(ImageError) in
+            try moveGarbage(to: folder, keepingInterrupted: keepingInterrupted)
+        }
     }
 
-    private func moveGarbage(to folder: String) throws(ImageError) -> CollectedGarbage {
+    private func moveGarbage(to folder: String, keepingInterrupted: Bool) throws(ImageError) -> CollectedGarbage {
         let (index, leases) = state.withLock { ($0.index, Set($0.leases.keys)) }
         var needed = leases
-        for entry in index.images {
-            needed.formUnion([entry.id, entry.manifest])
-            needed.formUnion(try open(entry).config.rootfs.diffIDs)
-            let manifest = try decodeJSON(
-                ManifestDocument.self, readBlob(entry.manifest, what: "manifest"), what: "manifest \(entry.manifest)")
-            needed.formUnion((manifest.layers ?? []).map(\.digest))
-        }
+        for entry in index.images { needed.formUnion(try content(of: entry)) }
+        needed.formUnion(try interruptedPulls(keeping: keepingInterrupted))
         var collected = CollectedGarbage()
-        for hex in try names("\(root)/blobs/sha256") where isGarbage(hex, needed) {
-            try move("\(root)/blobs/sha256/\(hex)", to: "\(folder)/blob-\(hex)")
+        for name in try names("\(root)/blobs/sha256") where isGarbage(name, needed) {
+            try move("\(root)/blobs/sha256/\(name)", to: "\(folder)/blob-\(name)")
             collected.blobCount += 1
         }
-        for hex in try names("\(root)/layers") where isGarbage(hex, needed) {
-            try move("\(root)/layers/\(hex)", to: "\(folder)/layer-\(hex)")
+        for name in try names("\(root)/partial") where isGarbage(name, needed) {
+            try move("\(root)/partial/\(name)", to: "\(folder)/partial-\(name)")
+        }
+        for name in try names("\(root)/layers") where isGarbage(name, needed) {
+            try move("\(root)/layers/\(name)", to: "\(folder)/layer-\(name)")
             collected.layerCount += 1
         }
         return collected
+    }
+
+    /// Everything an image is made of.
+    private func content(of entry: ImageIndex.Entry) throws(ImageError) -> Set<Digest> {
+        if let layers = entry.layers {
+            return Set([entry.id, entry.manifest] + layers.flatMap { [$0.diffID, $0.blob] })
+        }
+        // Written by an older Gantry: the image's documents tell.
+        let manifest = try decodeJSON(
+            ManifestDocument.self, readBlob(entry.manifest, what: "manifest"), what: "manifest \(entry.manifest)")
+        return Set(
+            [entry.id, entry.manifest] + (try open(entry).config.rootfs.diffIDs) + (manifest.layers ?? []).map(\.digest)
+        )
     }
 
     private func names(_ folder: String) throws(ImageError) -> [String] {

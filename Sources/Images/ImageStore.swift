@@ -8,7 +8,9 @@ import Synchronization
 ///     index.json                  which images there are, and their names
 ///     blobs/sha256/<hex>          configs, manifests, and layers as they came
 ///     layers/<diff id>/fs         layers unpacked, read-only lower directories for overlayfs
-///     layers/<diff id>/size       bytes of file content in the layer, in decimal
+///     layers/<diff id>/size       bytes of file content in the layer, and of its tar, in decimal
+///     partial/<hex>               layers being pulled, and those of pulls that broke off
+///     pulls/<hex>                 what each such pull needs, by the digest of the name pulled
 ///     tmp/                        what is being made or removed; swept when the store is opened
 ///
 /// A thing gets its final name by a rename once it is whole, and the index is written last, so a crash at any moment
@@ -20,6 +22,8 @@ public final class ImageStore: Sendable {
         var images: [Digest: Image] = [:]
         /// How many running loads count on a blob or layer of this digest; collecting garbage spares it.
         var leases: [Digest: Int] = [:]
+        /// Layers whose file in `partial` is being written.
+        var partials: Set<Digest> = []
     }
 
     public let root: String
@@ -28,8 +32,10 @@ public final class ImageStore: Sendable {
     /// Held while files get or lose their final names, `state` only for moments within: look-ups never wait for the
     /// disk.
     let writer = Mutex<Void>(())
+    let trash = Trash()
     private let lock: SharedDescriptor
     private let nextTemporary = Atomic<Int>(0)
+    private let temporaryPrefix: String
 
     var indexPath: String { "\(root)/index.json" }
     func blobPath(_ digest: Digest) -> String { "\(root)/blobs/sha256/\(digest.hex)" }
@@ -40,21 +46,31 @@ public final class ImageStore: Sendable {
     public init(root: String, options: ImageStoreOptions = ImageStoreOptions()) throws(ImageError) {
         self.root = root
         self.options = options
+        var opened = timespec()
+        clock_gettime(CLOCK_REALTIME, &opened)
+        temporaryPrefix = "\(opened.tv_sec).\(opened.tv_nsec)"
         lock = try converting { () throws(SystemError) in
-            for folder in ["blobs/sha256", "layers"] { try FileSystem.makeDirectories("\(root)/\(folder)") }
+            for folder in ["blobs/sha256", "layers", "partial", "pulls", "tmp"] {
+                try FileSystem.makeDirectories("\(root)/\(folder)")
+            }
             return SharedDescriptor(try FileDescriptor.open("\(root)/lock", O_RDWR | O_CREAT, mode: 0o600))
         }
         guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else { throw .locked(path: root) }
-        try converting { () throws(SystemError) in
-            try TreeRemoval.remove("\(root)/tmp")
-            try FileSystem.makeDirectories("\(root)/tmp")
-        }
         state = Mutex(State(index: try ImageIndex.read("\(root)/index.json")))
+        try sweep()
     }
 
+    /// What a crash left is removed while the store is in use.
+    private func sweep() throws(ImageError) {
+        for name in try converting({ () throws(SystemError) in try FileSystem.list("\(root)/tmp") }) {
+            trash.discard("\(root)/tmp/\(name)")
+        }
+    }
+
+    /// Its name was never used before: an older folder may be on its way out.
     func makeTemporaryFolder() throws(ImageError) -> String {
         let number = nextTemporary.wrappingAdd(1, ordering: .relaxed).newValue
-        let path = "\(root)/tmp/\(number)"
+        let path = "\(root)/tmp/\(temporaryPrefix)-\(number)"
         try converting { () throws(SystemError) in try FileSystem.makeDirectories(path) }
         return path
     }

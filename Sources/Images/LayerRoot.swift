@@ -12,6 +12,9 @@ final class LayerRoot {
     private let overlay: OverlayAttributes
     /// The parent of the entry before: most entries share it.
     private var cachedParent: (path: [UInt8], folder: SharedDescriptor)?
+    /// The group of that parent, if known: what is made in it belongs to our own group then, whether or not the
+    /// folder or the mount hand their group down (setgid, `grpid`).
+    private(set) var cachedParentGroup: gid_t?
 
     init(root: String, discards: String, overlay: OverlayAttributes) throws(ImageError) {
         do throws(SystemError) {
@@ -58,8 +61,13 @@ final class LayerRoot {
             found = try makeFolders(path)
         }
         cachedParent = (path, found)
+        var status = stat()
+        cachedParentGroup = fstat(found.raw, &status) == 0 ? status.st_gid : nil
         return found
     }
+
+    /// The parent may be another folder by now, or of another group.
+    func forgetParent() { (cachedParent, cachedParentGroup) = (nil, nil) }
 
     private func makeFolders(_ path: [UInt8]) throws(SystemError) -> SharedDescriptor {
         var current = try openInRoot([], O_PATH | O_DIRECTORY)
@@ -134,7 +142,7 @@ final class LayerRoot {
         guard let status = try status(name, in: parent) else { return false }
         let type = status.st_mode & S_IFMT
         // Paths that led through it no longer do.
-        if type == S_IFDIR || type == S_IFLNK { cachedParent = nil }
+        if type == S_IFDIR || type == S_IFLNK { forgetParent() }
         if type == S_IFDIR {
             let discardsRaw = discards.raw
             discardCount += 1

@@ -6,20 +6,26 @@ import LinuxSystem
 final class LayerUnpacker {
     private let root: LayerRoot
     private let options: ImageStoreOptions
+    private let hasOwnUmask: Bool
+    private let (user, group) = (geteuid(), getegid())
     private var entryCount = 0
     private var folderTimes: [(path: [UInt8], times: [timespec])] = []
     /// Bytes of file content written.
     private(set) var byteCount: UInt64 = 0
 
     /// Both folders must exist; what is displaced ends up in `discards`, on the same file system.
-    init(folder: String, discards: String, options: ImageStoreOptions) throws(ImageError) {
+    /// With `hasOwnUmask` the calling thread's umask is 0, and files get their modes as they are made.
+    init(
+        folder: String, discards: String, options: ImageStoreOptions, hasOwnUmask: Bool = false
+    ) throws(ImageError) {
         root = try LayerRoot(root: folder, discards: discards, overlay: options.overlayAttributes)
+        self.hasOwnUmask = hasOwnUmask
         self.options = options
     }
 
     /// Everything in a tar; `isCancelled` is asked before each entry.
     func unpack(_ source: any ByteSource, isCancelled: () -> Bool = { false }) throws(ImageError) {
-        let reader = try TarReader(source, format: .tar)
+        let reader = try TarReader(source)
         while let header = try reader.next() {
             guard !isCancelled() else { throw .archive(why: "unpacking was given up") }
             entryCount += 1
@@ -70,7 +76,7 @@ final class LayerUnpacker {
         let parent = try root.folder(entry.path.parent, creating: true)
         let name = CPath(entry.path.name)
         switch entry.kind {
-        case .file: return try makeFile(name, parent)
+        case .file: return try makeFile(entry, name, parent)
         case .directory: try makeFolder(entry, name, parent)
         case .symlink(let target):
             let target = CPath(target)
@@ -109,18 +115,27 @@ final class LayerUnpacker {
     private func applyToRoot(_ entry: TarEntry) throws(SystemError) {
         guard entry.kind == .directory else { throw SystemError("root", code: ENOTDIR) }
         try setAttributes(entry, ofDescriptor: root.root.raw)
+        root.forgetParent()
         folderTimes.append(([], entry.times))
     }
 
     // MARK: - Kinds of entries
 
-    private func makeFile(_ name: CPath, _ parent: SharedDescriptor) throws(SystemError) -> FileDescriptor {
+    private func makeFile(
+        _ entry: TarEntry, _ name: CPath, _ parent: SharedDescriptor
+    ) throws(SystemError) -> FileDescriptor {
         var raw: Int32 = -1
+        let mode = hasOwnUmask ? entry.mode & 0o777 : 0o600
         try root.make("openat", name, in: parent) {
-            raw = gantry_openat(parent.raw, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+            raw = gantry_openat(parent.raw, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
             return raw
         }
         return FileDescriptor(owning: raw)
+    }
+
+    /// Whether a file just made in the folder of the entry before belongs to whom the entry says, without a chown.
+    private func isOwn(_ entry: TarEntry) -> Bool {
+        entry.uid == user && entry.gid == group && root.cachedParentGroup == group
     }
 
     private func fill(_ file: consuming FileDescriptor, _ entry: TarEntry, _ reader: TarReader) throws(ImageError) {
@@ -144,7 +159,14 @@ final class LayerUnpacker {
             if written < entry.byteCount {
                 try root.attempt("ftruncate", name) { _ in ftruncate(raw, Int(entry.byteCount)) }
             }
-            try setAttributes(entry, ofDescriptor: raw)
+            let entry = owned(entry)
+            let isOwn = isOwn(entry)
+            if !isOwn { try root.attempt("fchown", name) { _ in fchown(raw, entry.uid, entry.gid) } }
+            // The special bits only now: writing takes them away.
+            if !isOwn || !hasOwnUmask || entry.mode & 0o7000 != 0 {
+                try root.attempt("fchmod", name) { _ in fchmod(raw, entry.mode) }
+            }
+            if !entry.attributes.isEmpty { try setExtendedAttributes(entry) { fsetxattr(raw, $0, $1, $2, 0) } }
             try root.attempt("futimens", name) { _ in futimens(raw, entry.times) }
         }
     }
@@ -171,6 +193,8 @@ final class LayerUnpacker {
             gantry_openat(parent.raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
         }
         let folder = FileDescriptor(owning: raw)
+        // A folder met again may be the cached parent, and get another group here.
+        if status != nil { root.forgetParent() }
         try setAttributes(entry, ofDescriptor: folder.raw)
         folderTimes.append((entry.path.bytes, entry.times))
     }
@@ -207,7 +231,7 @@ final class LayerUnpacker {
         let entry = owned(entry)
         try root.attempt("fchown", name) { _ in fchown(raw, entry.uid, entry.gid) }
         try root.attempt("fchmod", name) { _ in fchmod(raw, entry.mode) }
-        try setExtendedAttributes(entry) { fsetxattr(raw, $0, $1, $2, 0) }
+        if !entry.attributes.isEmpty { try setExtendedAttributes(entry) { fsetxattr(raw, $0, $1, $2, 0) } }
     }
 
     private func owned(_ entry: TarEntry) -> TarEntry {

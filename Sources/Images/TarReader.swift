@@ -3,11 +3,11 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// A tar stream (or, with `format: .raw`, just its decompressed bytes) through libarchive, which knows the dialects:
-/// ustar, pax, GNU long names and sparse files.
+/// A tar stream through libarchive, which knows the dialects: ustar, pax, GNU long names and sparse files.
+///
+/// A reader of our own would not pay: of 2.2 s CPU for 48,000 files and 540 MB of zstd, libarchive takes 0.1 s; the rest
+/// is the kernel making files, hashing and decoding.
 final class TarReader {
-    enum Format { case tar, raw }
-
     private let archive: OpaquePointer
     private let feed: Feed
 
@@ -19,22 +19,14 @@ final class TarReader {
         init(_ source: any ByteSource) { self.source = source }
     }
 
-    init(_ source: any ByteSource, format: Format) throws(ImageError) {
+    init(_ source: any ByteSource) throws(ImageError) {
         guard let archive = archive_read_new() else { throw .system(SystemError("archive_read_new", code: ENOMEM)) }
         self.archive = archive
         feed = Feed(source)
-        switch format {
-        case .tar:
-            archive_read_support_filter_none(archive)
-            archive_read_support_format_tar(archive)
-            // An archive of nothing but zeros, or of nothing, is a valid empty tar.
-            archive_read_support_format_empty(archive)
-        case .raw:
-            archive_read_support_filter_gzip(archive)
-            archive_read_support_filter_zstd(archive)
-            archive_read_support_format_raw(archive)
-            archive_read_support_format_empty(archive)
-        }
+        archive_read_support_filter_none(archive)
+        archive_read_support_format_tar(archive)
+        // An archive of nothing but zeros, or of nothing, is a valid empty tar.
+        archive_read_support_format_empty(archive)
         let client = Unmanaged.passUnretained(feed).toOpaque()
         let code = archive_read_open(
             archive, client, nil,
@@ -62,8 +54,6 @@ final class TarReader {
         switch archive_read_next_header(archive, &entry) {
         case ARCHIVE_EOF: return nil
         case ARCHIVE_OK, ARCHIVE_WARN:
-            // libarchive would undo up to 25 compressions one after the other; image formats know one.
-            guard archive_filter_count(archive) <= 2 else { throw .archive(why: "it is compressed more than once") }
             // A warning is a name that is not in the locale's character set: bytes are bytes to us.
             return entry
         default: throw failure("an entry's header")
@@ -87,35 +77,6 @@ final class TarReader {
         if let failure = feed.failure { return failure }
         let text = archive_error_string(archive).map { String(cString: $0) } ?? "unreadable"
         return .archive(why: "\(place): \(text)")
-    }
-}
-
-/// The decompressed bytes of a gzip or zstd stream.
-final class DecompressedSource: ByteSource {
-    private let reader: TarReader
-    private var isOpen: Bool
-
-    init(_ source: any ByteSource) throws(ImageError) {
-        reader = try TarReader(source, format: .raw)
-        isOpen = try reader.next() != nil
-    }
-
-    /// The content of `source`, which may be compressed: decided by its first bytes.
-    static func opening(_ source: any ByteSource) throws(ImageError) -> any ByteSource {
-        let peeked = try PeekedSource(source)
-        let compression = try Compression(magic: Array(peeked.first.prefix(Compression.magicByteCount)))
-        return compression == .none ? peeked : try DecompressedSource(peeked)
-    }
-
-    func next() throws(ImageError) -> UnsafeRawBufferPointer {
-        while isOpen {
-            guard let block = try reader.block() else {
-                isOpen = false
-                break
-            }
-            if !block.bytes.isEmpty { return block.bytes }
-        }
-        return UnsafeRawBufferPointer(start: nil, count: 0)
     }
 }
 

@@ -12,19 +12,23 @@ public enum HelperProgram {
 
     public struct Outcome: Equatable, Sendable {
         public var end: End
-        /// Standard output and error together, the last bytes of them.
+        /// Standard output and error together, or output alone; the last bytes of them.
         public var output: [UInt8]
     }
 
-    private static let outputByteCountMax = 1024
+    /// What is kept of the output when the caller does not say.
+    public static let defaultOutputByteCountMax = 1024
 
     /// - Parameters:
     ///   - path: of the executable, absolute.
     ///   - arguments: the whole vector.
     ///   - environment: the whole environment.
     ///   - timeoutMilliseconds: 0 waits as long as it takes; the program is killed after that time.
+    ///   - outputByteCountMax: of the output's end that is kept.
+    ///   - keepsErrorOutput: `false` sends the standard error to `/dev/null`.
     public static func run(
-        path: String, arguments: [String], environment: [String], input: [UInt8], timeoutMilliseconds: UInt64
+        path: String, arguments: [String], environment: [String], input: [UInt8], timeoutMilliseconds: UInt64,
+        outputByteCountMax: Int = defaultOutputByteCountMax, keepsErrorOutput: Bool = true
     ) throws(SystemError) -> Outcome {
         // Files, not pipes: a program that does not read its input, or leaves a daemon behind that holds its output,
         // breaks and blocks nothing.
@@ -33,9 +37,15 @@ public enum HelperProgram {
         let inputRaw = standardInput.raw
         try check("lseek") { lseek(inputRaw, 0, SEEK_SET) }
         let output = try memoryFile("output")
-        let pid = try spawn(path, arguments, environment, input: inputRaw, output: output.raw)
+        let errors: FileDescriptor
+        if keepsErrorOutput {
+            errors = try output.duplicate()
+        } else {
+            errors = try FileDescriptor.open("/dev/null", O_WRONLY)
+        }
+        let pid = try spawn(path, arguments, environment, input: inputRaw, output: output.raw, errors: errors.raw)
         let end = try wait(for: pid, timeoutMilliseconds)
-        return Outcome(end: end, output: try tail(of: output))
+        return Outcome(end: end, output: try tail(of: output, byteCountMax: outputByteCountMax))
     }
 
     private static func memoryFile(_ name: String) throws(SystemError) -> FileDescriptor {
@@ -43,12 +53,12 @@ public enum HelperProgram {
     }
 
     private static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], input: Int32, output: Int32
+        _ path: String, _ arguments: [String], _ environment: [String], input: Int32, output: Int32, errors: Int32
     ) throws(SystemError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        for (source, number) in [(input, Int32(0)), (output, 1), (output, 2)] {
+        for (source, number) in [(input, Int32(0)), (output, 1), (errors, 2)] {
             posix_spawn_file_actions_adddup2(&actions, source, number)
         }
         posix_spawn_file_actions_addclosefrom_np(&actions, 3)
@@ -88,11 +98,11 @@ public enum HelperProgram {
             ? .exited(gantry_wexitstatus(status)) : .signalled(gantry_wtermsig(status))
     }
 
-    private static func tail(of file: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
+    private static func tail(of file: borrowing FileDescriptor, byteCountMax: Int) throws(SystemError) -> [UInt8] {
         let raw = file.raw
         let size = try check("lseek") { lseek(raw, 0, SEEK_END) }
-        try check("lseek") { lseek(raw, max(0, size - outputByteCountMax), SEEK_SET) }
-        return try file.readAll(byteCountMax: outputByteCountMax * 2)
+        try check("lseek") { lseek(raw, max(0, size - byteCountMax), SEEK_SET) }
+        return try file.readAll(byteCountMax: byteCountMax * 2)
     }
 }
 

@@ -61,6 +61,7 @@ struct EngineRun: ParsableCommand {
         options.allowsThroughFirewalls = allowThroughFirewalls || (!asked.isEmpty && asked != "0")
         if Rootless.isNeeded { throw Rootless.enter(options, program: program, host: host, logLevel: logLevel) }
         options.rootless = Rootless.facts(environment)
+        options.environment = environment
         let logPath = "\(options.dataRoot)/engine.log"
         let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
         signal(SIGPIPE, SIG_IGN)

@@ -43,7 +43,12 @@ struct Gantry: ParsableCommand {
                     StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self,
                 ]),
             CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
-            CommandGroup(name: "Images", subcommands: [LoadCommand.self, ImagesCommand.self]),
+            CommandGroup(
+                name: "Images",
+                subcommands: [
+                    PullCommand.self, PushCommand.self, LoadCommand.self, ImagesCommand.self, LoginCommand.self,
+                    LogoutCommand.self,
+                ]),
             CommandGroup(name: "Engine", subcommands: engineCommands + [DoctorCommand.self, VersionCommand.self]),
         ])
 

@@ -48,9 +48,13 @@ let helpSnapshots: [String: String] = [
       kill                    Send a signal to containers.
 
     IMAGES SUBCOMMANDS:
+      pull                    Get an image from its registry.
+      push                    Send an image to its registry.
       load                    Load images from an archive: of `docker save`, or an
                               OCI layout.
       images                  List the engine's images.
+      login                   Log in to a registry, and remember it.
+      logout                  Forget the login to a registry.
 
     ENGINE SUBCOMMANDS:
       engine                  Run the engine in the foreground, or stop a running
@@ -348,6 +352,31 @@ let helpSnapshots: [String: String] = [
       -s, --signal <signal>   Name or number of the signal. (default: SIGKILL)
 
     """,
+    "pull": """
+    OVERVIEW: Get an image from its registry.
+
+    USAGE: gantry pull [<global options>] [<options>] <image>
+
+    ARGUMENTS:
+      <image>                 NAME[:TAG] or NAME@DIGEST.
+
+    OPTIONS:
+      -q, --quiet             Say only the image's name.
+      --platform <platform>   OS/ARCHITECTURE[/VARIANT] instead of this machine's.
+
+    """,
+    "push": """
+    OVERVIEW: Send an image to its registry.
+
+    USAGE: gantry push [<global options>] [<options>] <image>
+
+    ARGUMENTS:
+      <image>                 NAME[:TAG]; the name says where to.
+
+    OPTIONS:
+      -q, --quiet             Say only what went wrong.
+
+    """,
     "load": """
     OVERVIEW: Load images from an archive: of `docker save`, or an OCI layout.
 
@@ -383,6 +412,36 @@ let helpSnapshots: [String: String] = [
                               table)
       -q, --quiet             Only what is wrong.
       --no-network            Ask no resolver.
+
+    """,
+    "login": """
+    OVERVIEW: Log in to a registry, and remember it.
+
+    USAGE: gantry login [<options>] [<registry>]
+
+    ARGUMENTS:
+      <registry>              Host, and port if need be, of the registry. (default:
+                              docker.io)
+
+    OPTIONS:
+      -u, --username <username>
+                              Name of the user; asked for without it.
+      -p, --password <password>
+                              Password; other users can see it in the list of
+                              processes.
+      --password-stdin        Read the password from standard input.
+
+    """,
+    "logout": """
+    OVERVIEW: Forget the login to a registry.
+
+    USAGE: gantry logout [<registry>]
+
+    ARGUMENTS:
+      <registry>              Host, and port if need be, of the registry. (default:
+                              docker.io)
+
+    OPTIONS:
 
     """,
     "version": """

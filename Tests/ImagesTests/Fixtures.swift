@@ -189,12 +189,37 @@ struct StoreFixture {
 
     /// Names of everything but the index, the lock and empty folders.
     func content() throws -> [String] {
+        store.trash.wait()
         var names: [String] = []
-        for place in ["blobs/sha256", "layers", "tmp"] {
+        for place in ["blobs/sha256", "layers", "partial", "pulls", "tmp"] {
             names += try FileSystem.list("\(store.root)/\(place)").map { "\(place)/\($0)" }
         }
         return names
     }
+}
+
+extension ImageStore {
+    /// What is left in the folder for temporaries once everything discarded is gone.
+    func emptiedTemporaries() throws -> [String] {
+        trash.wait()
+        return try FileSystem.list("\(root)/tmp")
+    }
+}
+
+/// Runs `work` for 0..<count, each on a thread of its own; throws the first error.
+func onThreads(count: Int, _ work: @escaping @Sendable (Int) throws(ImageError) -> Void) throws {
+    let failures = Monitor<[ImageError]>([])
+    let threads = (0..<count).compactMap { index in
+        WorkerThread(name: "test") {
+            do throws(ImageError) {
+                try work(index)
+            } catch {
+                failures.change { $0.append(error) }
+            }
+        }
+    }
+    for thread in threads { thread.join() }
+    if let failure = failures.read({ $0.first }) { throw failure }
 }
 
 /// Runs a shell script and answers its output; nil when it fails.

@@ -243,7 +243,7 @@ import Testing
                     #expect(image.layers.map(\.diffID) == [diffID])
                 }
             } catch is ImageError {
-                #expect(try FileSystem.list("\(fixture.store.root)/tmp") == [])
+                #expect(try fixture.store.emptiedTemporaries() == [])
             }
         }
     }

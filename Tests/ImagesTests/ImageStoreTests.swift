@@ -126,7 +126,7 @@ import Testing
         let orphan = "\(root)/layers/\(Digest.sha256(of: [9]).hex)"
         try FileSystem.makeDirectories("\(orphan)/fs")
         let store = try ImageStore(root: root)
-        #expect(try FileSystem.list("\(root)/tmp") == [])
+        #expect(try store.emptiedTemporaries() == [])
         #expect(try store.image("a").id == id)
         #expect(FileSystem.exists(orphan))
         #expect(try store.collectGarbage() == CollectedGarbage(blobCount: 0, layerCount: 1))

@@ -35,6 +35,7 @@ struct SystemRoutes {
                 try await feed(request.body, to: loading, writer)
             }
         }
+        ImageTransferRoutes(engine: engine).add(to: &router)
         router.on("GET", "/events") { _, _ in
             .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
                 let (number, events) = await engine.listen()

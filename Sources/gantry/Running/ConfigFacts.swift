@@ -43,20 +43,24 @@ func imagesByDigest(_ images: [String: String], engine: EngineClient) throws -> 
         }
         result[service] =
             reference.digest == nil
-            ? "\(reference.canonical)@\(try digest(of: image, service, engine))" : reference.canonical
+            ? "\(reference.canonical)@\(try digest(of: image, reference, service, engine))" : reference.canonical
     }
     return result
 }
 
-private func digest(of image: String, _ service: String, _ engine: EngineClient) throws -> String {
+private func digest(
+    of image: String, _ reference: ImageReference, _ service: String, _ engine: EngineClient
+) throws -> String {
     do throws(EngineClientError) {
-        let digests = try engine.image(image).RepoDigests.compactMap { $0.split(separator: "@").last }
-        if let digest = digests.first { return String(digest) }
+        let names = try engine.image(image).RepoDigests
+        // Another name of the image may have come with another digest: its index's.
+        let own = names.first { $0.hasPrefix("\(reference.familiarName)@") } ?? names.first
+        if let digest = own?.split(separator: "@").last { return String(digest) }
         throw EngineClientError.unexpectedAnswer("the digest of \(image)")
     } catch {
         guard case .refused(404, _) = error else { throw error }
         throw CommandFailure(
             code: "image.not-found", "image '\(image)' of service '\(service)' is not in the engine's store",
-            hint: "load it with `gantry load -i FILE`; `gantry images` shows what is there")
+            hint: "`gantry pull` gets it from its registry, `gantry load -i FILE` from an archive")
     }
 }

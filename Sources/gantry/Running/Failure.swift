@@ -1,7 +1,9 @@
 import ArgumentParser
 import EngineClient
 import EngineWire
+import Images
 import LinuxSystem
+import Registry
 import StackFile
 import StackModel
 
@@ -37,6 +39,8 @@ func failure(for error: any Error) -> CommandFailure? {
     case let error as Diagnostic: CommandFailure([error])
     case let error as EngineClientError: CommandFailure(diagnostics(for: error))
     case let error as EngineHostError: CommandFailure([diagnostic(for: error)], exitCode: 2)
+    case let error as RegistryError: CommandFailure(code: "registry", "\(error)")
+    case let error as ImageError: CommandFailure(code: "image", "\(error)")
     case let error as SystemError: CommandFailure(code: "system", "\(error)")
     default: nil
     }

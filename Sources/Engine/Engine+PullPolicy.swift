@@ -1,0 +1,97 @@
+import EngineWire
+import Images
+import Registry
+import StackModel
+
+extension Engine {
+    /// Images of a stack that are fetched at a time.
+    private static let parallelPullsMax = 3
+
+    /// Gets what the services' `pull_policy` asks for (Compose Specification, "pull_policy"), before anything is
+    /// changed. Images that cannot be had are left to `resolveImages`, unless their registry said why.
+    func pullImages(of record: StackRecord, progress: @escaping ProgressSink) async throws(EngineError) {
+        let wanted = imagesToPull(record)
+        guard !wanted.isEmpty else { return }
+        var failures: [Diagnostic] = []
+        await withTaskGroup(of: (String, String, EngineError?).self) { group in
+            for (index, (service, image)) in wanted.enumerated() {
+                if index >= Self.parallelPullsMax, let ended = await group.next() {
+                    failures += diagnostics(ended, record)
+                }
+                group.addTask { (service, image, await self.pullForService(image, progress)) }
+            }
+            for await ended in group { failures += diagnostics(ended, record) }
+        }
+        guard failures.isEmpty else { throw .diagnostics(failures) }
+    }
+
+    private func diagnostics(
+        _ ended: (service: String, image: String, error: EngineError?), _ record: StackRecord
+    ) -> [Diagnostic] {
+        (ended.error?.diagnostics ?? []).map { diagnostic in
+            var diagnostic = diagnostic
+            // What is missing comes first, with the names near it; then why it could not be had.
+            do throws(ImageError) {
+                _ = try images.image(ended.image)
+            } catch {
+                let missing = EngineError.image(error).diagnostics.first
+                diagnostic.message = "\(error), and it cannot be pulled: \(diagnostic.message)"
+                diagnostic.code = missing?.code ?? diagnostic.code
+                diagnostic.hint = diagnostic.hint ?? missing?.hint
+            }
+            diagnostic.message = "service '\(ended.service)': \(diagnostic.message)"
+            diagnostic.source = record.stack.source(of: "services.\(ended.service).image")
+            return diagnostic
+        }
+    }
+
+    /// Each image once, by the first service that has it.
+    private func imagesToPull(_ record: StackRecord) -> [(service: String, image: String)] {
+        var seen: Set<String> = []
+        return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
+            // Not there, or damaged: what to do is the policy's to say.
+            let isPresent = (try? images.image(service.image)) != nil
+            let isWanted =
+                switch service.pullPolicy?.mode {
+                case .always: true
+                case nil, .missing, .refresh: !isPresent
+                case .never, .build: false
+                }
+            return isWanted && seen.insert(service.image).inserted ? (name, service.image) : nil
+        }
+    }
+
+    private nonisolated func pullForService(_ name: String, _ progress: @escaping ProgressSink) async -> EngineError? {
+        func tell(_ state: ProgressEvent.State, _ status: String) {
+            progress(.object(kind: .image, name: name, state: state, status: status))
+        }
+        do throws(EngineError) {
+            let reference: ImageReference
+            do throws(ImageError) {
+                reference = try ImageReference(parsing: name)
+            } catch {
+                // An id: nothing that a registry could be asked for.
+                return nil
+            }
+            tell(.working, "Pulling")
+            let client = registryClient(reference, nil)
+            // The engine shuts down: threads that wait for a network must not keep it.
+            let outcome: Result<Void, EngineError> = await withTaskCancellationHandler {
+                do throws(EngineError) {
+                    _ = try await pull(PullRequest(reference), client) { _ in }
+                    return .success(())
+                } catch {
+                    return .failure(error)
+                }
+            } onCancel: {
+                client.stop.cancel()
+            }
+            try outcome.get()
+            tell(.done, "Pulled")
+            return nil
+        } catch {
+            tell(.failed, "Error")
+            return error
+        }
+    }
+}

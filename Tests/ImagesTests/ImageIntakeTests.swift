@@ -1,0 +1,129 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import Testing
+
+@testable import Images
+
+/// Pulls, without a registry: bytes are handed over as they would arrive.
+@Suite struct ImageIntakeTests {
+    private let reference: ImageReference
+    private let layers: [[UInt8]]
+    private let config: [UInt8]
+    private let manifest: [UInt8]
+
+    init() throws {
+        reference = try ImageReference(parsing: "registry.example/app:1")
+        layers = [Archives.layer("lower", String(repeating: "l", count: 9000)), Archives.layer("upper", "2")]
+        config = Archives.config(layers.map(Digest.sha256(of:)))
+        let list = layers.map { Archives.descriptor($0, type: MediaType.layer(.none)) }.joined(separator: ",")
+        manifest = Array(
+            "{\"schemaVersion\":2,\"config\":\(Archives.descriptor(config, type: MediaType.config)),\"layers\":[\(list)]}"
+                .utf8)
+    }
+
+    private func start(_ intake: ImageIntake, _ index: Int) throws -> LayerIntake? {
+        let digest = Digest.sha256(of: layers[index])
+        return try intake.startLayer(digest, byteCount: Int64(layers[index].count), diffID: digest)
+    }
+
+    private func commit(_ intake: ImageIntake) throws -> Image {
+        try intake.commit(manifest: manifest, config: config, references: [reference])
+    }
+
+    @Test func aPullMakesAnImage() throws {
+        let fixture = try StoreFixture()
+        let intake = try fixture.store.beginIntake(reference)
+        for index in layers.indices {
+            let blob = try #require(try start(intake, index))
+            for start in stride(from: 0, to: layers[index].count, by: 700) {
+                try blob.write(Array(layers[index][start..<min(start + 700, layers[index].count)]))
+            }
+            try blob.finish()
+        }
+        let image = try commit(intake)
+        #expect(try fixture.store.image("registry.example/app:1").id == image.id)
+        #expect(try FileSystem.readFile(image.layers[1].path + "/upper") == Array("2".utf8))
+        let again = try fixture.store.beginIntake(reference)
+        for index in layers.indices { #expect(try start(again, index) == nil) }
+        #expect(try commit(again).id == image.id)
+        #expect(try fixture.content().filter { !$0.hasPrefix("blobs") && !$0.hasPrefix("layers") } == [])
+    }
+
+    @Test func whatArrivedIsTakenUpAgain() throws {
+        let fixture = try StoreFixture()
+        do {
+            let intake = try fixture.store.beginIntake(reference)
+            let whole = try #require(try start(intake, 1))
+            try whole.write(layers[1])
+            try whole.finish()
+            let blob = try #require(try start(intake, 0))
+            try blob.write(Array(layers[0][..<5000]))
+        }
+        // Neither a collection nor a new start of the store takes it.
+        #expect(try fixture.store.collectGarbage() == CollectedGarbage())
+        let intake = try fixture.store.beginIntake(reference)
+        #expect(try start(intake, 1) == nil)
+        let blob = try #require(try start(intake, 0))
+        #expect(blob.byteCount == 5000)
+        try blob.write(Array(layers[0][5000...]))
+        try blob.finish()
+        let image = try commit(intake)
+        #expect(try FileSystem.readFile(image.layers[0].path + "/lower").count == 9000)
+    }
+
+    @Test func aRegistryWithoutRangesSendsAllAgain() throws {
+        let fixture = try StoreFixture()
+        let first = try fixture.store.beginIntake(reference)
+        let begun = try #require(try start(first, 0))
+        try begun.write(Array(layers[0][..<5000]))
+        first.end()
+        let intake = try fixture.store.beginIntake(reference)
+        let blob = try #require(try start(intake, 0))
+        blob.restart()
+        for start in stride(from: 0, to: layers[0].count, by: 999) {
+            try blob.write(Array(layers[0][start..<min(start + 999, layers[0].count)]))
+        }
+        try blob.finish()
+    }
+
+    @Test func wrongBytesAreThrownAway() throws {
+        let fixture = try StoreFixture()
+        let intake = try fixture.store.beginIntake(reference)
+        var wrong = layers[0]
+        wrong[600] ^= 1
+        let blob = try #require(try start(intake, 0))
+        try blob.write(wrong)
+        #expect(throws: ImageError.self) { try blob.finish() }
+        #expect(try #require(try start(intake, 0)).byteCount == 0)
+        let long = try #require(try start(intake, 1))
+        #expect(throws: ImageError.self) { try long.write(layers[1] + [0]) }
+        #expect(throws: ImageError.self) { try commit(intake) }
+    }
+
+    @Test func contentOfAnotherLayerIsRefused() throws {
+        let fixture = try StoreFixture()
+        let intake = try fixture.store.beginIntake(reference)
+        let blob = try #require(
+            try intake.startLayer(
+                Digest.sha256(of: layers[0]), byteCount: Int64(layers[0].count), diffID: Digest.sha256(of: layers[1])))
+        try blob.write(layers[0])
+        #expect(throws: ImageError.self) { try blob.finish() }
+        #expect(try FileSystem.list("\(fixture.store.root)/layers") == [])
+    }
+
+    @Test func oldPullsAreForgotten() throws {
+        let fixture = try StoreFixture()
+        do {
+            let intake = try fixture.store.beginIntake(reference)
+            let whole = try #require(try start(intake, 1))
+            try whole.write(layers[1])
+            try whole.finish()
+        }
+        let path = fixture.store.pullPath(reference)
+        let times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
+        #expect(try fixture.store.collectGarbage() == CollectedGarbage(blobCount: 1, layerCount: 1))
+        #expect(try fixture.content() == [])
+    }
+}
