@@ -34,6 +34,9 @@ final class LayerUnpacker {
             }
             try apply(try TarEntry(header), reader)
         }
+        // What the archive does not say must not depend on when it was unpacked: equal layers are equal trees.
+        let epoch = [timespec](repeating: timespec(tv_sec: 0, tv_nsec: 0), count: 2)
+        folderTimes = ([[]] + root.impliedFolders).map { (path: $0, times: epoch) } + folderTimes
         for entry in folderTimes {
             try describing(entry.path) { () throws(SystemError) in try root.setFolderTimes(entry.path, entry.times) }
         }
