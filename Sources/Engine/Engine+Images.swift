@@ -71,10 +71,10 @@ extension Engine {
         do throws(EngineError) {
             let collected = try await onImages { images throws(ImageError) in try images.collectGarbage() }
             if collected != CollectedGarbage() {
-                logger.info("removed \(collected.layerCount) layers and \(collected.blobCount) blobs of no image")
+                log.info("removed \(collected.layerCount) layers and \(collected.blobCount) blobs of no image")
             }
         } catch {
-            logger.warning("images: \(error.diagnostics.map(\.message).joined(separator: "; "))")
+            log.warning("images: \(error.diagnostics.map(\.message).joined(separator: "; "))")
         }
     }
 
