@@ -63,6 +63,19 @@ extension Engine {
         }
     }
 
+    /// What a load, a pull or a removal left when the engine before ended in the middle of it. Images are roots by
+    /// themselves, and one that a container is made from cannot be removed, so this needs to know no container.
+    func collectImageGarbage() async {
+        do throws(EngineError) {
+            let collected = try await onImages { images throws(ImageError) in try images.collectGarbage() }
+            if collected != CollectedGarbage() {
+                log.info("removed \(collected.layerCount) layers and \(collected.blobCount) blobs of no image")
+            }
+        } catch {
+            log.warning("images: \(error.diagnostics.map(\.message).joined(separator: "; "))")
+        }
+    }
+
     public func startLoading() throws(EngineError) -> ImageLoading {
         var ends: [Int32] = [-1, -1]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }

@@ -172,6 +172,7 @@ public actor Engine {
     /// `recover` has returned.
     public func run() async {
         background.start { [self] in await maintainAll() }
+        background.start { [self] in await collectImageGarbage() }
         await background.run()
     }
 

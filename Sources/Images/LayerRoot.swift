@@ -10,6 +10,8 @@ final class LayerRoot {
     private let discards: FileDescriptor
     private var discardCount = 0
     private let overlay: OverlayAttributes
+    /// Folders that the archive only implies.
+    private(set) var impliedFolders: [[UInt8]] = []
     /// The parent of the entry before: most entries share it.
     private var cachedParent: (path: [UInt8], folder: SharedDescriptor)?
     /// The group of that parent, if known: what is made in it belongs to our own group then, whether or not the
@@ -83,6 +85,7 @@ final class LayerRoot {
                 case ENOTDIR: try replaceWhiteout(CPath(component), in: current)
                 default: throw error
                 }
+                impliedFolders.append(prefix)
                 current = try openInRoot(prefix, O_PATH | O_DIRECTORY)
             }
         }

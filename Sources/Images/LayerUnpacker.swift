@@ -34,6 +34,9 @@ final class LayerUnpacker {
             }
             try apply(try TarEntry(header), reader)
         }
+        // What the archive does not say must not depend on when it was unpacked: equal layers are equal trees.
+        let epoch = [timespec](repeating: timespec(tv_sec: 0, tv_nsec: 0), count: 2)
+        folderTimes = ([[]] + root.impliedFolders).map { (path: $0, times: epoch) } + folderTimes
         for entry in folderTimes {
             try describing(entry.path) { () throws(SystemError) in try root.setFolderTimes(entry.path, entry.times) }
         }
@@ -60,7 +63,7 @@ final class LayerUnpacker {
         var made: FileDescriptor?
         try describing(entry.path.bytes) { () throws(SystemError) in
             if let whiteout {
-                try apply(whiteout, entry.path)
+                try apply(whiteout, entry)
             } else if entry.path.isRoot {
                 try applyToRoot(entry)
             } else {
@@ -99,13 +102,15 @@ final class LayerUnpacker {
 
     // MARK: - Whiteouts and the root
 
-    private func apply(_ whiteout: Whiteout, _ path: EntryPath) throws(SystemError) {
+    private func apply(_ whiteout: Whiteout, _ entry: TarEntry) throws(SystemError) {
         if whiteout == .bookkeeping { return }
-        let parent = try root.folder(path.parent, creating: true)
+        let parent = try root.folder(entry.path.parent, creating: true)
         guard case .hides(let hidden) = whiteout else { return try root.markOpaque(CPath(".".utf8), in: parent) }
         let name = CPath(hidden)
         guard let status = try root.status(name, in: parent) else {
             _ = try root.attempt("mknodat", name) { mknodat(parent.raw, $0, S_IFCHR, 0) }
+            // Nobody sees it, but equal layers shall be equal trees.
+            try root.attempt("utimensat", name) { utimensat(parent.raw, $0, entry.times, AT_SYMLINK_NOFOLLOW) }
             return
         }
         // What this layer brings itself stays (image-spec layer.md); a folder just must not merge with the hidden one.

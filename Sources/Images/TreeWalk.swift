@@ -1,0 +1,121 @@
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// One object of a tree, as `lstat(2)` and `listxattr(2)` tell it.
+struct TreeObject {
+    /// Relative to the tree's top, without slashes at either end; empty is the top itself.
+    var path: [UInt8]
+    var status: stat
+    /// Of a symbolic link.
+    var target: [UInt8] = []
+    /// Sorted by name.
+    var attributes: [(name: [UInt8], value: [UInt8])] = []
+
+    var type: mode_t { status.st_mode & S_IFMT }
+    var isWhiteout: Bool { type == S_IFCHR && status.st_rdev == 0 }
+
+    func attribute(_ name: String) -> [UInt8]? {
+        attributes.first { $0.name.elementsEqual(name.utf8) }?.value
+    }
+}
+
+/// Walks a tree that Gantry owns, parents first, names of a folder in the order of their bytes. Links are not followed;
+/// every step is from a folder's descriptor, so depth is bounded by the open files, not by path length.
+struct TreeWalk {
+    /// Deeper trees cannot be made through paths of 4,096 bytes.
+    private static let depthMax = 2_100
+
+    static func visit(
+        _ root: String, _ body: (TreeObject, _ parent: Int32, _ name: CPath) throws(ImageError) -> Void
+    ) throws(ImageError) {
+        let top = try converting { () throws(SystemError) in
+            try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        }
+        let dot = CPath(".".utf8)
+        try body(try object([], in: top.raw, dot), top.raw, dot)
+        try visit(SharedDescriptor(top), [], depth: 0, body)
+    }
+
+    private static func visit(
+        _ folder: SharedDescriptor, _ path: [UInt8], depth: Int,
+        _ body: (TreeObject, Int32, CPath) throws(ImageError) -> Void
+    ) throws(ImageError) {
+        guard depth < depthMax else { throw .damaged("a layer's tree is too deep") }
+        for name in try names(in: folder) {
+            let child = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+            let object = try object(child, in: folder.raw, CPath(name))
+            try body(object, folder.raw, CPath(name))
+            guard object.type == S_IFDIR else { continue }
+            let raw = CPath(name).withPointer {
+                gantry_openat(folder.raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+            }
+            guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(child), code: errno)) }
+            try visit(SharedDescriptor(FileDescriptor(owning: raw)), child, depth: depth + 1, body)
+        }
+    }
+
+    private static func names(in folder: SharedDescriptor) throws(ImageError) -> [[UInt8]] {
+        let raw = try converting { () throws(SystemError) in try folder.duplicate().take() }
+        guard let stream = fdopendir(raw) else {
+            let code = errno
+            close(raw)
+            throw ImageError(SystemError("fdopendir", code: code))
+        }
+        defer { closedir(stream) }
+        // The descriptor shares its place with the one it was duplicated from.
+        rewinddir(stream)
+        var found: [[UInt8]] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { found.append(name) }
+        }
+        return found.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    private static func object(_ path: [UInt8], in folder: Int32, _ name: CPath) throws(ImageError) -> TreeObject {
+        var status = stat()
+        guard name.withPointer({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else {
+            throw ImageError(SystemError("fstatat", path: quoted(path), code: errno))
+        }
+        var object = TreeObject(path: path, status: status)
+        if object.type == S_IFLNK {
+            var target = [UInt8](repeating: 0, count: 4096)
+            let count = target.withUnsafeMutableBytes { bytes in
+                name.withPointer { link in
+                    bytes.baseAddress.map { readlinkat(folder, link, $0, bytes.count) } ?? -1
+                }
+            }
+            guard count >= 0 else { throw ImageError(SystemError("readlinkat", path: quoted(path), code: errno)) }
+            object.target = Array(target[..<count])
+        }
+        object.attributes = try attributes(path, in: folder, name)
+        return object
+    }
+
+    private static func attributes(
+        _ path: [UInt8], in folder: Int32, _ name: CPath
+    ) throws(ImageError) -> [(name: [UInt8], value: [UInt8])] {
+        let raw = name.withPointer { gantry_openat(folder, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0) }
+        guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
+        let object = FileDescriptor(owning: raw)
+        // Extended attributes cannot be read through O_PATH itself; its magic link leads to the object.
+        let magic = "/proc/self/fd/\(object.raw)"
+        // XATTR_LIST_MAX and XATTR_SIZE_MAX (linux/limits.h); most objects have none.
+        guard case let needed = listxattr(magic, nil, 0), needed > 0 else { return [] }
+        var list = [CChar](repeating: 0, count: needed)
+        let count = listxattr(magic, &list, list.count)
+        guard count >= 0 else { throw ImageError(SystemError("listxattr", path: quoted(path), code: errno)) }
+        var found: [(name: [UInt8], value: [UInt8])] = []
+        for name in list[..<count].map({ UInt8(bitPattern: $0) }).split(separator: 0) {
+            let text = CPath(name)
+            let size = text.withPointer { getxattr(magic, $0, nil, 0) }
+            guard size >= 0 else { throw ImageError(SystemError("getxattr", path: quoted(path), code: errno)) }
+            var value = [UInt8](repeating: 0, count: max(1, size))
+            let read = text.withPointer { getxattr(magic, $0, &value, size) }
+            guard read >= 0 else { throw ImageError(SystemError("getxattr", path: quoted(path), code: errno)) }
+            found.append((Array(name), Array(value[..<min(read, size)])))
+        }
+        return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+}
