@@ -1,3 +1,4 @@
+import CLibArchive
 import CLinux
 import Glibc
 import LinuxSystem

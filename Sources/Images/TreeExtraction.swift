@@ -249,7 +249,7 @@ public final class TreeExtraction {
     }
 
     private func makeOther(_ entry: TarEntry, _ name: CPath, _ parent: SharedDescriptor) throws(SystemError) {
-        var type = S_IFIFO
+        var type: mode_t = S_IFIFO
         switch entry.kind {
         case .symlink(let target):
             let target = CPath(target)
