@@ -54,7 +54,8 @@ public final class TreeArchive {
         init(_ folder: consuming FileDescriptor, _ object: TreeObject, isKernels: Bool) throws(ImageError) {
             names = try isKernels ? [] : folderNames(folder.raw, path: object.path)[...]
             self.folder = folder
-            path = object.path.last == UInt8(ascii: "/") ? object.path : object.path + [UInt8(ascii: "/")]
+            let needsSlash = !object.path.isEmpty && object.path.last != UInt8(ascii: "/")
+            path = needsSlash ? object.path + [UInt8(ascii: "/")] : object.path
             device = object.status.st_dev
             self.isKernels = isKernels
         }
@@ -62,9 +63,15 @@ public final class TreeArchive {
 
     /// Adds what `object` (opened with `O_PATH|O_NOFOLLOW`) is, and all that is below it.
     ///
-    /// - Parameter name: what it is called in the archive: `bar`, `.` for what is in a folder, `/` for a root.
+    /// - Parameter name: what it is called in the archive: `bar`, `.` for what is in a folder, `/` for a root; empty for a root
+    ///   whose content stands at the archive's top.
     public func add(_ object: consuming FileDescriptor, as name: [UInt8]) throws(CopyError) {
         do throws(ImageError) { try addTree(object, name) } catch { throw CopyError(error) }
+    }
+
+    /// As above, of a descriptor that others hold, too.
+    public func add(_ object: SharedDescriptor, as name: [UInt8]) throws(CopyError) {
+        try add(try copying { () throws(SystemError) in try object.duplicate() }, as: name)
     }
 
     private func addTree(_ object: consuming FileDescriptor, _ name: [UInt8]) throws(ImageError) {

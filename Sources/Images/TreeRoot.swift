@@ -82,6 +82,26 @@ public struct TreeRoot: Sendable {
         }
     }
 
+    /// A small file's content; empty when there is none. What is no regular file is not opened.
+    public func content(_ path: String, byteCountMax: Int) throws(CopyError) -> [UInt8] {
+        let object: FileDescriptor
+        do {
+            object = try open(path, O_PATH)
+        } catch .notFound {
+            return []
+        } catch {
+            throw error
+        }
+        return try copying { () throws(SystemError) in
+            let raw = object.raw
+            var status = stat()
+            try check("fstat", path: path) { fstat(raw, &status) }
+            guard gantry_is_regular(status.st_mode) != 0 else { throw SystemError("read", path: path, code: EINVAL) }
+            return try FileDescriptor.open("/proc/self/fd/\(raw)", O_RDONLY | O_NONBLOCK | O_NOCTTY)
+                .readAll(byteCountMax: byteCountMax)
+        }
+    }
+
     private func open(_ path: String, _ flags: Int32) throws(CopyError) -> FileDescriptor {
         let root: FileDescriptor
         do throws(SystemError) {
