@@ -65,12 +65,11 @@ public struct TreeRoot: Sendable {
     /// That `path` is a folder which can be written to.
     public func checkFolder(_ path: String) throws(CopyError) {
         let folder: FileDescriptor
-        do {
+        do throws(CopyError) {
             folder = try open(path, O_PATH | O_DIRECTORY)
-        } catch .conflict {
-            throw .conflict("extraction point is not a directory")
         } catch {
-            throw error
+            guard case .conflict = error else { throw error }
+            throw .conflict("extraction point is not a directory")
         }
         let isReadOnly = try isReadOnly(folder.raw)
         if isReadOnly, try mountID(folder.raw) == mountID(descriptor.raw) {
@@ -85,12 +84,11 @@ public struct TreeRoot: Sendable {
     /// A small file's content; empty when there is none. What is no regular file is not opened.
     public func content(_ path: String, byteCountMax: Int) throws(CopyError) -> [UInt8] {
         let object: FileDescriptor
-        do {
+        do throws(CopyError) {
             object = try open(path, O_PATH)
-        } catch .notFound {
-            return []
         } catch {
-            throw error
+            guard case .notFound = error else { throw error }
+            return []
         }
         return try copying { () throws(SystemError) in
             let raw = object.raw

@@ -321,6 +321,7 @@ class HostileTest(CopyCase):
     """CVE-2018-15664, CVE-2019-14271, CVE-2026-42306 and their kin."""
 
     ROUNDS = 300
+    SERVICE = "cap_add: [MKNOD]"
 
     def setUp(self):
         super().setUp()
