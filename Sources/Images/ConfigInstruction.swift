@@ -33,7 +33,8 @@ public struct ConfigInstruction: Sendable {
             config.volumes = Array(Set(config.volumes).union(paths)).sorted()
         case "USER": config.user = rest
         case "WORKDIR":
-            config.workingDir = rest.hasPrefix("/") ? CopyPath.clean(rest) : CopyPath.join("/" + config.workingDir, rest)
+            config.workingDir =
+                rest.hasPrefix("/") ? CopyPath.clean(rest) : CopyPath.join("/" + config.workingDir, rest)
         case "STOPSIGNAL": config.stopSignal = rest
         case "ONBUILD": config.onBuild.append(rest)
         case "HEALTHCHECK": config.healthcheck = try healthcheck(config)
