@@ -141,6 +141,8 @@ extension Engine {
                 return .failure(error)
             }
         }
+        // Before the client is waited for, which may hang: a start may be waiting for the files.
+        held.release()
         // A client that went away says more than the cut archive it left.
         if case .failure(let error) = result {
             archive.end()

@@ -46,6 +46,14 @@ let helpSnapshots: [String: String] = [
       stop                    Stop containers, and keep them stopped.
       restart                 Stop and start containers.
       kill                    Send a signal to containers.
+      port                    Show where the ports of a service or container are
+                              published.
+      cp                      Copy files and folders into containers, and out of
+                              them.
+      diff                    Show what a container changed in its image's files.
+      export                  Write a container's files, without its volumes, as a
+                              tar.
+      commit                  Make an image of a container's changes.
 
     IMAGES SUBCOMMANDS:
       pull                    Get an image from its registry.
@@ -412,6 +420,75 @@ let helpSnapshots: [String: String] = [
                               table)
       -q, --quiet             Only what is wrong.
       --no-network            Ask no resolver.
+
+    """,
+    "cp": """
+    OVERVIEW: Copy files and folders into containers, and out of them.
+
+    `<folder>/.` is what is in a folder, `<folder>/` can only be a folder, and `-`
+    is a tar on standard input or output. A path in a container counts from its
+    root. Without --index files go into every container of a service, and come
+    from the lowest.
+
+    USAGE: gantry cp [<options>] <container or service>:<path> <path>|-
+           gantry cp [<options>] <path>|- <container or service>:<path>
+
+    ARGUMENTS:
+      <source>                What to copy.
+      <destination>           Where to.
+
+    OPTIONS:
+      -a, --archive           Owners: into a container its user, out of it (as
+                              root) those in it, with setuid bits.
+      -L, --follow-link       Copy what a link of that path leads to.
+      -q, --quiet             Say only what went wrong.
+      --index <index>         Number of the service's container.
+      --all                   Also containers that `run` made.
+
+    """,
+    "diff": """
+    OVERVIEW: Show what a container changed in its image's files.
+
+    A is added, C changed, D deleted.
+
+    USAGE: gantry diff [<global options>] [<options>] <container or service>
+
+    ARGUMENTS:
+      <container>             Container or service.
+
+    OPTIONS:
+      --index <index>         Number of the service's container.
+
+    """,
+    "export": """
+    OVERVIEW: Write a container's files, without its volumes, as a tar.
+
+    USAGE: gantry export [<global options>] [<options>] <container or service>
+
+    ARGUMENTS:
+      <container>             Container or service.
+
+    OPTIONS:
+      -o, --output <output>   File to write instead of standard output.
+      --index <index>         Number of the service's container.
+
+    """,
+    "commit": """
+    OVERVIEW: Make an image of a container's changes.
+
+    USAGE: gantry commit [<global options>] [<options>] <container or service> [<name>[:<tag>]]
+
+    ARGUMENTS:
+      <container>             Container or service.
+      <image>                 What the image is called; without it has only an id.
+
+    OPTIONS:
+      -a, --author <author>   Who made it, for example "Ann <ann@example.org>".
+      -m, --message <message> What it is.
+      -c, --change <change>   Dockerfile instruction to apply to the image; may be
+                              repeated.
+      --index <index>         Number of the service's container.
+      -p, --pause/--no-pause  Let the container stand still meanwhile. (default: -p)
 
     """,
     "login": """

@@ -188,7 +188,8 @@ class CopyTest(CopyCase):
         self.cp(file, "box:/data/stopped")
         self.cp(file, "box:/stopped")
         self.cp("box:/data/running", "here/out")
-        self.assertEqual(open(f"{self.here}/out").read(), "kept")
+        with open(f"{self.here}/out") as out:
+            self.assertEqual(out.read(), "kept")
         self.gantry_ok("start", folder=self.folder)
         for path in ("/data/stopped", "/stopped"):
             self.assertEqual(self.inside("cat", path), "kept")

@@ -15,10 +15,10 @@ struct CopyCommand: ParsableCommand {
             gantry cp [<options>] <path>|- <container or service>:<path>
             """,
         discussion: """
-            `<folder>/.` is what is in a folder, `<folder>/` can only be a folder, and `-` is
-            a tar on standard input or output. A path in a container counts from its root.
-            Without --index files go into every container of a service, and come from the
-            lowest.
+            `<folder>/.` is what is in a folder, `<folder>/` can only be a folder, and `-`
+            is a tar on standard input or output. A path in a container counts from its
+            root. Without --index files go into every container of a service, and come
+            from the lowest.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
