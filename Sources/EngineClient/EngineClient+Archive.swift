@@ -17,13 +17,13 @@ public struct CommitRequest: Sendable {
 }
 
 extension EngineClient {
-    /// `HEAD /containers/{id}/archive`; nil when there is nothing at the path. A container that is not there is the
-    /// same to this request: `GET` tells.
+    /// `HEAD /containers/{id}/archive`; nil when there is nothing at the path, or no such container, or no way there:
+    /// an answer without a body cannot say which, the request that follows can.
     public func pathStat(_ id: String, path: String) throws(EngineClientError) -> ContainerPathStat? {
         let stream = try open(HTTPRequest("HEAD", ["containers", id, "archive"], query: [("path", path)]))
         do throws(EngineClientError) {
             _ = try stream.receiveHead()
-        } catch .refused(status: 404, _) {
+        } catch .refused(status: 400..<500, _) {
             return nil
         } catch {
             throw error
