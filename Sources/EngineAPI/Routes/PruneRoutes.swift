@@ -1,0 +1,17 @@
+import Engine
+import EngineWire
+
+/// `/system/df`, and the prunes beside those of images and networks.
+struct PruneRoutes {
+    let engine: Engine
+
+    func add(to router: inout Router) {
+        router.on("GET", "/system/df") { _, _ in try .json(try await engine.diskUsage()) }
+        router.on("POST", "/containers/prune") { request, _ in
+            try .json(try await engine.pruneContainers(try request.filters()))
+        }
+        router.on("POST", "/volumes/prune") { request, _ in
+            try .json(try await engine.pruneVolumes(try request.filters()))
+        }
+    }
+}
