@@ -87,7 +87,8 @@ let package = Package(
             "Engine",
             [
                 "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "NetworkService",
-                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux",
+                "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 

@@ -1,6 +1,7 @@
 import EngineWire
 import Images
 import LinuxSystem
+import Reconciler
 import StackModel
 
 /// What everything takes on the disk, and what can be given back.
@@ -46,7 +47,8 @@ extension Engine {
                 DiskUsageReply.Container(
                     Id: stored.id, Names: ["/\(stored.name)"], Image: status.image, ImageID: stored.definition.imageID,
                     Command: status.command, Created: stored.createdAt / 1_000_000_000, State: state,
-                    Status: status.exitCode.map { "Exited (\($0))" } ?? (state.prefix(1).uppercased() + state.dropFirst()),
+                    Status: status.exitCode.map { "Exited (\($0))" }
+                        ?? (state.prefix(1).uppercased() + state.dropFirst()),
                     SizeRw: 0, Labels: stored.labels,
                     Mounts: stored.volumes.values.sorted().map { DiskUsageReply.Mount(Type: "volume", Name: $0) }))
         }

@@ -1,5 +1,6 @@
 import EngineWire
 import Images
+import LinuxSystem
 import StackModel
 
 /// Lists and descriptions of images.

@@ -1,5 +1,6 @@
 import EngineWire
 import Images
+import Reconciler
 import StackModel
 
 /// Removing images, by the rules and with the words of Docker's engine, with one difference: an image that a stopped

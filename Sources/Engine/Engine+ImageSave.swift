@@ -3,6 +3,7 @@ import EngineWire
 import Glibc
 import Images
 import LinuxSystem
+import Logging
 import StackModel
 import Synchronization
 

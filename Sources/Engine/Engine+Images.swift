@@ -92,7 +92,8 @@ extension Engine {
 
     /// Runs `work` in the background on what the client sends, and hands on what it says.
     private func taking(
-        _ work: @escaping @Sendable (SharedDescriptor, @Sendable (LoadMessage) -> Void) async throws(EngineError) -> Void
+        _ work:
+            @escaping @Sendable (SharedDescriptor, @Sendable (LoadMessage) -> Void) async throws(EngineError) -> Void
     ) throws(EngineError) -> ImageLoading {
         var ends: [Int32] = [-1, -1]
         guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }

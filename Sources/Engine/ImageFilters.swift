@@ -66,6 +66,6 @@ struct ImageFilters: Sendable {
     static func matches(_ tag: String, pattern: String) -> Bool {
         let start = tag.lastIndex(of: "/") ?? tag.startIndex
         let name = tag[start...].lastIndex(of: ":").map { String(tag[..<$0]) } ?? tag
-        return [tag, name].contains { fnmatch(pattern, $0, FNM_PATHNAME) == 0 }
+        return fnmatch(pattern, tag, FNM_PATHNAME) == 0 || fnmatch(pattern, name, FNM_PATHNAME) == 0
     }
 }

@@ -3,7 +3,8 @@ import FoundationEssentials
 extension ContainerDefaults {
     /// The instructions that `--change` takes.
     public static let changeInstructions = [
-        "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "SHELL", "STOPSIGNAL", "USER", "VOLUME",
+        "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "SHELL", "STOPSIGNAL", "USER",
+        "VOLUME",
         "WORKDIR",
     ]
 
@@ -51,7 +52,11 @@ extension ContainerDefaults {
     private mutating func setEnvironment(_ rest: String, _ text: String) throws(ImageError) {
         for (key, value) in try Self.pairs(rest, text) {
             let line = "\(key)=\(value)"
-            if let index = env.firstIndex(where: { $0.hasPrefix("\(key)=") }) { env[index] = line } else { env.append(line) }
+            if let index = env.firstIndex(where: { $0.hasPrefix("\(key)=") }) {
+                env[index] = line
+            } else {
+                env.append(line)
+            }
         }
     }
 

@@ -15,7 +15,9 @@ public enum OCILayoutFolder {
         while let entry = try reader.next() {
             let name = String(decoding: entryBytes(archive_entry_pathname(entry)), as: UTF8.self)
             guard archive_entry_filetype(entry) == S_IFREG else { continue }
-            guard isOwn(name) else { throw .archive(why: "\(quoted(Array(name.utf8))) does not belong to an OCI layout") }
+            guard isOwn(name) else {
+                throw .archive(why: "\(quoted(Array(name.utf8))) does not belong to an OCI layout")
+            }
             try write(reader, to: "\(folder)/\(name)")
         }
     }

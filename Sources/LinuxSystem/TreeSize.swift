@@ -22,7 +22,7 @@ extension FileSystem {
 private struct TreeCounting {
     let device: dev_t
     var byteCount: UInt64 = 0
-    private var seen: Set<UInt64> = []
+    private var seen: Set<ino_t> = []
 
     init(device: dev_t) { self.device = device }
 
