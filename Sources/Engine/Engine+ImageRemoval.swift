@@ -72,7 +72,9 @@ extension Engine {
 struct ImageRemoval: Equatable {
     var untags: [ImageReference]
     var deletes: Bool
+}
 
+extension ImageRemoval {
     /// - Parameters:
     ///   - name: as the client wrote it.
     ///   - running: a running container made from the image.
@@ -92,13 +94,13 @@ struct ImageRemoval: Equatable {
             }
             if isSingle, let running { throw Self.isRunning(short, running) }
             var left = references.filter { $0 != given }
-            untags = [given]
+            var untags = [given]
             // What was pulled by tag may be known by digest, too.
             if given.tag != nil, left.allSatisfy({ $0.tag == nil && $0.familiarName == given.familiarName }) {
                 untags += left
                 left = []
             }
-            deletes = left.isEmpty && stopped == nil && running == nil
+            self.init(untags: untags, deletes: left.isEmpty && stopped == nil && running == nil)
             return
         }
         if let running { throw Self.isRunning(short, running) }
@@ -111,8 +113,7 @@ struct ImageRemoval: Equatable {
                 "conflict: unable to delete \(short) (must be forced) - "
                     + "image is being used by stopped container \(stopped)")
         }
-        untags = references
-        deletes = stopped == nil
+        self.init(untags: references, deletes: stopped == nil)
     }
 
     /// The image's name that the client means; nil when it gave an id, or a digest of one of the names.

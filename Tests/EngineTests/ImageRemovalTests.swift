@@ -1,19 +1,11 @@
-import EngineAPI
 import Images
 import Testing
 
 @testable import Engine
 
 @Suite struct ImageRemovalTests {
-    private func image(_ names: String...) throws -> Image {
-        try made(names)
-    }
-
-    /// Stores hand images out; here an import of nothing makes one.
-    private func made(_ names: [String]) throws -> Image {
-        let store = try TestImageStore()
-        return try store.image(names)
-    }
+    /// Stores hand images out; an import of nothing makes one.
+    private func image(_ names: String...) throws -> Image { try TestImageStore().image(names) }
 
     private func removal(
         _ image: Image, _ name: String, force: Bool = false, running: String? = nil, stopped: String? = nil

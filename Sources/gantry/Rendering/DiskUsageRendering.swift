@@ -70,7 +70,7 @@ struct DiskUsageLooks {
             columns: [
                 ("ID", "CONTAINER ID"), ("Image", "IMAGE"), ("Command", "COMMAND"), ("LocalVolumes", "LOCAL VOLUMES"),
                 ("Size", "SIZE"), ("RunningFor", "CREATED"), ("Status", "STATUS"), ("Names", "NAMES"),
-            ], rows: rows)
+            ], headings: [("State", "STATE")], rows: rows)
     }
 
     private var volumeListing: Listing {
@@ -80,7 +80,9 @@ struct DiskUsageLooks {
                 ("Name", .string(volume.Name)), ("Size", .string(humanSize(bytes: volume.UsageData.Size))),
             ])
         }
-        return Listing(columns: [("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], rows: rows)
+        return Listing(
+            columns: [("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")],
+            headings: [("Mountpoint", "MOUNTPOINT")], rows: rows)
     }
 
     func verboseText() throws(CommandFailure) -> String {

@@ -72,6 +72,7 @@ struct ImageLooks {
             headings: [
                 ("Digest", "DIGEST"), ("CreatedAt", "CREATED AT"), ("Containers", "CONTAINERS"),
                 ("SharedSize", "SHARED SIZE"), ("UniqueSize", "UNIQUE SIZE"), ("VirtualSize", "SIZE"),
+                ("SizeBytes", "SIZE"),
             ],
             rows: imageRows(images, digests: digests).map(row))
     }

@@ -29,7 +29,7 @@ enum ListFormat {
 struct Listing {
     /// Field and heading; also what a template with `table` prints above its columns.
     var columns: [(field: String, heading: String)]
-    /// Headings of the fields that are no columns.
+    /// Of the fields that are no columns.
     var headings: [(field: String, heading: String)] = []
     var rows: [JSONText]
 
@@ -38,16 +38,21 @@ struct Listing {
         case .table: return renderTable(columns.map(\.heading), rows.map { row in columns.map { row[$0.field] } })
         case .json: return rows.map { $0.text + "\n" }.joined()
         case .template(let template):
+            // Unknown fields are told also when there are no rows.
+            _ = try template.render(header, strict: true)
             var text = ""
             for row in rows { text += harmless(try template.render(row, strict: true), .paragraphs) + "\n" }
             return text
         case .tableTemplate(let template):
-            let all = (columns + headings).map { ($0.field, JSONText.string($0.heading)) }
-            let header = cells(try template.render(.object(all), strict: false))
+            let heading = cells(try template.render(header, strict: true))
             var lines: [[String]] = []
             for row in rows { lines.append(cells(try template.render(row, strict: true))) }
-            return renderTable(header, lines)
+            return renderTable(heading, lines)
         }
+    }
+
+    private var header: JSONText {
+        .object((columns + headings).map { ($0.field, JSONText.string($0.heading)) })
     }
 
     private func cells(_ text: String) -> [String] {
