@@ -164,7 +164,7 @@ let package = Package(
                 "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
                 "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),
     ]
 )

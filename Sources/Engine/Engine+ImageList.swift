@@ -60,7 +60,7 @@ extension Engine {
         let images = images
         do throws(ImageError) {
             return try await streams.run { () throws(ImageError) in
-                let image = try images.image(name)
+                let image = try images.listed(name)
                 return ImageVerifyReply(Id: image.id.description, Problems: try images.verify(image))
             }
         } catch {

@@ -8,7 +8,8 @@ import StackModel
 extension Engine {
     /// `DELETE /images/{name}`.
     public func removeImage(_ name: String, force: Bool) async throws(EngineError) -> [ImageDeletion] {
-        let image = try image(name)
+        let image: Image
+        do throws(ImageError) { image = try images.listed(name) } catch { throw .image(error) }
         let users = users(ofImage: image.id)
         let removal = try ImageRemoval(
             image, name: name, force: force, running: users.first { $0.process != nil }?.stored.shortID,

@@ -471,6 +471,28 @@ class ImagesTest(EngineCase):
         self.assertEqual(self.gantry_ok("image", "verify", "app:1").stdout, "app:1: ok\n")
         self.assertIn("no such image: none", self.refused("image", "verify", "none"))
 
+    def test_damaged_image_can_be_removed(self):
+        identity = self.make("hurt:1")
+        self.make("whole:1", text=b"whole\n")
+        folder = self.gantry_ok("image", "inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", "hurt:1").stdout.strip()
+        # The engine remembers what it has seen.
+        self.engine.terminate()
+        self.engine.wait()
+        shutil.rmtree(os.path.dirname(folder))
+        os.unlink(f"{self.root}/data/images/blobs/sha256/{identity[7:]}")
+        self.start_engine()
+        self.assertEqual(sorted(self.names("*:1")), ["hurt:1", "whole:1"])
+        self.gantry_ok("system", "df", "-v")
+        verified = self.gantry("image", "verify")
+        self.assertEqual(verified.returncode, 1)
+        self.assertIn("hurt:1: damaged", verified.stdout)
+        self.assertIn("is gone; load the image again", verified.stdout)
+        self.assertIn("whole:1: ok", verified.stdout)
+        self.assertIn("image store damaged", self.refused("image", "inspect", "hurt:1"))
+        self.assertIn("Deleted: " + identity, self.gantry_ok("rmi", "hurt:1").stdout)
+        self.make("hurt:1")
+        self.assertEqual(self.gantry_ok("image", "verify", "hurt:1").stdout, "hurt:1: ok\n")
+
     # System
 
     def test_disk_usage(self):
@@ -554,7 +576,7 @@ class ImagesTest(EngineCase):
         out = docker("import", "--change", "CMD sh", "-", "docker/import:1", input=self.base).decode()
         self.assertRegex(out, r"sha256:[0-9a-f]{64}")
         table = docker("system", "df").decode()
-        self.assertRegex(table, r"Images +4 +0 ")
+        self.assertRegex(table, r"Images +3 +0 ")
         docker("system", "df", "-v")
         self.assertRegex(docker("image", "prune", "-a", "-f").decode(), r"(?s)untagged: docker/import:1.*reclaimed space")
 

@@ -27,6 +27,11 @@ private struct JSONDocument: Decodable {
     }
 
     init(from decoder: any Decoder) throws {
+        let single = try decoder.singleValueContainer()
+        if single.decodeNil() {
+            value = .null
+            return
+        }
         do {
             let values = try decoder.container(keyedBy: Name.self)
             value = .object(
@@ -46,11 +51,8 @@ private struct JSONDocument: Decodable {
         } catch DecodingError.typeMismatch {
             // No list.
         }
-        let single = try decoder.singleValueContainer()
         // Each kind in turn; a failed attempt means the next one.
-        if single.decodeNil() {
-            value = .null
-        } else if let bool = try? single.decode(Bool.self) {
+        if let bool = try? single.decode(Bool.self) {
             value = .bool(bool)
         } else if let number = try? single.decode(Int64.self) {
             value = .number(number)

@@ -81,8 +81,7 @@ struct ImagePrune: ParsableCommand {
         var filters = try filterValues(filters, example: "until=24h or label=team")
         if all { filters["dangling"] = ["false"] }
         if !force {
-            let what = all ? "all images that no container uses" : "all images without a name that no container uses"
-            try confirmRemoval("WARNING! This will remove \(what).", session)
+            try confirmRemoval("WARNING! This will remove \(prunedImages(all: all)).", session)
         }
         let reply = try session.engine().pruneImages(filters: filters)
         let deletions = reply.ImagesDeleted ?? []
@@ -106,6 +105,11 @@ struct TagCommand: ParsableCommand {
     var name: String
 
     func run() throws { try Session(global).engine().tagImage(image, as: name) }
+}
+
+/// As Docker asks.
+func prunedImages(all: Bool) -> String {
+    all ? "all images without at least one container associated to them" : "all dangling images"
 }
 
 /// `Untagged: NAME` and `Deleted: ID`, a line each.

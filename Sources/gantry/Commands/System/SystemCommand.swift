@@ -90,9 +90,9 @@ struct SystemPrune: ParsableCommand {
     }
 
     private var warning: String {
-        var lines = ["all stopped containers that no stack keeps", "all networks that no container is on"]
-        if volumes { lines.append("all anonymous volumes that no container uses") }
-        lines.append(all ? "all images that no container uses" : "all images without a name that no container uses")
+        var lines = ["all stopped containers that no stack keeps", "all networks not used by at least one container"]
+        if volumes { lines.append("all anonymous volumes not used by at least one container") }
+        lines.append(prunedImages(all: all))
         return "WARNING! This will remove:\n" + lines.map { "  - \($0)\n" }.joined()
     }
 
