@@ -75,7 +75,7 @@ extension Engine {
     ) throws(EngineError) -> ImageLoading {
         var defaults = ContainerDefaults()
         do throws(ImageError) {
-            for change in changes { try defaults.apply(change: change) }
+            for change in changes { try ConfigInstruction(parsing: change).apply(to: &defaults) }
         } catch {
             throw .badRequest(error.description)
         }

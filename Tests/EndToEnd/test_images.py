@@ -364,7 +364,9 @@ class ImagesTest(EngineCase):
                 with self.subTest(form):
                     target = f"{self.root}/podman-{form}"
                     self.gantry_ok("save", "--format", form, "-o", target, "app:1")
-                    done = subprocess.run([*podman, "load", "-i", target], capture_output=True, text=True)
+                    # `podman load` takes a folder's path for a name, too, and refuses those that are none.
+                    take = ["pull", f"oci:{target}"] if form == "oci-dir" else ["load", "-i", target]
+                    done = subprocess.run([*podman, *take], capture_output=True, text=True)
                     self.assertEqual(done.returncode, 0, done.stderr)
                     known = subprocess.run([*podman, "images", "-q", "--no-trunc"], capture_output=True, text=True)
                     self.assertIn(identity, known.stdout)
@@ -478,6 +480,7 @@ class ImagesTest(EngineCase):
         # The engine remembers what it has seen.
         self.engine.terminate()
         self.engine.wait()
+        self.log.close()
         shutil.rmtree(os.path.dirname(folder))
         os.unlink(f"{self.root}/data/images/blobs/sha256/{identity[7:]}")
         self.start_engine()

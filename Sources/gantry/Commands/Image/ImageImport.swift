@@ -33,7 +33,7 @@ struct ImportCommand: ParsableCommand {
         // Told before anything is sent.
         if let name { _ = try ImageReference(parsing: name) }
         var defaults = ContainerDefaults()
-        for change in changes { try defaults.apply(change: change) }
+        for change in changes { try ConfigInstruction(parsing: change).apply(to: &defaults) }
         let archive = try ArchiveInput(file, takesFolder: false)
         var failures: [Diagnostic] = []
         var ids: [String] = []

@@ -2,12 +2,12 @@ import Testing
 
 @testable import Images
 
-@Suite struct ImageChangesTests {
+@Suite struct ConfigInstructionTests {
     private func changed(_ changes: String..., from defaults: ContainerDefaults = ContainerDefaults()) throws
         -> ContainerDefaults
     {
         var defaults = defaults
-        for change in changes { try defaults.apply(change: change) }
+        for change in changes { try ConfigInstruction(parsing: change).apply(to: &defaults) }
         return defaults
     }
 
@@ -23,6 +23,7 @@ import Testing
 
     @Test func environment() throws {
         #expect(try changed("ENV A=1 B='2 3' C=4\\ 5").env == ["A=1", "B=2 3", "C=4 5"])
+        #expect(try changed(#"ENV A="b\"c\d" B='e\f'"#).env == [#"A=b"c\d"#, #"B=e\f"#])
         #expect(try changed("ENV A one two", "ENV B=\"x=y\"", "ENV A=2").env == ["A=2", "B=x=y"])
         #expect(try changed("LABEL a=b \"c d\"=e").labels == ["a": "b", "c d": "e"])
     }
@@ -50,7 +51,7 @@ import Testing
         "", "RUN x", "CMD", "ENV A", "ENV =b", "EXPOSE http", "EXPOSE 80/icmp", "EXPOSE 90-80", "EXPOSE 70000",
         "EXPOSE 80/tcp/x", "EXPOSE -", "SHELL sh", "HEALTHCHECK curl", "HEALTHCHECK --interval=soon CMD x",
         "HEALTHCHECK --retries=-1 CMD x", "HEALTHCHECK --nothing=1 CMD x", "HEALTHCHECK --interval",
-        "HEALTHCHECK --interval=99999999999999999999h CMD x",
+        "ENV A=\"b", "LABEL a=b\\", "SHELL []", "HEALTHCHECK --interval=99999999999999999999h CMD x",
     ]) func refused(_ change: String) {
         #expect(throws: ImageError.self) { try self.changed(change) }
     }
