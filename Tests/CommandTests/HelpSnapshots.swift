@@ -46,6 +46,11 @@ let helpSnapshots: [String: String] = [
       stop                    Stop containers, and keep them stopped.
       restart                 Stop and start containers.
       kill                    Send a signal to containers.
+      port                    Show where the ports of a service or container are
+                              published.
+
+    NETWORKS SUBCOMMANDS:
+      network                 Make, list, connect and remove networks.
 
     IMAGES SUBCOMMANDS:
       load                    Load images from an archive: of `docker save`, or an
@@ -383,6 +388,20 @@ let helpSnapshots: [String: String] = [
                               table)
       -q, --quiet             Only what is wrong.
       --no-network            Ask no resolver.
+
+    """,
+    "port": """
+    OVERVIEW: Show where the ports of a service or container are published.
+
+    USAGE: gantry port [<global options>] [<options>] <service or container> [<port>[/<protocol>]]
+
+    ARGUMENTS:
+      <name>                  Service, or name or id of a container.
+      <port>                  Port in the container; all when missing.
+
+    OPTIONS:
+      --index <index>         Number of the service's container.
+      --protocol <protocol>   tcp, udp or sctp. (default: tcp)
 
     """,
     "version": """
