@@ -1,5 +1,5 @@
-/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends each but that one is in
-/// `helpEnding`.
+/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends those without
+/// subcommands is in `helpEnding`.
 let helpSnapshots: [String: String] = [
     "": """
     OVERVIEW: Run stacks of containers from a Compose file, and keep them running.
@@ -402,6 +402,29 @@ let helpSnapshots: [String: String] = [
     OPTIONS:
       --index <index>         Number of the service's container.
       --protocol <protocol>   tcp, udp or sctp. (default: tcp)
+
+    """,
+    "network": """
+    OVERVIEW: Make, list, connect and remove networks.
+
+    USAGE: gantry network <command> [<global options>] [<options>]
+
+    OPTIONS:
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      create                  Make a network; its id is printed.
+      rm, remove              Remove networks.
+      ls, list                List networks.
+      inspect                 Show all of networks, as JSON.
+      prune                   Remove the networks that nothing uses.
+      connect                 Give a container an interface on a network, while it
+                              runs.
+      disconnect              Take a container's interface on a network away, while
+                              it runs.
+      graph                   Show who is on which network, and what is published.
+
+      See 'network help <subcommand>' for detailed help.
 
     """,
     "version": """
