@@ -6,7 +6,8 @@ extension FileSystem {
     private static let sizeDepthMax = 128
 
     /// Bytes of file content below `path`, as `du --apparent-size` counts the files: each inode once, nothing that is
-    /// mounted there, and no link is followed, so that a container may change the tree meanwhile. 0 when there is nothing.
+    /// mounted there, and no link is followed, so that a container may change the tree meanwhile. 0 when there is
+    /// nothing.
     public static func treeByteCount(_ path: String) throws(SystemError) -> UInt64 {
         guard exists(path) else { return 0 }
         let folder = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)

@@ -117,8 +117,8 @@ import Testing
                 """)
         #expect(
             try ImageLooks(now: noon, truncating: false).listing([images[1]]).render(.json) == #"""
-                {"Containers":"N/A","CreatedAt":"1970-01-01 00:00:00 +0000 UTC","CreatedSince":"N/A","Digest":"<none>",\#
-                "ID":"sha256:fedcba9876543210","Repository":"<none>","SharedSize":"N/A","Size":"5B","SizeBytes":5,\#
+                {"Containers":"N/A","CreatedAt":"1970-01-01 00:00:00 +0000 UTC","CreatedSince":"N/A","Digest":"<none>"\#
+                ,"ID":"sha256:fedcba9876543210","Repository":"<none>","SharedSize":"N/A","Size":"5B","SizeBytes":5,\#
                 "Tag":"<none>","UniqueSize":"N/A","VirtualSize":"5B"}
 
                 """#)

@@ -51,12 +51,15 @@ private struct JSONDocument: Decodable {
         } catch DecodingError.typeMismatch {
             // No list.
         }
-        // Each kind in turn; a failed attempt means the next one.
-        if let bool = try? single.decode(Bool.self) {
+        func decoded<Value: Decodable>(_ type: Value.Type) -> Value? {
+            // Not of this kind: the next one is tried.
+            try? single.decode(type)
+        }
+        if let bool = decoded(Bool.self) {
             value = .bool(bool)
-        } else if let number = try? single.decode(Int64.self) {
+        } else if let number = decoded(Int64.self) {
             value = .number(number)
-        } else if let number = try? single.decode(Double.self) {
+        } else if let number = decoded(Double.self) {
             // Beyond whole numbers nothing is in these documents but what a program may have written there.
             value = .string("\(number)")
         } else {
