@@ -266,6 +266,27 @@ class ImagesTest(EngineCase):
         self.assertEqual(self.names("app"), [])
         self.assertIn("invalid filter 'size'", self.refused("image", "prune", "-f", "--filter", "size=1"))
 
+    def test_prune_asks_on_a_terminal(self):
+        self.make("app:1", text=b"first\n")
+        self.make("app:1", text=b"second\n")
+
+        def answer(text):
+            main, other = pty.openpty()
+            process = subprocess.Popen(
+                [GANTRY, "image", "prune"], stdin=other, stderr=other, stdout=subprocess.PIPE, env=self.environment())
+            os.close(other)
+            os.write(main, text)
+            said = process.communicate(timeout=20)[0].decode()
+            os.close(main)
+            return process.returncode, said
+
+        self.assertEqual(answer(b"n\n"), (1, ""))
+        self.assertEqual(len(self.gantry_ok("images", "-q", "-f", "dangling=true").stdout.split()), 1)
+        code, said = answer(b"y\n")
+        self.assertEqual(code, 0)
+        self.assertIn("deleted: sha256:", said)
+        self.assertEqual(self.gantry_ok("images", "-q", "-f", "dangling=true").stdout, "")
+
     # Archives
 
     def round_trip(self, form, target):
@@ -581,6 +602,7 @@ class ImagesTest(EngineCase):
         table = docker("system", "df").decode()
         self.assertRegex(table, r"Images +3 +0 ")
         docker("system", "df", "-v")
+        self.assertIn(b"reclaimed space: 0B", docker("system", "prune", "-f"))
         self.assertRegex(docker("image", "prune", "-a", "-f").decode(), r"(?s)untagged: docker/import:1.*reclaimed space")
 
     def test_api_errors(self):

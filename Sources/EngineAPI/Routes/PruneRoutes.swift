@@ -10,8 +10,15 @@ struct PruneRoutes {
         router.on("POST", "/containers/prune") { request, _ in
             try .json(try await engine.pruneContainers(try request.filters()))
         }
+        // Nothing is built here, so there is nothing to prune; `docker system prune` asks all the same.
+        router.on("POST", "/build/prune") { _, _ in try .json(BuildPruneReply()) }
         router.on("POST", "/volumes/prune") { request, _ in
             try .json(try await engine.pruneVolumes(try request.filters()))
         }
     }
+}
+
+private struct BuildPruneReply: Encodable {
+    var CachesDeleted: [String] = []
+    var SpaceReclaimed = 0
 }
