@@ -3,6 +3,7 @@ import EngineWire
 import Glibc
 import Images
 import LinuxSystem
+import Logging
 import StackModel
 
 /// One line of the answer to `POST /images/load`.
