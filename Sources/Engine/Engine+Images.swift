@@ -19,6 +19,8 @@ public struct LoadMessage: Encodable, Sendable {
 
 /// An archive on its way into the store: the client's bytes go through a pipe to a thread that unpacks them.
 public final class ImageLoading: Sendable {
+    /// Four pieces of the client's: most find room at once, and need no other thread.
+    private static let pipeByteCount: Int32 = 1 << 20
     /// Ends when the load has ended.
     public let messages: AsyncStream<LoadMessage>
     private let input: ClosableDescriptor
@@ -28,12 +30,14 @@ public final class ImageLoading: Sendable {
         self.input = input
         self.messages = messages
         self.pool = pool
+        input.preparePipe(byteCount: Self.pipeByteCount)
     }
 
     /// `false` when nobody reads any more: the load has failed and says so in `messages`.
     public func write(_ bytes: [UInt8]) async -> Bool {
         let input = input
-        return await pool.run { input.writeAll(bytes) }
+        guard let written = input.writeAvailable(bytes) else { return false }
+        return written == bytes.count ? true : await pool.run { input.writeAll(bytes, from: written) }
     }
 
     /// The archive is complete (or cut off, which the reader will notice).

@@ -47,10 +47,6 @@ final class GrowingFile: Sendable {
 
     func end(_ ending: Ending) { progress.change { $0.ending = $0.ending ?? ending } }
 
-    func sync() throws(ImageError) {
-        try converting { () throws(SystemError) in _ = try check("fdatasync", path: path) { fdatasync(raw) } }
-    }
-
     fileprivate enum Readable { case bytes(Int64), end, abandoned }
 
     /// Waits until there is more than `offset`, or will never be.

@@ -32,6 +32,9 @@ public final class ImageStore: Sendable {
     /// Held while files get or lose their final names, `state` only for moments within: look-ups never wait for the
     /// disk.
     let writer = Mutex<Void>(())
+    /// Held while a file of `pulls` is written.
+    let pullFiles = Mutex<Void>(())
+    let flushing = SharedFlush()
     let trash = Trash()
     private let lock: SharedDescriptor
     private let nextTemporary = Atomic<Int>(0)
