@@ -131,7 +131,9 @@ def make_by_podman(folder, made, podman):
     run(*podman, "build", "-q", "--network", "host", "--isolation", "chroot", "-t", "podman-build:1",
         "-f", context / "Containerfile", context)
     container = run(*podman, "create", "--network", "none", "podman-build:1", "/bin/busybox").strip()
-    run(*podman, "cp", feature_tree(folder) / "sub", f"{container}:/copied")
+    # No folders: podman 4.3 does not copy hard links below one.
+    run(*podman, "cp", feature_tree(folder) / "listed", f"{container}:/app/listed-too")
+    run(*podman, "cp", feature_tree(folder) / "sub/tool", f"{container}:/app/sub/tool")
     run(*podman, "commit", "-q", container, "podman-commit:1")
     for word in ("build", "commit"):
         archive = folder / f"podman-{word}.tar"

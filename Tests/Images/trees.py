@@ -1,6 +1,7 @@
 """Trees as they are compared: every path with all that an image says of it."""
 
 import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -74,11 +75,11 @@ def merged(lower, folder):
 
 def is_intended(path, key, ours, theirs, began):
     """Differences that docs/images-compatibility.md explains."""
-    # No layer says when the root, or a folder that only a longer name implies, was made: with the peers it is the time
-    # of unpacking, with Gantry always the same.
+    # When a folder that only a longer name implies was made is said by nobody: with the peers it is the time of
+    # unpacking, with Gantry always 1970. The root has that time with them even where a layer says another.
     if key == "time":
-        return ours == 0 and theirs >= began
-    # Its mode is told as little: Docker and Gantry take 0755 then, Podman 0555.
+        return (ours == 0 or path == ".") and theirs >= began
+    # Where no layer says the root's mode, Docker and Gantry take 0755, Podman 0555.
     return path == "." and key == "mode" and (ours, theirs) == ("0o40755", "0o40555")
 
 
@@ -103,6 +104,20 @@ def differences(ours, theirs, began):
 def is_docker_archive(archive):
     with tarfile.open(archive) as tar:
         return any(name.removeprefix("./") == "manifest.json" for name in tar.getnames())
+
+
+def by_tar(archive, folder):
+    """The only layer of a docker-archive as GNU tar unpacks it."""
+    with tarfile.open(archive) as tar:
+        [image] = json.load(tar.extractfile("manifest.json"))
+        [layer] = image["Layers"]
+        content = tar.extractfile(layer).read()
+    target = folder / "by-tar"
+    run("rm", "-rf", target)
+    target.mkdir()
+    run("tar", "-C", target, "-xp", "--numeric-owner", "--xattrs", "--xattrs-include=*",
+        "--recursive-unlink", input=content)
+    return walk(str(target))
 
 
 def layers_of_gantry(store, image):
