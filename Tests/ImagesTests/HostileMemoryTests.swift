@@ -108,10 +108,6 @@ import Testing
     @Test func contentOfWhatHasNone() throws {
         let layer = try Unpacked { tar in
             tar.add(".wh.gone") { $0.content = [UInt8](repeating: 1, count: 3 << 20) }
-            tar.add("folder") {
-                $0.type = "5"
-                $0.content = [UInt8](repeating: 2, count: 3 << 20)
-            }
             tar.file("after", "x")
         }
         #expect(layer.isWhiteout("gone"))
