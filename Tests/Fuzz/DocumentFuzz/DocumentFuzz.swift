@@ -50,7 +50,9 @@ private func readReference(_ text: String) {
     for written in [reference.canonical, reference.familiar] {
         precondition(must(written) { try ImageReference(parsing: written) } == reference)
     }
-    precondition(!reference.canonical.contains("..") && !reference.canonical.contains("//"))
+    // A tag may have two dots, but no slash.
+    let place = "\(reference.registry)/\(reference.repository)"
+    precondition(!place.contains("..") && !place.contains("//") && reference.tag?.contains("/") != true)
     precondition(reference.canonical.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f })
     // What is asked of a registry for it stays below its name.
     let name = RepositoryName(reference)
