@@ -88,14 +88,19 @@ def make_by_umoci(folder, made):
     os.chown(tree / "by-umoci", 12, 34)
     os.link(tree / "by-umoci", tree / "by-umoci-too")
     os.setxattr(tree / "by-umoci", "user.made", b"by umoci")
-    (tree / "swap/again").unlink()
-    (tree / "swap").rmdir()
-    (tree / "swap").write_text("a file again")
-    os.utime(tree / "swap", ns=(OLD_NANOSECONDS, OLD_NANOSECONDS))
     run("umoci", "repack", "--image", f"{layout}:2", bundle)
     archive = folder / "umoci.tar"
     skopeo(f"oci:{layout}:2", f"oci-archive:{archive}:umoci:1", folder)
     made["umoci repack"] = archive
+    # A file in a folder's place: umoci hides the folder's content as well, below what is no folder any more.
+    (tree / "swap/again").unlink()
+    (tree / "swap").rmdir()
+    (tree / "swap").write_text("a file again")
+    os.utime(tree / "swap", ns=(OLD_NANOSECONDS, OLD_NANOSECONDS))
+    run("umoci", "repack", "--image", f"{layout}:3", bundle)
+    archive = folder / "umoci-replaced.tar"
+    skopeo(f"oci:{layout}:3", f"oci-archive:{archive}:umoci-replaced:1", folder)
+    made["umoci replaced"] = archive
 
 
 def make_by_buildah(folder, made):
