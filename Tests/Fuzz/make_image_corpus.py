@@ -89,7 +89,8 @@ def sparse(folder, form):
         file.write(b"end")
         file.truncate(1 << 17)
     for version in ("0.0", "0.1", "1.0"):
-        command = ["tar", "-C", folder, f"--format={form}", "--sparse", f"--sparse-version={version}", "-b1", "-c", "holes"]
+        command = ["tar", "-C", folder, f"--format={form}", "--sparse", f"--sparse-version={version}", "-b1", "-c",
+                   "holes"]
         yield subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Unpacks images made by different tools with Gantry, Podman and Docker, and compares the trees path by path: type, mode,
-owner, modification time, extended attributes, content, link targets, device numbers, and which names are one file.
+"""Unpacks images made by different tools with Gantry, Podman and Docker, and compares the trees path by path: type,
+mode, owner, modification time, extended attributes, content, link targets, device numbers, and which names are one file.
 
     compare_trees.py [--gantry PROGRAM] [--only WORD]
 
@@ -26,7 +26,8 @@ sys.dont_write_bytecode = True
 import bench  # noqa: E402
 import made_by_hand  # noqa: E402
 import made_by_tools  # noqa: E402
-from trees import Failed, by_tar, differences, is_docker_archive, layers_of_gantry, merged, run, skopeo, walk  # noqa: E402
+from trees import (  # noqa: E402
+    Failed, by_tar, differences, is_docker_archive, layers_of_gantry, merged, run, skopeo, walk)
 
 LINES_MAX = 12
 # What peers do not take: (image, peer) to the words of their refusal. Gantry does; it is compared with the others, and

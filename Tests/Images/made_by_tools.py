@@ -210,7 +210,8 @@ def prepare_debian(root, folder):
         if name != "busybox" and shutil.which("mmdebstrap") is None:
             print("skipped: mmdebstrap is not installed")
             continue
-        result = subprocess.run([root / "examples/images/build.sh", "--no-load", name], stdout=subprocess.PIPE, text=True)
+        result = subprocess.run(
+            [root / "examples/images/build.sh", "--no-load", name], stdout=subprocess.PIPE, text=True)
         if result.returncode != 0:
             raise Failed(f"the example's image {name} cannot be made")
         shutil.copy(result.stdout.strip(), folder / f"debian-{name}.tar")
