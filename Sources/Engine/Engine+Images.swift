@@ -3,6 +3,7 @@ import EngineWire
 import Glibc
 import Images
 import LinuxSystem
+import Logging
 import StackModel
 
 /// One line of the answer to `POST /images/load`.
@@ -68,7 +69,7 @@ extension Engine {
     func collectImageGarbage() async {
         do throws(EngineError) {
             let collected = try await onImages { images throws(ImageError) in try images.collectGarbage() }
-            if collected != CollectedGarbage() {
+            if collected.layerCount + collected.blobCount > 0 {
                 log.info("removed \(collected.layerCount) layers and \(collected.blobCount) blobs of no image")
             }
         } catch {

@@ -1,6 +1,7 @@
 import EngineWire
 
-/// `filters` of `GET /networks` and `POST /networks/prune`: every key must be met, by one of its values (`label` by all).
+/// `filters` of `GET /networks` and `POST /networks/prune`: every key must be met, by one of its values (`label` by
+/// all).
 public struct NetworkFilters: Sendable {
     public var values: [String: [String]]
 

@@ -1,5 +1,5 @@
-/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends each but that one is in
-/// `helpEnding`.
+/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends those without
+/// subcommands is in `helpEnding`.
 let helpSnapshots: [String: String] = [
     "": """
     OVERVIEW: Run stacks of containers from a Compose file, and keep them running.
@@ -46,6 +46,11 @@ let helpSnapshots: [String: String] = [
       stop                    Stop containers, and keep them stopped.
       restart                 Stop and start containers.
       kill                    Send a signal to containers.
+      port                    Show where the ports of a service or container are
+                              published.
+
+    NETWORKS SUBCOMMANDS:
+      network                 Make, list, connect and remove networks.
 
     IMAGES SUBCOMMANDS:
       pull                    Get an image from its registry.
@@ -442,6 +447,43 @@ let helpSnapshots: [String: String] = [
                               docker.io)
 
     OPTIONS:
+
+    """,
+    "port": """
+    OVERVIEW: Show where the ports of a service or container are published.
+
+    USAGE: gantry port [<global options>] [<options>] <service or container> [<port>[/<protocol>]]
+
+    ARGUMENTS:
+      <name>                  Service, or name or id of a container.
+      <port>                  Port in the container; all when missing.
+
+    OPTIONS:
+      --index <index>         Number of the service's container.
+      --protocol <protocol>   tcp, udp or sctp. (default: tcp)
+
+    """,
+    "network": """
+    OVERVIEW: Make, list, connect and remove networks.
+
+    USAGE: gantry network <command> [<global options>] [<options>]
+
+    OPTIONS:
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      create                  Make a network; its id is printed.
+      rm, remove              Remove networks.
+      ls, list                List networks.
+      inspect                 Show all of networks, as JSON.
+      prune                   Remove the networks that nothing uses.
+      connect                 Give a container an interface on a network, while it
+                              runs.
+      disconnect              Take a container's interface on a network away, while
+                              it runs.
+      graph                   Show who is on which network, and what is published.
+
+      See 'network help <subcommand>' for detailed help.
 
     """,
     "version": """
