@@ -18,7 +18,10 @@ storage: {{filesystem: {{rootdirectory: {root}/store}}}}
 http: {{addr: "127.0.0.1:{port}"{tls}}}
 """
 DOCKER_FOLDER = "/etc/docker"
-DOCKERFILE = "FROM {base}\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"rm /etc/group; echo docker > /made-by; mkfifo /pipe\"]\n"
+DOCKERFILE = """FROM {base}
+USER 0
+RUN ["/bin/busybox", "sh", "-c", "rm /etc/group; echo {who} > /made-by; mkfifo /pipe"]
+"""
 
 
 def run(*command, **options):
@@ -127,8 +130,8 @@ class RegistryPeersTest(EngineCase):
     def check_in_gantry(self, image, made_by):
         """Pulls an image that another made, and looks at it from inside."""
         self.gantry_ok("pull", image)
-        folder = self.stack(
-            f"services: {{web: {{image: \"{image}\", command: [sleep, '1000'], stop_grace_period: 0s, pull_policy: never}}}}")
+        more = "command: [sleep, '1000'], stop_grace_period: 0s, pull_policy: never"
+        folder = self.stack(f"services: {{web: {{image: \"{image}\", {more}}}}}")
         self.gantry_ok("up", "-d", folder=folder)
         try:
             script = "cat /made-by; test ! -e /etc/group && test -p /pipe && echo changed"
@@ -148,7 +151,7 @@ class RegistryPeersTest(EngineCase):
                 theirs = f"{registry.host}/docker/theirs:1"
                 folder = tempfile.mkdtemp(dir=self.work)
                 with open(f"{folder}/Dockerfile", "w") as file:
-                    file.write(DOCKERFILE.format(base=image).replace("RUN", "USER 0\nRUN"))
+                    file.write(DOCKERFILE.format(base=image, who="docker"))
                 run(*self.docker, "build", "-q", "--network", "none", "-t", theirs, folder,
                     env={**os.environ, "DOCKER_BUILDKIT": "0"})
                 run(*self.docker, "push", "-q", theirs)
@@ -167,7 +170,7 @@ class RegistryPeersTest(EngineCase):
                 self.assertEqual(run(*self.podman, *runtime, "run", "--rm", "--network", "none", image), expected)
                 folder = tempfile.mkdtemp(dir=self.work)
                 with open(f"{folder}/Containerfile", "w") as file:
-                    file.write(DOCKERFILE.format(base=image).replace("RUN", "USER 0\nRUN").replace("docker", "podman"))
+                    file.write(DOCKERFILE.format(base=image, who="podman"))
                 for form, packing in (("oci", "zstd"), ("docker", "gzip")):
                     theirs = f"{registry.host}/podman/{form}:1"
                     run(*self.podman, "build", "-q", "--isolation", "chroot", "--network", "host", "--format", form,

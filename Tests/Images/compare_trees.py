@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Unpacks images made by different tools with Gantry, Podman and Docker, and compares the trees path by path: type,
-mode, owner, modification time, extended attributes, content, link targets, device numbers, and which names are one file.
+mode, owner, modification time, extended attributes, content, link targets, device numbers, which names are one file.
 
     compare_trees.py [--gantry PROGRAM] [--only WORD]
 

@@ -208,7 +208,8 @@ def layers_with_odd_names():
         layer = Layer(dialect)
         layer.tar.encoding = "latin-1"
         for name in (b"latin-\xe4", b"\xff\xfe", b"cut-\xe2\x82", b"tab\there", b"line\nbreak", b" spaces ", b"-rf",
-                     b"*", b"quote\"'", b"back\\slash", b".hidden", b"..two", b"...", b".wha", b"wh.", b"a.wh.b", b"x" * 95):
+                     b"*", b"quote\"'", b"back\\slash", b".hidden", b"..two", b"...", b".wha", b"wh.",
+                     b"a.wh.b", b"x" * 95):
             layer.add(f"{dialect}/" + name.decode("latin-1"), content=name, target="")
         layer.link(f"{dialect}/to-latin", "latin-\xe4")
         layer.hard(f"{dialect}/hard-to-latin", f"{dialect}/latin-\xe4")
