@@ -168,4 +168,25 @@ import Testing
             }
         }
     }
+
+    /// A zstd frame says how much memory its reader needs (RFC 8878 section 3.1.1.1.2): 2 GiB and more here.
+    @Test(arguments: [0x90, 0xa8, 0xf8] as [UInt8]) func windowsOfZstd(descriptor: UInt8) throws {
+        let fixture = try StoreFixture()
+        let frame: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, descriptor, 0x01, 0x00, 0x00]
+        let layer = Archives.oci(layers: [(frame + [UInt8](repeating: 0, count: 600), Digest.sha256(of: []))])
+        #expect(throws: ImageError.self) { try fixture.load(layer) }
+        #expect(throws: ImageError.self) { try fixture.load(frame) }
+        #expect(try fixture.content() == [])
+    }
+
+    /// Nobody else reaches a layer, least of all while it is unpacked (CVE-2021-41091, CVE-2025-47290).
+    @Test func foldersAreClosedToOthers() throws {
+        let fixture = try StoreFixture()
+        try fixture.load(Archives.docker(layers: [Archives.layer()]))
+        var status = stat()
+        #expect(stat(fixture.store.root, &status) == 0 && status.st_mode & 0o077 == 0)
+        for name in try FileSystem.list(fixture.store.root) {
+            #expect(lstat("\(fixture.store.root)/\(name)", &status) == 0 && status.st_mode & 0o077 == 0, "\(name)")
+        }
+    }
 }
