@@ -179,4 +179,11 @@ if Context.environment["GANTRY_FUZZ"] != nil {
         .executableTarget(
             name: "netlink-fuzz", dependencies: ["Netlink"], path: "Tests/Fuzz/NetlinkFuzz",
             swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    let images: [Target.Dependency] = ["Images", "Registry", "LinuxSystem", "CLinux"]
+    for (name, folder) in [("layer-fuzz", "LayerFuzz"), ("document-fuzz", "DocumentFuzz")] {
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: images, path: "Tests/Fuzz/\(folder)",
+                swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    }
 }
