@@ -157,6 +157,9 @@ extension Engine {
     ///
     /// - Parameter anonymousVolumes: `false` keeps them for the container that takes its place.
     func removeContainer(_ id: String, anonymousVolumes: Bool) async throws(EngineError) {
+        guard containers[id] != nil else { return }
+        let files = try await holdFiles(of: id)
+        defer { files.release() }
         guard let container = containers[id] else { return }
         guard container.process == nil else { throw .conflict("container \(container.stored.name) is running") }
         let stored = container.stored

@@ -27,6 +27,8 @@ extension Engine {
     /// - Returns: what could not be done as it was asked for, e.g. for want of a privilege.
     @discardableResult
     func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) -> [String] {
+        let files = try await holdFiles(of: id)
+        defer { files.release() }
         guard var container = containers[id] else { throw .containerNotFound(id) }
         guard container.process == nil else { return [] }
         container.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0

@@ -40,7 +40,8 @@ struct Gantry: ParsableCommand {
                 name: "Containers",
                 subcommands: [
                     PsCommand.self, LogsCommand.self, ExecCommand.self, RunCommand.self, StartCommand.self,
-                    StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self,
+                    StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self, CopyCommand.self,
+                    DiffCommand.self, ExportCommand.self, CommitCommand.self,
                 ]),
             CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
             CommandGroup(
@@ -60,7 +61,7 @@ struct Gantry: ParsableCommand {
 
 /// Parses and runs; the result is the exit code.
 func runCommandLine(_ arguments: [String]) -> Int32 {
-    let arguments = moveGlobalOptions(arguments)
+    let arguments = moveGlobalOptions(arguments).map { dockerFlags[$0] ?? $0 }
     var command: any ParsableCommand
     do {
         command = try parse(arguments)
@@ -76,6 +77,11 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
         return reportParsing(error, arguments)
     }
 }
+
+/// Flags with a value, as Docker's parser takes them, where somebody is likely to write one.
+private let dockerFlags = [
+    "--pause=true": "--pause", "-p=true": "--pause", "--pause=false": "--no-pause", "-p=false": "--no-pause",
+]
 
 /// Goes straight to the subcommand, which saves every run the root's own round of parsing; the root is left with help,
 /// its version and what is no command.

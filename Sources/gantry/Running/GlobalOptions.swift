@@ -34,6 +34,45 @@ struct GlobalOptions: ParsableArguments {
     var allResources = false
 }
 
+/// For commands whose `-p` means something else.
+struct LongGlobalOptions: ParsableArguments {
+    @Option(help: "Project name.")
+    var projectName: String?
+
+    @Option(help: "Folder that relative paths start from (default: the first stack file's).")
+    var projectDirectory: String?
+
+    @Option(name: .customLong("profile"), help: "Profile to enable; may be repeated.")
+    var profiles: [String] = []
+
+    @Option(name: .customLong("env-file"), help: "File with variables for the stack file; may be repeated.")
+    var envFiles: [String] = []
+
+    @Option(name: [.customShort("H"), .customLong("host")], help: "The engine's socket, unix:///path.")
+    var host: String?
+
+    @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
+    var progress: ProgressMode?
+
+    @Option(help: "When to use colours and cursor movement: auto, always, never.")
+    var ansi: AnsiMode?
+
+    @Flag(help: "Treat what the stack file says and Gantry does not do as an error.")
+    var strict = false
+
+    @Flag(help: "Keep networks, volumes, configs and secrets that no service uses.")
+    var allResources = false
+
+    var options: GlobalOptions {
+        var options = GlobalOptions()
+        (options.projectName, options.projectDirectory) = (projectName, projectDirectory)
+        (options.profiles, options.envFiles) = (profiles, envFiles)
+        (options.host, options.progress, options.ansi) = (host, progress, ansi)
+        (options.strict, options.allResources) = (strict, allResources)
+        return options
+    }
+}
+
 /// The stack files.
 protocol StackFileOptions {
     var files: [String] { get }
