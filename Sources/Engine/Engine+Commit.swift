@@ -1,6 +1,8 @@
 import ContainerRuntime
 import EngineWire
 import Images
+import LinuxSystem
+import Logging
 import Reconciler
 import StackModel
 

@@ -3,6 +3,8 @@ import ContainerRuntime
 import Glibc
 import Images
 import LinuxSystem
+import Reconciler
+import StackModel
 import SupervisorPlan
 
 /// `cp`, `diff` and `export`: files of containers, running or not.
@@ -160,7 +162,8 @@ extension Engine {
 
     /// As the service, or else the image, says.
     private func user(of stored: StoredContainer) throws(EngineError) -> String? {
-        let user = try stored.definition.service.user ?? image(stored.definition.imageID).config.config.user
+        if let user = stored.definition.service.user { return user.isEmpty ? nil : user }
+        let user = try image(stored.definition.imageID).config.config.user
         return user.isEmpty ? nil : user
     }
 

@@ -64,13 +64,7 @@ public struct TreeRoot: Sendable {
 
     /// That `path` is a folder which can be written to.
     public func checkFolder(_ path: String) throws(CopyError) {
-        let folder: FileDescriptor
-        do throws(CopyError) {
-            folder = try open(path, O_PATH | O_DIRECTORY)
-        } catch {
-            guard case .conflict = error else { throw error }
-            throw .conflict("extraction point is not a directory")
-        }
+        let folder = SharedDescriptor(try openFolder(path))
         let isReadOnly = try isReadOnly(folder.raw)
         if isReadOnly, try mountID(folder.raw) == mountID(descriptor.raw) {
             throw .readOnly("container rootfs is marked read-only")
@@ -81,21 +75,32 @@ public struct TreeRoot: Sendable {
         }
     }
 
+    private func openFolder(_ path: String) throws(CopyError) -> FileDescriptor {
+        do throws(CopyError) {
+            return try open(path, O_PATH | O_DIRECTORY)
+        } catch {
+            guard case .conflict = error else { throw error }
+            throw .conflict("extraction point is not a directory")
+        }
+    }
+
     /// A small file's content; empty when there is none. What is no regular file is not opened.
     public func content(_ path: String, byteCountMax: Int) throws(CopyError) -> [UInt8] {
-        let object: FileDescriptor
         do throws(CopyError) {
-            object = try open(path, O_PATH)
+            return try existingContent(path, byteCountMax: byteCountMax)
         } catch {
             guard case .notFound = error else { throw error }
             return []
         }
+    }
+
+    private func existingContent(_ path: String, byteCountMax: Int) throws(CopyError) -> [UInt8] {
+        let object = SharedDescriptor(try open(path, O_PATH))
         return try copying { () throws(SystemError) in
-            let raw = object.raw
             var status = stat()
-            try check("fstat", path: path) { fstat(raw, &status) }
+            try check("fstat", path: path) { fstat(object.raw, &status) }
             guard gantry_is_regular(status.st_mode) != 0 else { throw SystemError("read", path: path, code: EINVAL) }
-            return try FileDescriptor.open("/proc/self/fd/\(raw)", O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            return try FileDescriptor.open("/proc/self/fd/\(object.raw)", O_RDONLY | O_NONBLOCK | O_NOCTTY)
                 .readAll(byteCountMax: byteCountMax)
         }
     }

@@ -8,7 +8,8 @@ import Testing
 /// Trees into and out of archives, where somebody else owns both.
 @Suite struct TreeCopyTests {
     private func extract(
-        _ tar: TarBuilder, into folder: TestFolder, at path: String = "/", _ options: ExtractionOptions = ExtractionOptions()
+        _ tar: TarBuilder, into folder: TestFolder, at path: String = "/",
+        _ options: ExtractionOptions = ExtractionOptions()
     ) throws -> TreeExtraction {
         let root = SharedDescriptor(try FileDescriptor.open(folder.path, O_PATH | O_DIRECTORY))
         let extraction = TreeExtraction(root: root, folder: path, options: options)
@@ -56,7 +57,9 @@ import Testing
     @Test func namesAreAsAskedFor() throws {
         let folder = try TestFolder()
         _ = try shell("mkdir -p a/sub; touch a/sub/f", folder)
-        for (name, expected) in [("x", "x/\nx/sub/\nx/sub/f\n"), (".", "./\n./sub/\n./sub/f\n"), ("", "./\nsub/\nsub/f\n")] {
+        for (name, expected) in [
+            ("x", "x/\nx/sub/\nx/sub/f\n"), (".", "./\n./sub/\n./sub/f\n"), ("", "./\nsub/\nsub/f\n"),
+        ] {
             _ = try folder.write("t.tar", try archive("\(folder.path)/a", as: name))
             #expect(try shell("tar tf t.tar", folder) == expected)
         }
@@ -80,7 +83,9 @@ import Testing
         } catch {
             #expect(target == "/proc/self/root", "\(error)")
         }
-        #expect(try shell("find . ! -path './root*' -name planted; ls /proc/self/root | grep -c planted || true", folder) == "0\n")
+        #expect(
+            try shell("find . ! -path './root*' -name planted; ls /proc/self/root | grep -c planted || true", folder)
+                == "0\n")
     }
 
     /// The command line trusts neither names nor links, also its user's own.
@@ -144,7 +149,9 @@ import Testing
         var tar = TarBuilder()
         tar.add("su") {
             ($0.mode, $0.uid) = (0o6755, 1234)
-            $0.pax = [("SCHILY.xattr.security.capability", [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])]
+            $0.pax = [
+                ("SCHILY.xattr.security.capability", [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            ]
         }
         tar.add("disk") { ($0.type, $0.major, $0.minor) = ("4", 8, 0) }
         let extraction = try extract(tar, into: folder, ExtractionOptions.distrusting)
