@@ -113,7 +113,7 @@ struct CopyIn {
         try engine.extract(container, path: plan.folder, keepsKinds: true, ownedByUser: options.archive) { send in
             try withoutActuallyEscaping(send) { send in
                 let sending = ArchiveSending(send)
-                let tree = TreeArchive(sink: { try sending.take($0) })
+                let tree = TreeArchive(sink: { bytes throws(ImageError) in try sending.take(bytes) })
                 do {
                     try tree.add(object, as: Array(plan.newName.utf8))
                     try tree.finish()
