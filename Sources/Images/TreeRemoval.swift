@@ -7,12 +7,20 @@ import LinuxSystem
 enum TreeRemoval {
     /// Folders below this depth are moved up to the top of the tree first.
     private static let depthMax = 32
+    /// Of a tree that is not ours alone.
+    private static let roundsMax = 1000
 
     /// Removes the tree at `path`, which Gantry owns, without following links. A missing path is no error.
     static func remove(_ path: String) throws(SystemError) {
         let parent = try FileDescriptor.open(FileSystem.parent(of: path), O_PATH | O_DIRECTORY)
         let name = CPath(FileSystem.lastComponent(of: path).utf8)
         while try !removeRound(name, in: parent.raw) {}
+    }
+
+    /// Removes what `parent` has at `name`, which its owner may change meanwhile: who keeps adding to it is given up on.
+    static func remove(_ name: CPath, in parent: Int32) throws(SystemError) {
+        for _ in 0..<roundsMax where try removeRound(name, in: parent) { return }
+        throw SystemError("unlinkat", path: name.quotedText, code: ENOTEMPTY)
     }
 
     /// False when folders were moved up, so that another round is needed; each round is `depthMax` levels of the tree.

@@ -75,6 +75,9 @@ public final class ClosableDescriptor: Sendable {
 
     public init(_ descriptor: consuming FileDescriptor) { state = Mutex(SharedDescriptor(descriptor)) }
 
+    /// The last holder of `descriptor`: others would keep it open.
+    public init(holding descriptor: SharedDescriptor) { state = Mutex(descriptor) }
+
     /// Closes it as soon as no use is under way.
     public func close() { state.withLock { $0 = nil } }
 
