@@ -55,8 +55,8 @@ final class LayerRoot {
 
     // MARK: - Folders on the way
 
-    /// The folder `path`, through links that stay in the root; made with mode 0755 where missing and `creating`, also in
-    /// place of a whiteout unless `keepingWhiteouts`.
+    /// The folder `path`, through links that stay in the root; made with mode 0755 where missing and `creating`, also
+    /// in place of a whiteout unless `keepingWhiteouts`.
     func folder(
         _ path: [UInt8], creating: Bool, keepingWhiteouts: Bool = false
     ) throws(SystemError) -> SharedDescriptor {

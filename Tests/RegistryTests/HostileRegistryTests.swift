@@ -101,7 +101,8 @@ struct HostileRegistryTests {
                 return request.headers["authorization"] == nil
                     ? answer(401, [("www-authenticate", "Basic realm=x")])
                     : answer(307, [("location", "https://evil.test/blob")])
-            default: return answer(401, [("www-authenticate", "Basic realm=x, Bearer realm=\"https://evil.test/token\"")])
+            default:
+                return answer(401, [("www-authenticate", "Basic realm=x, Bearer realm=\"https://evil.test/token\"")])
             }
         }
         #expect(throws: RegistryError.self) {

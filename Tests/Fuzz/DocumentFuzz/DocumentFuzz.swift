@@ -31,7 +31,7 @@ private func attempt<Value>(_ body: () throws -> Value) -> Value? {
     do {
         return try body()
     } catch {
-        guard error is ImageError || error is RegistryError else { fatalError("untyped error: \(error)") }
+        guard error is ImageError || error is RegistryError else { fail("untyped error: \(error)") }
         precondition(!"\(error)".isEmpty)
         return nil
     }
@@ -41,7 +41,7 @@ private func must<Value>(_ what: String, _ body: () throws -> Value) -> Value {
     do {
         return try body()
     } catch {
-        fatalError("\(what): \(error)")
+        fail("\(what): \(error)")
     }
 }
 
@@ -64,7 +64,7 @@ private func readConfig(_ bytes: [UInt8]) {
         _ = config.createdSeconds
         let written = must("config") { try encodeJSON(config) }
         let again = must("config") { try decodeJSON(ImageConfig.self, written, what: "a config") }
-        guard again == config else { fatalError("\(config) became \(again)") }
+        guard again == config else { fail("\(config) became \(again)") }
     }
     _ = attempt { try RootFileSystem(config: bytes, host: "h") }
 }
@@ -129,4 +129,10 @@ private func readDigest(_ text: String) {
     }
     _ = parseRFC3339(text)
     _ = LayerSize(text: text)
+}
+
+/// Ends the fuzzer: this input is a finding.
+private func fail(_ why: String) -> Never {
+    print(why)
+    preconditionFailure(why)
 }

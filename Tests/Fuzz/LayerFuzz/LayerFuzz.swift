@@ -46,7 +46,7 @@ private final class FuzzFolder: Sendable {
 
     init() {
         var template = Array("/dev/shm/gantry-fuzz-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { fatalError("mkdtemp: \(errno)") }
+        guard mkdtemp(&template) != nil else { fail("mkdtemp: \(errno)") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         var limits = ImageLimits()
         limits.layerEntryCountMax = 2_000
@@ -62,7 +62,7 @@ private final class FuzzFolder: Sendable {
         do {
             return try body()
         } catch {
-            fatalError("\(error)")
+            fail("\(error)")
         }
     }
 
@@ -101,7 +101,13 @@ private final class FuzzFolder: Sendable {
 
     private func check(_ names: Set<String>) {
         let found = wanted { try FileSystem.list(path) }
-        guard names.isSuperset(of: found) else { fatalError("\(found) beside the layer") }
-        guard wanted({ try FileSystem.readFile("\(path)/sentinel") }) == sentinel else { fatalError("written outside") }
+        guard names.isSuperset(of: found) else { fail("\(found) beside the layer") }
+        guard wanted({ try FileSystem.readFile("\(path)/sentinel") }) == sentinel else { fail("written outside") }
     }
+}
+
+/// Ends the fuzzer: this input is a finding.
+private func fail(_ why: String) -> Never {
+    print(why)
+    preconditionFailure(why)
 }
