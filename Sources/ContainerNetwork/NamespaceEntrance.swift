@@ -16,9 +16,9 @@ struct NamespaceEntrance: Sendable {
     /// The calling thread is in the namespace, and sees its kernel parameters.
     let isInside: Bool
 
-    /// On a thread inside of the namespace. Interfaces that are made in it later announce their IPv6 addresses, and neither
-    /// wait for duplicates of what the engine chose nor listen to router advertisements, which any container of a
-    /// network can send.
+    /// On a thread inside of the namespace. Interfaces that are made in it later announce their IPv6 addresses, and
+    /// neither wait for duplicates of what the engine chose nor listen to router advertisements, which any container of
+    /// a network can send.
     static func open(descriptor: SharedDescriptor, isInside: Bool) throws(NetworkError) -> NamespaceEntrance {
         let socket = try NetlinkSocket.make(.route)
         // Every namespace has a folder of this name, and the kernel finds the right one by walking through all that are

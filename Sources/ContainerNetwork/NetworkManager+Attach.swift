@@ -5,8 +5,9 @@ import LinuxSystem
 import Netlink
 
 extension NetworkManager {
-    /// Gives a namespace its interfaces, with addresses and default routes; those that it has besides are left alone, so
-    /// that a running container can get one more. What is right already stays; what is missing or wrong is made anew.
+    /// Gives a namespace its interfaces, with addresses and default routes; those that it has besides are left alone,
+    /// so that a running container can get one more. What is right already stays; what is missing or wrong is made
+    /// anew.
     ///
     /// A bridge's is a veth pair, whose container's end is born in the namespace; a macvlan or ipvlan is born in it on
     /// top of the host's interface, which is made too when it is a VLAN (`eth0.10`) or a dummy (`gd-…`).
@@ -112,8 +113,9 @@ extension NetworkManager {
 }
 
 extension InterfaceSpec {
-    /// Neighbours may remember another Ethernet address for one of the addresses: on a bridge, one that follows from the
-    /// only address never changes. Every container of the network hears an announcement, so none is made without need.
+    /// Neighbours may remember another Ethernet address for one of the addresses: on a bridge, one that follows from
+    /// the only address never changes. Every container of the network hears an announcement, so none is made without
+    /// need.
     var mayBeUnexpected: Bool {
         guard case .bridge = kind else { return true }
         return ethernetAddress != MACAddress(ownAddress).bytes || addresses.count > 1

@@ -59,8 +59,8 @@ extension NetworkManager {
 }
 
 extension MessageBuilder {
-    /// An address that the interface answers for but never sends from by itself: with an IPv6 one that is preferred, the
-    /// longest match (RFC 6724, rule 8) would choose it over the interface's own.
+    /// An address that the interface answers for but never sends from by itself: with an IPv6 one that is preferred,
+    /// the longest match (RFC 6724, rule 8) would choose it over the interface's own.
     fileprivate mutating func newVirtualAddress(_ address: InterfaceAddress) {
         guard address.address.count == 16 else { return newAddress(address) }
         var assigned = AssignedAddress(address, flags: IFA_F_NODAD.kernelValue)

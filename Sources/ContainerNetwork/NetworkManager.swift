@@ -75,8 +75,8 @@ private func isTableName(_ name: String) -> Bool {
     return name.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "_") }
 }
 
-/// What dev_valid_name() of the kernel takes, of ASCII only and without `%`, where the kernel would put a number: up to 15
-/// bytes.
+/// What dev_valid_name() of the kernel takes, of ASCII only and without `%`, where the kernel would put a number: up to
+/// 15 bytes.
 func checkInterfaceName(_ name: String) throws(NetworkError) {
     let refused = "/:%".utf8
     let allowed = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !refused.contains($0) }

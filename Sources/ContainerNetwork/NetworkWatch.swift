@@ -13,8 +13,8 @@ public enum NetworkChange: Hashable, Sendable {
     case tableChanged
     /// Rules or chains of another firewall changed (`foreignForwardBlocks`).
     case foreignTableChanged
-    /// The host's routes, addresses, interfaces or forwarding changed: uplinks, their MTU and free subnets may be others
-    /// now (`ensureBridge`, `openUplinks`, `hostRoutes`, `repairControls`).
+    /// The host's routes, addresses, interfaces or forwarding changed: uplinks, their MTU and free subnets may be
+    /// others now (`ensureBridge`, `openUplinks`, `hostRoutes`, `repairControls`).
     case routesChanged
     /// Events were lost, or there were too many to tell apart: look at everything.
     case resync
@@ -36,9 +36,9 @@ public final class NetworkWatch: Sendable {
 }
 
 extension NetworkManager {
-    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters: at once when all was
-    /// quiet, then twenty times a second at most, each change once. Changes of the firewall and of bridges' addresses
-    /// made by this manager are left out.
+    /// Calls `onChange` from a thread of its own whenever the kernel reports a change that matters: at once when all
+    /// was quiet, then twenty times a second at most, each change once. Changes of the firewall and of bridges'
+    /// addresses made by this manager are left out.
     public func watch(_ onChange: @escaping @Sendable (NetworkChange) -> Void) throws(NetworkError) -> NetworkWatch {
         let stop = try system { () throws(SystemError) in
             SharedDescriptor(FileDescriptor(owning: try check("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }))

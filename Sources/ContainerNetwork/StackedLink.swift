@@ -78,6 +78,12 @@ extension NetworkManager {
         try makeLink(NewLink(name, .vlan(id: id), parent: link.index))
     }
 
+    /// What the interface of the host is marked with, "" when with nothing; `nil` when there is none of that name.
+    public func interfaceAlias(of name: String) throws(NetworkError) -> String? {
+        try checkInterfaceName(name)
+        return try netlink { () throws(NetlinkError) in try route.link(.name(name)) }.map { $0.alias ?? "" }
+    }
+
     /// Removes the VLAN or dummy that was made for a network; any other interface is left alone.
     public func removeParent(_ name: String) throws(NetworkError) {
         try checkInterfaceName(name)

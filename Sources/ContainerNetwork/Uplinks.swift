@@ -109,8 +109,9 @@ extension NetworkManager {
         try SystemControls.setIfPresent(.ipv6, "all", "forwarding", on ? 1 : 0)
     }
 
-    /// Of a bridge: it forwards unless its network is internal. With virtual addresses even then: what was sent to one is
-    /// routed back to the bridge it came from; that the network stays closed otherwise is then the firewall's part alone.
+    /// Of a bridge: it forwards unless its network is internal. With virtual addresses even then: what was sent to one
+    /// is routed back to the bridge it came from; that the network stays closed otherwise is then the firewall's part
+    /// alone.
     func setForwarding(of spec: BridgeSpec) throws(NetworkError) {
         try setForwarding(of: spec, isOn: !spec.isInternal || hasVirtualAddresses(spec.bridge))
     }

@@ -33,6 +33,7 @@ extension Engine {
         }
         guard let service = stack.services[name] else { throw .badRequest("no such service: \(name)") }
         let image = try image(service.image)
+        guard !imagesLeaving.contains(image.id) else { throw .conflict("image \(service.image) is being removed") }
         let id = randomID()
         let containerName =
             create.name ?? (create.oneOff ? "\(stack.name)-\(name)-run-\(id.prefix(12))" : nil)

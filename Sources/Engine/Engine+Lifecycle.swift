@@ -187,8 +187,10 @@ extension Engine {
         await refreshEndpoints()
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
+        // What an image calls a signal and is none must not keep its containers running: then it is Docker's default.
+        let signal = (try? signalNumber(name)) ?? SIGTERM
         do throws(EngineError) {
-            try await send(try signalNumber(name), to: id)
+            try await send(signal, to: id)
         } catch {
             // It ended by itself meanwhile, which the engine may hear of a moment later.
             guard await waitForExit(id, atMost: Self.newsPatience) else { throw error }

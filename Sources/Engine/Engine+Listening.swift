@@ -5,7 +5,8 @@ import StackModel
 /// A process needs a moment from its start until it listens. A replica without a healthcheck that joined the others at
 /// once would refuse its share of the connections meanwhile; so it is left out of a published port until it listens.
 extension Engine {
-    /// A server that has not begun to listen by then is offered all the same: it may listen in a way that we do not see.
+    /// A server that has not begun to listen by then is offered all the same: it may listen in a way that we do not
+    /// see.
     private static let listeningPatience: Nanoseconds = 5_000_000_000
     private static let firstDelay: Nanoseconds = 2_000_000
     private static let delayMax: Nanoseconds = 100_000_000
@@ -70,7 +71,8 @@ func listeningPorts(process pid: Int32) -> Set<UInt16> {
     return ports
 }
 
-/// Lines of the form `0: 0100007F:1F90 00000000:0000 0A …`: local address and port in hexadecimal, state 0A is listening.
+/// Lines of the form `0: 0100007F:1F90 00000000:0000 0A …`: local address and port in hexadecimal, state 0A is
+/// listening.
 func listeningPorts(table: String) -> Set<UInt16> {
     let listening = "0A"
     var ports = Set<UInt16>()

@@ -36,7 +36,7 @@ extension Engine {
             log.warning("network option", metadata: ["network": "\(name)", "what": "\(warning)"])
         }
         let host = try await networkHost()
-        try checkInterface(design)
+        try await checkInterface(design)
         let bridge = try design.spec(bridge: "gn-\(fnv1aHex(options.dataRoot + "/" + name))", host: host)
         guard networks[name] == nil else { throw .conflict("network \(name) exists already") }
         // Another one may have taken the subnet while the kernel was asked for its routes.
@@ -76,21 +76,21 @@ extension Engine {
     }
 
     /// An interface that a user names is not another's, and one that a network is to lie on is there.
-    private func checkInterface(_ design: NetworkDesign) throws(EngineError) {
+    private func checkInterface(_ design: NetworkDesign) async throws(EngineError) {
         if design.driver == .bridge, let bridge = design.options.bridgeName {
             if let other = networks.values.first(where: { $0.bridge.bridge == bridge }) {
                 throw .conflict("network \(design.name): interface \(bridge) is network \(other.name)'s")
             }
-            let path = "/sys/class/net/\(bridge)"
-            guard FileSystem.exists(path) else { return }
-            // An interface that went meanwhile, or has no alias, is not ours.
-            let alias = (try? FileSystem.readFile("\(path)/ifalias")) ?? []
-            guard String(decoding: alias, as: UTF8.self).hasPrefix("\(options.tableName):") else {
+            let alias = try await onNetwork { network throws(NetworkError) in
+                try network.interfaceAlias(of: bridge)
+            }
+            guard alias?.hasPrefix("\(options.tableName):") ?? true else {
                 throw .conflict("network \(design.name): the host has an interface \(bridge) already; use another name")
             }
         }
         guard let parent = design.options.parent, design.driver != .bridge else { return }
-        guard !parent.contains("/"), FileSystem.exists("/sys/class/net/\(parent)") else {
+        let alias = try await onNetwork { network throws(NetworkError) in try network.interfaceAlias(of: parent) }
+        guard alias != nil else {
             throw .diagnostics([
                 Diagnostic(
                     code: "network.no-parent", "network \(design.name): the host has no interface '\(parent)'",

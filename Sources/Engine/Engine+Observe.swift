@@ -9,10 +9,12 @@ import StackModel
 extension Engine {
     func observe(_ name: String) async -> ObservedState {
         let kernel = await observeKernel()
+        let stacked = await observeStackedLinks(name)
         var state = observeRecords(name)
         guard let kernel else { return state }
         for index in state.containers.indices {
-            state.containers[index].problems = problems(of: state.containers[index].id, kernel)
+            let id = state.containers[index].id
+            state.containers[index].problems = problems(of: id, kernel) + problems(of: id, stacked: stacked[id])
         }
         for index in state.networks.indices {
             guard let record = networks[state.networks[index].name] else { continue }
@@ -50,6 +52,26 @@ extension Engine {
         }
     }
 
+    /// What is inside of the namespaces of containers with a macvlan or ipvlan, which cannot be seen from the host.
+    private func observeStackedLinks(_ stack: String) async -> [String: [NetworkObservation.Interface]] {
+        let ids = containers.values.filter {
+            $0.stored.stackName == stack && $0.process != nil && usesOwnNamespace($0.stored)
+                && $0.stored.attachments.contains { !$0.interface.isOnBridge }
+        }.map(\.stored.id)
+        var found: [String: [NetworkObservation.Interface]] = [:]
+        for id in ids {
+            do throws(EngineError) {
+                found[id] = try await onNetwork { network throws(NetworkError) in
+                    try network.observeNamespace(id: id)
+                }
+            } catch {
+                // One that ended meanwhile has none; nothing of it is called broken.
+                log.debug("namespace not observed", metadata: ["container": "\(id)", "error": "\(error)"])
+            }
+        }
+        return found
+    }
+
     private func problems(of record: StoredNetwork, _ kernel: NetworkObservation) -> [ObservedNetwork.Problem] {
         guard record.hasBridge else { return [] }
         guard let bridge = kernel.bridges.first(where: { $0.bridge == record.bridge.bridge }) else {
@@ -77,11 +99,19 @@ extension Engine {
         }
         return container.stored.attachments.compactMap { attachment in
             let interface = attachment.interface
-            guard case .bridge = interface.kind else { return nil }
+            guard interface.isOnBridge else { return nil }
             guard let host = kernel.hostInterfaces.first(where: { $0.name == interface.hostInterface }), host.isUp,
                 interface.kind == host.master.map(InterfaceSpec.Kind.bridge)
             else { return .vethMissing(network: attachment.network) }
             return nil
+        }
+    }
+
+    private func problems(of id: String, stacked: [NetworkObservation.Interface]?) -> [ObservedContainer.Problem] {
+        guard let stacked, let container = containers[id] else { return [] }
+        return container.stored.attachments.filter { !$0.interface.isOnBridge }.compactMap { attachment in
+            let link = stacked.first { $0.hostInterface == attachment.interface.hostInterface }
+            return link?.isUp == true ? nil : .vethMissing(network: attachment.network)
         }
     }
 
@@ -150,4 +180,11 @@ extension Engine {
     }
 
     private static let networkSettleTime = Duration.milliseconds(100)
+}
+
+extension InterfaceSpec {
+    fileprivate var isOnBridge: Bool {
+        if case .bridge = kind { return true }
+        return false
+    }
 }

@@ -87,6 +87,8 @@ public actor Engine {
     var addressPools: [String: [AddressPool]] = [:]
     var serviceAddresses: [String: StoredServiceAddresses] = [:]
     var endpoints = EndpointState()
+    /// Images that are being removed: no container is made from them any more.
+    var imagesLeaving: Set<Digest> = []
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()

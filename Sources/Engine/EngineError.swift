@@ -61,6 +61,7 @@ public enum EngineError: Error, Sendable {
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
         case .image(.notFound), .registry(.notFound): 404
+        case .image(.invalidReference), .image(.invalidChange), .image(.ambiguous): 400
         case .copy(let error, _): error.status
         case .cancelled: 503
         case .image, .registry, .network, .runtime, .database, .system: 500

@@ -74,8 +74,10 @@ struct HostListeners: Sendable {
         // Processes come and go while we look: those that are gone have no sockets.
         for entry in (try? FileSystem.list("/proc")) ?? [] {
             guard let pid = Int(entry) else { continue }
+            // As above.
             for descriptor in (try? FileSystem.list("/proc/\(entry)/fd")) ?? [] {
                 guard Self.link("/proc/\(entry)/fd/\(descriptor)") == wanted else { continue }
+                // It ended just now: it is told without its name.
                 let name = (try? FileSystem.readFile("/proc/\(entry)/comm")) ?? []
                 return (String(decoding: name.filter { $0 != 10 }, as: UTF8.self), pid)
             }

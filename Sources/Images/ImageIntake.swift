@@ -87,15 +87,19 @@ public final class ImageIntake: Sendable {
     }
 
     private func lease(_ digests: Set<Digest>) throws(ImageError) {
-        let (added, all): (Set<Digest>, Set<Digest>) = try state.withLock { state throws(ImageError) in
+        let added = try state.withLock { state throws(ImageError) in
             guard !state.isEnded else { throw .archive(why: "the pull was given up") }
             let added = digests.subtracting(state.leased)
             state.leased.formUnion(added)
-            return (added, state.leased)
+            return added
         }
         guard !added.isEmpty else { return }
         store.lease(added)
-        try ImageStore.writePull(store.pullPath(reference), all)
+        // Layers begin at the same time: one writes at a time, and what it writes has what the others added.
+        try store.pullFiles.withLock { _ throws(ImageError) in
+            let all = state.withLock { $0.leased }
+            try ImageStore.writePull(store.pullPath(reference), all)
+        }
     }
 
     /// The blob is there. The layer need not be its content, unless an image of the store says so.

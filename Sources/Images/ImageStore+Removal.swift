@@ -6,6 +6,11 @@ import Synchronization
 public struct CollectedGarbage: Equatable, Sendable {
     public var blobCount = 0
     public var layerCount = 0
+
+    public init(blobCount: Int = 0, layerCount: Int = 0) {
+        self.blobCount = blobCount
+        self.layerCount = layerCount
+    }
 }
 
 extension ImageStore {

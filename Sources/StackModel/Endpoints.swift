@@ -22,7 +22,8 @@ public struct Port: Codable, Hashable, Sendable {
     /// For people and tools: `http`, `https`, ….
     public var appProtocol: String?
 
-    /// The one host port that all replicas of the service share; `nil` when each gets one chosen, out of a range or not.
+    /// The one host port that all replicas of the service share; `nil` when each gets one chosen, out of a range or
+    /// not.
     public var shared: UInt16? { publishedLast == nil ? published : nil }
 
     public init(target: UInt16, published: UInt16? = nil, hostIP: String? = nil, transport: Transport = .tcp) {

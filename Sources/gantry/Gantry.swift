@@ -47,10 +47,13 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Images",
                 subcommands: [
-                    PullCommand.self, PushCommand.self, LoadCommand.self, ImagesCommand.self, LoginCommand.self,
-                    LogoutCommand.self,
+                    PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self, ImportCommand.self,
+                    ImagesCommand.self, RmiCommand.self, TagCommand.self, HistoryCommand.self, ImageCommand.self,
+                    LoginCommand.self, LogoutCommand.self,
                 ]),
-            CommandGroup(name: "Engine", subcommands: engineCommands + [DoctorCommand.self, VersionCommand.self]),
+            CommandGroup(
+                name: "Engine",
+                subcommands: engineCommands + [SystemCommand.self, DoctorCommand.self, VersionCommand.self]),
         ])
 
     static func main() { Glibc.exit(runCommandLine(Array(CommandLine.arguments.dropFirst()))) }

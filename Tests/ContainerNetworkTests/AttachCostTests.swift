@@ -36,7 +36,8 @@ import Testing
             let attach = costs[range].map(\.attach).sorted()[range.count / 2]
             let ensure = costs[range].map(\.ensure).sorted()[range.count / 2]
             print(
-                "containers \(range.lowerBound) to \(range.upperBound): prepare \(Int(attach)) µs, ensureBridge \(Int(ensure)) µs"
+                "containers \(range.lowerBound) to \(range.upperBound): "
+                    + "prepare \(Int(attach)) µs, ensureBridge \(Int(ensure)) µs"
             )
         }
         let all = costs.map(\.attach).sorted()

@@ -77,7 +77,8 @@ import Testing
             let host = try fixture.lab.shell(
                 "ip -j addr show gn-a | grep -o '\"\\(local\\|mtu\\|operstate\\|address\\)\":[^,]*' | sort;"
                     + "ip route; ip -6 route | grep -v ^fe80 | sed 's/proto .*//'; cd /proc/sys/net;"
-                    + "grep . ipv4/conf/gn-a/* ipv6/conf/gn-a/* ipv6/conf/up0/force_forwarding | grep -v mc_forw || true"
+                    + "grep . ipv4/conf/gn-a/* ipv6/conf/gn-a/* ipv6/conf/up0/force_forwarding"
+                    + " | grep -v mc_forw || true"
             )
             let inside = try fixture.inside(
                 "a1",

@@ -425,7 +425,7 @@ class LetThroughTest(NeighbourCase):
             wait_until(lambda: sh("firewall-cmd --state 2>&1", check=False).strip() == "running", 20, "firewalld")
             sh("firewall-cmd --zone=public --change-interface=up0")
             self.assert_back("the start of firewalld")
-            wait_until(lambda: 'iifname "gn-*" accept' in sh("nft list table inet firewalld"), 1, "the rules")
+            wait_until(lambda: 'iifname "gn-*" accept' in sh("nft list table inet firewalld"), 5, "the rules")
             sh("firewall-cmd --reload")
             self.assert_back("firewall-cmd --reload")
             sh("firewall-cmd --complete-reload")

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import subprocess
 import unittest
 
 from harness import EngineCase, wait_until
@@ -227,8 +228,49 @@ class NetworkTest(EngineCase):
                 deploy: {replicas: 3}
             """)
         # Those that do not listen yet come in one after the other: then clients are shared out anew.
-        wait_until(lambda: len({self.get(18090) for _ in range(12)}) == 1, what="one replica for one client")
+        def replicas():
+            try:
+                return {self.get(18090) for _ in range(12)}
+            except OSError:
+                return set()  # None listens yet.
+
+        wait_until(lambda: len(replicas()) == 1, what="one replica for one client")
         self.assertEqual(len({self.get(18090) for _ in range(50)}), 1)
+
+    def test_a_macvlan_lies_on_the_hosts_interface_and_is_repaired(self):
+        subprocess.run(["ip", "link", "add", "mv0", "type", "veth", "peer", "name", "mv1"], check=True)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "mv0"], check=True)
+        subprocess.run(["ip", "link", "set", "mv0", "up"], check=True)
+        subprocess.run(["ip", "link", "set", "mv1", "up"], check=True)
+        subprocess.run(["ip", "address", "add", "203.0.113.1/24", "dev", "mv1"], check=True)
+
+        def answers():
+            try:
+                return self.get(80, host="203.0.113.77") == "stacked"
+            except OSError:
+                return False
+
+        folder = self.up("stacked", """
+            services:
+              web:
+                image: busybox
+                command: ["sh", "-c", "echo stacked > /www/index.html; exec httpd -f -p 80 -h /www"]
+                stop_grace_period: 0s
+                networks: {lan: {ipv4_address: 203.0.113.77}}
+            networks:
+              lan:
+                driver: macvlan
+                driver_opts: {parent: mv0}
+                ipam: {config: [{subnet: 203.0.113.0/24, gateway: 203.0.113.1}]}
+            """)
+        wait_until(answers, what="an answer")
+        pids = self.pids(folder)
+        netns = f"--net=/proc/{next(iter(pids.values()))}/ns/net"
+        subprocess.run(["nsenter", netns, "ip", "link", "del", "eth0"], check=True)
+        self.assertIn("interface on stacked_lan is missing", self.gantry("plan", folder=folder).stdout)
+        self.gantry_ok("reconcile", folder=folder)
+        wait_until(answers, what="an answer of the repaired interface")
+        self.assertEqual(self.pids(folder), pids)
 
     # Ports
 

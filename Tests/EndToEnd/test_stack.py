@@ -106,7 +106,8 @@ class StackTest(EngineCase):
             with self.subTest(damage=damage):
                 subprocess.run(damage, check=True)
                 plan = self.gantry_ok("plan", folder=folder)
-                self.assertNotIn("No changes", plan.stdout)
+                # On a busy machine the engine may have been faster.
+                self.assertRegex(plan.stdout, "missing")
                 self.gantry_ok("reconcile", folder=folder)
                 self.assertIn("No changes", self.gantry_ok("plan", folder=folder).stdout)
                 self.assertEqual(len({self.get(18080) for _ in range(12)}), 3)

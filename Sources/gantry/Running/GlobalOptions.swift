@@ -104,6 +104,11 @@ private let globalOptions = [
     GlobalOption(long: "--all-resources", takesValue: false),
 ]
 
+/// Commands that have subcommands and are clients of the engine.
+private let groupCommands: Set<String> = [
+    NetworkCommand._commandName, ImageCommand._commandName, SystemCommand._commandName,
+]
+
 /// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so
 /// `gantry -f a.yaml logs -f` means what it means with Docker Compose. Nothing is left when there is no subcommand.
 func moveGlobalOptions(_ arguments: [String]) -> [String] {
@@ -116,7 +121,7 @@ func moveGlobalOptions(_ arguments: [String]) -> [String] {
             let rest = arguments[(index + 1)...]
             if argument == "help" { return [argument] + rest }
             // What has subcommands has them read the options.
-            if argument == NetworkCommand._commandName, let second = rest.first, !second.hasPrefix("-") {
+            if groupCommands.contains(argument), let second = rest.first, !second.hasPrefix("-") {
                 return [argument, second] + moved + rest.dropFirst()
             }
             return [argument] + moved + rest

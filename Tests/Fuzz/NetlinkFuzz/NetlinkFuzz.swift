@@ -5,6 +5,8 @@
 ///     make fuzz-netlink FUZZ_SECONDS=600
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzNetlink(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    if let strange = readEverything([UInt8](UnsafeBufferPointer(start: start, count: count))) { fatalError(strange) }
+    if let strange = readEverything([UInt8](UnsafeBufferPointer(start: start, count: count))) {
+        preconditionFailure(strange)
+    }
     return 0
 }
