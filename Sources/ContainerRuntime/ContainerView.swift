@@ -214,8 +214,8 @@ extension FileDescriptor {
 
 /// A thread that may change what a thread cannot change back: its namespaces and its root.
 enum ThrowawayThread {
+    // SAFETY: written once by the thread before it posts, read once by who waited for the post.
     private final class Outcome<Value: Sendable>: @unchecked Sendable {
-        // SAFETY: written once by the thread before it posts, read once by who waited for the post.
         var result: Result<Value, SystemError>?
         let done = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

@@ -62,8 +62,8 @@ public final class ImageIntake: Sendable {
         store.release(leased)
     }
 
-    /// Begins a layer; nil when the store has it already, and then there is nothing to fetch. A layer whose blob is there
-    /// and whose tree is not gets unpacked before this returns.
+    /// Begins a layer; nil when the store has it already, and then there is nothing to fetch. A layer whose blob is
+    /// there and whose tree is not gets unpacked before this returns.
     ///
     /// - Parameters:
     ///   - digest: of the blob, `byteCount` its bytes: both as the manifest says.
@@ -136,8 +136,8 @@ public final class ImageIntake: Sendable {
 }
 
 extension ImageStore {
-    /// Begins to take in an image that is fetched piece by piece. `reference` is what is being pulled: a later intake of
-    /// the same name finds what this one left.
+    /// Begins to take in an image that is fetched piece by piece. `reference` is what is being pulled: a later intake
+    /// of the same name finds what this one left.
     public func beginIntake(_ reference: ImageReference) throws(ImageError) -> ImageIntake {
         try ImageIntake(store: self, reference: reference)
     }

@@ -3,8 +3,8 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
-/// One layer of a pull: its bytes go to a file that stays when the pull breaks off, through a hash, and to a thread that
-/// unpacks them meanwhile. For one thread at a time; ends by `finish` or `abandon`.
+/// One layer of a pull: its bytes go to a file that stays when the pull breaks off, through a hash, and to a thread
+/// that unpacks them meanwhile. For one thread at a time; ends by `finish` or `abandon`.
 public final class LayerIntake: Sendable {
     private struct State {
         var hasher = Hasher256()

@@ -1,6 +1,6 @@
-/// Flushes that many ask for and one makes: layers of an image end at the same time, and each flush waits for what all of
-/// them have written. Who asks while one is under way needs the next, for that one may have passed its files already;
-/// all who ask meanwhile share it.
+/// Flushes that many ask for and one makes: layers of an image end at the same time, and each flush waits for what all
+/// of them have written. Who asks while one is under way needs the next, for that one may have passed its files
+/// already; all who ask meanwhile share it.
 final class SharedFlush: Sendable {
     private struct State {
         var startedCount = 0

@@ -63,7 +63,8 @@ public final class TreeArchive {
 
     /// Adds what `object` (opened with `O_PATH|O_NOFOLLOW`) is, and all that is below it.
     ///
-    /// - Parameter name: what it is called in the archive: `bar`, `.` for what is in a folder, `/` for a root; empty for a root
+    /// - Parameter name: what it is called in the archive: `bar`, `.` for what is in a folder, `/` for a root; empty
+    /// for a root
     ///   whose content stands at the archive's top.
     public func add(_ object: consuming FileDescriptor, as name: [UInt8]) throws(CopyError) {
         do throws(ImageError) { try addTree(object, name) } catch { throw CopyError(error) }

@@ -17,7 +17,8 @@ enum TreeRemoval {
         while try !removeRound(name, in: parent.raw) {}
     }
 
-    /// Removes what `parent` has at `name`, which its owner may change meanwhile: who keeps adding to it is given up on.
+    /// Removes what `parent` has at `name`, which its owner may change meanwhile: who keeps adding to it is given up
+    /// on.
     static func remove(_ name: CPath, in parent: Int32) throws(SystemError) {
         for _ in 0..<roundsMax where try removeRound(name, in: parent) { return }
         throw SystemError("unlinkat", path: name.quotedText, code: ENOTEMPTY)

@@ -103,7 +103,8 @@ public final class ClosableDescriptor: Sendable {
         return true
     }
 
-    /// Of a pipe: the kernel holds up to `byteCount` bytes (rounded; less where the user may have no more, pipe(7)), and
+    /// Of a pipe: the kernel holds up to `byteCount` bytes (rounded; less where the user may have no more, pipe(7)),
+    /// and
     /// `writeAvailable` does not wait.
     public func preparePipe(byteCount: Int32) {
         guard let descriptor = state.withLock({ $0 }) else { return }

@@ -17,9 +17,8 @@ import Testing
         layers = [Archives.layer("lower", String(repeating: "l", count: 9000)), Archives.layer("upper", "2")]
         config = Archives.config(layers.map(Digest.sha256(of:)))
         let list = layers.map { Archives.descriptor($0, type: MediaType.layer(.none)) }.joined(separator: ",")
-        manifest = Array(
-            "{\"schemaVersion\":2,\"config\":\(Archives.descriptor(config, type: MediaType.config)),\"layers\":[\(list)]}"
-                .utf8)
+        let document = Archives.descriptor(config, type: MediaType.config)
+        manifest = Array("{\"schemaVersion\":2,\"config\":\(document),\"layers\":[\(list)]}".utf8)
     }
 
     private func start(_ intake: ImageIntake, _ index: Int) throws -> LayerIntake? {
@@ -72,7 +71,8 @@ import Testing
         #expect(try FileSystem.readFile(image.layers[0].path + "/lower").count == 9000)
     }
 
-    /// As after a power cut, or from a registry that once sent something else: the next attempt must not fail on it, too.
+    /// As after a power cut, or from a registry that once sent something else: the next attempt must not fail on it,
+    /// too.
     @Test func damagedRestsAreNotTakenUpForever() throws {
         let fixture = try StoreFixture()
         let digest = Digest.sha256(of: layers[0])
