@@ -22,8 +22,6 @@ struct PathPattern: Equatable, Sendable {
     }
 
     private var kind: Kind
-    /// What every match starts with.
-    private var literalPrefix: [Unicode.Scalar] = []
 
     /// `nil` where the pattern is malformed.
     init?(_ text: String) {
@@ -65,18 +63,12 @@ struct PathPattern: Equatable, Sendable {
             default: items.append(.scalar(scalar))
             }
         }
-        if isLiteral {
-            literalPrefix = scalars
-        } else {
-            if isSuffix {
-                kind = .suffix(Array(scalars.dropFirst(2)))
-            } else {
-                kind = isPrefix ? .prefix(Array(scalars.dropLast(scalars.last == "/" ? 3 : 2))) : .items(items)
-            }
-            for item in items {
-                guard case .scalar(let scalar) = item else { break }
-                literalPrefix.append(scalar)
-            }
+        if isSuffix {
+            kind = .suffix(Array(scalars.dropFirst(2)))
+        } else if isPrefix {
+            kind = .prefix(Array(scalars.dropLast(scalars.last == "/" ? 3 : 2)))
+        } else if !isLiteral {
+            kind = .items(items)
         }
     }
 
@@ -125,14 +117,25 @@ struct PathPattern: Equatable, Sendable {
         }
     }
 
-    /// Whether a path that starts with `folder`, which ends in `/`, may match.
+    /// Whether a path that starts with `folder`, which ends in `/`, may match although `folder` does not.
     func mayMatch(beneath folder: [Unicode.Scalar]) -> Bool {
-        literalPrefix.starts(with: folder) || folder.starts(with: literalPrefix) && !isExact
-    }
-
-    private var isExact: Bool {
-        if case .exact = kind { return true }
-        return false
+        switch kind {
+        case .exact(let text): return text.starts(with: folder)
+        case .prefix(let text): return text.starts(with: folder) || folder.starts(with: text)
+        case .suffix: return true
+        case .items(let items):
+            let crossesFolders = items.contains { item in
+                switch item {
+                case .folders, .all, .set: true
+                default: false
+                }
+            }
+            if crossesFolders { return true }
+            let slashes = items.indices.filter { items[$0] == .scalar("/") }
+            let depth = folder.count { $0 == "/" }
+            guard slashes.count >= depth, depth > 0 else { return false }
+            return Self.matches(Array(items[...slashes[depth - 1]]), folder)
+        }
     }
 
     /// All places that the items so far can end at, item by item: no pattern takes longer than its length times the

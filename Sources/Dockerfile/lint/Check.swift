@@ -34,10 +34,11 @@ extension Dockerfile {
     ) -> StageScope {
         switch node.base {
         case .stage(let base):
-            scopes[base].map { StageScope(continuing: $0) } ?? StageScope(graph, base: .unknown)
-        case .scratch: StageScope(graph, base: .scratch)
-        case .image(let name): StageScope(graph, base: images(name) ?? .unknown)
-        case .context: StageScope(graph, base: .unknown)
+            scopes[base].map { StageScope(continuing: $0, stage: node.stage) }
+                ?? StageScope(graph, stage: node.stage, base: .unknown)
+        case .scratch: StageScope(graph, stage: node.stage, base: .scratch)
+        case .image(let name): StageScope(graph, stage: node.stage, base: images(name) ?? .unknown)
+        case .context: StageScope(graph, stage: node.stage, base: .unknown)
         }
     }
 

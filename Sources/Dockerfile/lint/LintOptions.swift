@@ -75,6 +75,11 @@ struct LintReport: Equatable, Sendable {
         if !warnings.contains(warning) { warnings.append(warning) }
     }
 
+    /// Says of all that came since `before` that it is at `range`.
+    mutating func move(to range: SourceRange, since before: LintReport) {
+        for index in warnings.indices.dropFirst(before.warnings.count) { warnings[index].range = range }
+    }
+
     mutating func add(_ more: [LintWarning]) {
         for warning in more where !warnings.contains(warning) { warnings.append(warning) }
     }

@@ -40,6 +40,7 @@ public struct StageScope: Equatable, Sendable {
     /// SHELL; empty for the default.
     public private(set) var shell: [String]
     let graph: BuildGraph
+    let stage: Int
     var report: LintReport
     var knowsBase: Bool
     var hasWorkdir = false
@@ -47,8 +48,9 @@ public struct StageScope: Equatable, Sendable {
     var lastSeen: [String: SourceRange] = [:]
 
     /// A stage that starts from an image, a context or from scratch.
-    public init(_ graph: BuildGraph, base: BaseImage) {
+    public init(_ graph: BuildGraph, stage: Int, base: BaseImage) {
         self.graph = graph
+        self.stage = stage
         var environment = Variables(environment: base.environment)
         if environment["PATH"] == nil {
             environment = Variables(environment: base.environment + [BaseImage.path])
@@ -62,10 +64,17 @@ public struct StageScope: Equatable, Sendable {
     }
 
     /// A stage that starts from another one: its variables, ARG included, go on.
-    public init(continuing base: StageScope) {
-        self = base
+    public init(continuing base: StageScope, stage: Int) {
+        variables = base.variables
+        imageEnvironment = base.imageEnvironment
+        declaredArguments = base.declaredArguments
+        workingDirectory = base.workingDirectory
+        shell = base.shell
+        graph = base.graph
+        self.stage = stage
         report = LintReport(base.graph.dockerfile.lintOptions)
-        lastSeen = [:]
+        knowsBase = base.knowsBase
+        hasWorkdir = base.hasWorkdir
     }
 
     /// What the checks found in the instructions so far.
@@ -95,15 +104,24 @@ public struct StageScope: Equatable, Sendable {
 
     // MARK: - Expansion
 
-    /// The instruction with its variables expanded. The scope takes over what it sets.
+    /// The instruction with its variables expanded. The scope takes over what it sets. What is wrong with a trigger is
+    /// said of the stage's FROM, where it came from.
     public mutating func expand(_ instruction: Instruction) throws(DockerfileError) -> Instruction {
         var result = instruction
+        let before = report
         do throws(Fault) {
             result.command = try expanded(instruction)
         } catch {
-            throw graph.error(error)
+            guard instruction.isTrigger, let from else { throw graph.error(error) }
+            throw graph.error(
+                Fault(error.code, "ONBUILD \(instruction.source): \(error.message)", at: from, hint: error.hint))
         }
+        if instruction.isTrigger, let from { report.move(to: from, since: before) }
         return result
+    }
+
+    private var from: SourceRange? {
+        graph.dockerfile.stages.indices.contains(stage) ? graph.dockerfile.stages[stage].base.range : nil
     }
 
     private mutating func expanded(_ instruction: Instruction) throws(Fault) -> Command {

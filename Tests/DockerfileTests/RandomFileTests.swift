@@ -1,0 +1,55 @@
+import Testing
+
+@testable import Dockerfile
+
+/// Whatever the bytes are, a file is read or refused with a message; nothing traps.
+struct RandomFileTests {
+    static let pieces = [
+        "FROM a", "FROM scratch AS b", "\n", "\n", "\n", "\n", " ", "RUN ", "COPY ", "ADD ", "--from=b ", "--mount=type=cache,",
+        "target=/x", "<<E", "\nE\n", "<<-'F'", "\tF\n", "\\\n", "\\", "`", "'", "\"", "$", "${", "}", ":-", "#", "##", "//", "%",
+        "# escape=`\n", "# check=skip=x\n", "[", "]", "[\"a\"", ",", "ENV a=b", "ARG x", "=", "EXPOSE 80-", "/tcp", "ONBUILD ",
+        "HEALTHCHECK --interval=1s CMD", "SHELL [\"a\"]", "\r\n", "\u{FEFF}", "é", "🚀", "\0", "WORKDIR ..", "VOLUME ", "*", "?",
+        "STOPSIGNAL ", "9", "USER ", "LABEL ", "--", "--link", "--platform=$x ", "MAINTAINER", "*a*a*", "ignore",
+    ]
+
+    @Test func joined() {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<4000 {
+            let count = Int.random(in: 0...30, using: &random)
+            let text = (0..<count).map { _ in Self.pieces.randomElement() ?? "" }.joined()
+            read(Array((Bool.random(using: &random) ? "FROM a\n" : "").utf8) + Array(text.utf8))
+        }
+    }
+
+    @Test func bytes() {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let count = Int.random(in: 0...60, using: &random)
+            read(Array("FROM a\nENV ".utf8) + (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })
+        }
+    }
+
+    private func read(_ bytes: [UInt8]) {
+        do throws(DockerfileError) {
+            let file = try Dockerfile(parsing: bytes)
+            _ = try file.check(options) { _ in BaseImage() }
+        } catch {
+            #expect(!error.diagnostics.isEmpty)
+            for diagnostic in error.diagnostics {
+                #expect(!diagnostic.message.isEmpty)
+                #expect((diagnostic.source?.line ?? 0) >= 1 && (diagnostic.source?.column ?? 0) >= 1)
+            }
+        }
+        do throws(DockerfileError) {
+            _ = try IgnorePatterns(parsing: bytes).ignores("a/b/c")
+        } catch {
+            #expect(!error.diagnostics.isEmpty)
+        }
+    }
+
+    /// A file far too large is refused before it is read.
+    @Test func limits() {
+        let large = [UInt8](repeating: 0x61, count: Dockerfile.bytesMax + 1)
+        #expect(throws: DockerfileError.self) { try Dockerfile(parsing: large) }
+    }
+}
