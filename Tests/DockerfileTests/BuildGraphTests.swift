@@ -44,7 +44,7 @@ struct BuildGraphTests {
     @Test func cycles() {
         #expect(
             graphFaults("FROM a AS x\nCOPY --from=y /a /a\nFROM x AS y")
-                == ["2:13: circular dependency detected on stage: y"])
+                == ["2:13: circular dependency detected on stage: x"])
         #expect(graphFaults("FROM a AS x\nCOPY --from=x /a /a") == ["2:13: circular dependency detected on stage: x"])
         #expect(graphFaults("FROM a\nCOPY --from=0 /a /a") == ["2:13: circular dependency detected on stage: stage-0"])
     }

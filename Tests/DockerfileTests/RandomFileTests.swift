@@ -1,3 +1,4 @@
+import StackModel
 import Testing
 
 @testable import Dockerfile
@@ -31,19 +32,22 @@ struct RandomFileTests {
 
     private func read(_ bytes: [UInt8]) {
         do throws(DockerfileError) {
-            let file = try Dockerfile(parsing: bytes)
-            _ = try file.check(options) { _ in BaseImage() }
+            check(try Dockerfile(parsing: bytes).check(options) { _ in BaseImage() }.errors)
         } catch {
             #expect(!error.diagnostics.isEmpty)
-            for diagnostic in error.diagnostics {
-                #expect(!diagnostic.message.isEmpty)
-                #expect((diagnostic.source?.line ?? 0) >= 1 && (diagnostic.source?.column ?? 0) >= 1)
-            }
+            check(error.diagnostics)
         }
         do throws(DockerfileError) {
             _ = try IgnorePatterns(parsing: bytes).ignores("a/b/c")
         } catch {
             #expect(!error.diagnostics.isEmpty)
+        }
+    }
+
+    private func check(_ diagnostics: [Diagnostic]) {
+        for diagnostic in diagnostics {
+            #expect(!diagnostic.message.isEmpty)
+            #expect((diagnostic.source?.line ?? 0) >= 1 && (diagnostic.source?.column ?? 0) >= 1)
         }
     }
 

@@ -97,14 +97,14 @@ struct StageScopeTests {
 
     @Test(arguments: [
         ("ENV a=${b", "2:7: failed to process \"${b\": syntax error: missing '}'"),
-        ("ENV a=${b:?is needed}", "2:7: failed to process \"${b:?is needed}\": b: is needed"),
+        ("ENV a=${b:?needed}", "2:7: failed to process \"${b:?needed}\": b: needed"),
         ("EXPOSE 1/tpc", "2:8: invalid proto: tpc"), ("EXPOSE 70000", "2:8: invalid containerPort: 70000"),
         ("EXPOSE 3-1", "2:8: invalid containerPort: 3-1"), ("EXPOSE /tcp", "2:8: no port specified: /tcp<empty>"),
         ("EXPOSE x:1:80", "2:8: invalid IP address: x"), ("EXPOSE 1-3:1-2", "2:8: invalid ranges specified for container and host Ports: 1-3:1-2"),
         ("STOPSIGNAL SIGTREM", "2:12: invalid signal: SIGTREM"), ("VOLUME $x", "2:8: VOLUME specified can not be an empty string"),
         ("RUN --mount=type=$x,target=/y z", "2:13: unsupported mount type \"\""),
         ("RUN --mount=target=/ x", "2:13: invalid mount target \"/\""),
-        ("COPY <<E /x\n${a\nE", "2:1: failed to process the heredoc 'E': syntax error: missing '}'"),
+        ("COPY <<E /x\n${a:-b\nE", "2:1: failed to process the heredoc 'E': syntax error: missing '}'"),
     ])
     func refuses(line: String, message: String) {
         do throws(DockerfileError) {

@@ -86,8 +86,8 @@ extension BuildGraph {
                     continue
                 }
                 path[path.count - 1].next += 1
-                let (stage, dependency) = edges[next]
-                if marks[stage] == .open { return cycle(path.map(\.node), to: stage, dependency) }
+                let stage = edges[next].stage
+                if marks[stage] == .open { return cycle(path, to: stage) }
                 guard marks[stage] == nil else { continue }
                 marks[stage] = .open
                 path.append((stage, 0))
@@ -96,13 +96,15 @@ extension BuildGraph {
         return nil
     }
 
-    private func cycle(_ path: [Int], to stage: Int, _ dependency: Dependency?) -> Fault {
-        let members = path.drop { $0 != stage }.map { dockerfile.stages[$0].title }
+    /// At the first COPY or mount of the circle; FROM alone makes none.
+    private func cycle(_ path: [(node: Int, next: Int)], to stage: Int) -> Fault {
+        let circle = path.drop { $0.node != stage }
         let title = dockerfile.stages[stage].title
-        let chain = (members + [title]).joined(separator: " needs ")
+        let chain = (circle.map { dockerfile.stages[$0.node].title } + [title]).joined(separator: " needs ")
+        let place = circle.lazy.compactMap { edges($0.node)[$0.next - 1].dependency?.word.range }.first
         return Fault(
             .cycle, "circular dependency detected on stage: \(title)",
-            at: dependency?.word.range ?? dockerfile.stages[stage].base.range, hint: chain)
+            at: place ?? dockerfile.stages[stage].base.range, hint: chain)
     }
 
     /// Every stage that `target` needs, behind those it needs itself.

@@ -62,7 +62,7 @@ public struct BuildGraph: Equatable, Sendable {
         var reader = FromReader(dockerfile: dockerfile, options: options, predefined: predefined, globals: globals)
         for stage in dockerfile.stages {
             do throws(Fault) {
-                nodes.append(try reader.node(stage, nodes))
+                nodes.append(try reader.node(stage))
             } catch {
                 faults.append(error)
             }
@@ -101,6 +101,19 @@ public struct BuildGraph: Equatable, Sendable {
             }
         }
         return result
+    }
+
+    /// What the checks find in FROM instructions, also in those that are refused.
+    static func fromWarnings(_ dockerfile: Dockerfile, _ options: BuildOptions) -> [LintWarning] {
+        let predefined = options.predefined(targetName: targetName(dockerfile, options))
+        do throws(Fault) {
+            let globals = try globals(dockerfile, predefined, options.arguments)
+            var reader = FromReader(dockerfile: dockerfile, options: options, predefined: predefined, globals: globals)
+            for stage in dockerfile.stages { reader.look(at: stage) }
+            return reader.report.warnings
+        } catch {
+            return []
+        }
     }
 
     private func findTarget() throws(Fault) -> Int {

@@ -27,7 +27,7 @@ struct FromReader {
         }
     }
 
-    mutating func node(_ stage: Stage, _ earlier: [BuildGraph.Node]) throws(Fault) -> BuildGraph.Node {
+    mutating func node(_ stage: Stage) throws(Fault) -> BuildGraph.Node {
         let name = try base(stage)
         let platform = try platform(stage)
         if let own = stage.name, own != "scratch", own != "context", let context = options.context(own) {
@@ -37,6 +37,15 @@ struct FromReader {
         let (source, near) = try source(name, stage)
         return BuildGraph.Node(
             stage: stage.index, base: source, nearBase: near, platform: platform, instructions: stage.instructions)
+    }
+
+    /// For the warnings alone: what is wrong is said where the graph is made.
+    mutating func look(at stage: Stage) {
+        do throws(Fault) {
+            _ = try node(stage)
+        } catch {
+            return
+        }
     }
 
     private mutating func base(_ stage: Stage) throws(Fault) -> String {

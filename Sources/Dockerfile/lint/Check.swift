@@ -1,16 +1,37 @@
 import StackModel
 
 extension Dockerfile {
-    /// Everything the checks find, in the order of the places, as `docker build --check` tells it: of every stage, or of
-    /// those that `options.target` needs. `images` says what is known of a base image; without it no variable of a
-    /// stage on that image is called undefined. Throws what makes the build impossible.
-    public func check(
-        _ options: BuildOptions, images: (String) -> BaseImage? = { _ in nil }
-    ) throws(DockerfileError) -> [LintWarning] {
-        let graph = try BuildGraph(self, options)
+    /// What the checks found.
+    public struct CheckResult: Equatable, Sendable {
+        /// In the order of their places.
+        public var warnings: [LintWarning]
+        /// What makes the build impossible.
+        public var errors: [Diagnostic]
+    }
+
+    /// Everything the checks find, as `docker build --check` tells it: of every stage, or of those that
+    /// `options.target` needs. `images` says what is known of a base image; without it no variable of a stage on that
+    /// image is called undefined.
+    public func check(_ options: BuildOptions, images: (String) -> BaseImage? = { _ in nil }) -> CheckResult {
         var report = LintReport(lintOptions)
         report.add(layoutWarnings())
-        report.add(graph.warnings)
+        report.add(BuildGraph.fromWarnings(self, options))
+        var errors: [Diagnostic] = []
+        do throws(DockerfileError) {
+            errors = checkStages(try BuildGraph(self, options), images, &report)
+        } catch {
+            errors = error.diagnostics
+        }
+        let warnings = report.warnings.sorted {
+            ($0.range.start, $0.rule.rawValue) < ($1.range.start, $1.rule.rawValue)
+        }
+        return CheckResult(warnings: warnings, errors: errors)
+    }
+
+    private func checkStages(
+        _ graph: BuildGraph, _ images: (String) -> BaseImage?, _ report: inout LintReport
+    ) -> [Diagnostic] {
+        let options = graph.options
         var scopes: [Int: StageScope] = [:]
         var diagnostics: [Diagnostic] = []
         for node in graph.nodes where options.target == nil || graph.needed.contains(node.stage) {
@@ -25,8 +46,7 @@ extension Dockerfile {
             scopes[node.stage] = scope
             report.add(scope.warnings)
         }
-        guard diagnostics.isEmpty else { throw DockerfileError(diagnostics) }
-        return report.warnings.sorted { ($0.range.start, $0.rule.rawValue) < ($1.range.start, $1.rule.rawValue) }
+        return diagnostics
     }
 
     private static func scope(
