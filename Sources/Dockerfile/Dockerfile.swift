@@ -60,7 +60,8 @@ public struct Dockerfile: Equatable, Sendable {
     public static func triggers(_ expressions: [String], image: String) throws(DockerfileError) -> [Instruction] {
         var result: [Instruction] = []
         for expression in expressions {
-            let file = SourceFile(name: "ONBUILD of \(image)", lines: expression.split(separator: "\n").map(String.init))
+            let file = SourceFile(
+                name: "ONBUILD of \(image)", lines: expression.split(separator: "\n").map(String.init))
             do throws(Fault) {
                 var parser = FileParser()
                 parser.read(try LineReader(Array(expression.utf8)), isTrigger: true)

@@ -6,6 +6,8 @@ struct FileParser {
     var triggers: [Instruction] = []
     var faults: [Fault] = []
     var emptyContinuations: [SourcePosition] = []
+    /// The last line has `<< NAME`, which is no heredoc: what follows are no instructions.
+    private var hasSpacedHeredoc = false
 
     mutating func read(_ start: LineReader, isTrigger: Bool = false) {
         var reader = start
@@ -18,16 +20,31 @@ struct FileParser {
             do throws(Fault) {
                 try read(line, &reader, isTrigger)
             } catch {
-                faults.append(error)
+                faults.append(explained(error))
+                if hasSpacedHeredoc { break }
             }
+            hasSpacedHeredoc = Self.hasSpacedHeredoc(line)
         }
         guard faults.isEmpty, !isTrigger else { return }
         if !hasInstructions {
             let hint = "a Dockerfile starts with FROM and the image to build on"
             faults.append(Fault(.syntax, "file with no instructions", at: .start, hint: hint))
         } else if stages.isEmpty {
-            faults.append(Fault(.syntax, "dockerfile contains no stages to build", at: .start, hint: "add FROM and an image"))
+            faults.append(
+                Fault(.syntax, "dockerfile contains no stages to build", at: .start, hint: "add FROM and an image"))
         }
+    }
+
+    private func explained(_ fault: Fault) -> Fault {
+        guard hasSpacedHeredoc, fault.code == .instruction else { return fault }
+        var fault = fault
+        fault.hint = "a heredoc has no space between '<<' and its name: write <<EOF in the line before"
+        return fault
+    }
+
+    private static func hasSpacedHeredoc(_ line: LogicalLine) -> Bool {
+        let words = String(scalars: line.text.scalars).split(whereSeparator: \.isWhitespace)
+        return words.dropLast().contains { $0 == "<<" || $0 == "<<-" }
     }
 
     private mutating func read(_ line: LogicalLine, _ reader: inout LineReader, _ isTrigger: Bool) throws(Fault) {
@@ -35,7 +52,8 @@ struct FileParser {
         var heredocs: [Heredoc] = []
         if InstructionParser.startsHeredocs(line.text, escape: escape) {
             for var heredoc in Heredoc.started(by: String(scalars: line.text.scalars)) {
-                guard let content = reader.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs) else {
+                guard let content = reader.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs)
+                else {
                     let whole = line.text.range(line.text.trimmed(line.text.all))
                     throw Fault(
                         .syntax, "unterminated heredoc", at: whole,
@@ -57,7 +75,9 @@ struct FileParser {
         }
     }
 
-    private func instruction(_ parser: InstructionParser, _ line: LogicalLine, _ range: SourceRange) throws(Fault) -> Instruction {
+    private func instruction(_ parser: InstructionParser, _ line: LogicalLine, _ range: SourceRange) throws(Fault)
+        -> Instruction
+    {
         var command = try parser.command()
         if case .argument(var definitions) = command {
             for index in definitions.indices {
@@ -114,7 +134,8 @@ struct FileParser {
         guard isValid, let first = name.utf8.first, (0x61...0x7A).contains(first) else {
             throw Fault(
                 .syntax,
-                "invalid name for build stage: \(GoValue.quoted(word.text)), name can't start with a number or contain symbols",
+                "invalid name for build stage: \(GoValue.quoted(word.text)), name can't start with a number or "
+                    + "contain symbols",
                 at: word.range, hint: "use letters, digits, '-', '_' and '.', a letter first")
         }
         return name

@@ -66,7 +66,10 @@ struct BuildGraphTests {
         #expect(graphFaults("FROM a\nCOPY --from=3 a b") == ["2:13: invalid stage index 3"])
         #expect(
             graphFaults("FROM a\nCOPY --from=Debian a b")
-                == ["2:13: failed to parse source \"Debian\": invalid reference format: repository name must be lowercase"])
+                == [
+                    "2:13: failed to parse source \"Debian\": invalid reference format: repository name must be "
+                        + "lowercase"
+                ])
         #expect(graphFaults("FROM a:b:c") == ["1:6: failed to parse stage name \"a:b:c\": invalid reference format"])
     }
 
@@ -93,7 +96,8 @@ struct BuildGraphTests {
     @Test func namedContexts() throws {
         let text = "FROM alpine AS base\nRUN x\nFROM base\nCOPY --from=data a b\nCOPY --from=nginx a b"
         let found = try graph(text) { $0.contexts = ["data", "base", "docker.io/library/nginx:latest"] }
-        #expect(found.nodes[0].isReplaced && found.nodes[0].base == .context("base") && found.nodes[0].instructions.isEmpty)
+        #expect(
+            found.nodes[0].isReplaced && found.nodes[0].base == .context("base") && found.nodes[0].instructions.isEmpty)
         #expect(
             found.nodes[1].dependencies.map(\.source)
                 == [.context("data"), .context("docker.io/library/nginx:latest")])
@@ -136,9 +140,13 @@ struct BuildGraphTests {
 
     @Test func imageNames() {
         let digest = "@sha256:" + String(repeating: "a", count: 64)
-        let fine = ["a", "a:b", "a/b:C.1", "localhost:5000/a", "x.y/a__b/c--d:e", "a" + digest, "a:b" + digest, "Host/a"]
+        let fine = [
+            "a", "a:b", "a/b:C.1", "localhost:5000/a", "x.y/a__b/c--d:e", "a" + digest, "a:b" + digest, "Host/a",
+        ]
         for text in fine { #expect(ImageName.fault(text) == nil, "\(text)") }
-        let broken = ["", "A", ":a", "a:", "a@b", "a//b", "-a", "a b", "a:b:c", "a___b", "a..b", "/a", "a/", "x/A", "a:-b"]
+        let broken = [
+            "", "A", ":a", "a:", "a@b", "a//b", "-a", "a b", "a:b:c", "a___b", "a..b", "/a", "a/", "x/A", "a:-b",
+        ]
         for text in broken { #expect(ImageName.fault(text) != nil, "\(text)") }
         #expect(ImageName.normalized("a") == "docker.io/library/a:latest")
         #expect(ImageName.normalized("a/b:c") == "docker.io/a/b:c")

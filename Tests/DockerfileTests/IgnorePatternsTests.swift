@@ -13,17 +13,22 @@ struct IgnorePatternsTests {
         ("**file", "dir/myfile", true), ("**/file", "dir/myfile", false), ("**/file*txt", "a/b/file.txt", true),
         ("**/**/*.txt", "a/b/file.txt", true), ("**/**/*.txt2", "a/b/file.txt", false), ("**/*.txt", "file.txt", true),
         ("a**/*.txt", "a/dir/file.txt", true), ("a/*.txt", "a/dir/file.txt", false), ("a/*.txt", "a/file.txt", true),
-        ("a/*.txt**", "a/file.txt", true), ("a[b-d]e", "ae", false), ("a[b-d]e", "ace", true), ("a[b-d]e", "aae", false),
+        ("a/*.txt**", "a/file.txt", true), ("a[b-d]e", "ae", false), ("a[b-d]e", "ace", true),
+        ("a[b-d]e", "aae", false),
         ("a[^b-d]e", "aze", true), (".*", ".foo", true), (".*", "foo", false), ("abc.def", "abcZdef", false),
         ("abc?def", "abcZdef", true), ("abc?def", "abcdef", false), ("**/foo/bar", "foo/bar", true),
         ("**/foo/bar", "a/b/foo/bar", true), ("**/.foo", "bar.foo", false), ("a(b)c/def", "a(b)c/def", true),
         ("a.|)$(}+{bc", "a.|)$(}+{bc", true), ("dist/*.whl", "dist/p.py-2.4.0rc3+g08acad9-none.whl", true),
-        ("a\\\\", "a\\", true), ("a\\*b", "a*b", true), ("a\\*b", "axb", false), ("*", "abc", true), ("*c", "abc", true),
-        ("a*", "ab/c", true), ("a*/b", "abc/b", true), ("a*/b", "a/c/b", false), ("a*b*c*d*e*/f", "axbxcxdxexxx/f", true),
+        ("a\\\\", "a\\", true), ("a\\*b", "a*b", true), ("a\\*b", "axb", false), ("*", "abc", true),
+        ("*c", "abc", true),
+        ("a*", "ab/c", true), ("a*/b", "abc/b", true), ("a*/b", "a/c/b", false),
+        ("a*b*c*d*e*/f", "axbxcxdxexxx/f", true),
         ("a*b?c*x", "abxbbxdbxebxczzx", true), ("a*b?c*x", "abxbbxdbxebxczzy", false), ("a?b", "a☺b", true),
-        ("a???b", "a☺b", false), ("[a-ζ]*", "α", true), ("*[a-ζ]", "A", false), ("a?b", "a/b", false), ("a*b", "a/b", false),
+        ("a???b", "a☺b", false), ("[a-ζ]*", "α", true), ("*[a-ζ]", "A", false), ("a?b", "a/b", false),
+        ("a*b", "a/b", false),
         ("[\\]a]", "]", true), ("[\\-x]", "-", true), ("A", "a", false), ("/a", "a", true), ("./a/", "a/b", true),
-        ("a/../b", "b", true), ("a//b", "a/b", true), ("../a", "a", false), ("*", ".", false), ("a\n!a/b", "a/b", false),
+        ("a/../b", "b", true), ("a//b", "a/b", true), ("../a", "a", false), ("*", ".", false),
+        ("a\n!a/b", "a/b", false),
         ("a\n!a/b", "a/c", true), ("!a\na", "a", true), ("*.md\n!README.md", "README.md", false),
         ("*.md\n!README*.md\nREADME-secret.md", "README-secret.md", true), ("**\n!util/web", "util/web/foo", false),
         ("**\n!util/web\nutil/web/foo", "util/web/foo", true), ("a\n! a/b ", "a/b", false), ("#a", "#a", false),
@@ -36,7 +41,9 @@ struct IgnorePatternsTests {
         #expect(try IgnorePatterns(parsing: Array(patterns.utf8)).ignores(path) == expected)
     }
 
-    @Test(arguments: ["!", "! ", "[", "[^", "[^bc", "a[", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "\\", "a\\", "[b-a]"])
+    @Test(arguments: [
+        "!", "! ", "[", "[^", "[^bc", "a[", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "\\", "a\\", "[b-a]",
+    ])
     func malformed(pattern: String) {
         #expect(throws: DockerfileError.self) { try IgnorePatterns(parsing: Array("a\n\(pattern)\n".utf8)) }
     }
@@ -53,7 +60,8 @@ struct IgnorePatternsTests {
     }
 
     @Test func walks() throws {
-        let patterns = try IgnorePatterns(parsing: Array("node_modules\nbuild/*\n!build/keep/*.txt\n**/*.o\n!**/x.o".utf8))
+        let patterns = try IgnorePatterns(
+            parsing: Array("node_modules\nbuild/*\n!build/keep/*.txt\n**/*.o\n!**/x.o".utf8))
         #expect(patterns.hasExceptions)
         let build = patterns.follow("build", IgnorePatterns.Walk())
         #expect(!build.isIgnored)
@@ -83,14 +91,17 @@ struct IgnorePatternsTests {
                     + (0..<Int.random(in: 1...5, using: &random)).map { _ in parts.randomElement() ?? "a" }.joined()
             }
             let text = lines.joined(separator: "\n")
-            guard let patterns = try? IgnorePatterns(parsing: Array(text.utf8)) else { continue }  // Malformed ones count not.
+            // Malformed patterns do not count here.
+            guard let patterns = try? IgnorePatterns(parsing: Array(text.utf8)) else { continue }
             for outer in names {
                 let walk = patterns.follow(outer, IgnorePatterns.Walk())
                 #expect(walk.isIgnored == patterns.ignores(outer), "\(text) \(outer)")
                 guard patterns.canSkip(outer, walk) else { continue }
                 for inner in names {
                     #expect(patterns.ignores(outer + "/" + inner), "\(text): \(outer)/\(inner)")
-                    for last in names { #expect(patterns.ignores("\(outer)/\(inner)/\(last)"), "\(text): \(outer)/\(inner)/\(last)") }
+                    for last in names {
+                        #expect(patterns.ignores("\(outer)/\(inner)/\(last)"), "\(text): \(outer)/\(inner)/\(last)")
+                    }
                 }
             }
         }

@@ -42,7 +42,10 @@ struct LineTests {
     // MARK: - Directives
 
     @Test func directives() throws {
-        let found = try parse("# Syntax = docker/dockerfile:1 \n#escape=`\n# check=skip=JSONArgsRecommended;error=true\nFROM a\nRUN x `\n y")
+        let found = try parse(
+            "# Syntax = docker/dockerfile:1 \n#escape=`\n# check=skip=JSONArgsRecommended;error=true\nFROM "
+                + "a\nRUN x `\n y"
+        )
         #expect(found.directives.syntax?.text == "docker/dockerfile:1")
         #expect(found.directives.syntax?.range.start == SourcePosition(line: 1, column: 12))
         #expect(found.directives.escape == "`")
@@ -100,6 +103,16 @@ struct LineTests {
 
     @Test func unterminated() {
         #expect(faults("FROM a\nRUN <<EOF\nx\n") == ["2:1: unterminated heredoc"])
+    }
+
+    /// A frequent slip, after which every line of the document would be an unknown instruction.
+    @Test func spacedHeredoc() {
+        do throws(DockerfileError) {
+            _ = try parse("FROM a\nRUN cat > /x << 'EOF'\none 1\ntwo 2\nEOF\n")
+        } catch {
+            #expect(error.diagnostics.map(short) == ["3:1: unknown instruction: one"])
+            #expect(error.diagnostics.first?.hint?.contains("no space between '<<'") == true)
+        }
     }
 
     @Test func copiedHeredocs() throws {

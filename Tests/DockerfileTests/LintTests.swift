@@ -9,7 +9,8 @@ struct LintTests {
     static let table: [(String, [String])] = [
         ("FROM a AS BuilderBase", ["1 StageNameCasing: Stage name 'BuilderBase' should be lowercase"]),
         ("FROM debian:latest as builder", ["1 FromAsCasing: 'as' and 'FROM' keywords' casing do not match"]),
-        ("from debian as builder", []), ("from debian AS b", ["1 FromAsCasing: 'AS' and 'from' keywords' casing do not match"]),
+        ("from debian as builder", []),
+        ("from debian AS b", ["1 FromAsCasing: 'AS' and 'from' keywords' casing do not match"]),
         ("FROM a\nRUN x \\\n\n y\n", ["3 NoEmptyContinuation: Empty continuation line"]),
         ("FROM a\nRUN x \\\n # c\n y\n", []),
         (
@@ -31,7 +32,8 @@ struct LintTests {
         (
             "FROM a\nENTRYPOINT my-program start",
             [
-                "2 JSONArgsRecommended: JSON arguments recommended for ENTRYPOINT to prevent unintended behavior related to OS signals"
+                "2 JSONArgsRecommended: JSON arguments recommended for ENTRYPOINT to prevent unintended behavior "
+                    + "related to OS signals"
             ]
         ),
         ("FROM a\nCMD [\"x\"]\nSHELL [\"s\"]\n", []), ("FROM a\nSHELL [\"s\"]\nCMD x", []),
@@ -61,13 +63,17 @@ struct LintTests {
         ("FROM a\nRUN echo $foo\nCMD [\"$x\"]", []), ("FROM unknown\nCOPY $foo .", []),
         (
             "FROM a\nWORKDIR usr/share",
-            ["2 WorkdirRelativePath: Relative workdir \"usr/share\" can have unexpected results if the base image changes"]
+            [
+                "2 WorkdirRelativePath: Relative workdir \"usr/share\" can have unexpected results if the base "
+                    + "image changes"
+            ]
         ),
         ("FROM a\nWORKDIR /x\nWORKDIR y\n", []), ("FROM a AS b\nWORKDIR /x\nFROM b\nWORKDIR y\n", []),
         (
             "FROM a\nCMD [\"a\"]\nRUN x\nCMD [\"b\"]\n",
             [
-                "2 MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used"
+                "2 MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same "
+                    + "stage because only the last one will be used"
             ]
         ),
         ("FROM a AS b\nCMD [\"a\"]\nFROM b\nCMD [\"b\"]\n", []),
@@ -78,20 +84,25 @@ struct LintTests {
         (
             "FROM --platform=$TARGETPLATFORM a AS b",
             [
-                "1 RedundantTargetPlatform: Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior"
+                "1 RedundantTargetPlatform: Setting platform to predefined $TARGETPLATFORM in FROM is redundant "
+                    + "as this is the default behavior"
             ]
         ),
         (
             "FROM a\nARG AWS_SECRET_ACCESS_KEY\nENV my_token=x",
             [
-                "2 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ARG \"AWS_SECRET_ACCESS_KEY\")",
+                "2 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ARG "
+                    + "\"AWS_SECRET_ACCESS_KEY\")",
                 "3 SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ENV \"my_token\")",
             ]
         ),
         ("FROM a\nARG PUBLIC_KEY KEYBOARD TOKEN_FILE", []),
         (
             "ARG TAG\nFROM busybox:${TAG}",
-            ["2 InvalidDefaultArgInFrom: Default value for ARG busybox:${TAG} results in empty or invalid base image name"]
+            [
+                "2 InvalidDefaultArgInFrom: Default value for ARG busybox:${TAG} results in empty or invalid "
+                    + "base image name"
+            ]
         ),
         ("ARG TAG\nFROM busybox:${TAG:-latest}", []),
         (
@@ -106,11 +117,13 @@ struct LintTests {
         (
             "FROM a\nEXPOSE 127.0.0.1:80:80",
             [
-                "2 ExposeInvalidFormat: EXPOSE instruction should not define an IP address or host-port mapping, found '127.0.0.1:80:80'"
+                "2 ExposeInvalidFormat: EXPOSE instruction should not define an IP address or host-port mapping, "
+                    + "found '127.0.0.1:80:80'"
             ]
         ),
         (
-            "# check=experimental=InvalidDefinitionDescription\n# bar this is not\nARG foo=bar\n# web the server\nFROM a AS web",
+            "# check=experimental=InvalidDefinitionDescription\n# bar this is not\nARG foo=bar\n# web the "
+                + "server\nFROM a AS web",
             ["3 InvalidDefinitionDescription: Comment for ARG should follow the format: `# foo <description>`"]
         ),
         ("# bar this is not\nARG foo=bar\nFROM a", []),
@@ -147,14 +160,17 @@ struct LintTests {
 
     @Test func names() {
         #expect(LintRule.jsonArgsRecommended.slug == "json-args-recommended")
-        #expect(LintRule.secretsUsedInArgOrEnv.url == "https://docs.docker.com/go/dockerfile/rule/secrets-used-in-arg-or-env/")
+        #expect(
+            LintRule.secretsUsedInArgOrEnv.url
+                == "https://docs.docker.com/go/dockerfile/rule/secrets-used-in-arg-or-env/")
         #expect(Set(LintRule.allCases.map(\.summary)).count == 21)
     }
 
     @Test func warningsAsErrors() throws {
         let found = try parse("# check=error=true\nFROM a as b")
         let warnings = found.check(options).warnings
-        #expect(found.lintError(warnings)?.diagnostics.map(short) == ["1:9: lint violation found for rules: FromAsCasing"])
+        #expect(
+            found.lintError(warnings)?.diagnostics.map(short) == ["1:9: lint violation found for rules: FromAsCasing"])
         #expect(found.lintError([]) == nil)
         let diagnostic = found.diagnostic(try #require(warnings.first))
         #expect(diagnostic.severity == .warning && diagnostic.code == "dockerfile.from-as-casing")

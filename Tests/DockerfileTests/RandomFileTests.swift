@@ -6,10 +6,14 @@ import Testing
 /// Whatever the bytes are, a file is read or refused with a message; nothing traps.
 struct RandomFileTests {
     static let pieces = [
-        "FROM a", "FROM scratch AS b", "\n", "\n", "\n", "\n", " ", "RUN ", "COPY ", "ADD ", "--from=b ", "--mount=type=cache,",
-        "target=/x", "<<E", "\nE\n", "<<-'F'", "\tF\n", "\\\n", "\\", "`", "'", "\"", "$", "${", "}", ":-", "#", "##", "//", "%",
-        "# escape=`\n", "# check=skip=x\n", "[", "]", "[\"a\"", ",", "ENV a=b", "ARG x", "=", "EXPOSE 80-", "/tcp", "ONBUILD ",
-        "HEALTHCHECK --interval=1s CMD", "SHELL [\"a\"]", "\r\n", "\u{FEFF}", "é", "🚀", "\0", "WORKDIR ..", "VOLUME ", "*", "?",
+        "FROM a", "FROM scratch AS b", "\n", "\n", "\n", "\n", " ", "RUN ", "COPY ", "ADD ", "--from=b ",
+        "--mount=type=cache,",
+        "target=/x", "<<E", "\nE\n", "<<-'F'", "\tF\n", "\\\n", "\\", "`", "'", "\"", "$", "${", "}", ":-", "#", "##",
+        "//", "%",
+        "# escape=`\n", "# check=skip=x\n", "[", "]", "[\"a\"", ",", "ENV a=b", "ARG x", "=", "EXPOSE 80-", "/tcp",
+        "ONBUILD ",
+        "HEALTHCHECK --interval=1s CMD", "SHELL [\"a\"]", "\r\n", "\u{FEFF}", "é", "🚀", "\0", "WORKDIR ..", "VOLUME ",
+        "*", "?",
         "STOPSIGNAL ", "9", "USER ", "LABEL ", "--", "--link", "--platform=$x ", "MAINTAINER", "*a*a*", "ignore",
     ]
 

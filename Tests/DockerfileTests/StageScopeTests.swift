@@ -11,8 +11,10 @@ struct StageScopeTests {
         ("LABEL \"a b\"=$A", ["a b=1"]), ("COPY $V $W/", ["/v", "x y/"]), ("ADD ${V}/a b", ["/v/a", "b"]),
         ("COPY [\"$V\", \"'$V'\"]", ["/v", "$V"]), ("EXPOSE $A 2-4/UDP", ["1/tcp", "2/udp", "3/udp", "4/udp"]),
         ("VOLUME $V [\"x\"]", ["/v", "[x]"]), ("USER $A:${Q:-g}", ["1:g"]), ("WORKDIR $V/../w", ["/w"]),
-        ("STOPSIGNAL SIG${Q:-TERM}", ["SIGTERM"]), ("ARG B=$A C", ["B=1", "C"]), ("RUN echo $V", ["/bin/sh", "-c", "echo $V"]),
-        ("CMD [\"$V\"]", ["$V"]), ("ENTRYPOINT $V", ["/bin/sh", "-c", "$V"]), ("HEALTHCHECK CMD $V", ["CMD-SHELL", "$V"]),
+        ("STOPSIGNAL SIG${Q:-TERM}", ["SIGTERM"]), ("ARG B=$A C", ["B=1", "C"]),
+        ("RUN echo $V", ["/bin/sh", "-c", "echo $V"]),
+        ("CMD [\"$V\"]", ["$V"]), ("ENTRYPOINT $V", ["/bin/sh", "-c", "$V"]),
+        ("HEALTHCHECK CMD $V", ["CMD-SHELL", "$V"]),
         ("SHELL [\"$V\"]", ["$V"]), ("ONBUILD ENV x=$V", ["ENV x=$V"]), ("MAINTAINER $V", ["$V"]),
     ]
 
@@ -23,11 +25,14 @@ struct StageScopeTests {
     }
 
     @Test func flags() throws {
-        let text = "FROM a\nARG U=1 M=755\nCOPY --chown=$U:$U --chmod=$M --exclude=$U* a b\n"
+        let text =
+            "FROM a\nARG U=1 M=755\nCOPY --chown=$U:$U --chmod=$M --exclude=$U* a b\n"
             + "ADD --checksum=sha256:$U --chmod=${M} a b\nWORKDIR /w\n"
             + "RUN --mount=type=${K:-cache},target=c,id=$U-x,uid=${U} --mount=type=bind,target=/t y"
         let found = try expanded(text).commands
-        guard case .copy(let copy) = found[1], case .add(let add) = found[2], case .run(let run) = found[4] else { return }
+        guard case .copy(let copy) = found[1], case .add(let add) = found[2], case .run(let run) = found[4] else {
+            return
+        }
         #expect(copy.owner?.text == "1:1" && copy.mode?.text == "755" && copy.excludes.map(\.text) == ["1*"])
         #expect(add.checksum?.text == "sha256:1" && add.copy.mode?.text == "755")
         #expect(run.mounts[0].target == "/w/c" && run.mounts[0].id == "1-x" && run.mounts[0].user == 1)
@@ -100,8 +105,10 @@ struct StageScopeTests {
         ("ENV a=${b:?needed}", "2:7: failed to process \"${b:?needed}\": b: needed"),
         ("EXPOSE 1/tpc", "2:8: invalid proto: tpc"), ("EXPOSE 70000", "2:8: invalid containerPort: 70000"),
         ("EXPOSE 3-1", "2:8: invalid containerPort: 3-1"), ("EXPOSE /tcp", "2:8: no port specified: /tcp<empty>"),
-        ("EXPOSE x:1:80", "2:8: invalid IP address: x"), ("EXPOSE 1-3:1-2", "2:8: invalid ranges specified for container and host Ports: 1-3:1-2"),
-        ("STOPSIGNAL SIGTREM", "2:12: invalid signal: SIGTREM"), ("VOLUME $x", "2:8: VOLUME specified can not be an empty string"),
+        ("EXPOSE x:1:80", "2:8: invalid IP address: x"),
+        ("EXPOSE 1-3:1-2", "2:8: invalid ranges specified for container and host Ports: 1-3:1-2"),
+        ("STOPSIGNAL SIGTREM", "2:12: invalid signal: SIGTREM"),
+        ("VOLUME $x", "2:8: VOLUME specified can not be an empty string"),
         ("RUN --mount=type=$x,target=/y z", "2:13: unsupported mount type \"\""),
         ("RUN --mount=target=/ x", "2:13: invalid mount target \"/\""),
         ("COPY <<E /x\n${a:-b\nE", "2:1: failed to process the heredoc 'E': syntax error: missing '}'"),

@@ -15,7 +15,8 @@ struct WordExpanderTests {
         (#"'hello\\there'"#, #"hello\\there"#), (#""''""#, "''"), ("$.", "$."), ("he$1x", "hex"), ("he$.x", "he$.x"),
         ("he$pwd.", "he."), ("he$PWD", "he/home"), (#"he\$PWD"#, "he$PWD"), (#"he\\$PWD"#, #"he\/home"#),
         (#"he"\$PWD""#, "he$PWD"), (#"he'\$PWD'"#, #"he\$PWD"#), ("$", "$"), ("a$", "a$"), ("$$", ""),
-        ("he${}xx", nil), ("he${", nil), ("he${PWD", nil), ("he${PWD}xx", "he/homexx"), ("he${{PWD}", nil), ("${:x}", nil),
+        ("he${}xx", nil), ("he${", nil), ("he${PWD", nil), ("he${PWD}xx", "he/homexx"), ("he${{PWD}", nil),
+        ("${:x}", nil),
         ("he${XXX:-000}xx", "he000xx"), ("he${PWD:-000}xx", "he/homexx"), ("he${XXX:-$PWD}xx", "he/homexx"),
         ("he${XXX:-${PWD:-yyy}}xx", "he/homexx"), ("he${XXX:-${YYY:-yyy}}xx", "heyyyxx"), ("he${XXX:YYY}", nil),
         ("he${XXX?}", nil), ("he${XXX:?}", nil), ("he${PWD:?}", "he/home"), ("${NULL?}", ""), ("${NULL:?}", nil),
@@ -42,19 +43,27 @@ struct WordExpanderTests {
         ("${FOO#$BAR}", ["FOO=xxyy", "BAR=x"], "xyy"), ("${FOO#$BAR}", ["FOO=xxyy", "BAR="], "xxyy"),
         ("${FOO#}", ["FOO=xxyy"], "xxyy"), ("${FOO##*x}", ["FOO=xxyy"], "yy"), ("${FOO##}", ["FOO=xxyy"], "xxyy"),
         (#"${FOO#?\?}"#, ["FOO=???y"], "?y"), ("${ABC:-.}${FOO%x}${ABC:-.}", ["FOO=xxyy"], ".xxyy."),
-        (#"${FOO%%\**\*}"#, ["FOO=a***yy*"], "a"), ("${FOO%y*}", ["FOO=xyxyx"], "xyx"), ("${FOO%%y*}", ["FOO=xyxyx"], "x"),
-        ("${FOO%}", ["FOO=xxyy"], "xxyy"), ("${FOO%.tar.gz}", ["FOO=a.tar.gz"], "a"), ("${FOO##*/}", ["FOO=/a/b/c"], "c"),
+        (#"${FOO%%\**\*}"#, ["FOO=a***yy*"], "a"), ("${FOO%y*}", ["FOO=xyxyx"], "xyx"),
+        ("${FOO%%y*}", ["FOO=xyxyx"], "x"),
+        ("${FOO%}", ["FOO=xxyy"], "xxyy"), ("${FOO%.tar.gz}", ["FOO=a.tar.gz"], "a"),
+        ("${FOO##*/}", ["FOO=/a/b/c"], "c"),
         ("${FOO%/*}", ["FOO=/a/b/c"], "/a/b"), ("${XXX#a}", [], ""), (#"${FOO#\x}"#, ["FOO=x"], nil),
-        (#"${FOO/$NEEDLE/.} - ${FOO//$NEEDLE/.}"#, ["FOO=/foo*/*/*.txt", #"NEEDLE=\*/"#], "/foo.*/*.txt - /foo..*.txt"),
+        (
+            #"${FOO/$NEEDLE/.} - ${FOO//$NEEDLE/.}"#, ["FOO=/foo*/*/*.txt", #"NEEDLE=\*/"#],
+            "/foo.*/*.txt - /foo..*.txt"
+        ),
         ("${FOO/$NEEDLE/} - ${FOO//$NEEDLE/}", ["FOO=/tmp/tmp/bar.txt", "NEEDLE=/tmp"], "/tmp/bar.txt - /bar.txt"),
         (
             "${FOO/$NEEDLE/$R} - ${FOO//$NEEDLE/$R}", ["FOO=/a/foo/b/c.txt", "NEEDLE=/?/", "R=/"],
             "/foo/b/c.txt - /foo/c.txt"
         ),
         ("${FOO/$N/$R}", ["FOO=http://google.de", "N=http://", "R=https://"], "https://google.de"),
-        (#"${FOO//\//\/}"#, ["FOO=/tmp/foo.txt"], #"\/tmp\/foo.txt"#), ("${FOO/$BAR/ww}", ["FOO=xxyy", "BAR="], "wwxxyy"),
-        ("${FOO//$BAR/w}", ["FOO=xy", "BAR="], "wxwyw"), ("${FOO//ww}", ["FOO=xxyy"], nil), ("${FOO//}", ["FOO=xxyy"], nil),
-        ("${FOO/a*c/-}", ["FOO=xabcabcx"], "x-x"), ("${FOO//a?/-}", ["FOO=abacad"], "---"), ("${FOO//*/-}", ["FOO=ab"], "-"),
+        (#"${FOO//\//\/}"#, ["FOO=/tmp/foo.txt"], #"\/tmp\/foo.txt"#),
+        ("${FOO/$BAR/ww}", ["FOO=xxyy", "BAR="], "wwxxyy"),
+        ("${FOO//$BAR/w}", ["FOO=xy", "BAR="], "wxwyw"), ("${FOO//ww}", ["FOO=xxyy"], nil),
+        ("${FOO//}", ["FOO=xxyy"], nil),
+        ("${FOO/a*c/-}", ["FOO=xabcabcx"], "x-x"), ("${FOO//a?/-}", ["FOO=abacad"], "---"),
+        ("${FOO//*/-}", ["FOO=ab"], "-"),
         ("v${VERSION//./_}", ["VERSION=1.2.3"], "v1_2_3"),
     ]
 
@@ -136,7 +145,8 @@ struct WordExpanderTests {
         for _ in 0..<2000 {
             let scalars = (0..<Int.random(in: 0...12, using: &random)).map { _ in letters.randomElement() ?? "a" }
             let text = String(scalars: scalars)
-            let quoted = "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+            let quoted =
+                "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
             #expect(try WordExpander(escape: "\\").expand(quoted, in: Self.variables).text == text)
             let escaped = String(scalars: scalars.flatMap { ["\\", $0] as [Unicode.Scalar] })
             let expansion = try WordExpander(escape: "\\").expand(escaped, in: Self.variables)

@@ -125,8 +125,10 @@ extension BuildGraph {
             let other = dependency.word.text
             let message =
                 dependency.isMount
-                ? "cannot mount from stage \(GoValue.quoted(other)) to \(GoValue.quoted(own)), stage needs to be defined before current command"
-                : "cannot copy from stage \(GoValue.quoted(other)), it needs to be defined before current stage \(GoValue.quoted(own))"
+                ? "cannot mount from stage \(GoValue.quoted(other)) to \(GoValue.quoted(own)), stage needs to be "
+                    + "defined before current command"
+                : "cannot copy from stage \(GoValue.quoted(other)), it needs to be defined before current stage "
+                    + "\(GoValue.quoted(own))"
             return Fault(.reference, message, at: dependency.word.range, hint: "move the stage in front of this one")
         }
     }

@@ -133,7 +133,9 @@ public struct BuildGraph: Equatable, Sendable {
     /// ONBUILD of a stage that another stage starts from.
     private mutating func addStageTriggers() throws(DockerfileError) {
         for node in nodes {
-            guard case .stage(let base) = node.base, nodes.indices.contains(base), !nodes[base].isReplaced else { continue }
+            guard case .stage(let base) = node.base, nodes.indices.contains(base), !nodes[base].isReplaced else {
+                continue
+            }
             var expressions: [String] = []
             for instruction in dockerfile.stages[base].instructions {
                 if case .onbuild(let trigger) = instruction.command { expressions.append(trigger.expression) }
@@ -156,7 +158,9 @@ public struct BuildGraph: Equatable, Sendable {
     public var unusedArguments: [String] {
         var declared = Set(globals.names)
         for instruction in dockerfile.globalArguments + needed.flatMap({ nodes[$0].instructions }) {
-            if case .argument(let definitions) = instruction.command { declared.formUnion(definitions.map(\.name.text)) }
+            if case .argument(let definitions) = instruction.command {
+                declared.formUnion(definitions.map(\.name.text))
+            }
         }
         let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"]
         return options.arguments.keys.sorted().filter { name in

@@ -37,7 +37,8 @@ struct ExposedPorts: Equatable {
     private func checkHostPort(_ host: String, _ word: Word) throws(Fault) {
         guard !host.isEmpty else { return }
         guard let range = Self.range(host) else {
-            throw Fault(.value, "invalid hostPort: \(host)", at: word.range, hint: "EXPOSE takes the container's port only")
+            throw Fault(
+                .value, "invalid hostPort: \(host)", at: word.range, hint: "EXPOSE takes the container's port only")
         }
         guard range.count == ports.count || ports.count == 1 else {
             throw Fault(
@@ -53,7 +54,8 @@ struct ExposedPorts: Equatable {
         }
         guard isAddress else {
             throw Fault(
-                .value, "invalid IP address: \(address)", at: word.range, hint: "EXPOSE takes the container's port only")
+                .value, "invalid IP address: \(address)", at: word.range, hint: "EXPOSE takes the container's port only"
+            )
         }
     }
 

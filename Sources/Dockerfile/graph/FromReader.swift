@@ -101,7 +101,8 @@ struct FromReader {
         let near = nearestName(name, stages)
         if let fault = ImageName.fault(name) {
             let hint = near.map { "did you mean the stage '\($0)'?" } ?? "write an image such as debian:bookworm"
-            throw Fault(.reference, "failed to parse \(what) \(GoValue.quoted(name)): \(fault)", at: word.range, hint: hint)
+            throw Fault(
+                .reference, "failed to parse \(what) \(GoValue.quoted(name)): \(fault)", at: word.range, hint: hint)
         }
         return (.image(name), near)
     }

@@ -30,14 +30,13 @@ enum ImageName {
         return last.contains(":") || name.contains("@") ? name : name + ":latest"
     }
 
-    private static func isLowerOrDigit(_ byte: UInt8) -> Bool {
-        (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte)
-    }
+    private static func isLowerOrDigit(_ byte: UInt8) -> Bool { byte.isLetterOrDigit && !(0x41...0x5A).contains(byte) }
 
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool { isLowerOrDigit(byte) || (0x41...0x5A).contains(byte) }
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool { byte.isLetterOrDigit }
 
     private static func isHost(_ text: Substring) -> Bool {
-        guard text == "localhost" || text.contains(".") || text.contains(":") || text != Substring(text.lowercased()) else {
+        guard text == "localhost" || text.contains(".") || text.contains(":") || text != Substring(text.lowercased())
+        else {
             return false
         }
         return !text.isEmpty
@@ -52,7 +51,8 @@ enum ImageName {
         }
         for run in bytes.split(omittingEmptySubsequences: true, whereSeparator: isLowerOrDigit) {
             let dashes = run.allSatisfy { $0 == 0x2D }
-            guard dashes || run.elementsEqual([0x2E]) || run.elementsEqual([0x5F]) || run.elementsEqual([0x5F, 0x5F]) else {
+            guard dashes || run.elementsEqual([0x2E]) || run.elementsEqual([0x5F]) || run.elementsEqual([0x5F, 0x5F])
+            else {
                 return false
             }
         }
@@ -69,6 +69,8 @@ enum ImageName {
     private static func isDigest(_ text: String) -> Bool {
         guard let (algorithm, value) = text.cut(":"), !algorithm.isEmpty, value.utf8.count >= 32 else { return false }
         return algorithm.utf8.allSatisfy { isLetterOrDigit($0) || [0x2B, 0x2D, 0x2E, 0x5F].contains($0) }
-            && value.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || (0x41...0x46).contains($0) }
+            && value.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || (0x41...0x46).contains($0)
+            }
     }
 }

@@ -10,8 +10,8 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         self.variant = variant
     }
 
-    /// `SYSTEM`, `ARCHITECTURE`, `SYSTEM/ARCHITECTURE` or `SYSTEM/ARCHITECTURE/VARIANT`, as containerd reads it; what is
-    /// not said is `host`'s. `nil` for anything else.
+    /// `SYSTEM`, `ARCHITECTURE`, `SYSTEM/ARCHITECTURE` or `SYSTEM/ARCHITECTURE/VARIANT`, as containerd reads it; what
+    /// is not said is `host`'s. `nil` for anything else.
     public init?(parsing text: String, host: Platform) {
         let parts = text.lowercased().split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard (1...3).contains(parts.count), parts.allSatisfy(Self.isPart) else { return nil }
@@ -50,7 +50,8 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
 
     private static let systems: Set<String> = ["linux", "darwin", "windows", "freebsd", "netbsd", "openbsd", "wasip1"]
     private static let architectures: Set<String> = [
-        "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64",
+        "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+        "riscv64",
         "s390x", "wasm",
     ]
 

@@ -17,10 +17,13 @@ public struct IgnorePatterns: Equatable, Sendable {
     public init(parsing bytes: [UInt8], name: String = ".dockerignore") throws(DockerfileError) {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = bytes.starts(with: mark) ? bytes[3...] : bytes[...]
-        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         let file = SourceFile(name: name, lines: lines)
         var faults: [Fault] = []
-        for (index, line) in lines.enumerated() where !line.hasScalarPrefix("#") && faults.count < Dockerfile.errorsMax {
+        for (index, line) in lines.enumerated() where !line.hasScalarPrefix("#") && faults.count < Dockerfile.errorsMax
+        {
             let start = SourcePosition(line: index + 1, column: 1)
             let end = SourcePosition(line: index + 1, column: line.unicodeScalars.count + 1)
             do throws(Fault) {

@@ -30,7 +30,9 @@ struct Flags {
         return Fault(.flag, "unknown flag: --\(name)", at: range, hint: near ?? list)
     }
 
-    private static func checked(_ value: String?, _ name: String, _ kind: Kind, _ range: SourceRange) throws(Fault) -> String {
+    private static func checked(_ value: String?, _ name: String, _ kind: Kind, _ range: SourceRange) throws(Fault)
+        -> String
+    {
         guard kind == .bool else {
             guard let value else {
                 throw Fault(.flag, "missing a value on flag: --\(name)", at: range, hint: "write --\(name)=VALUE")
@@ -38,7 +40,9 @@ struct Flags {
             return value
         }
         guard let value else { return "true" }
-        if value.isEmpty { throw Fault(.flag, "missing a value on flag: --\(name)", at: range, hint: "write --\(name)") }
+        if value.isEmpty {
+            throw Fault(.flag, "missing a value on flag: --\(name)", at: range, hint: "write --\(name)")
+        }
         let lower = value.lowercased()
         guard lower == "true" || lower == "false" else {
             throw Fault(.flag, "expecting boolean value for flag --\(name), not: \(value)", at: range)

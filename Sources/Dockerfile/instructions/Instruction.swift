@@ -102,14 +102,18 @@ public struct Add: Equatable, Sendable {
     /// Where a source of ADD comes from.
     public enum Source: Equatable, Sendable { case context, http, git }
 
-    /// The kind of a source, by its (expanded) text: a URL of http or https that does not end in `.git` or name a
-    /// repository is a file.
+    /// The kind of a source, by its (expanded) text. What http and https lead to is a file unless its path ends in
+    /// `.git`; `USER@HOST:PATH` is a repository.
     public static func source(_ text: String) -> Source {
-        let isHTTP = text.hasScalarPrefix("http://") || text.hasScalarPrefix("https://")
-        if text.hasScalarPrefix("git://") || text.hasScalarPrefix("ssh://") || text.hasScalarPrefix("git@") { return .git }
-        guard isHTTP else { return .context }
-        let path = text.cut("#")?.before ?? text.cut("?")?.before ?? text
-        return path.hasSuffix(".git") ? .git : .http
+        if text.hasScalarPrefix("git://") || text.hasScalarPrefix("ssh://") { return .git }
+        if text.hasScalarPrefix("http://") || text.hasScalarPrefix("https://") {
+            let path = text.split(whereSeparator: { $0 == "#" || $0 == "?" }).first ?? ""
+            return path.hasSuffix(".git") ? .git : .http
+        }
+        guard let (user, rest) = text.cut("@"), let (host, path) = rest.cut(":") else { return .context }
+        let isName = user.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x5F } && !user.isEmpty
+        let isHost = host.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x2E } && !host.isEmpty
+        return isName && isHost && !path.isEmpty ? .git : .context
     }
 }
 

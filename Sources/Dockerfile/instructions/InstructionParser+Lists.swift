@@ -14,7 +14,8 @@ extension InstructionParser {
         if let from = copy.from, from.text.unicodeScalars.contains("$") {
             throw fault(
                 .flag,
-                "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
+                "variable expansion is not supported for --from, define a new stage with FROM using ARG from "
+                    + "global scope as a workaround",
                 at: from.range, hint: "write 'FROM \(from.text) AS NAME' above and --from=NAME here")
         }
         return copy
@@ -33,7 +34,8 @@ extension InstructionParser {
         guard words.count >= 2, let destination = words.last else {
             throw fault(
                 .syntax,
-                "\(name) requires at least two arguments, but only \(words.isEmpty ? "none" : "one") was provided. Destination could not be determined",
+                "\(name) requires at least two arguments, but only \(words.isEmpty ? "none" : "one") was "
+                    + "provided. Destination could not be determined",
                 hint: "write \(name) SOURCE… DESTINATION")
         }
         if let heredoc = Heredoc(word: destination.text), heredocs.contains(where: { $0.name == heredoc.name }) {
@@ -195,7 +197,9 @@ extension InstructionParser {
     private func retries(_ word: Word?) throws(Fault) -> Int {
         guard let word, !word.text.isEmpty else { return 0 }
         guard let value = Int32(word.text) else {
-            throw fault(.value, "invalid value \(GoValue.quoted(word.text)) for --retries", at: word.range, hint: "write a number")
+            throw fault(
+                .value, "invalid value \(GoValue.quoted(word.text)) for --retries", at: word.range,
+                hint: "write a number")
         }
         if value < 0 { throw fault(.value, "--retries cannot be negative (\(value))", at: word.range) }
         return Int(value)

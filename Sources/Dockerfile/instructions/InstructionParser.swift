@@ -149,7 +149,8 @@ struct InstructionParser {
             case ("required", nil): device.isRequired = true
             case ("required", let value?):
                 guard let flagValue = GoValue.bool(value) else {
-                    throw fault(.flag, "invalid value for required: \(value)", at: flag.range, hint: "use true or false")
+                    throw fault(
+                        .flag, "invalid value for required: \(value)", at: flag.range, hint: "use true or false")
                 }
                 device.isRequired = flagValue
             case ("name", let value?) where device.name.isEmpty: device.name = value

@@ -71,7 +71,8 @@ struct MountReader {
         default:
             throw fault(
                 "invalid field '\(field)' must be a key=value pair",
-                hint: didYouMean(field, Self.keys) ?? "the value of a mount is KEY=VALUE,…, e.g. type=cache,target=/root/.cache")
+                hint: didYouMean(field, Self.keys)
+                    ?? "the value of a mount is KEY=VALUE,…, e.g. type=cache,target=/root/.cache")
         }
     }
 
@@ -83,14 +84,16 @@ struct MountReader {
     private mutating func setRequired(_ value: Bool) throws(Fault) {
         guard mount.kind == .secret || mount.kind == .ssh else {
             throw fault(
-                "unexpected key 'required' for mount type '\(mount.kind.rawValue)'", hint: "write type=secret or type=ssh first"
+                "unexpected key 'required' for mount type '\(mount.kind.rawValue)'",
+                hint: "write type=secret or type=ssh first"
             )
         }
         mount.isRequired = value
     }
 
     static let keys = [
-        "type", "from", "source", "target", "readonly", "id", "sharing", "required", "size", "mode", "uid", "gid", "src",
+        "type", "from", "source", "target", "readonly", "id", "sharing", "required", "size", "mode", "uid", "gid",
+        "src",
         "dst", "destination", "ro", "rw", "readwrite", "env",
     ]
 
@@ -117,7 +120,8 @@ struct MountReader {
 
     private var known: String { Self.keys.prefix(12).joined(separator: ", ") }
 
-    private func choice<Value: RawRepresentable & CaseIterable>(_ text: String, _ message: String) throws(Fault) -> Value
+    private func choice<Value: RawRepresentable & CaseIterable>(_ text: String, _ message: String) throws(Fault)
+        -> Value
     where Value.RawValue == String {
         if let value = Value(rawValue: text.lowercased()) { return value }
         let all = Value.allCases.map(\.rawValue)
@@ -145,7 +149,8 @@ struct MountReader {
     private func number(_ key: String, _ text: String, radix: Int) throws(Fault) -> UInt32 {
         guard text.first != "+", let value = UInt32(text, radix: radix) else {
             throw fault(
-                "invalid value \(text) for \(key)", hint: radix == 8 ? "write it in octal, such as 0755" : "write a number")
+                "invalid value \(text) for \(key)",
+                hint: radix == 8 ? "write it in octal, such as 0755" : "write a number")
         }
         return value
     }
@@ -162,7 +167,8 @@ struct MountReader {
         if mount.kind == .secret { try checkSecret() }
         if mount.sharing != nil, mount.kind != .cache { throw fault("invalid cache sharing set for \(kind) mount") }
         if mount.variable != nil, mount.kind != .secret {
-            throw fault("unexpected key 'env' for mount type '\(kind)'", hint: "only a secret can be put into a variable")
+            throw fault(
+                "unexpected key 'env' for mount type '\(kind)'", hint: "only a secret can be put into a variable")
         }
         let needsTarget = mount.kind == .bind || mount.kind == .cache || mount.kind == .tmpfs
         if needsTarget, (mount.target ?? "").isEmpty {

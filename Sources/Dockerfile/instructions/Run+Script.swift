@@ -9,8 +9,8 @@ extension Run {
     /// The folder of `Script.file` in the container.
     public static let scriptFolder = "/dev/pipes"
 
-    /// A line that is nothing but a heredoc is a script for the shell, or with `#!` a program of its own; any other line
-    /// with heredocs goes to the shell, which reads them itself.
+    /// A line that is nothing but a heredoc is a script for the shell, or with `#!` a program of its own; any other
+    /// line with heredocs goes to the shell, which reads them itself.
     public func script(shell: [String] = Invocation.defaultShell) -> Script {
         guard invocation.form == .shell, let line = invocation.words.first?.text, let first = heredocs.first else {
             return Script(arguments: invocation.arguments(shell: shell), file: nil)

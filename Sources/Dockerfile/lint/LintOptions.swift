@@ -29,7 +29,8 @@ public struct LintOptions: Equatable, Sendable {
         case "error":
             guard let flag = GoValue.bool(value) else {
                 throw Fault(
-                    .check, "failed to parse check option \"error=\(value)\"", at: directive.range, hint: "use true or false")
+                    .check, "failed to parse check option \"error=\(value)\"", at: directive.range,
+                    hint: "use true or false")
             }
             warningsAreErrors = flag
         default:

@@ -41,7 +41,8 @@ public enum LintRule: String, CaseIterable, Sendable {
         case .undefinedArgInFrom: "FROM command must use declared ARGs"
         case .undefinedVar: "Variables should be defined before their use"
         case .workdirRelativePath:
-            "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes"
+            "Relative workdir without an absolute workdir declared within the build can have unexpected results "
+                + "if the base image changes"
         case .multipleInstructionsDisallowed:
             "Multiple instructions of the same type should not be used in the same stage"
         case .legacyKeyValueFormat: "Legacy key/value format with whitespace separator should not be used"
@@ -53,9 +54,13 @@ public enum LintRule: String, CaseIterable, Sendable {
         case .fromPlatformFlagConstDisallowed: "FROM --platform flag should not use a constant value"
         case .copyIgnoredFile: "Attempting to Copy file that is excluded by .dockerignore"
         case .invalidDefinitionDescription:
-            "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment."
+            "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. "
+                + "If this is not intended to be a description comment, add an empty line or comment "
+                + "between the instruction and the comment."
         case .exposeProtoCasing: "Protocol in EXPOSE instruction should be lowercase"
-        case .exposeInvalidFormat: "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release"
+        case .exposeInvalidFormat:
+            "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an "
+                + "error in a future release"
         }
     }
 

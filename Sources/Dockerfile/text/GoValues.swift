@@ -117,7 +117,8 @@ enum GoValue {
         }
     }
 
-    private static func quotedField(_ scalars: [Unicode.Scalar], _ start: Int, _ field: inout [Unicode.Scalar]) -> Int? {
+    private static func quotedField(_ scalars: [Unicode.Scalar], _ start: Int, _ field: inout [Unicode.Scalar]) -> Int?
+    {
         var index = start
         while index < scalars.count {
             if scalars[index] == "\"" {

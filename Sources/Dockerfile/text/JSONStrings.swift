@@ -94,7 +94,8 @@ struct JSONStrings {
 
     private mutating func literal() throws(NotJSON) {
         let start = index
-        while let scalar = peek, scalar.isASCII, scalar.isLetter || scalar.isDigit || "+-.".unicodeScalars.contains(scalar)
+        while let scalar = peek, scalar.isASCII,
+            scalar.isLetter || scalar.isDigit || "+-.".unicodeScalars.contains(scalar)
         {
             index += 1
         }

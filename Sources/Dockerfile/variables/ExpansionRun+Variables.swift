@@ -10,7 +10,9 @@ extension ExpansionRun {
         }
         index += 1
         guard let first = peek else { throw ExpansionError(message: "syntax error: missing '}'") }
-        if first == "{" || first == "}" || first == ":" { throw ExpansionError(message: "syntax error: bad substitution") }
+        if first == "{" || first == "}" || first == ":" {
+            throw ExpansionError(message: "syntax error: bad substitution")
+        }
         return try substitution(of: name())
     }
 
@@ -61,7 +63,9 @@ extension ExpansionRun {
     }
 
     /// Up to `stop`, with the message of a missing one.
-    private mutating func part(_ stop: Unicode.Scalar, _ missing: String, raw: Bool) throws(ExpansionError) -> [Unicode.Scalar] {
+    private mutating func part(_ stop: Unicode.Scalar, _ missing: String, raw: Bool) throws(ExpansionError) -> [Unicode
+        .Scalar]
+    {
         do throws(ExpansionError) {
             return try process(stop: stop, keepsEscapes: raw).text
         } catch {

@@ -25,7 +25,8 @@ struct ShellPattern {
                 guard let next, next == "*" || next == "?" || next == "\\" else {
                     let escape = "\\" + (next.map { String($0) } ?? "")
                     throw ExpansionError(
-                        message: "invalid pattern (\(String(scalars: pattern))) in substitution: invalid escape '\(escape)'")
+                        message:
+                            "invalid pattern (\(String(scalars: pattern))) in substitution: invalid escape '\(escape)'")
                 }
                 items.append(.scalar(next))
                 index += 1
@@ -99,7 +100,8 @@ struct ShellPattern {
                 lastEnd = end
                 if !everywhere { return result + text[end...] }
                 guard result.count <= WordExpander.lengthMax else {
-                    throw ExpansionError(message: "the expanded word has more than \(WordExpander.lengthMax) characters")
+                    throw ExpansionError(
+                        message: "the expanded word has more than \(WordExpander.lengthMax) characters")
                 }
                 if end > index {
                     index = end

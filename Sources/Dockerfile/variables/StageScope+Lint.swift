@@ -14,7 +14,8 @@ extension StageScope {
         guard pairs.contains(where: \.isLegacy) else { return }
         let name = instruction.keyword.text
         report.add(
-            .legacyKeyValueFormat, "\"\(name) key=value\" should be used instead of legacy \"\(name) key value\" format",
+            .legacyKeyValueFormat,
+            "\"\(name) key=value\" should be used instead of legacy \"\(name) key value\" format",
             at: instruction.range, comments: instruction.comments)
     }
 
@@ -37,7 +38,8 @@ extension StageScope {
         if let before = lastSeen.updateValue(instruction.range, forKey: name.uppercased()) {
             report.add(
                 .multipleInstructionsDisallowed,
-                "Multiple \(name) instructions should not be used in the same stage because only the last one will be used",
+                "Multiple \(name) instructions should not be used in the same stage because only the last one "
+                    + "will be used",
                 at: before, comments: instruction.comments)
         }
     }
@@ -47,7 +49,8 @@ extension StageScope {
         guard invocation.form == .shell, shell.isEmpty else { return }
         report.add(
             .jsonArgsRecommended,
-            "JSON arguments recommended for \(instruction.keyword.text) to prevent unintended behavior related to OS signals",
+            "JSON arguments recommended for \(instruction.keyword.text) to prevent unintended behavior related "
+                + "to OS signals",
             at: instruction.range, comments: instruction.comments)
     }
 
@@ -86,7 +89,8 @@ extension StageScope {
             guard path != ".", ignore.ignores(path) else { continue }
             report.add(
                 .copyIgnoredFile,
-                "Attempting to \(verb) file \(GoValue.quoted(path)) that is excluded by .dockerignore", at: source.range,
+                "Attempting to \(verb) file \(GoValue.quoted(path)) that is excluded by .dockerignore",
+                at: source.range,
                 comments: instruction.comments)
         }
     }

@@ -127,7 +127,9 @@ struct ExpansionRun {
         return result
     }
 
-    private mutating func step(_ scalar: Unicode.Scalar, _ keepsEscapes: Bool, _ result: inout Result) throws(ExpansionError) {
+    private mutating func step(_ scalar: Unicode.Scalar, _ keepsEscapes: Bool, _ result: inout Result)
+        throws(ExpansionError)
+    {
         switch scalar {
         case "$":
             for part in try dollar(keepsEscapes) { result.addPlain(part) }
