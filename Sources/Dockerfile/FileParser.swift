@@ -6,8 +6,8 @@ struct FileParser {
     var triggers: [Instruction] = []
     var faults: [Fault] = []
     var emptyContinuations: [SourcePosition] = []
-    /// The last line has `<< NAME`, which is no heredoc: what follows are no instructions.
-    private var hasSpacedHeredoc = false
+    /// The last line has `<< NAME` and nothing ends it: what follows are perhaps no instructions.
+    private var lostHeredoc: String?
 
     mutating func read(_ start: LineReader, isTrigger: Bool = false) {
         var reader = start
@@ -18,12 +18,13 @@ struct FileParser {
                 emptyContinuations.append(SourcePosition(line: empty, column: 1))
             }
             do throws(Fault) {
+                let before = lostHeredoc
                 try read(line, &reader, isTrigger)
+                if before != nil, lostHeredoc == before { lostHeredoc = nil }
             } catch {
                 faults.append(explained(error))
-                if hasSpacedHeredoc { break }
+                if lostHeredoc != nil { break }
             }
-            hasSpacedHeredoc = Self.hasSpacedHeredoc(line)
         }
         guard faults.isEmpty, !isTrigger else { return }
         if !hasInstructions {
@@ -36,33 +37,38 @@ struct FileParser {
     }
 
     private func explained(_ fault: Fault) -> Fault {
-        guard hasSpacedHeredoc, fault.code == .instruction else { return fault }
+        guard let lostHeredoc, fault.code == .instruction else { return fault }
         var fault = fault
-        fault.hint = "a heredoc has no space between '<<' and its name: write <<EOF in the line before"
+        fault.hint = "the heredoc in the line before does not end: no later line is '\(lostHeredoc)' alone"
         return fault
     }
 
-    private static func hasSpacedHeredoc(_ line: LogicalLine) -> Bool {
-        let words = String(scalars: line.text.scalars).split(whereSeparator: \.isWhitespace)
-        return words.dropLast().contains { $0 == "<<" || $0 == "<<-" }
+    /// `<< NAME` without an end is no heredoc: it may be a shift.
+    private mutating func heredocs(_ line: LogicalLine, _ reader: inout LineReader) throws(Fault) -> [Heredoc] {
+        var heredocs: [Heredoc] = []
+        for var heredoc in Heredoc.started(by: String(scalars: line.text.scalars)) {
+            var ahead = reader
+            if let content = ahead.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs) {
+                reader = ahead
+                heredoc.content = content
+                heredocs.append(heredoc)
+            } else if heredoc.isSpaced {
+                lostHeredoc = heredoc.name
+            } else {
+                reader = ahead
+                let whole = line.text.range(line.text.trimmed(line.text.all))
+                throw Fault(
+                    .syntax, "unterminated heredoc", at: whole,
+                    hint: "no line after this one is '\(heredoc.name)' alone")
+            }
+        }
+        return heredocs
     }
 
     private mutating func read(_ line: LogicalLine, _ reader: inout LineReader, _ isTrigger: Bool) throws(Fault) {
         let escape = reader.directives.escape
-        var heredocs: [Heredoc] = []
-        if InstructionParser.startsHeredocs(line.text, escape: escape) {
-            for var heredoc in Heredoc.started(by: String(scalars: line.text.scalars)) {
-                guard let content = reader.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs)
-                else {
-                    let whole = line.text.range(line.text.trimmed(line.text.all))
-                    throw Fault(
-                        .syntax, "unterminated heredoc", at: whole,
-                        hint: "no line after this one is '\(heredoc.name)' alone")
-                }
-                heredoc.content = content
-                heredocs.append(heredoc)
-            }
-        }
+        let hasHeredocs = InstructionParser.startsHeredocs(line.text, escape: escape)
+        let heredocs = hasHeredocs ? try heredocs(line, &reader) : []
         let parser = InstructionParser(text: line.text, escape: escape, heredocs: heredocs)
         var range = line.text.range(line.text.trimmed(line.text.all))
         if !heredocs.isEmpty, reader.line > 0, reader.line <= reader.lines.count {

@@ -117,14 +117,14 @@ struct InstructionTests {
         ("RUN --security=x x", "2:16: invalid security \"x\""),
         ("RUN --mount=type=cahce,target=/x x", "2:13: unsupported mount type \"cahce\""),
         ("RUN --mount=typ=cache x", "2:13: unexpected key 'typ' in 'typ=cache'"),
-        ("RUN --mount=type=cache,target x", "2:13: invalid field 'target' must be a key=value pair"),
-        ("RUN --mount=type=cache,target=/x,required x", "2:13: unexpected key 'required' for mount type 'cache'"),
-        ("RUN --mount=type=cache,target=/x,mode=9 x", "2:13: invalid value 9 for mode"),
+        ("RUN --mount=type=cache,target x", "2:24: invalid field 'target' must be a key=value pair"),
+        ("RUN --mount=type=cache,target=/x,required x", "2:34: unexpected key 'required' for mount type 'cache'"),
+        ("RUN --mount=type=cache,target=/x,mode=9 x", "2:34: invalid value 9 for mode"),
         ("RUN --mount=type=bind,target=/x,uid=1 x", "2:13: uid not allowed for \"bind\" type mounts"),
         ("RUN --mount=type=secret x", "2:13: invalid secret mount. one of source, target required"),
         ("RUN --mount=type=secret,id=a,src=b x", "2:13: both source and id can't be set"),
         ("RUN --mount=type=tmpfs,target=/x,sharing=locked x", "2:13: invalid cache sharing set for tmpfs mount"),
-        ("RUN --mount=type=cache,target=/x,size=1 x", "2:13: unexpected key 'size' for mount type 'cache'"),
+        ("RUN --mount=type=cache,target=/x,size=1 x", "2:34: unexpected key 'size' for mount type 'cache'"),
         (
             "RUN --mount=from=$x,target=/y x",
             "2:13: 'from' doesn't support variable expansion, define alias stage instead"

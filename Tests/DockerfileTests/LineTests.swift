@@ -105,13 +105,37 @@ struct LineTests {
         #expect(faults("FROM a\nRUN <<EOF\nx\n") == ["2:1: unterminated heredoc"])
     }
 
-    /// A frequent slip, after which every line of the document would be an unknown instruction.
-    @Test func spacedHeredoc() {
+    /// After the frontend's own cases: names with quotes, escapes, spaces and `$`.
+    @Test(arguments: [
+        ("<<eo'f'", "eof", false), ("<<eo\\'f", "eo'f", true), ("<<'e'o\\'f", "eo'f", false),
+        ("<<'one two'", "one two", false), ("<<$EOF", "$EOF", true), ("<<  EOF", "EOF", true),
+        ("<<  EOF  > foo", "EOF", true),
+        ("<< -EOF", "-EOF", true), ("<<- EOF", "EOF", true), ("cat > /x << 'EOF' && y", "EOF", false),
+        ("<<COMPLEX python3", "COMPLEX", true),
+    ])
+    func heredocNames(line: String, name: String, expands: Bool) throws {
+        let found = try instructions("RUN \(line)\nx\n\(name)\nRUN y")
+        #expect(found.count == 2)
+        #expect(found[0].heredocs.map(\.name) == [name])
+        #expect(found[0].heredocs.map(\.expands) == [expands])
+        #expect(found[0].heredocs.map(\.content) == ["x\n"])
+    }
+
+    /// `<< 2` in arithmetic looks like a heredoc that does not end.
+    @Test func shifts() throws {
+        let found = try instructions("RUN echo $((1 << 2))\nRUN y\nCOPY <<X << Y /d\nY\nX\nX\nY\n")
+        #expect(found.map(\.heredocs.count) == [0, 0, 2])
+        guard case .copy(let copy) = found[2].command else { return }
+        #expect(copy.files.map(\.content) == ["Y\n", "X\n"] && copy.sources.isEmpty)
+    }
+
+    @Test func lostHeredoc() {
         do throws(DockerfileError) {
-            _ = try parse("FROM a\nRUN cat > /x << 'EOF'\none 1\ntwo 2\nEOF\n")
+            _ = try parse("FROM a\nRUN cat > /x << 'EOF'\none 1\ntwo 2\n EOF\n")
+            Issue.record("nothing is said")
         } catch {
             #expect(error.diagnostics.map(short) == ["3:1: unknown instruction: one"])
-            #expect(error.diagnostics.first?.hint?.contains("no space between '<<'") == true)
+            #expect(error.diagnostics.first?.hint?.contains("no later line is 'EOF' alone") == true)
         }
     }
 

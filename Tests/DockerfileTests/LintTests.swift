@@ -128,9 +128,9 @@ struct LintTests {
         ),
         ("# bar this is not\nARG foo=bar\nFROM a", []),
         ("# check=experimental=all\n# foo is\nARG foo=bar\n# lost\n\nFROM a AS x", []),
-        ("FROM a\nCOPY Dockerfile x", []),
+        ("FROM a\nCOPY --from=b Dockerfile x", []),
         (
-            "# check=experimental=all\nFROM a\nCOPY tmp/Dockerfile x\nADD https://x/tmp y\nCOPY --from=b tmp z",
+            "# check=error=true\nFROM a\nCOPY tmp/Dockerfile x\nADD https://x/tmp y\nCOPY --from=b tmp z",
             ["3 CopyIgnoredFile: Attempting to Copy file \"tmp/Dockerfile\" that is excluded by .dockerignore"]
         ),
         ("# check=skip=StageNameCasing,FromAsCasing\nFROM a as B", []), ("# check=skip=all\nFROM a as B\nRun x", []),

@@ -22,6 +22,9 @@ struct PathPattern: Equatable, Sendable {
     }
 
     private var kind: Kind
+    /// What every match starts and ends with, of `Kind.items`: most paths are told by these.
+    private var head: [Unicode.Scalar] = []
+    private var tail: [Unicode.Scalar] = []
 
     /// `nil` where the pattern is malformed.
     init?(_ text: String) {
@@ -69,7 +72,18 @@ struct PathPattern: Equatable, Sendable {
             kind = .prefix(Array(scalars.dropLast(scalars.last == "/" ? 3 : 2)))
         } else if !isLiteral {
             kind = .items(items)
+            head = Self.literals(items)
+            tail = Self.literals(items.reversed()).reversed()
         }
+    }
+
+    private static func literals(_ items: some Sequence<Item>) -> [Unicode.Scalar] {
+        var result: [Unicode.Scalar] = []
+        for item in items {
+            guard case .scalar(let scalar) = item else { break }
+            result.append(scalar)
+        }
+        return result
     }
 
     /// Behind `[`: characters and ranges up to `]`, at least one.
@@ -111,10 +125,16 @@ struct PathPattern: Equatable, Sendable {
         case .exact(let text): return path == text
         case .prefix(let text): return path.starts(with: text)
         case .suffix(let text):
-            if path.count >= text.count, path[(path.count - text.count)...].elementsEqual(text) { return true }
+            if Self.ends(path, with: text) { return true }
             return text.first == "/" && path.elementsEqual(text.dropFirst())
-        case .items(let items): return Self.matches(items, path)
+        case .items(let items):
+            guard path.starts(with: head), Self.ends(path, with: tail) else { return false }
+            return Self.matches(items, path)
         }
+    }
+
+    private static func ends(_ path: [Unicode.Scalar], with tail: [Unicode.Scalar]) -> Bool {
+        path.count >= tail.count && path[(path.count - tail.count)...].elementsEqual(tail)
     }
 
     /// Whether a path that starts with `folder`, which ends in `/`, may match although `folder` does not.

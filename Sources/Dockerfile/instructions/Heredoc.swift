@@ -1,4 +1,4 @@
-/// A document that stands in the Dockerfile itself: `<<NAME`, `<<-NAME`, `<<"NAME"`.
+/// A document that stands in the Dockerfile itself: `<<NAME`, `<<-NAME`, `<<"NAME"`, `<< NAME`.
 public struct Heredoc: Hashable, Sendable {
     public var name: String
     /// Digits before `<<`, for a shell.
@@ -9,6 +9,8 @@ public struct Heredoc: Hashable, Sendable {
     public var stripsTabs: Bool
     /// With line ends, as written.
     public var content: String = ""
+    /// `<< NAME`: also what a shift looks like, `$((1 << 2))`.
+    var isSpaced: Bool
 
     /// `content` without leading tabs where they are to go.
     public var document: String { stripsTabs ? Self.withoutLeadingTabs(content) : content }
@@ -33,6 +35,7 @@ public struct Heredoc: Hashable, Sendable {
         rest = rest.dropFirst(2)
         let stripsTabs = rest.first == "-"
         if stripsTabs { rest = rest.dropFirst() }
+        isSpaced = rest.first?.isSpace ?? false
         rest = rest.drop { $0.isSpace }
         guard !rest.isEmpty, !rest.contains("<") else { return nil }
         let text = String(scalars: rest)
@@ -61,6 +64,7 @@ public struct Heredoc: Hashable, Sendable {
         expander.keepsUnset = true
         expander.keepsQuotes = true
         expander.keepsEscapes = true
+        expander.joinsHeredocs = true
         return expander.words(of: line).compactMap(Heredoc.init(word:))
     }
 }

@@ -44,10 +44,13 @@ extension InstructionParser {
                 hint: "write the path after it: \(name) \(destination.text) /path/of/file")
         }
         var copy = Copy(sources: [], destination: destination)
-        for word in words.dropLast() {
-            let name = Heredoc(word: word.text)?.name
-            if let found = heredocs.last(where: { $0.name == name }) {
-                copy.files.append(InlineFile(name: found.name, content: found.document, expands: found.expands))
+        var rest = words.dropLast()
+        while let word = rest.popFirst() {
+            if let found = heredoc(word.text) {
+                copy.files.append(found)
+            } else if let next = rest.first, let found = heredoc(word.text + " " + next.text) {
+                copy.files.append(found)
+                rest.removeFirst()
             } else {
                 copy.sources.append(word)
             }
@@ -57,6 +60,13 @@ extension InstructionParser {
         copy.isLinked = flags.bool("link") ?? false
         copy.excludes = flags.all("exclude")
         return copy
+    }
+
+    private func heredoc(_ word: String) -> InlineFile? {
+        guard let name = Heredoc(word: word)?.name, let found = heredocs.last(where: { $0.name == name }) else {
+            return nil
+        }
+        return InlineFile(name: found.name, content: found.document, expands: found.expands)
     }
 
     /// A JSON array, or words between blanks.

@@ -29,19 +29,40 @@ struct MountReader {
 
     private var mount: Mount
     private var saysAccess = false
+    /// Of the field that is being read.
+    private var range: SourceRange
 
     static func read(_ flag: Word, _ expand: Expand?) throws(Fault) -> Mount {
         guard let fields = GoValue.fields(flag.text) else {
             throw Fault(.flag, "failed to parse csv mounts: a quote is not closed", at: flag.range)
         }
-        var reader = MountReader(mount: Mount(flag: flag))
-        for field in fields { try reader.read(field, expand) }
+        var reader = MountReader(mount: Mount(flag: flag), range: flag.range)
+        var offset = 0
+        for field in fields {
+            reader.range = place(field, offset, in: flag)
+            offset += field.unicodeScalars.count + 1
+            try reader.read(field, expand)
+        }
+        reader.range = flag.range
         if expand != nil { try reader.check() }
         return reader.mount
     }
 
+    /// Where quotes are in play the whole flag is the place.
+    private static func place(_ field: String, _ offset: Int, in flag: Word) -> SourceRange {
+        let scalars = Array(flag.text.unicodeScalars)
+        let end = offset + field.unicodeScalars.count
+        var range = flag.range
+        guard range.start.line == range.end.line, range.end.column - range.start.column == scalars.count,
+            end <= scalars.count, scalars[offset..<end].elementsEqual(field.unicodeScalars)
+        else { return range }
+        range.end.column = range.start.column + end
+        range.start.column += offset
+        return range
+    }
+
     private func fault(_ message: String, hint: String? = nil) -> Fault {
-        Fault(.flag, message, at: mount.flag.range, hint: hint)
+        Fault(.flag, message, at: range, hint: hint)
     }
 
     private mutating func read(_ field: String, _ expand: Expand?) throws(Fault) {

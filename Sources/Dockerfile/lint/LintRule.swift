@@ -81,7 +81,7 @@ public enum LintRule: String, CaseIterable, Sendable {
     public var url: String { "https://docs.docker.com/go/dockerfile/rule/\(slug)/" }
 
     /// Only where `# check=experimental=` asks for it.
-    public var isExperimental: Bool { self == .copyIgnoredFile || self == .invalidDefinitionDescription }
+    public var isExperimental: Bool { self == .invalidDefinitionDescription }
 }
 
 /// One finding of a check.

@@ -24,6 +24,8 @@ public struct WordExpander: Sendable {
     public var keepsEscapes = false
     /// Quotes have no meaning, as in heredocs.
     public var ignoresQuotes = false
+    /// White space behind `<<` and `<<-` belongs to the word: `<< EOF` is one.
+    var joinsHeredocs = false
     /// `$x` stays as it is where `x` is not set.
     public var keepsUnset = false
 
@@ -135,6 +137,8 @@ struct ExpansionRun {
             for part in try dollar(keepsEscapes) { result.addPlain(part) }
         case "'" where !options.ignoresQuotes: result.addQuoted(try singleQuoted())
         case "\"" where !options.ignoresQuotes: result.addQuoted(try doubleQuoted(keepsEscapes))
+        case "<" where options.joinsHeredocs && index + 1 < input.count && input[index + 1] == "<":
+            result.addQuoted(heredocStart())
         case options.escape:
             index += 1
             if keepsEscapes { result.addQuoted([scalar]) }
@@ -145,6 +149,15 @@ struct ExpansionRun {
             index += 1
             result.addPlain(scalar)
         }
+    }
+
+    /// `<<` or `<<-` and the blanks behind.
+    private mutating func heredocStart() -> [Unicode.Scalar] {
+        let start = index
+        index += 2
+        if peek == "-" { index += 1 }
+        while peek == " " || peek == "\t" { index += 1 }
+        return Array(input[start..<index])
     }
 
     private mutating func singleQuoted() throws(ExpansionError) -> [Unicode.Scalar] {
