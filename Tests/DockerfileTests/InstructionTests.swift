@@ -34,7 +34,10 @@ struct InstructionTests {
             + "--mount=type=secret,id=s,env=S,required"
             + " --mount=type=tmpfs,dst=/t,size=1.5k --mount=type=ssh --mount=\"type=bind,from=b,src=/a b,dst=/y,rw\""
             + " --network=none --security=insecure --device=vendor.com/x=y,required a"
-        guard case .run(let run) = try instructions(line)[0].command else { return }
+        guard case .run(let run) = try instructions(line)[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(run.mounts.map(\.kind) == [.cache, .secret, .tmpfs, .ssh, .bind])
         let cache = run.mounts[0]
         #expect(cache.target == "/c" && cache.id == "x" && cache.sharing == .locked && !cache.isReadOnly)
@@ -48,17 +51,26 @@ struct InstructionTests {
 
     @Test func copyFlags() throws {
         let line = "COPY --from=a --chown=u:g --chmod=755 --link --parents=true --exclude=*.o --exclude=b x y"
-        guard case .copy(let copy) = try instructions(line)[0].command else { return }
+        guard case .copy(let copy) = try instructions(line)[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(copy.from?.text == "a" && copy.owner?.text == "u:g" && copy.mode?.text == "755")
         #expect(copy.isLinked && copy.keepsParents && copy.excludes.map(\.text) == ["*.o", "b"])
     }
 
     @Test func addFlags() throws {
         let line = "ADD --checksum=sha256:ab --keep-git-dir=false --unpack --link=false https://x/y.git#v1 y"
-        guard case .add(let add) = try instructions(line)[0].command else { return }
+        guard case .add(let add) = try instructions(line)[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(add.checksum?.text == "sha256:ab" && add.keepsGitFolder == false && add.unpacks == true)
         #expect(!add.copy.isLinked)
-        guard case .add(let plain) = try instructions("ADD a b")[0].command else { return }
+        guard case .add(let plain) = try instructions("ADD a b")[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(plain.unpacks == nil && plain.keepsGitFolder == nil)
         #expect(Add.source("https://x/y.git#v1") == .git)
         #expect(Add.source("https://x/y.tgz") == .http)
@@ -72,7 +84,10 @@ struct InstructionTests {
     @Test func healthCheck() throws {
         let line =
             "HEALTHCHECK --interval=1m30s --timeout=1.5s --start-period=100ms --start-interval=2s --retries=4 CMD x"
-        guard case .healthcheck(.command(let probe)) = try instructions(line)[0].command else { return }
+        guard case .healthcheck(.command(let probe)) = try instructions(line)[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(probe.interval == 90_000_000_000 && probe.timeout == 1_500_000_000)
         #expect(probe.startPeriod == 100_000_000 && probe.startInterval == 2_000_000_000 && probe.retries == 4)
     }
@@ -94,11 +109,17 @@ struct InstructionTests {
 
     @Test func triggers() throws {
         let found = try instructions("ONBUILD COPY <<E /x\nhi\nE\nONBUILD RUN --mount=type=cache,target=/c x")
-        guard case .onbuild(let trigger) = found[0].command else { return }
+        guard case .onbuild(let trigger) = found[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(trigger.expression == "COPY <<E /x\nhi\nE" && trigger.instruction == "COPY")
         let again = try Dockerfile.triggers([trigger.expression, "RUN x"], image: "base")
         #expect(again.map(\.isTrigger) == [true, true])
-        guard case .copy(let copy) = again[0].command else { return }
+        guard case .copy(let copy) = again[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(copy.files.map(\.content) == ["hi\n"])
         #expect(throws: DockerfileError.self) { try Dockerfile.triggers(["RUN a\nRUN b"], image: "x") }
         #expect(throws: DockerfileError.self) { try Dockerfile.triggers(["COPPY a b"], image: "x") }

@@ -125,7 +125,10 @@ struct LineTests {
     @Test func shifts() throws {
         let found = try instructions("RUN echo $((1 << 2))\nRUN y\nCOPY <<X << Y /d\nY\nX\nX\nY\n")
         #expect(found.map(\.heredocs.count) == [0, 0, 2])
-        guard case .copy(let copy) = found[2].command else { return }
+        guard case .copy(let copy) = found[2].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(copy.files.map(\.content) == ["Y\n", "X\n"] && copy.sources.isEmpty)
     }
 
@@ -141,7 +144,10 @@ struct LineTests {
 
     @Test func copiedHeredocs() throws {
         let found = try instructions("COPY <<a.txt <<-\"b\" c /x/\n1$v\na.txt\n\t2$v\nb\n")
-        guard case .copy(let copy) = found[0].command else { return }
+        guard case .copy(let copy) = found[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(copy.files.map(\.name) == ["a.txt", "b"])
         #expect(copy.files.map(\.content) == ["1$v\n", "2$v\n"])
         #expect(copy.files.map(\.expands) == [true, false])
@@ -153,7 +159,10 @@ struct LineTests {
     /// A single heredoc is the script; a line with more goes to the shell as a whole.
     @Test func scripts() throws {
         func script(_ text: String) throws -> Run.Script? {
-            guard case .run(let run) = try instructions(text)[0].command else { return nil }
+            guard case .run(let run) = try instructions(text)[0].command else {
+                Issue.record("another command")
+                return nil
+            }
             return run.script(shell: ["sh", "-c"])
         }
         #expect(try script("RUN <<-EOF\n\ta\n\tEOF\n")?.arguments == ["sh", "-c", "a\n"])
@@ -169,7 +178,10 @@ struct LineTests {
 
     @Test func places() throws {
         let found = try parse("FROM debian AS x\n  COPY --from=x --chown=1:2 \\\n    a é \\\n # c\n  \"b\" /d\n")
-        guard case .copy(let copy) = found.stages[0].instructions[0].command else { return }
+        guard case .copy(let copy) = found.stages[0].instructions[0].command else {
+            Issue.record("another command")
+            return
+        }
         func place(_ word: Word?) -> [Int] {
             guard let range = word?.range else { return [] }
             return [range.start.line, range.start.column, range.end.line, range.end.column]
@@ -204,7 +216,10 @@ struct LineTests {
         let found = try parse("# web the server\nFROM a AS web\n# lost\n\n# A what it is\nARG A\n")
         #expect(found.stages[0].comment == "the server")
         #expect(found.stages[0].instructions[0].comments == ["A what it is"])
-        guard case .argument(let definitions) = found.stages[0].instructions[0].command else { return }
+        guard case .argument(let definitions) = found.stages[0].instructions[0].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(definitions[0].comment == "what it is")
     }
 }

@@ -104,13 +104,19 @@ struct ReferenceTests {
             print("Hello")
             EOF
             """)
-        guard case .run(let bash) = found[0].command, case .run(let python) = found[2].command else { return }
+        guard case .run(let bash) = found[0].command, case .run(let python) = found[2].command else {
+            Issue.record("another command")
+            return
+        }
         #expect(bash.script().arguments.last == "<<EOT bash\n  set -ex\n  apt-get update\nEOT")
         #expect(python.script().arguments.last == "python3 <<EOF > /hello\nprint(\"Hello\")\nEOF")
         let copied = try expanded(
             "FROM a\nARG FOO=bar\nCOPY <<-EOT /s\n\techo \"hello ${FOO}\"\nEOT\nCOPY <<-\"EOT\" /s\n\t${FOO}\n\tEOT"
         ).commands
-        guard case .copy(let bare) = copied[1], case .copy(let quoted) = copied[2] else { return }
+        guard case .copy(let bare) = copied[1], case .copy(let quoted) = copied[2] else {
+            Issue.record("another command")
+            return
+        }
         #expect(bare.files.map(\.content) == ["echo \"hello bar\"\n"] && quoted.files.map(\.content) == ["${FOO}\n"])
     }
 

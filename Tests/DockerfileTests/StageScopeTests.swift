@@ -25,23 +25,27 @@ struct StageScopeTests {
     }
 
     @Test func flags() throws {
+        let digits = String(repeating: "a", count: 64)
         let text =
-            "FROM a\nARG U=1 M=755\nCOPY --chown=$U:$U --chmod=$M --exclude=$U* a b\n"
-            + "ADD --checksum=sha256:$U --chmod=${M} a b\nWORKDIR /w\n"
+            "FROM a\nARG U=1 M=755 S=sha256:\(digits)\nCOPY --chown=$U:$U --chmod=$M --exclude=$U* a b\n"
+            + "ADD --checksum=$S --chmod=${M} https://x/a b\nWORKDIR /w\n"
             + "RUN --mount=type=${K:-cache},target=c,id=$U-x,uid=${U} --mount=type=bind,target=/t y"
         let found = try expanded(text).commands
         guard case .copy(let copy) = found[1], case .add(let add) = found[2], case .run(let run) = found[4] else {
             return
         }
         #expect(copy.owner?.text == "1:1" && copy.mode?.text == "755" && copy.excludes.map(\.text) == ["1*"])
-        #expect(add.checksum?.text == "sha256:1" && add.copy.mode?.text == "755")
+        #expect(add.checksum?.text == "sha256:" + digits && add.copy.mode?.text == "755")
         #expect(run.mounts[0].target == "/w/c" && run.mounts[0].id == "1-x" && run.mounts[0].user == 1)
         #expect(run.mounts[0].kind == .cache && run.mounts[1].target == "/t")
     }
 
     @Test func heredocs() throws {
         let text = "FROM a\nENV V=1\nCOPY <<A <<\"B\" /x\n'$V' \"${V:-2}\" \\$V\nA\n$V\nB\n"
-        guard case .copy(let copy) = try expanded(text).commands[1] else { return }
+        guard case .copy(let copy) = try expanded(text).commands[1] else {
+            Issue.record("another command")
+            return
+        }
         #expect(copy.files.map(\.content) == ["'1' \"1\" $V\n", "$V\n"])
     }
 
@@ -110,6 +114,15 @@ struct StageScopeTests {
         ("STOPSIGNAL SIGTREM", "2:12: invalid signal: SIGTREM"),
         ("VOLUME $x", "2:8: VOLUME specified can not be an empty string"),
         ("RUN --mount=type=$x,target=/y z", "2:13: unsupported mount type \"\""),
+        ("ENV $x=y", "2:5: ENV names can not be blank"),
+        (
+            "COPY --chmod=8$x a b",
+            "2:14: invalid chmod parameter: '8'. it should be octal string and between 0 and 07777"
+        ),
+        ("ADD --checksum=sha256:ab https://x/y z", "2:16: invalid checksum digest format: \"sha256:ab\""),
+        ("ADD --checksum=xyz https://x/y.git z", "2:16: invalid checksum \"xyz\""),
+        ("ADD --checksum=sha256:ab a z", "2:16: checksum requires HTTP(S) or Git sources"),
+        ("ADD --checksum=sha256:ab a b z", "2:16: checksum can't be specified for multiple sources"),
         ("RUN --mount=target=/ x", "2:13: invalid mount target \"/\""),
         ("COPY <<E /x\n${a:-b\nE", "2:1: failed to process the heredoc 'E': syntax error: missing '}'"),
     ])
@@ -120,6 +133,22 @@ struct StageScopeTests {
         } catch {
             #expect(error.diagnostics.map(short) == [message])
         }
+    }
+
+    /// As chmod(1) has it, on a file and on a folder.
+    @Test(arguments: [
+        ("755", 0o600, 0o755, 0o755), ("0", 0o777, 0, 0), ("u=rwX,go=rX", 0o600, 0o644, 0o755),
+        ("+x", 0o644, 0o755, 0o755),
+        ("a-w", 0o666, 0o444, 0o444), ("g=u", 0o740, 0o770, 0o770), ("u+s,g+s,+t", 0o755, 0o7755, 0o7755),
+        ("go=", 0o777, 0o700, 0o700), ("u+w-x", 0o500, 0o600, 0o600), ("=r", 0o7777, 0o444, 0o7444), ("X", 0, -1, -1),
+        ("", 0, -1, -1), ("u", 0, -1, -1), ("u+q", 0, -1, -1), ("10000", 0, -1, -1), ("9", 0, -1, -1),
+        ("u+x,", 0, -1, -1),
+        ("+ug", 0, -1, -1), ("0x1", 0, -1, -1),
+    ])
+    func modes(text: String, before: Int, file: Int, folder: Int) {
+        let mode = FileMode(parsing: text)
+        #expect((mode.map { Int($0.applied(to: UInt32(before), isFolder: false)) } ?? -1) == file)
+        #expect((mode.map { Int($0.applied(to: UInt32(before), isFolder: true)) } ?? -1) == folder)
     }
 
     @Test func triggersPointAtFrom() {

@@ -66,11 +66,9 @@ enum ImageName {
         return text.utf8.allSatisfy { isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
     }
 
-    private static func isDigest(_ text: String) -> Bool {
+    static func isDigest(_ text: String) -> Bool {
         guard let (algorithm, value) = text.cut(":"), !algorithm.isEmpty, value.utf8.count >= 32 else { return false }
         return algorithm.utf8.allSatisfy { isLetterOrDigit($0) || [0x2B, 0x2D, 0x2E, 0x5F].contains($0) }
-            && value.utf8.allSatisfy {
-                (0x30...0x39).contains($0) || (0x61...0x66).contains($0) || (0x41...0x46).contains($0)
-            }
+            && value.utf8.allSatisfy(\.isHexDigit)
     }
 }

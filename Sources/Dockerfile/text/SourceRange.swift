@@ -136,6 +136,10 @@ extension Unicode.Scalar {
 }
 
 extension UInt8 {
+    var isHexDigit: Bool {
+        (0x30...0x39).contains(self) || (0x61...0x66).contains(self) || (0x41...0x46).contains(self)
+    }
+
     /// Of ASCII.
     var isLetterOrDigit: Bool {
         (0x61...0x7A).contains(self) || (0x41...0x5A).contains(self) || (0x30...0x39).contains(self)

@@ -80,6 +80,9 @@ public struct StageScope: Equatable, Sendable {
     /// What the checks found in the instructions so far.
     public var warnings: [LintWarning] { report.warnings }
 
+    /// What the shell form is executed with.
+    public var effectiveShell: [String] { shell.isEmpty ? Invocation.defaultShell : shell }
+
     /// The environment of RUN; proxies that were given stand behind what the Dockerfile says.
     public var runEnvironment: [String] {
         let proxies = graph.options.proxyEnvironment.filter { entry in
@@ -138,6 +141,7 @@ public struct StageScope: Equatable, Sendable {
             checkIgnored(add.copy, instruction)
             add.copy = try expand(add.copy, instruction)
             add.checksum = try expand(add.checksum, instruction)
+            try Self.check(add)
             return .add(add)
         case .run(var run):
             run.mounts = try run.mounts.map { mount throws(Fault) in try expand(mount, instruction) }
@@ -194,6 +198,9 @@ public struct StageScope: Equatable, Sendable {
         checkLegacy(pairs, instruction)
         let result = try expand(pairs, instruction)
         for pair in result {
+            guard !pair.key.text.isEmpty else {
+                throw Fault(.value, "ENV names can not be blank", at: pair.key.range)
+            }
             checkSecret("ENV", pair.key, instruction)
             variables[pair.key.text] = pair.value.text
             imageEnvironment[pair.key.text] = pair.value.text
@@ -234,6 +241,11 @@ public struct StageScope: Equatable, Sendable {
         result.owner = try expand(copy.owner, instruction)
         result.mode = try expand(copy.mode, instruction)
         result.excludes = try expand(copy.excludes, instruction)
+        if let mode = result.mode, FileMode(parsing: mode.text) == nil {
+            throw Fault(
+                .value, "invalid chmod parameter: '\(mode.text)'. it should be octal string and between 0 and 07777",
+                at: mode.range, hint: "write 755 or u=rwX,go=rX")
+        }
         for (index, file) in copy.files.enumerated() where file.expands {
             var expander = WordExpander(escape: "\\")
             expander.ignoresQuotes = true
@@ -249,6 +261,31 @@ public struct StageScope: Equatable, Sendable {
             }
         }
         return result
+    }
+
+    /// A checksum is that of one thing from elsewhere.
+    private static func check(_ add: Add) throws(Fault) {
+        guard let checksum = add.checksum, !checksum.text.isEmpty else { return }
+        guard let source = add.copy.sources.first, add.copy.sources.count == 1, add.copy.files.isEmpty else {
+            throw Fault(
+                .flag, "checksum can't be specified for multiple sources", at: checksum.range,
+                hint: "write an ADD for each")
+        }
+        switch Add.source(source.text) {
+        case .context: throw Fault(.flag, "checksum requires HTTP(S) or Git sources", at: checksum.range)
+        case .git:
+            guard checksum.text.utf8.allSatisfy(\.isHexDigit) else {
+                throw Fault(
+                    .value, "invalid checksum \(GoValue.quoted(checksum.text))", at: checksum.range,
+                    hint: "of a repository it is the commit")
+            }
+        case .http:
+            guard ImageName.isDigest(checksum.text) else {
+                throw Fault(
+                    .value, "invalid checksum digest format: \(GoValue.quoted(checksum.text))", at: checksum.range,
+                    hint: "write sha256: and 64 hexadecimal digits")
+            }
+        }
     }
 
     private mutating func expand(_ mount: Mount, _ instruction: Instruction) throws(Fault) -> Mount {
