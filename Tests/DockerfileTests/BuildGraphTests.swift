@@ -87,6 +87,25 @@ struct BuildGraphTests {
         #expect(graphFaults("FROM --platform=linux/ a") == ["1:17: failed to parse platform linux/"])
     }
 
+    @Test(arguments: [
+        (
+            "ARG BASH\nFROM bash:$BASH",
+            "'BASH' has no value: give it a default, ARG BASH=VALUE, or build with --build-arg BASH=VALUE"
+        ),
+        ("ARG BASH=1\nFROM $BAHS", "did you mean 'BASH'?"),
+        ("FROM x:$Y", "declare it before the first FROM: ARG Y=VALUE"),
+        ("FROM golang AS builder\nFROM Bulider", "did you mean the stage 'builder'?"),
+        ("FROM --platform=$BUILDPLATFROM a", "did you mean 'BUILDPLATFORM'?"),
+    ])
+    func hints(text: String, hint: String) {
+        do throws(DockerfileError) {
+            _ = try graph(text)
+            Issue.record("nothing is said")
+        } catch {
+            #expect(error.diagnostics.map(\.hint) == [hint])
+        }
+    }
+
     @Test func unusedArguments() throws {
         let text = "ARG A\nFROM a\nARG B\nFROM b AS c\nARG D"
         let given = ["A", "B", "D", "E", "HTTP_PROXY", "TARGETARCH"].reduce(into: [:]) { $0[$1] = "x" }

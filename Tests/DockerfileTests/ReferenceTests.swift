@@ -48,7 +48,8 @@ struct ReferenceTests {
     @Test func labels() throws {
         let text =
             "FROM a\nLABEL \"com.example.vendor\"=\"ACME Incorporated\"\nLABEL version=\"1.0\"\n"
-            + "LABEL description=\"This text illustrates \\\nthat label-values can span multiple lines.\"\nLABEL example=\"foo-$e\" q='$e'"
+            + "LABEL description=\"This text illustrates \\\n"
+            + "that label-values can span multiple lines.\"\nLABEL example=\"foo-$e\" q='$e'"
         let found = try expanded("FROM a\nENV e=x\n" + text.dropFirst(7)).commands
         #expect(found[1].texts == ["com.example.vendor=ACME Incorporated"])
         #expect(found[3].texts == ["description=This text illustrates that label-values can span multiple lines."])
@@ -73,7 +74,8 @@ struct ReferenceTests {
         let found = try expanded(text) { $0.arguments = ["username": "what_user"] }.commands
         #expect(found[0].texts == ["some_user"] && found[2].texts == ["what_user"])
         let base =
-            "FROM busybox AS base\nARG SETTINGS=x\nENV A=$SETTINGS\nFROM base\nENV B=$SETTINGS\nFROM busybox\nENV C=$SETTINGS"
+            "FROM busybox AS base\nARG SETTINGS=x\nENV A=$SETTINGS\nFROM base\nENV B=$SETTINGS\n"
+            + "FROM busybox\nENV C=$SETTINGS"
         #expect(try expanded(base) { $0.target = "1" }.commands[0].texts == ["B=x"])
         #expect(try expanded(base).commands[0].texts == ["C="])
         let version = "ARG VERSION=latest\nFROM busybox:$VERSION\nARG VERSION\nENV V=$VERSION"

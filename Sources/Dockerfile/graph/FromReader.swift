@@ -34,9 +34,15 @@ struct FromReader {
             return BuildGraph.Node(
                 stage: stage.index, base: .context(context), platform: platform, instructions: [], isReplaced: true)
         }
-        let (source, near) = try source(name, stage)
-        return BuildGraph.Node(
-            stage: stage.index, base: source, nearBase: near, platform: platform, instructions: stage.instructions)
+        do throws(Fault) {
+            let (source, near) = try source(name.text, stage)
+            return BuildGraph.Node(
+                stage: stage.index, base: source, nearBase: near, platform: platform, instructions: stage.instructions)
+        } catch {
+            var fault = error
+            fault.hint = missingValue(name) ?? fault.hint
+            throw fault
+        }
     }
 
     /// For the warnings alone: what is wrong is said where the graph is made.
@@ -48,7 +54,7 @@ struct FromReader {
         }
     }
 
-    private mutating func base(_ stage: Stage) throws(Fault) -> String {
+    private mutating func base(_ stage: Stage) throws(Fault) -> WordExpander.Expansion {
         let expansion = try expander.expand(stage.base, in: globals)
         reportUndeclared(expansion.unmatched, stage.base, stage)
         if let defaults, isInvalid(stage, defaults) {
@@ -60,11 +66,19 @@ struct FromReader {
         guard !expansion.text.isEmpty else {
             throw Fault(
                 .reference, "base name (\(stage.base.text)) should not be blank", at: stage.base.range,
-                hint: expansion.unmatched.sorted().first.map {
-                    didYouMean($0, known) ?? "declare it before the first FROM: ARG \($0)=IMAGE"
-                } ?? "give the argument a value")
+                hint: missingValue(expansion) ?? "give the argument a value")
         }
-        return expansion.text
+        return expansion
+    }
+
+    /// What to do about a variable that is not set.
+    private func missingValue(_ expansion: WordExpander.Expansion) -> String? {
+        guard let name = expansion.unmatched.sorted().first else { return nil }
+        if known.contains(name) {
+            return
+                "'\(name)' has no value: give it a default, ARG \(name)=VALUE, or build with --build-arg \(name)=VALUE"
+        }
+        return didYouMean(name, known) ?? "declare it before the first FROM: ARG \(name)=VALUE"
     }
 
     private func isInvalid(_ stage: Stage, _ defaults: Variables) -> Bool {
@@ -116,7 +130,7 @@ struct FromReader {
         guard !expansion.text.isEmpty else {
             throw Fault(
                 .value, "empty platform value from expression \(word.text)", at: word.range,
-                hint: expansion.unmatched.sorted().first.flatMap { didYouMean($0, known) })
+                hint: missingValue(expansion))
         }
         guard let platform = Platform(parsing: expansion.text, host: options.platform) else {
             throw Fault(
