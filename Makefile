@@ -22,9 +22,10 @@ TEST_LOG := $(TEST_BUILD)/test.log
 # What the caller asks of `swift test`, such as TEST_ARGUMENTS='--filter NetlinkTests'.
 TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
+COMPARE_ARGUMENTS ?=
 
 .PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images bench format lint \
-        schemas fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink clean
+        schemas compare-images fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,11 +58,11 @@ lint:  ## Check the layout of the source
 format:  ## Lay the source out
 	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
 
-fuzz: fuzz-stackfile fuzz-dockerfile fuzz-netlink  ## Fuzz the readers of stack files, Dockerfiles and netlink, FUZZ_SECONDS (600) each
+fuzz: fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images  ## Fuzz the readers of stack files, Dockerfiles, netlink and images, FUZZ_SECONDS (600) each
 
 FUZZ := -max_total_time=$${FUZZ_SECONDS:-600} -timeout=5 -rss_limit_mb=1024 -max_len=16384
-fuzz-stackfile fuzz-dockerfile fuzz-netlink: export GANTRY_FUZZ := 1
-fuzz-stackfile fuzz-dockerfile fuzz-netlink: export SWIFT_BACKTRACE := enable=no
+fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images: export GANTRY_FUZZ := 1
+fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images: export SWIFT_BACKTRACE := enable=no
 
 fuzz-stackfile: setup
 	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product stackfile-fuzz
@@ -85,6 +86,22 @@ fuzz-netlink: setup
 	mkdir -p .build-fuzz/netlink-found
 	.build-fuzz/release/netlink-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/netlink- \
 		.build-fuzz/netlink-found .build-fuzz/netlink-corpus
+
+# The unpacker writes files, as root into a private copy of the host; the documents and the names are one fuzzer's work.
+fuzz-images: setup
+	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product layer-fuzz -Xswiftc -enable-testing
+	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product document-fuzz -Xswiftc -enable-testing
+	private=
+	[ "$$(id -u)" != 0 ] || private=Tests/EndToEnd/private_host.sh
+	for word in layer document; do
+		Tests/Fuzz/make_image_corpus.py $$word .build-fuzz/$$word-corpus
+		mkdir -p .build-fuzz/$$word-found
+		$$private .build-fuzz/release/$$word-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/$$word- \
+			.build-fuzz/$$word-found .build-fuzz/$$word-corpus
+	done
+
+compare-images: build  ## Unpack images of many tools with Gantry, Docker and Podman, and compare the trees (COMPARE_ARGUMENTS='--only pax')
+	$(SUDO) Tests/Images/compare_trees.py --gantry $(GANTRY_BIN) $(COMPARE_ARGUMENTS)
 
 schemas: build  ## Write the JSON Schema of stack files anew, into schemas
 	mkdir -p schemas

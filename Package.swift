@@ -87,7 +87,8 @@ let package = Package(
             "Engine",
             [
                 "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "NetworkService",
-                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux",
+                "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -166,7 +167,7 @@ let package = Package(
                 "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
                 "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),
     ]
 )
@@ -185,4 +186,11 @@ if Context.environment["GANTRY_FUZZ"] != nil {
         .executableTarget(
             name: "netlink-fuzz", dependencies: ["Netlink"], path: "Tests/Fuzz/NetlinkFuzz",
             swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    let images: [Target.Dependency] = ["Images", "Registry", "LinuxSystem", "CLinux"]
+    for (name, folder) in [("layer-fuzz", "LayerFuzz"), ("document-fuzz", "DocumentFuzz")] {
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: images, path: "Tests/Fuzz/\(folder)",
+                swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    }
 }

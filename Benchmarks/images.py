@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
-"""Times loading a large image with Gantry, Docker and Podman on the same machine in the same run.
+"""Times pulling and loading a large image with Gantry, Docker and Podman on the same machine in the same run.
 
-    images.py [--gantry PROGRAM] [--repeat N] [--sides gantry,docker,podman] [--disk FOLDER] [--json FILE] [--check]
+    images.py [--gantry PROGRAM] [--repeat N] [--sides gantry,docker,podman] [--cases WORD,...] [--disk FOLDER]
+              [--json FILE] [--check]
 
-The image is made of this machine's /usr: about 600 MB and some 50,000 files in eight layers, with whiteouts. It is loaded
-as Docker's archive, and as OCI archive with gzip and with zstd (Docker 20 reads only the first). Every load is into an
-empty store on a tmpfs, or below FOLDER. The sides take turns. Memory is the peak of the engine's process (Docker: of the
-daemon; Podman: of the command). Runs in a private copy of the host; leaves nothing. Needs root, pigz or gzip, and zstd.
+The image is made of this machine's /usr: about 600 MB and some 30,000 files in eight layers, with whiteouts; once, it
+lies in the examples' cache afterwards. It is pulled from Debian's docker-registry on the loopback, with layers of gzip
+and of zstd, and loaded as Docker's archive and as OCI archive with both (Docker 20 reads neither OCI archives nor zstd).
+Every time is into an empty store on a tmpfs, or below FOLDER; the sides take turns. `--cases pull` does only those with
+that word. Memory is the peak of the engine's process (Docker: of the daemon; Podman: of the command), CPU that of the
+engine and the processes it started, without the registry's. Runs in a private copy of the host; leaves only the cache.
+Needs root, skopeo, docker-registry, pigz or gzip, and zstd.
 """
 
 import argparse
+import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -25,15 +31,21 @@ from pathlib import Path
 
 import bench
 
+CACHE = Path(os.environ.get("GANTRY_EXAMPLES_CACHE", "/tmp/gantry-examples-cache"))
+# Changes when the image does.
+IMAGE_NAME = "large-image-1"
+REGISTRY_PORT = 5000
+# Case, and whether Docker 20 can do it.
+CASES = {"pull gzip": True, "pull zstd": False, "load docker archive": True, "load OCI gzip": False, "load OCI zstd": False}
 FORMS = ("docker archive", "OCI gzip", "OCI zstd")
 FILE_BYTES_MAX = 2 << 20
 # What each layer is made of: folders, and how many MB at most.
 LAYERS = (
     (("/usr/share/doc", 40), ("/usr/share/locale", 60)),
     (("/usr/include", 130),),
-    (("/usr/lib/x86_64-linux-gnu", 110),),
+    (("/usr/lib/x86_64-linux-gnu", 150),),
     (("/usr/share/perl", 60), ("/usr/lib/python3", 60), ("/usr/lib/python3.11", 60)),
-    (("/usr/share/man", 40), ("/usr/share/zoneinfo", 10), ("/usr/share/icons", 60)),
+    (("/usr/share/man", 9), ("/usr/share/zoneinfo", 10), ("/usr/share/icons", 60)),
     (("/usr/lib/gcc", 60), ("/usr/share/vim", 40)),
     (("/usr/lib/llvm-14", 60), ("/usr/share/go-1.19", 60)),
 )
@@ -100,7 +112,7 @@ def add_bytes(tar, name, content):
 
 
 def make_images(folder):
-    """Form to archive; and what the image is, in words."""
+    """Fills `folder` with the image in every form, and a registry's data."""
     layers, count = [], 0
     for number, sources in enumerate(LAYERS):
         layers.append(folder / f"layer-{number}.tar")
@@ -111,9 +123,8 @@ def make_images(folder):
     config = json.dumps({
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{each}" for each in diff_ids]}}).encode()
-    archives = {FORMS[0]: folder / "docker.tar"}
     name = hashlib.sha256(config).hexdigest() + ".json"
-    with tarfile.open(archives[FORMS[0]], "w") as tar:
+    with tarfile.open(archive(folder, FORMS[0]), "w") as tar:
         add_bytes(tar, name, config)
         for layer, each in zip(layers, diff_ids):
             tar.add(layer, arcname=f"{each}.tar")
@@ -121,12 +132,65 @@ def make_images(folder):
             "Config": name, "RepoTags": ["big:latest"], "Layers": [f"{each}.tar" for each in diff_ids]}]).encode())
     gzip = "pigz" if shutil.which("pigz") else "gzip"
     for form, suffix, command in ((FORMS[1], "gzip", [gzip, "-6", "-c"]), (FORMS[2], "zstd", ["zstd", "-q", "-3", "-c"])):
-        archives[form] = folder / f"oci-{suffix}.tar"
-        write_oci(archives[form], layers, config, suffix, command, folder)
+        write_oci(archive(folder, form), layers, config, suffix, command, folder)
     size = sum(layer.stat().st_size for layer in layers)
     for layer in layers:
         layer.unlink()
-    return archives, f"{size / 1e6:.0f} MB, {count:,} files, {len(layers)} layers"
+    registry = Registry(folder)
+    try:
+        for form, suffix in ((FORMS[1], "gzip"), (FORMS[2], "zstd")):
+            subprocess.run(
+                ["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false",
+                 f"oci-archive:{archive(folder, form)}", f"docker://{registry.host}/big:{suffix}"], check=True)
+    finally:
+        registry.stop()
+    (folder / "what").write_text(f"{size / 1e6:.0f} MB, {count:,} files, {len(layers)} layers")
+
+
+def archive(folder, form):
+    return folder / f"{form.replace(' ', '-')}.tar"
+
+
+def cached_images():
+    """The folder with the image, made when it is not there."""
+    CACHE.mkdir(exist_ok=True)
+    with open(CACHE / f"{IMAGE_NAME}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = CACHE / IMAGE_NAME
+        if not folder.exists():
+            print("making the image, once", flush=True)
+            with tempfile.TemporaryDirectory(dir=CACHE) as made:
+                made = Path(made) / "made"
+                made.mkdir()
+                make_images(made)
+                made.rename(folder)
+    return folder
+
+
+class Registry:
+    """Debian's docker-registry with the data of `folder`."""
+
+    def __init__(self, folder):
+        self.host = f"127.0.0.1:{REGISTRY_PORT}"
+        config = folder / "registry.yml"
+        config.write_text(
+            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\nhttp: {{addr: \"{self.host}\"}}\n")
+        self.process = subprocess.Popen(
+            ["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + bench.ENGINE_START_SECONDS
+        while not self.listens():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise bench.Failed("docker-registry does not answer")
+            time.sleep(0.05)
+
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", REGISTRY_PORT)) == 0
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def write_oci(archive, layers, config, suffix, command, folder):
@@ -162,19 +226,33 @@ def peak_bytes(pid):
     raise bench.Failed(f"no memory figures of process {pid}")
 
 
-def load_by_engine(side, archive):
+def cpu_seconds(pid):
+    """Of the process and the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def command_of(case, folder):
+    action, form = case.split(" ", 1)
+    if action == "pull":
+        return ["pull", "-q", f"127.0.0.1:{REGISTRY_PORT}/big:{form}"]
+    return ["load", "-i", str(archive(folder, form.replace("docker archive", FORMS[0])))]
+
+
+def run_by_engine(side, command):
     try:
         side.start()
-        started = time.perf_counter()
-        side.load(str(archive))
-        return time.perf_counter() - started, peak_bytes(side.engine.pid)
+        before = cpu_seconds(side.engine.pid)
+        seconds = bench.run([*side.load_command(), *command], side.environment())
+        return seconds, peak_bytes(side.engine.pid), cpu_seconds(side.engine.pid) - before
     finally:
         side.stop()
 
 
-def load_by_podman(folder, archive):
+def run_by_podman(folder, command):
+    insecure = ["--tls-verify=false"] if command[0] == "pull" else []
     command = ["podman", "--root", str(folder / "data"), "--runroot", str(folder / "run"), "--tmpdir",
-               str(folder / "tmp"), "--storage-driver", "overlay", "load", "-q", "-i", str(archive)]
+               str(folder / "tmp"), "--storage-driver", "overlay", command[0], *insecure, *command[1:]]
     started = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     text = child.stderr.read().decode(errors="replace")
@@ -182,21 +260,21 @@ def load_by_podman(folder, archive):
     seconds = time.perf_counter() - started
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
-        raise bench.Failed(f"podman load: {text[-1000:]}")
-    return seconds, usage.ru_maxrss * 1024
+        raise bench.Failed(f"{' '.join(command)}: {text[-1000:]}")
+    return seconds, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
 
 
-def load_once(side, program, stores, archive):
+def run_once(side, program, stores, command):
     folder = Path(tempfile.mkdtemp(dir=stores))
     try:
         if side == "podman":
-            return load_by_podman(folder, archive)
+            return run_by_podman(folder, command)
         if side == "docker":
             engine = bench.Docker(folder)
             base = engine.engine_command()
             engine.engine_command = lambda: [*base, "-s", "overlay2", "--bridge=none", "--iptables=false"]
-            return load_by_engine(engine, archive)
-        return load_by_engine(bench.Gantry(folder, program), archive)
+            return run_by_engine(engine, command)
+        return run_by_engine(bench.Gantry(folder, program), command)
     finally:
         for line in reversed(open("/proc/self/mounts").read().splitlines()):
             if line.split()[1].startswith(f"{folder}/"):
@@ -206,35 +284,45 @@ def load_once(side, program, stores, archive):
 
 def inside(options):
     folder = Path(options.inside)
-    stores = Path(options.disk) if options.disk else folder / "stores"
+    stores = Path(tempfile.mkdtemp(dir=options.disk)) if options.disk else folder / "stores"
     stores.mkdir(exist_ok=True)
     if not options.disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8g", "stores", stores], check=True)
-    archives, what = make_images(folder)
-    print(f"image: {what}; store on {'disk' if options.disk else 'tmpfs'}; {os.cpu_count()} cores", flush=True)
-    results = {form: {} for form in FORMS}
-    for form in FORMS:
-        for _ in range(options.repeat):
-            for side in options.sides.split(","):
-                if side == "docker" and form != FORMS[0]:
-                    continue
-                seconds, memory = load_once(side, options.gantry, stores, archives[form])
-                results[form].setdefault(side, []).append((seconds, memory))
+    images = cached_images()
+    print(f"image: {(images / 'what').read_text()}; store on {'disk' if options.disk else 'tmpfs'}; "
+          f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
+    registry = Registry(images)
+    results = {}
+    try:
+        for case, docker_can in CASES.items():
+            if not any(word in case for word in options.cases.split(",")):
+                continue
+            for _ in range(options.repeat):
+                for side in options.sides.split(","):
+                    if side == "docker" and not docker_can:
+                        continue
+                    run = run_once(side, options.gantry, stores, command_of(case, images))
+                    results.setdefault(case, {}).setdefault(side, []).append(run)
+    finally:
+        registry.stop()
+        if options.disk:
+            stores.rmdir()
     (folder / "result.json").write_text(json.dumps(results))
 
 
 def report(results, check):
     missed = []
-    print(f"{'':16}" + "".join(f"{side:>22}" for side in ("gantry", "docker", "podman")))
-    for form, sides in results.items():
-        line = f"{form:16}"
-        medians = {side: statistics.median(seconds for seconds, _ in runs) for side, runs in sides.items()}
+    print(f"{'':20}" + "".join(f"{side:>27}" for side in ("gantry", "docker", "podman")))
+    for case, sides in results.items():
+        line = f"{case:20}"
+        medians = {side: statistics.median(run[0] for run in runs) for side, runs in sides.items()}
         for side in ("gantry", "docker", "podman"):
             if side in medians:
-                peak = max(memory for _, memory in sides[side])
-                line += f"{medians[side]:11.2f} s {peak / 1e6:6.0f} MB"
+                peak = max(run[1] for run in sides[side])
+                cpu = statistics.median(run[2] for run in sides[side])
+                line += f"{medians[side]:9.2f} s {cpu:5.1f} s {peak / 1e6:4.0f} MB"
             else:
-                line += f"{'-':>22}"
+                line += f"{'-':>27}"
         print(line)
         for side in ("docker", "podman"):
             if side in medians and "gantry" in medians:
@@ -242,19 +330,21 @@ def report(results, check):
                 verdict = "met" if ratio >= SPEED_GOAL else "missed"
                 print(f"    {ratio:.1f} times as fast as {side} (goal {SPEED_GOAL:.0f}): {verdict}")
                 if ratio < SPEED_GOAL:
-                    missed.append(form)
-        peak = max((memory for _, memory in sides.get("gantry", [])), default=0)
+                    missed.append(case)
+        peak = max((run[1] for run in sides.get("gantry", [])), default=0)
         if peak > MEMORY_GOAL_BYTES:
-            missed.append(f"memory, {form}")
+            print(f"    peak memory {peak / 1e6:.0f} MB (goal {MEMORY_GOAL_BYTES / 1e6:.0f} MB): missed")
+            missed.append(f"memory, {case}")
     return 1 if check and missed else 0
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gantry", default=str(bench.DEFAULT_GANTRY))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--sides", default=",".join(
         ["gantry"] + [side for side, program in (("docker", "dockerd"), ("podman", "podman")) if shutil.which(program)]))
+    parser.add_argument("--cases", default="pull,load")
     parser.add_argument("--disk")
     parser.add_argument("--json")
     parser.add_argument("--check", action="store_true")
@@ -264,7 +354,7 @@ def main():
         return inside(options)
     with tempfile.TemporaryDirectory(prefix="gantry-images-") as folder:
         command = [str(bench.PRIVATE_HOST), sys.executable, __file__, "--inside", folder, "--gantry", options.gantry,
-                   "--repeat", str(options.repeat), "--sides", options.sides]
+                   "--repeat", str(options.repeat), "--sides", options.sides, "--cases", options.cases]
         if options.disk:
             command += ["--disk", options.disk]
         if subprocess.run(command).returncode != 0:

@@ -33,6 +33,7 @@ extension Engine {
         }
         guard let service = stack.services[name] else { throw .badRequest("no such service: \(name)") }
         let image = try image(service.image)
+        guard !imagesLeaving.contains(image.id) else { throw .conflict("image \(service.image) is being removed") }
         let id = randomID()
         let containerName =
             create.name ?? (create.oneOff ? "\(stack.name)-\(name)-run-\(id.prefix(12))" : nil)
@@ -156,6 +157,9 @@ extension Engine {
     ///
     /// - Parameter anonymousVolumes: `false` keeps them for the container that takes its place.
     func removeContainer(_ id: String, anonymousVolumes: Bool) async throws(EngineError) {
+        guard containers[id] != nil else { return }
+        let files = try await holdFiles(of: id)
+        defer { files.release() }
         guard let container = containers[id] else { return }
         guard container.process == nil else { throw .conflict("container \(container.stored.name) is running") }
         let stored = container.stored

@@ -6,18 +6,21 @@ import LinuxSystem
 import Logging
 import StackModel
 
-/// One line of the answer to `POST /images/load`.
+/// One line of the answer to `POST /images/load`, and to `POST /images/create` from a tar.
 public struct LoadMessage: Encodable, Sendable {
     public struct Detail: Encodable, Sendable {
         public var message: String
     }
     public var stream: String?
+    public var status: String?
     public var error: String?
     public var errorDetail: Detail?
 }
 
 /// An archive on its way into the store: the client's bytes go through a pipe to a thread that unpacks them.
 public final class ImageLoading: Sendable {
+    /// Four pieces of the client's: most find room at once, and need no other thread.
+    private static let pipeByteCount: Int32 = 1 << 20
     /// Ends when the load has ended.
     public let messages: AsyncStream<LoadMessage>
     private let input: ClosableDescriptor
@@ -27,12 +30,14 @@ public final class ImageLoading: Sendable {
         self.input = input
         self.messages = messages
         self.pool = pool
+        input.preparePipe(byteCount: Self.pipeByteCount)
     }
 
     /// `false` when nobody reads any more: the load has failed and says so in `messages`.
     public func write(_ bytes: [UInt8]) async -> Bool {
         let input = input
-        return await pool.run { input.writeAll(bytes) }
+        guard let written = input.writeAvailable(bytes) else { return false }
+        return written == bytes.count ? true : await pool.run { input.writeAll(bytes, from: written) }
     }
 
     /// The archive is complete (or cut off, which the reader will notice).
@@ -40,30 +45,6 @@ public final class ImageLoading: Sendable {
 }
 
 extension Engine {
-    public func imageSummaries() throws(EngineError) -> [ImageSummary] {
-        do throws(ImageError) {
-            return try images.images().map { image in
-                ImageSummary(
-                    Id: image.id.description, RepoTags: image.tagNames,
-                    Created: image.createdSeconds, Size: Int64(clamping: image.byteCount))
-            }
-        } catch {
-            throw .image(error)
-        }
-    }
-
-    /// `GET /images/{name}/json`; `name` is a name, an id or a unique beginning of one.
-    public func imageInspect(_ name: String) throws(EngineError) -> ImageInspect {
-        do throws(ImageError) {
-            let image = try images.image(name)
-            return ImageInspect(
-                Id: image.id.description, RepoTags: image.tagNames, RepoDigests: image.digestNames,
-                Size: Int64(clamping: image.byteCount))
-        } catch {
-            throw .image(error)
-        }
-    }
-
     /// What a load, a pull or a removal left when the engine before ended in the middle of it. Images are roots by
     /// themselves, and one that a container is made from cannot be removed, so this needs to know no container.
     func collectImageGarbage() async {
@@ -78,38 +59,70 @@ extension Engine {
     }
 
     public func startLoading() throws(EngineError) -> ImageLoading {
-        var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }
-        let reader = SharedDescriptor(FileDescriptor(owning: ends[0]))
-        let (messages, continuation) = AsyncStream.makeStream(of: LoadMessage.self)
-        background.start { [self] in await load(reader, continuation) }
-        return ImageLoading(
-            input: ClosableDescriptor(FileDescriptor(owning: ends[1])), messages: messages, pool: streams)
-    }
-
-    private func load(_ reader: SharedDescriptor, _ messages: AsyncStream<LoadMessage>.Continuation) async {
-        defer { messages.finish() }
-        do throws(EngineError) {
+        try taking { [self] reader, say throws(EngineError) in
             let loaded = try await onImages { images throws(ImageError) in
                 try images.load(from: reader.raw) { _ in }
             }
             for image in loaded {
                 let line = image.reference.map { "Loaded image: \($0.familiar)" } ?? "Loaded image ID: \(image.id)"
-                messages.yield(LoadMessage(stream: line + "\n"))
+                say(LoadMessage(stream: line + "\n"))
+                await announceImage("load", image.id, name: image.reference?.familiar)
             }
-        } catch {
-            let text = error.diagnostics.map(\.message).joined(separator: "; ")
-            messages.yield(LoadMessage(error: text, errorDetail: LoadMessage.Detail(message: text)))
         }
+    }
+
+    /// `POST /images/create?fromSrc=-`: an image of one layer from a tar of a root file system.
+    ///
+    /// - Parameter changes: instructions of a Dockerfile; all are checked before a byte is read.
+    public func startImport(
+        _ reference: ImageReference?, message: String?, changes: [String]
+    ) throws(EngineError) -> ImageLoading {
+        var defaults = ContainerDefaults()
+        do throws(ImageError) {
+            for change in changes { try ConfigInstruction(parsing: change).apply(to: &defaults) }
+        } catch {
+            throw .badRequest(error.description)
+        }
+        var making = ImageMaking(created: rfc3339(Clock.now()), comment: message ?? "Imported from -")
+        making.config = defaults
+        return try taking { [self, making] reader, say throws(EngineError) in
+            let image = try await onImages { images throws(ImageError) in
+                try images.importTree(from: reader.raw, references: reference.map { [$0] } ?? [], making)
+            }
+            say(LoadMessage(status: image.id.description))
+            await announceImage("import", image.id, name: reference?.familiar)
+        }
+    }
+
+    /// Runs `work` in the background on what the client sends, and hands on what it says.
+    private func taking(
+        _ work:
+            @escaping @Sendable (SharedDescriptor, @Sendable (LoadMessage) -> Void) async throws(EngineError) -> Void
+    ) throws(EngineError) -> ImageLoading {
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw .system(SystemError("pipe2", code: errno)) }
+        let reader = SharedDescriptor(FileDescriptor(owning: ends[0]))
+        let (messages, continuation) = AsyncStream.makeStream(of: LoadMessage.self)
+        background.start {
+            do throws(EngineError) {
+                try await work(reader) { continuation.yield($0) }
+            } catch {
+                let text = error.diagnostics.map(\.message).joined(separator: "; ")
+                continuation.yield(LoadMessage(error: text, errorDetail: LoadMessage.Detail(message: text)))
+            }
+            continuation.finish()
+        }
+        return ImageLoading(
+            input: ClosableDescriptor(FileDescriptor(owning: ends[1])), messages: messages, pool: streams)
     }
 }
 
 extension Image {
     /// Names with a tag, as `RepoTags`.
-    fileprivate var tagNames: [String] { references.filter { $0.digest == nil }.map(\.familiar).sorted() }
+    var tagNames: [String] { references.filter { $0.digest == nil }.map(\.familiar).sorted() }
 
     /// `RepoDigests`: names with the digest the image was pulled by, which may be an index's, or its own.
-    fileprivate var digestNames: [String] {
+    var digestNames: [String] {
         Set(references.map { "\($0.familiarName)@\($0.digest ?? manifestDigest)" }).sorted()
     }
 }

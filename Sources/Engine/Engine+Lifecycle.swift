@@ -27,6 +27,8 @@ extension Engine {
     /// - Returns: what could not be done as it was asked for, e.g. for want of a privilege.
     @discardableResult
     func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) -> [String] {
+        let files = try await holdFiles(of: id)
+        defer { files.release() }
         guard var container = containers[id] else { throw .containerNotFound(id) }
         guard container.process == nil else { return [] }
         container.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0
@@ -185,8 +187,10 @@ extension Engine {
         await refreshEndpoints()
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
+        // What an image calls a signal and is none must not keep its containers running: then it is Docker's default.
+        let signal = (try? signalNumber(name)) ?? SIGTERM
         do throws(EngineError) {
-            try await send(try signalNumber(name), to: id)
+            try await send(signal, to: id)
         } catch {
             // It ended by itself meanwhile, which the engine may hear of a moment later.
             guard await waitForExit(id, atMost: Self.newsPatience) else { throw error }

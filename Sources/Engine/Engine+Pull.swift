@@ -147,10 +147,21 @@ private struct LayerFetch: Sendable {
     let sink: TransferSink
 
     func run() throws(EngineError) {
+        // What an earlier attempt left may be damaged, as by a power cut: once more, from the first byte.
+        if try !attempt(goingOn: true) { _ = try attempt(goingOn: false) }
+    }
+
+    /// False when what was there before is to blame; it is gone then.
+    private func attempt(goingOn: Bool) throws(EngineError) -> Bool {
         let id = layer.digest.short
         var refusal: ImageError?
+        var presentByteCount: Int64 = 0
         do throws(RegistryError) {
-            guard let store = try begin(&refusal) else { return sink(TransferMessage("Already exists", id: id)) }
+            guard let store = try begin(&refusal) else {
+                sink(TransferMessage("Already exists", id: id))
+                return true
+            }
+            presentByteCount = store.byteCount
             let meter = TransferMeter("Downloading", id: id, byteCountTotal: layer.size, sink)
             let receipt = BlobReceipt(verifiedBySink: store.byteCount)
             try client.fetchBlob(layer, name, resuming: receipt) { bytes throws(RegistryError) in
@@ -160,8 +171,12 @@ private struct LayerFetch: Sendable {
             sink(TransferMessage("Download complete", id: id))
             try noting(&refusal) { () throws(ImageError) in try store.finish() }
             sink(TransferMessage("Pull complete", id: id))
+            return true
         } catch {
-            throw refusal.map { .image($0) } ?? .registry(error)
+            guard let refusal else { throw .registry(error) }
+            if case .system = refusal { throw .image(refusal) }
+            if goingOn, presentByteCount > 0 { return false }
+            throw .image(refusal)
         }
     }
 

@@ -29,6 +29,8 @@ public actor Engine {
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
         /// Its folders were made by this process.
         var hasFolders = false
+        /// Held while its own layer is mounted, or taken away, by whoever does so.
+        let files = AsyncLock()
     }
 
     /// A live container's processes.
@@ -77,12 +79,16 @@ public actor Engine {
     var stacks: [String: StackEntry] = [:]
     var execs: [String: ExecInstance] = [:]
     var pendingAttach: [String: SharedDescriptor] = [:]
+    /// What clients send into containers that do not run.
+    var incoming: [String: IncomingArchive] = [:]
     /// Exit codes of containers that were removed as they ended, for clients that still wait for them.
     var lastExitCodes: [String: Int] = [:]
     /// Of each network, one for each of its subnets.
     var addressPools: [String: [AddressPool]] = [:]
     var serviceAddresses: [String: StoredServiceAddresses] = [:]
     var endpoints = EndpointState()
+    /// Images that are being removed: no container is made from them any more.
+    var imagesLeaving: Set<Digest> = []
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()

@@ -16,6 +16,7 @@ public enum EngineError: Error, Sendable {
     case conflict(String)
     case badRequest(String)
     case image(ImageError)
+    case copy(CopyError, container: String)
     case registry(RegistryError)
     case network(NetworkError)
     case runtime(RuntimeError, container: String)
@@ -42,6 +43,7 @@ public enum EngineError: Error, Sendable {
         case .conflict(let message): [Diagnostic(code: "engine.conflict", message)]
         case .badRequest(let message): [Diagnostic(code: "engine.bad-request", message)]
         case .image(let error): [imageDiagnostic(error)]
+        case .copy(let error, let container): [copyDiagnostic(error, container: container)]
         case .registry(let error): [Diagnostic(code: error.diagnosticCode, "\(error)")]
         case .network(let error): [Diagnostic(code: "network.failed", "\(error)")]
         case .runtime(let error, let container):
@@ -59,6 +61,8 @@ public enum EngineError: Error, Sendable {
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
         case .image(.notFound), .registry(.notFound): 404
+        case .image(.invalidReference), .image(.invalidChange), .image(.ambiguous): 400
+        case .copy(let error, _): error.status
         case .cancelled: 503
         case .image, .registry, .network, .runtime, .database, .system: 500
         }
@@ -71,6 +75,17 @@ public enum EngineError: Error, Sendable {
                 code: "image.not-found", "\(error)",
                 hint: "`gantry pull` gets it from its registry, `gantry load -i FILE` from an archive")
         default: Diagnostic(code: "image.failed", "\(error)")
+        }
+    }
+
+    private func copyDiagnostic(_ error: CopyError, container: String) -> Diagnostic {
+        switch error {
+        case .notFound(let path):
+            Diagnostic(code: "copy.not-found", "could not find the file \(path) in container \(container)")
+        case .system(let error): systemDiagnostic(error)
+        case .noSpace(let text):
+            Diagnostic(code: "disk.full", text, hint: "free some space where the container's files are and try again")
+        default: Diagnostic(code: "copy.failed", "container \(container): \(error)")
         }
     }
 
@@ -95,6 +110,18 @@ public enum EngineError: Error, Sendable {
         error.isNoSpace
             ? Diagnostic(code: "disk.full", "\(error)", hint: "free some space under the data root and try again")
             : Diagnostic(code: "system.failed", "\(error)")
+    }
+}
+
+extension CopyError {
+    /// As Docker's API answers.
+    fileprivate var status: Int {
+        switch self {
+        case .notFound: 404
+        case .conflict, .archive, .refused: 400
+        case .readOnly: 403
+        case .noSpace, .system: 500
+        }
     }
 }
 

@@ -40,13 +40,13 @@ public struct NetworkFilters: Sendable {
     }
 
     /// `KEY` or `KEY=VALUE`.
-    private static func has(_ label: String, _ labels: [String: String]) -> Bool {
+    static func has(_ label: String, _ labels: [String: String]) -> Bool {
         guard let equals = label.firstIndex(of: "=") else { return labels[label] != nil }
         return labels[String(label[..<equals])] == String(label[label.index(after: equals)...])
     }
 
     /// Seconds since 1970, or an age such as `10m` or `24h`.
-    private static func moment(_ text: String) -> Nanoseconds? {
+    static func moment(_ text: String) -> Nanoseconds? {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
         if let seconds = Double(text), abs(seconds) < 1e10 { return Nanoseconds(seconds * 1e9) }
         guard let unit = text.last.flatMap({ units[$0] }), let count = Double(text.dropLast()), abs(count) < 1e8 else {

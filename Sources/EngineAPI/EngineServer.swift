@@ -21,6 +21,7 @@ public struct EngineServer: Sendable {
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
         StackRoutes(engine: engine).add(to: &router)
         ContainerRoutes(engine: engine).add(to: &router)
+        ArchiveRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)
         server = HTTPServer(router: router, socketPath: socketPath, logger: log)
     }

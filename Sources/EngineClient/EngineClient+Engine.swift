@@ -44,7 +44,15 @@ extension EngineClient {
     public func loadImages(
         from archive: borrowing FileDescriptor, length: UInt64?, report: (LoadMessage) -> Void
     ) throws(EngineClientError) {
-        let stream = try open(HTTPRequest("POST", ["images", "load"], body: .tar(length: length)))
+        let request = HTTPRequest("POST", ["images", "load"], body: .tar(length: length))
+        try send(request, archive, length: length, report)
+    }
+
+    /// Sends a request with an archive for its body, then hands every line of the answer to `report`.
+    func send(
+        _ request: HTTPRequest, _ archive: borrowing FileDescriptor, length: UInt64?, _ report: (LoadMessage) -> Void
+    ) throws(EngineClientError) {
+        let stream = try open(request)
         do throws(EngineClientError) {
             try sendArchive(archive, length: length, to: stream)
         } catch .system(let error) where error.call == "send" && (error.code == EPIPE || error.code == ECONNRESET) {

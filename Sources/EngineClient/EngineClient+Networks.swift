@@ -46,7 +46,7 @@ extension EngineClient {
         try reply(NetworkGraph.self, HTTPRequest("GET", ["network-graph"]), "the graph of the networks")
     }
 
-    private func filterQuery(
+    func filterQuery(
         _ filters: [String: [String]]
     ) throws(EngineClientError) -> [(name: String, value: String)] {
         guard !filters.isEmpty else { return [] }

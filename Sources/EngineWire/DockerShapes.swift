@@ -25,42 +25,6 @@ public struct VersionReply: Codable, Equatable, Sendable {
     }
 }
 
-/// One image in `GET /images/json`.
-public struct ImageSummary: Codable, Equatable, Sendable {
-    /// `sha256:…` of the image's config.
-    public var Id: String
-    public var RepoTags: [String]
-    /// Seconds since 1970.
-    public var Created: Int64
-    /// Bytes on disk of all layers.
-    public var Size: Int64
-
-    public init(Id: String, RepoTags: [String], Created: Int64, Size: Int64) {
-        self.Id = Id
-        self.RepoTags = RepoTags
-        self.Created = Created
-        self.Size = Size
-    }
-}
-
-/// The part of `GET /images/{name}/json` that clients need.
-public struct ImageInspect: Codable, Equatable, Sendable {
-    /// `sha256:…` of the image's config.
-    public var Id: String
-    public var RepoTags: [String]
-    /// `NAME@sha256:…` with the digest of the manifest, once for each name without its tag.
-    public var RepoDigests: [String]
-    /// Bytes on disk of all layers.
-    public var Size: Int64
-
-    public init(Id: String, RepoTags: [String], RepoDigests: [String], Size: Int64) {
-        self.Id = Id
-        self.RepoTags = RepoTags
-        self.RepoDigests = RepoDigests
-        self.Size = Size
-    }
-}
-
 /// `POST /containers/{id}/exec`.
 public struct ExecCreateRequest: Codable, Equatable, Sendable {
     public var Cmd: [String]

@@ -23,40 +23,57 @@ public struct UpperDirectory: Sendable {
         self.overlay = overlay
     }
 
-    /// Every path that differs, parents first, as `docker diff` lists them.
+    /// Every path that differs, parents first, as `docker diff` lists them: a folder that is only on the way to what
+    /// changed is named when the change is right in it.
     public func changes() throws(ImageError) -> [ContainerChange] {
         var changes: [ContainerChange] = []
-        try TreeWalk.visit(path) { object, _, _ throws(ImageError) in
+        /// Folders on the way down that are as they were, and where they would stand.
+        var silent: [(path: [UInt8], index: Int)] = []
+        func parent(of path: [UInt8]) -> ArraySlice<UInt8> {
+            path[..<(path.lastIndex(of: UInt8(ascii: "/")) ?? 0)]
+        }
+        try TreeWalk.visit(path, toleratesLoss: true) { object, _, _ throws(ImageError) in
             if object.path.isEmpty { return }
-            let kind: ContainerChange.Kind =
-                if object.isWhiteout {
-                    .deleted
-                } else if try isBelow(object.path) {
-                    .changed
-                } else {
-                    .added
-                }
-            changes.append(ContainerChange(kind: kind, path: "/" + String(decoding: object.path, as: UTF8.self)))
+            silent.removeAll { !object.path.starts(with: $0.path + [UInt8(ascii: "/")]) }
+            let below = object.isWhiteout ? nil : try statusBelow(object.path)
+            if let below, object.type == S_IFDIR, isSame(below, object) {
+                return silent.append((object.path, changes.count))
+            }
+            if let last = silent.last, last.path.elementsEqual(parent(of: object.path)) {
+                changes.insert(ContainerChange(kind: .changed, path: text(last.path)), at: last.index)
+                silent.removeLast()
+            }
+            let kind: ContainerChange.Kind = object.isWhiteout ? .deleted : below == nil ? .added : .changed
+            changes.append(ContainerChange(kind: kind, path: text(object.path)))
         }
         return changes
     }
 
-    /// Whether the lower layers show something at `path`: the topmost that says anything decides.
-    private func isBelow(_ path: [UInt8]) throws(ImageError) -> Bool {
+    private func text(_ path: [UInt8]) -> String { "/" + String(decoding: path, as: UTF8.self) }
+
+    private func isSame(_ below: stat, _ object: TreeObject) -> Bool {
+        let status = object.status
+        guard object.attribute(overlay.rawValue + "opaque") == nil else { return false }
+        return below.st_mode == status.st_mode && below.st_uid == status.st_uid && below.st_gid == status.st_gid
+            && below.st_mtim.tv_sec == status.st_mtim.tv_sec && below.st_mtim.tv_nsec == status.st_mtim.tv_nsec
+    }
+
+    /// What the lower layers show at `path`: the topmost that says anything decides. nil: nothing.
+    private func statusBelow(_ path: [UInt8]) throws(ImageError) -> stat? {
         for lower in lowerDirectories {
             let root = try converting { () throws(SystemError) in
                 try FileDescriptor.open(lower, O_PATH | O_DIRECTORY)
             }
             switch try look(path, in: root.raw) {
-            case .present: return true
-            case .hidden: return false
+            case .present(let status): return status
+            case .hidden: return nil
             case .absent: continue
             }
         }
-        return false
+        return nil
     }
 
-    private enum Finding { case present, hidden, absent }
+    private enum Finding { case present(stat), hidden, absent }
 
     /// Looks at each part on the way: a whiteout or an opaque folder hides what lies below.
     private func look(_ path: [UInt8], in root: Int32) throws(ImageError) -> Finding {
@@ -83,7 +100,7 @@ public struct UpperDirectory: Sendable {
                 throw ImageError(SystemError("fstat", path: quoted(prefix), code: errno))
             }
             if status.st_mode & S_IFMT == S_IFCHR, status.st_rdev == 0 { return .hidden }
-            if prefix.count == path.count { return .present }
+            if prefix.count == path.count { return .present(status) }
             guard gantry_is_directory(status.st_mode) != 0 else { return .hidden }
             var value: UInt8 = 0
             let name = overlay.rawValue + "opaque"
@@ -116,7 +133,7 @@ public struct UpperDirectory: Sendable {
                 link = linked[object.status.st_ino]
                 if link == nil { linked[object.status.st_ino] = object.path }
             }
-            try writer.header(header(object, link))
+            try writer.header(TarHeader(object, link: link))
             if object.type == S_IFREG, link == nil { try content(object, parent, name, writer) }
             if object.type == S_IFDIR, object.attribute(opaque) == [UInt8(ascii: "y")] {
                 let prefix = object.path.isEmpty ? [] : object.path + [UInt8(ascii: "/")]
@@ -134,31 +151,6 @@ public struct UpperDirectory: Sendable {
 
     private func emptyFile(_ path: [UInt8], _ writer: TarWriter) throws(ImageError) {
         try writer.header(TarHeader(path: path, mode: 0o600))
-    }
-
-    private func header(_ object: TreeObject, _ link: [UInt8]?) -> TarHeader {
-        let status = object.status
-        var header = TarHeader(
-            path: object.path, mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid,
-            modified: status.st_mtim)
-        if let link {
-            (header.type, header.target) = (UInt8(ascii: "1"), link)
-            return header
-        }
-        switch object.type {
-        case S_IFDIR:
-            header.type = UInt8(ascii: "5")
-            header.path = object.path.isEmpty ? Array("./".utf8) : object.path + [UInt8(ascii: "/")]
-        case S_IFLNK: (header.type, header.target) = (UInt8(ascii: "2"), object.target)
-        case S_IFCHR: (header.type, header.device) = (UInt8(ascii: "3"), status.st_rdev)
-        case S_IFBLK: (header.type, header.device) = (UInt8(ascii: "4"), status.st_rdev)
-        case S_IFIFO: header.type = UInt8(ascii: "6")
-        default: header.byteCount = Int64(status.st_size)
-        }
-        header.attributes = object.attributes.filter {
-            ExtendedAttribute(name: $0.name, value: $0.value) != nil
-        }
-        return header
     }
 
     private func content(

@@ -1,20 +1,8 @@
 import Glibc
+import LinuxSystem
 
-/// A NUL-terminated path of arbitrary bytes: names in archives need not be UTF-8, so they never become a `String`.
-struct CPath {
-    private let terminated: [UInt8]
-
-    init(_ bytes: some Sequence<UInt8>) { terminated = Array(bytes) + [0] }
-
-    func withPointer<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        terminated.withUnsafeBytes { buffer in
-            // The buffer is never empty: it ends in NUL.
-            guard let base = buffer.baseAddress else { preconditionFailure("empty path buffer") }
-            return body(base.assumingMemoryBound(to: CChar.self))
-        }
-    }
-
-    var quotedText: String { quoted(terminated.dropLast()) }
+extension CPath {
+    var quotedText: String { quoted(bytes[...]) }
 }
 
 /// An entry's place in a layer: cleaned of `.`, `..`, and doubled slashes, relative to the root.

@@ -10,7 +10,13 @@ final class GrowingFile: Sendable {
     struct Progress: Sendable {
         var byteCount: Int64 = 0
         var ending: Ending?
+        /// What the reader waits for; before that it sleeps on.
+        var wantedByteCount: Int64 = 0
     }
+
+    /// A reader that waits gets as much at once: woken for each piece of a network, it would sleep and wake thousands
+    /// of times for a layer, and on a busy machine wait each time for its turn.
+    static let wakeByteCount: Int64 = 256 << 10
 
     let path: String
     private let file: SharedDescriptor
@@ -42,14 +48,13 @@ final class GrowingFile: Sendable {
                 throw ImageError(error)
             }
         }
-        progress.change { $0.byteCount += Int64(bytes.count) }
+        progress.changeQuietly { progress in
+            progress.byteCount += Int64(bytes.count)
+            return progress.byteCount >= progress.wantedByteCount
+        }
     }
 
     func end(_ ending: Ending) { progress.change { $0.ending = $0.ending ?? ending } }
-
-    func sync() throws(ImageError) {
-        try converting { () throws(SystemError) in _ = try check("fdatasync", path: path) { fdatasync(raw) } }
-    }
 
     fileprivate enum Readable { case bytes(Int64), end, abandoned }
 
@@ -57,8 +62,11 @@ final class GrowingFile: Sendable {
     fileprivate func readable(after offset: Int64) -> Readable {
         progress.wait { progress -> Readable? in
             if progress.ending == .abandoned { return .abandoned }
-            if progress.byteCount > offset { return .bytes(progress.byteCount - offset) }
-            return progress.ending == .complete ? .end : nil
+            let byteCount = progress.byteCount - offset
+            if byteCount >= Self.wakeByteCount { return .bytes(byteCount) }
+            if progress.ending == .complete { return byteCount > 0 ? .bytes(byteCount) : .end }
+            progress.wantedByteCount = offset + Self.wakeByteCount
+            return nil
         }
     }
 }

@@ -59,8 +59,11 @@ public struct ImageLimits: Sendable {
     /// `OVL_MAX_STACK` of the kernel (fs/overlayfs/params.h).
     public var layerCountMax = 500
     public var layerEntryCountMax = 4_000_000
-    /// Uncompressed bytes of one layer.
+    /// Uncompressed bytes of one layer, and the sizes of its files together: holes cost an archive nothing.
     public var layerByteCountMax: UInt64 = 128 << 30
+    /// Bytes of the names of a layer's folders, which are kept in memory until the layer is unpacked. An entry of a
+    /// deep folder implies every folder above it.
+    public var folderNameByteCountMax = 128 << 20
     /// How many times as large as its stored bytes a layer's content may be, above 1 GiB: deflate packs zeros 1,032
     /// times, zstd without bound.
     public var compressionRatioMax: UInt64 = 1_100

@@ -46,6 +46,9 @@ public struct ImageConfig: Codable, Equatable, Sendable {
             case createdBy = "created_by"
             case emptyLayer = "empty_layer"
         }
+
+        /// `created` in seconds since 1970; 0 when it is missing or not a date.
+        public var createdSeconds: Int64 { created.flatMap(parseRFC3339) ?? 0 }
     }
 
     public init(

@@ -9,6 +9,8 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     case ambiguous(prefix: String, ids: [Digest])
     /// A text that is no image reference, and the rule it breaks.
     case invalidReference(text: String, why: String)
+    /// A text that is no instruction for an image's configuration, and why.
+    case invalidChange(text: String, why: String)
     /// The archive is malformed, truncated, hostile or beyond a limit.
     case archive(why: String)
     /// Content that is not what its digest says.
@@ -42,6 +44,8 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
             return "image id \(prefix) is not unique: \(ids.map(\.short).joined(separator: ", "))"
         case .invalidReference(let text, let why):
             return "invalid image reference \(text.prefix(300).debugDescription): \(why)"
+        case .invalidChange(let text, let why):
+            return "invalid change \(text.prefix(300).debugDescription): \(why)"
         case .archive(let why):
             return "bad image archive: \(why)"
         case .digestMismatch(let expected, let actual, let what):

@@ -62,8 +62,8 @@ public final class ImageIntake: Sendable {
         store.release(leased)
     }
 
-    /// Begins a layer; nil when the store has it already, and then there is nothing to fetch. A layer whose blob is there
-    /// and whose tree is not gets unpacked before this returns.
+    /// Begins a layer; nil when the store has it already, and then there is nothing to fetch. A layer whose blob is
+    /// there and whose tree is not gets unpacked before this returns.
     ///
     /// - Parameters:
     ///   - digest: of the blob, `byteCount` its bytes: both as the manifest says.
@@ -87,15 +87,19 @@ public final class ImageIntake: Sendable {
     }
 
     private func lease(_ digests: Set<Digest>) throws(ImageError) {
-        let (added, all): (Set<Digest>, Set<Digest>) = try state.withLock { state throws(ImageError) in
+        let added = try state.withLock { state throws(ImageError) in
             guard !state.isEnded else { throw .archive(why: "the pull was given up") }
             let added = digests.subtracting(state.leased)
             state.leased.formUnion(added)
-            return (added, state.leased)
+            return added
         }
         guard !added.isEmpty else { return }
         store.lease(added)
-        try ImageStore.writePull(store.pullPath(reference), all)
+        // Layers begin at the same time: one writes at a time, and what it writes has what the others added.
+        try store.pullFiles.withLock { _ throws(ImageError) in
+            let all = state.withLock { $0.leased }
+            try ImageStore.writePull(store.pullPath(reference), all)
+        }
     }
 
     /// The blob is there. The layer need not be its content, unless an image of the store says so.
@@ -132,8 +136,8 @@ public final class ImageIntake: Sendable {
 }
 
 extension ImageStore {
-    /// Begins to take in an image that is fetched piece by piece. `reference` is what is being pulled: a later intake of
-    /// the same name finds what this one left.
+    /// Begins to take in an image that is fetched piece by piece. `reference` is what is being pulled: a later intake
+    /// of the same name finds what this one left.
     public func beginIntake(_ reference: ImageReference) throws(ImageError) -> ImageIntake {
         try ImageIntake(store: self, reference: reference)
     }

@@ -35,10 +35,9 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
         if registry == ImageReference.defaultRegistry {
             let official = "library/"
             name = repository
-            // `library/a/b` is not official and must keep its first part.
-            if repository.hasPrefix(official), !repository.dropFirst(official.count).contains("/") {
-                name = String(repository.dropFirst(official.count))
-            }
+            let rest = String(repository.dropFirst(official.count))
+            // `library/a/b` is not official and must keep its first part; 64 digits alone would be an image's id.
+            if repository.hasPrefix(official), !rest.contains("/"), Digest(hex: rest) == nil { name = rest }
         }
         return name
     }

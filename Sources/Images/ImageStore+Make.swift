@@ -131,7 +131,8 @@ extension ImageStore {
             ManifestDocument(
                 schemaVersion: 2, mediaType: MediaType.manifest, artifactType: nil,
                 config: Descriptor(
-                    mediaType: MediaType.config, digest: Digest.sha256(of: configBytes), size: Int64(configBytes.count)),
+                    mediaType: MediaType.config, digest: Digest.sha256(of: configBytes),
+                    size: Int64(configBytes.count)),
                 layers: layers + [own], manifests: nil))
         let records = (baseEntry?.layers ?? []) + [record]
         let entry = ImageIndex.Entry(

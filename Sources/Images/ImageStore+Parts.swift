@@ -57,11 +57,13 @@ extension ImageStore {
     /// One flush of the file system instead of one for each of many thousand files.
     func syncFileSystem() throws(ImageError) {
         guard options.durable else { return }
-        let root = root
-        try converting { () throws(SystemError) in
-            let folder = try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY)
-            let raw = folder.raw
-            try check("syncfs", path: root) { syncfs(raw) }
+        try flushing.flush { () throws(ImageError) in
+            let root = root
+            try converting { () throws(SystemError) in
+                let folder = try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY)
+                let raw = folder.raw
+                try check("syncfs", path: root) { syncfs(raw) }
+            }
         }
     }
 

@@ -6,6 +6,11 @@ import Synchronization
 public struct CollectedGarbage: Equatable, Sendable {
     public var blobCount = 0
     public var layerCount = 0
+
+    public init(blobCount: Int = 0, layerCount: Int = 0) {
+        self.blobCount = blobCount
+        self.layerCount = layerCount
+    }
 }
 
 extension ImageStore {
@@ -39,11 +44,12 @@ extension ImageStore {
         return removed
     }
 
-    /// Removes blobs and layers that neither an image nor a running load or pull needs, e.g. those of a load that a crash
-    /// ended just before its last step. Takes the time of two directory lists and a rename for each piece: the files are
-    /// removed afterwards, by a thread in the background.
+    /// Removes blobs and layers that neither an image nor a running load or pull needs, e.g. those of a load that a
+    /// crash ended just before its last step. Takes the time of two directory lists and a rename for each piece: the
+    /// files are removed afterwards, by a thread in the background.
     ///
-    /// - Parameter keepingInterrupted: what a pull that broke off has fetched stays, for the next attempt to go on with,
+    /// - Parameter keepingInterrupted: what a pull that broke off has fetched stays, for the next attempt to go on
+    /// with,
     ///   for a day after it broke off.
     @discardableResult
     public func collectGarbage(keepingInterrupted: Bool = true) throws(ImageError) -> CollectedGarbage {

@@ -29,8 +29,9 @@ public struct ImageUsage: Equatable, Sendable {
 
 extension ImageStore {
     /// Bytes of all images, without reading a file.
-    public func usage() -> ImageUsage {
-        let index = state.withLock { $0.index }
+    public func usage() -> ImageUsage { usage(of: state.withLock { $0.index.images }) }
+
+    func usage(of entries: [ImageIndex.Entry]) -> ImageUsage {
         // A layer's tree and a layer's blob are shared apart: one content may have been packed twice.
         func pieces(_ entry: ImageIndex.Entry) -> [String: UInt64] {
             var found: [String: UInt64] = [:]
@@ -40,7 +41,7 @@ extension ImageStore {
             }
             return found
         }
-        let perImage = index.images.map { ($0.id, pieces($0)) }
+        let perImage = entries.map { ($0.id, pieces($0)) }
         var counts: [String: Int] = [:]
         var total: UInt64 = 0
         for (_, pieces) in perImage {

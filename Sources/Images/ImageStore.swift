@@ -32,6 +32,9 @@ public final class ImageStore: Sendable {
     /// Held while files get or lose their final names, `state` only for moments within: look-ups never wait for the
     /// disk.
     let writer = Mutex<Void>(())
+    /// Held while a file of `pulls` is written.
+    let pullFiles = Mutex<Void>(())
+    let flushing = SharedFlush()
     let trash = Trash()
     private let lock: SharedDescriptor
     private let nextTemporary = Atomic<Int>(0)
@@ -82,10 +85,10 @@ public final class ImageStore: Sendable {
         try open(find(name, state.withLock { $0.index }))
     }
 
-    /// All images, newest first.
+    /// All images, newest first, damaged ones among them: see `listed`.
     public func images() throws(ImageError) -> [Image] {
         var images: [Image] = []
-        for entry in state.withLock({ $0.index.images }) { images.append(try open(entry)) }
+        for entry in state.withLock({ $0.index.images }) { images.append(try openAnyway(entry)) }
         return images.sorted { ($1.createdSeconds, $0.id) < ($0.createdSeconds, $1.id) }
     }
 
@@ -93,7 +96,7 @@ public final class ImageStore: Sendable {
     public func lowerDirectories(for image: Image) -> [String] { image.lowerDirectories }
 
     /// Names win over ids, as in Docker: an image called `cafe` is found although an id begins so.
-    private func find(_ name: String, _ index: ImageIndex) throws(ImageError) -> ImageIndex.Entry {
+    func find(_ name: String, _ index: ImageIndex) throws(ImageError) -> ImageIndex.Entry {
         let hex = name.hasPrefix("sha256:") ? String(name.dropFirst("sha256:".count)) : name
         if let id = Digest(hex: hex), let entry = index.images.first(where: { $0.id == id }) { return entry }
         let reference: ImageReference?

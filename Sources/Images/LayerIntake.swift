@@ -3,8 +3,8 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
-/// One layer of a pull: its bytes go to a file that stays when the pull breaks off, through a hash, and to a thread that
-/// unpacks them meanwhile. For one thread at a time; ends by `finish` or `abandon`.
+/// One layer of a pull: its bytes go to a file that stays when the pull breaks off, through a hash, and to a thread
+/// that unpacks them meanwhile. For one thread at a time; ends by `finish` or `abandon`.
 public final class LayerIntake: Sendable {
     private struct State {
         var hasher = Hasher256()
@@ -74,9 +74,14 @@ public final class LayerIntake: Sendable {
     /// Bytes that are there: ask the registry for those from here on.
     public var byteCount: Int64 { state.read { $0.byteCount } }
 
-    /// The next bytes. Fails when there are more than the manifest said, and when they cannot be unpacked.
+    /// The next bytes. Fails when there are more than the manifest said, and when they cannot be unpacked; then nothing
+    /// of the layer is kept, for the next attempt would fail on the same bytes.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(ImageError) {
-        if let failure = unpacking.failure { throw failure }
+        if let failure = unpacking.failure {
+            // A full disk says nothing about the bytes.
+            if case .system = failure {} else { unlink(path) }
+            throw failure
+        }
         var bytes = bytes
         try state.change { state throws(ImageError) in
             guard !state.isEnded else { throw .archive(why: "the pull was given up") }
@@ -132,7 +137,7 @@ public final class LayerIntake: Sendable {
             }
             try place(made)
         } catch {
-            unlink(path)
+            if case .system = error {} else { unlink(path) }
             abandon()
             throw error
         }
@@ -141,10 +146,7 @@ public final class LayerIntake: Sendable {
 
     private func place(_ made: MadeLayer) throws(ImageError) {
         // The blob and the tree are on the disk before anything has their names.
-        if store.options.durable {
-            try file.sync()
-            try store.syncFileSystem()
-        }
+        try store.syncFileSystem()
         try store.writer.withLock { _ throws(ImageError) in
             try store.place(path, at: store.blobPath(digest))
             if try store.layerSize(diffID) == nil { try store.placeLayer(made.folder, diffID) }

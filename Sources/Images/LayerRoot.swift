@@ -12,6 +12,9 @@ final class LayerRoot {
     private let overlay: OverlayAttributes
     /// Folders that the archive only implies.
     private(set) var impliedFolders: [[UInt8]] = []
+    private(set) var impliedNameByteCount = 0
+    /// What a remembered name takes besides its bytes, about.
+    static let nameOverhead = 64
     /// The parent of the entry before: most entries share it.
     private var cachedParent: (path: [UInt8], folder: SharedDescriptor)?
     /// The group of that parent, if known: what is made in it belongs to our own group then, whether or not the
@@ -52,15 +55,18 @@ final class LayerRoot {
 
     // MARK: - Folders on the way
 
-    /// The folder `path`, through links that stay in the root; made with mode 0755 where missing and `creating`.
-    func folder(_ path: [UInt8], creating: Bool) throws(SystemError) -> SharedDescriptor {
+    /// The folder `path`, through links that stay in the root; made with mode 0755 where missing and `creating`, also
+    /// in place of a whiteout unless `keepingWhiteouts`.
+    func folder(
+        _ path: [UInt8], creating: Bool, keepingWhiteouts: Bool = false
+    ) throws(SystemError) -> SharedDescriptor {
         if let cachedParent, cachedParent.path == path { return cachedParent.folder }
         let found: SharedDescriptor
         do {
             found = try openInRoot(path, O_PATH | O_DIRECTORY)
         } catch {
             guard creating, error.code == ENOENT || error.code == ENOTDIR else { throw error }
-            found = try makeFolders(path)
+            found = try makeFolders(path, keepingWhiteouts: keepingWhiteouts)
         }
         cachedParent = (path, found)
         var status = stat()
@@ -71,7 +77,7 @@ final class LayerRoot {
     /// The parent may be another folder by now, or of another group.
     func forgetParent() { (cachedParent, cachedParentGroup) = (nil, nil) }
 
-    private func makeFolders(_ path: [UInt8]) throws(SystemError) -> SharedDescriptor {
+    private func makeFolders(_ path: [UInt8], keepingWhiteouts: Bool) throws(SystemError) -> SharedDescriptor {
         var current = try openInRoot([], O_PATH | O_DIRECTORY)
         var prefix: [UInt8] = []
         for component in path.split(separator: UInt8(ascii: "/")) {
@@ -82,10 +88,11 @@ final class LayerRoot {
             } catch {
                 switch error.code {
                 case ENOENT: try makeFolder(CPath(component), in: current)
-                case ENOTDIR: try replaceWhiteout(CPath(component), in: current)
+                case ENOTDIR where !keepingWhiteouts: try replaceWhiteout(CPath(component), in: current)
                 default: throw error
                 }
                 impliedFolders.append(prefix)
+                impliedNameByteCount += prefix.count + Self.nameOverhead
                 current = try openInRoot(prefix, O_PATH | O_DIRECTORY)
             }
         }

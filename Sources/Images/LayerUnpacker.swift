@@ -10,6 +10,9 @@ final class LayerUnpacker {
     private let (user, group) = (geteuid(), getegid())
     private var entryCount = 0
     private var folderTimes: [(path: [UInt8], times: [timespec])] = []
+    private var folderNameByteCount = 0
+    /// Sizes of the files as a reader sees them, holes and all.
+    private var apparentByteCount: UInt64 = 0
     /// Bytes of file content written.
     private(set) var byteCount: UInt64 = 0
 
@@ -29,17 +32,36 @@ final class LayerUnpacker {
         while let header = try reader.next() {
             guard !isCancelled() else { throw .archive(why: "unpacking was given up") }
             entryCount += 1
-            guard entryCount <= options.limits.layerEntryCountMax else {
-                throw .archive(why: "a layer has more than \(options.limits.layerEntryCountMax) entries")
-            }
-            try apply(try TarEntry(header), reader)
+            let entry = try TarEntry(header)
+            if entry.kind == .file { apparentByteCount = apparentByteCount.addingClamped(entry.byteCount) }
+            try checkLimits()
+            try apply(entry, reader)
         }
+        try checkLimits()
         // What the archive does not say must not depend on when it was unpacked: equal layers are equal trees.
         let epoch = [timespec](repeating: timespec(tv_sec: 0, tv_nsec: 0), count: 2)
         folderTimes = ([[]] + root.impliedFolders).map { (path: $0, times: epoch) } + folderTimes
         for entry in folderTimes {
             try describing(entry.path) { () throws(SystemError) in try root.setFolderTimes(entry.path, entry.times) }
         }
+    }
+
+    private func checkLimits() throws(ImageError) {
+        let limits = options.limits
+        guard entryCount + root.impliedFolders.count <= limits.layerEntryCountMax else {
+            throw .archive(why: "a layer has more than \(limits.layerEntryCountMax) entries")
+        }
+        guard folderNameByteCount + root.impliedNameByteCount <= limits.folderNameByteCountMax else {
+            throw .archive(why: "the names of a layer's folders have more than \(limits.folderNameByteCountMax) bytes")
+        }
+        guard apparentByteCount <= limits.layerByteCountMax else {
+            throw .archive(why: "the files of a layer have more than \(limits.layerByteCountMax) bytes")
+        }
+    }
+
+    private func remember(_ path: [UInt8], _ times: [timespec]) {
+        folderTimes.append((path, times))
+        folderNameByteCount += path.count + LayerRoot.nameOverhead
     }
 
     /// Errors that only the archive's content can have caused are told as such.
@@ -87,7 +109,7 @@ final class LayerUnpacker {
                 target.withPointer { symlinkat($0, parent.raw, link) }
             }
             try setAttributes(entry, of: name, in: parent)
-        case .hardlink(let target): try makeHardlink(to: target, name, parent)
+        case .hardlink(let target): try makeHardlink(entry, to: target, name, parent)
         case .fifo:
             try root.make("mkfifoat", name, in: parent) { mkfifoat(parent.raw, $0, 0o600) }
             try setAttributes(entry, of: name, in: parent)
@@ -104,7 +126,15 @@ final class LayerUnpacker {
 
     private func apply(_ whiteout: Whiteout, _ entry: TarEntry) throws(SystemError) {
         if whiteout == .bookkeeping { return }
-        let parent = try root.folder(entry.path.parent, creating: true)
+        let parent: SharedDescriptor
+        do {
+            parent = try root.folder(entry.path.parent, creating: true, keepingWhiteouts: true)
+        } catch {
+            // Where this layer has something else than a folder, nothing of lower ones is left to hide: umoci writes
+            // whiteouts below what it replaced.
+            guard error.code == ENOTDIR else { throw error }
+            return
+        }
         guard case .hides(let hidden) = whiteout else { return try root.markOpaque(CPath(".".utf8), in: parent) }
         let name = CPath(hidden)
         guard let status = try root.status(name, in: parent) else {
@@ -121,7 +151,7 @@ final class LayerUnpacker {
         guard entry.kind == .directory else { throw SystemError("root", code: ENOTDIR) }
         try setAttributes(entry, ofDescriptor: root.root.raw)
         root.forgetParent()
-        folderTimes.append(([], entry.times))
+        remember([], entry.times)
     }
 
     // MARK: - Kinds of entries
@@ -201,11 +231,13 @@ final class LayerUnpacker {
         // A folder met again may be the cached parent, and get another group here.
         if status != nil { root.forgetParent() }
         try setAttributes(entry, ofDescriptor: folder.raw)
-        folderTimes.append((entry.path.bytes, entry.times))
+        remember(entry.path.bytes, entry.times)
     }
 
     /// The target is looked up in this layer only, and not followed when it is itself a link.
-    private func makeHardlink(to target: [UInt8], _ name: CPath, _ parent: SharedDescriptor) throws(SystemError) {
+    private func makeHardlink(
+        _ entry: TarEntry, to target: [UInt8], _ name: CPath, _ parent: SharedDescriptor
+    ) throws(SystemError) {
         let path: EntryPath
         do {
             path = try EntryPath(cleaning: target)
@@ -226,6 +258,23 @@ final class LayerUnpacker {
         try root.make("linkat", name, in: parent) { link in
             targetName.withPointer { linkat(targetParent.raw, $0, parent.raw, link, 0) }
         }
+        try setLinkAttributes(entry, of: name, in: parent, status)
+    }
+
+    /// The last entry of a file says what it is, as with Docker and Podman; nearly always that is what it was.
+    private func setLinkAttributes(
+        _ entry: TarEntry, of name: CPath, in parent: SharedDescriptor, _ status: stat
+    ) throws(SystemError) {
+        let isLink = status.st_mode & S_IFMT == S_IFLNK
+        let wanted = owned(entry)
+        let isSame =
+            status.st_uid == wanted.uid && status.st_gid == wanted.gid
+            && (isLink || status.st_mode & 0o7777 == wanted.mode) && wanted.attributes.isEmpty
+            && status.st_mtim.tv_sec == wanted.times[1].tv_sec && status.st_mtim.tv_nsec == wanted.times[1].tv_nsec
+        if isSame { return }
+        var entry = entry
+        if isLink { entry.kind = .symlink(target: []) }
+        try setAttributes(entry, of: name, in: parent)
     }
 
     // MARK: - Attributes
@@ -278,5 +327,12 @@ final class LayerUnpacker {
                 guard isRefused, !attribute.isRequired else { throw error }
             }
         }
+    }
+}
+
+extension UInt64 {
+    fileprivate func addingClamped(_ other: Int64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(UInt64(clamping: other))
+        return overflow ? .max : sum
     }
 }

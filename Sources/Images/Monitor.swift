@@ -35,6 +35,13 @@ final class Monitor<Value>: @unchecked Sendable {
         return try body(&value)
     }
 
+    /// Changes the value and wakes who waits only when `body` says that it matters to them.
+    func changeQuietly(_ body: (inout Value) -> Bool) {
+        pthread_mutex_lock(mutex)
+        if body(&value) { pthread_cond_broadcast(condition) }
+        pthread_mutex_unlock(mutex)
+    }
+
     /// Looks at the value, and again after each change, until `body` has an answer.
     func wait<Result>(_ body: (inout Value) -> Result?) -> Result {
         pthread_mutex_lock(mutex)

@@ -29,15 +29,22 @@ struct TarEntry {
         kind = try TarEntry.kind(of: entry, path)
         mode = archive_entry_perm(entry) & 0o7777
         (uid, gid) = try TarEntry.owner(of: entry, path)
-        let nanoseconds = archive_entry_mtime_nsec(entry)
-        let modified = timespec(
-            tv_sec: archive_entry_mtime(entry), tv_nsec: (0..<1_000_000_000).contains(nanoseconds) ? nanoseconds : 0)
+        let modified = TarEntry.time(seconds: archive_entry_mtime(entry), archive_entry_mtime_nsec(entry))
         times = [modified, modified]
         byteCount = archive_entry_size(entry)
         device = try TarEntry.device(of: entry, path, kind)
         attributes = []
         readAttributes(entry)
         guard byteCount >= 0 else { throw .archive(why: "entry \(quoted(path.bytes)): negative size") }
+    }
+
+    /// Outside what 64 bits of nanoseconds since 1970 hold it is 1970, as with Docker and Podman; libarchive besides
+    /// reads fractions before 1970 wrongly.
+    private static func time(seconds: Int, _ nanoseconds: Int) -> timespec {
+        guard (0..<(Int.max / 1_000_000_000)).contains(seconds), (0..<1_000_000_000).contains(nanoseconds) else {
+            return timespec(tv_sec: 0, tv_nsec: 0)
+        }
+        return timespec(tv_sec: seconds, tv_nsec: nanoseconds)
     }
 
     private static func kind(of entry: OpaquePointer, _ path: EntryPath) throws(ImageError) -> EntryKind {
@@ -92,6 +99,8 @@ struct TarEntry {
         var byteCount = 0
         while archive_entry_xattr_next(entry, &name, &value, &byteCount) == ARCHIVE_OK {
             let bytes = UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : byteCount)
+            // A record without a value takes back what was said before (POSIX pax, "pax Extended Header").
+            if bytes.isEmpty { continue }
             if let attribute = ExtendedAttribute(name: entryBytes(name), value: Array(bytes)) {
                 attributes.append(attribute)
             }

@@ -1,3 +1,4 @@
+import CLibArchive
 import CLinux
 import Glibc
 import LinuxSystem
@@ -25,12 +26,19 @@ struct TarHeader {
 final class TarWriter {
     private static let blockByteCount = 512
     private static let bufferByteCount = 256 << 10
-    private let descriptor: Int32
+    private static let readByteCount = 128 << 10
+    private let sink: (UnsafeRawBufferPointer) throws(ImageError) -> Void
     private var buffer: [UInt8] = []
+    private var readBuffer: [UInt8] = []
 
     /// `descriptor` must stay open as long as this object.
-    init(descriptor: Int32) {
-        self.descriptor = descriptor
+    convenience init(descriptor: Int32) {
+        self.init { bytes throws(ImageError) in try Self.write(bytes, to: descriptor) }
+    }
+
+    /// `sink` gets the archive piece by piece.
+    init(sink: @escaping (UnsafeRawBufferPointer) throws(ImageError) -> Void) {
+        self.sink = sink
         buffer.reserveCapacity(Self.bufferByteCount)
     }
 
@@ -62,9 +70,38 @@ final class TarWriter {
             total += Int64(piece.count)
             guard total <= byteCount else { break }
             try flush()
-            try write(piece)
+            try sink(piece)
         }
         guard total == byteCount else { throw .damaged("\(what) is not \(byteCount) bytes long any more") }
+        try pad(byteCount)
+    }
+
+    /// The content of the entry before, of a file that others may write to: cut, or filled up with zeros, to
+    /// `byteCount`, as GNU tar does.
+    func changingContent(
+        of file: borrowing FileDescriptor, byteCount: Int64, what: [UInt8]
+    ) throws(ImageError) {
+        if readBuffer.isEmpty { readBuffer = [UInt8](repeating: 0, count: Self.readByteCount) }
+        let raw = file.raw
+        var remaining = byteCount
+        while remaining > 0 {
+            let wanted = Int(min(Int64(Self.readByteCount), remaining))
+            let count = try converting { () throws(SystemError) -> Int in
+                try check("read", path: quoted(what)) {
+                    readBuffer.withUnsafeMutableBytes { read(raw, $0.baseAddress, wanted) }
+                }
+            }
+            if count == 0 { break }
+            buffer += readBuffer[..<count]
+            remaining -= Int64(count)
+            if buffer.count >= Self.bufferByteCount { try flush() }
+        }
+        while remaining > 0 {
+            let count = min(Int64(Self.readByteCount), remaining)
+            buffer += repeatElement(0, count: Int(count))
+            remaining -= count
+            if buffer.count >= Self.bufferByteCount { try flush() }
+        }
         try pad(byteCount)
     }
 
@@ -166,7 +203,7 @@ final class TarWriter {
         var failure: ImageError?
         bytes.withUnsafeBytes { piece in
             do throws(ImageError) {
-                try write(piece)
+                try sink(piece)
             } catch {
                 failure = error
             }
@@ -174,7 +211,7 @@ final class TarWriter {
         if let failure { throw failure }
     }
 
-    private func write(_ bytes: UnsafeRawBufferPointer) throws(ImageError) {
+    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(ImageError) {
         var done = 0
         while done < bytes.count {
             done += try converting { () throws(SystemError) -> Int in

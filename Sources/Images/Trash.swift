@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// Removes trees on a thread of its own: sixty thousand files take a disk a minute to unlink, and nobody waits for them.
-/// What is discarded lies in a folder of the store that is emptied when the store is opened, so nothing is lost by a
-/// crash, nor by the process's end.
+/// Removes trees on a thread of its own: sixty thousand files take a disk a minute to unlink, and nobody waits for
+/// them. What is discarded lies in a folder of the store that is emptied when the store is opened, so nothing is lost
+/// by a crash, nor by the process's end.
 final class Trash: Sendable {
     private struct State {
         var waiting: [String] = []

@@ -26,51 +26,57 @@ struct TreeWalk {
     /// Deeper trees cannot be made through paths of 4,096 bytes.
     private static let depthMax = 2_100
 
+    /// - Parameter toleratesLoss: somebody works in the tree: what vanishes between two looks is passed over.
     static func visit(
-        _ root: String, _ body: (TreeObject, _ parent: Int32, _ name: CPath) throws(ImageError) -> Void
+        _ root: String, toleratesLoss: Bool = false,
+        _ body: (TreeObject, _ parent: Int32, _ name: CPath) throws(ImageError) -> Void
     ) throws(ImageError) {
         let top = try converting { () throws(SystemError) in
             try FileDescriptor.open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         }
         let dot = CPath(".".utf8)
         try body(try object([], in: top.raw, dot), top.raw, dot)
-        try visit(SharedDescriptor(top), [], depth: 0, body)
+        // A list, not the thread's stack: who made the tree decides how deep it is.
+        var levels = [try Level(SharedDescriptor(top), [])]
+        while let level = levels.last {
+            guard let name = level.names.popFirst() else {
+                levels.removeLast()
+                continue
+            }
+            do throws(ImageError) {
+                guard let below = try visit(name, in: level, body) else { continue }
+                levels.append(below)
+            } catch {
+                guard toleratesLoss, error.isLoss else { throw error }
+            }
+            guard levels.count < depthMax else { throw .damaged("a layer's tree is too deep") }
+        }
+    }
+
+    /// A folder whose content is being visited.
+    private final class Level {
+        let folder: SharedDescriptor
+        let path: [UInt8]
+        var names: ArraySlice<[UInt8]>
+
+        init(_ folder: SharedDescriptor, _ path: [UInt8]) throws(ImageError) {
+            self.folder = folder
+            self.path = path
+            names = try folderNames(folder.raw, path: path)[...]
+        }
     }
 
     private static func visit(
-        _ folder: SharedDescriptor, _ path: [UInt8], depth: Int,
-        _ body: (TreeObject, Int32, CPath) throws(ImageError) -> Void
-    ) throws(ImageError) {
-        guard depth < depthMax else { throw .damaged("a layer's tree is too deep") }
-        for name in try names(in: folder) {
-            let child = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
-            let object = try object(child, in: folder.raw, CPath(name))
-            try body(object, folder.raw, CPath(name))
-            guard object.type == S_IFDIR else { continue }
-            let raw = CPath(name).withPointer {
-                gantry_openat(folder.raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
-            }
-            guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(child), code: errno)) }
-            try visit(SharedDescriptor(FileDescriptor(owning: raw)), child, depth: depth + 1, body)
-        }
-    }
-
-    private static func names(in folder: SharedDescriptor) throws(ImageError) -> [[UInt8]] {
-        let raw = try converting { () throws(SystemError) in try folder.duplicate().take() }
-        guard let stream = fdopendir(raw) else {
-            let code = errno
-            close(raw)
-            throw ImageError(SystemError("fdopendir", code: code))
-        }
-        defer { closedir(stream) }
-        // The descriptor shares its place with the one it was duplicated from.
-        rewinddir(stream)
-        var found: [[UInt8]] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { found.append(name) }
-        }
-        return found.sorted { $0.lexicographicallyPrecedes($1) }
+        _ name: [UInt8], in level: Level, _ body: (TreeObject, Int32, CPath) throws(ImageError) -> Void
+    ) throws(ImageError) -> Level? {
+        let path = level.path.isEmpty ? name : level.path + [UInt8(ascii: "/")] + name
+        let (folder, name) = (level.folder.raw, CPath(name))
+        let object = try object(path, in: folder, name)
+        try body(object, folder, name)
+        guard object.type == S_IFDIR else { return nil }
+        let raw = name.withPointer { gantry_openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0) }
+        guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
+        return try Level(SharedDescriptor(FileDescriptor(owning: raw)), path)
     }
 
     private static func object(_ path: [UInt8], in folder: Int32, _ name: CPath) throws(ImageError) -> TreeObject {
@@ -117,5 +123,13 @@ struct TreeWalk {
             found.append((Array(name), Array(value[..<min(read, size)])))
         }
         return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+}
+
+extension ImageError {
+    /// What was listed is gone, or is something else by now.
+    fileprivate var isLoss: Bool {
+        guard case .system(let error) = self else { return false }
+        return [ENOENT, ENOTDIR, ELOOP, ENODATA, EINVAL].contains(error.code)
     }
 }

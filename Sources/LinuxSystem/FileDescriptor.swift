@@ -75,22 +75,50 @@ public final class ClosableDescriptor: Sendable {
 
     public init(_ descriptor: consuming FileDescriptor) { state = Mutex(SharedDescriptor(descriptor)) }
 
+    /// The last holder of `descriptor`: others would keep it open.
+    public init(holding descriptor: SharedDescriptor) { state = Mutex(descriptor) }
+
     /// Closes it as soon as no use is under way.
     public func close() { state.withLock { $0 = nil } }
 
     /// Writes every byte; `false` when it is closed or nobody reads. A broken pipe raises no signal where SIGPIPE is
     /// ignored, as in the engine.
-    public func writeAll(_ bytes: [UInt8]) -> Bool {
+    public func writeAll(_ bytes: [UInt8], from start: Int = 0) -> Bool {
         guard let descriptor = state.withLock({ $0 }) else { return false }
-        var offset = 0
+        var offset = start
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes {
                 write(descriptor.raw, $0.baseAddress.map { $0 + offset }, $0.count - offset)
             }
             if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                var event = pollfd(fd: descriptor.raw, events: Int16(POLLOUT), revents: 0)
+                // Whatever it answers, the write tells.
+                poll(&event, 1, -1)
+                continue
+            }
             guard count > 0 else { return false }
             offset += count
         }
         return true
+    }
+
+    /// Of a pipe: the kernel holds up to `byteCount` bytes (rounded; less where the user may have no more, pipe(7)),
+    /// and
+    /// `writeAvailable` does not wait.
+    public func preparePipe(byteCount: Int32) {
+        guard let descriptor = state.withLock({ $0 }) else { return }
+        // A smaller pipe does, too.
+        _ = fcntl(descriptor.raw, F_SETPIPE_SZ, byteCount)
+        let flags = fcntl(descriptor.raw, F_GETFL)
+        if flags >= 0 { _ = fcntl(descriptor.raw, F_SETFL, flags | O_NONBLOCK) }
+    }
+
+    /// Writes what there is room for at once and answers how much that was; `nil` when it is closed or nobody reads.
+    public func writeAvailable(_ bytes: [UInt8]) -> Int? {
+        guard let descriptor = state.withLock({ $0 }) else { return nil }
+        let count = bytes.withUnsafeBytes { write(descriptor.raw, $0.baseAddress, $0.count) }
+        if count < 0 { return errno == EAGAIN || errno == EINTR ? 0 : nil }
+        return count
     }
 }

@@ -128,35 +128,7 @@ public enum FileSystem {
     /// Removes a tree that Gantry owns, without following links and without leaving the file system it starts on.
     /// A missing path is no error.
     public static func removeTree(_ path: String) throws(SystemError) {
-        let parentDirectory: FileDescriptor
-        do {
-            parentDirectory = try FileDescriptor.open(parent(of: path), O_PATH | O_DIRECTORY)
-        } catch {
-            if error.code == ENOENT { return }
-            throw error
-        }
-        try removeEntry(lastComponent(of: path), in: parentDirectory, device: nil, depth: 0)
-    }
-
-    private static func removeEntry(
-        _ name: String, in directory: borrowing FileDescriptor, device: dev_t?, depth: Int
-    ) throws(SystemError) {
-        let depthMax = 4096
-        guard depth < depthMax else { throw SystemError("removeTree", path: name, code: ELOOP) }
-        let parentRaw = directory.raw
-        if unlinkat(parentRaw, name, 0) == 0 || errno == ENOENT { return }
-        guard errno == EISDIR || errno == EPERM else { throw SystemError("unlinkat", path: name, code: errno) }
-        let child = try directory.open(at: name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        var status = stat()
-        let childRaw = child.raw
-        try check("fstat", path: name) { fstat(childRaw, &status) }
-        if let device, device != status.st_dev { throw SystemError("removeTree", path: name, code: EXDEV) }
-        for entry in try list("/proc/self/fd/\(childRaw)") {
-            try removeEntry(entry, in: child, device: status.st_dev, depth: depth + 1)
-        }
-        if unlinkat(parentRaw, name, AT_REMOVEDIR) != 0, errno != ENOENT {
-            throw SystemError("rmdir", path: name, code: errno)
-        }
+        try TreeRemoval.remove(path)
     }
 
     public static func parent(of path: String) -> String {

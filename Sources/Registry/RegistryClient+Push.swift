@@ -98,6 +98,9 @@ private struct BlobUpload {
     /// Where to send the next piece.
     private var session: (endpoint: RegistryEndpoint, url: RegistryURL)?
     private var sentByteCount: Int64 = 0
+    /// The most that the registry had of this upload, and how often it had no more after another piece.
+    private var sentByteCountMax: Int64 = 0
+    private var standstillCount = 0
 
     init(
         client: RegistryClient, blob: ContentDescriptor, name: RepositoryName, supply: any BlobSupply,
@@ -123,7 +126,7 @@ private struct BlobUpload {
     /// `true` when the blob was mounted and nothing is left to do.
     mutating func begin(mountingFrom source: String? = nil) throws(RegistryError) -> Bool {
         session = nil
-        sentByteCount = 0
+        (sentByteCount, sentByteCountMax, standstillCount) = (0, 0, 0)
         var query = ""
         if let source, source != name.repository {
             query = "?mount=\(percentEncoded(blob.digest.description))&from=\(percentEncoded(source))"
@@ -248,6 +251,19 @@ private struct BlobUpload {
             sentByteCount = range.last + 1
         } else {
             sentByteCount = expected
+        }
+        try noteProgress()
+    }
+
+    /// A registry that keeps nothing of what it takes must not be sent it for ever.
+    private mutating func noteProgress() throws(RegistryError) {
+        if sentByteCount > sentByteCountMax {
+            (sentByteCountMax, standstillCount) = (sentByteCount, 0)
+            return
+        }
+        standstillCount += 1
+        guard standstillCount < client.connections.retry.attemptCountMax else {
+            throw .invalidResponse(host: name.registry, why: "an upload that does not go on")
         }
     }
 

@@ -40,16 +40,20 @@ struct Gantry: ParsableCommand {
                 name: "Containers",
                 subcommands: [
                     PsCommand.self, LogsCommand.self, ExecCommand.self, RunCommand.self, StartCommand.self,
-                    StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self,
+                    StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self, CopyCommand.self,
+                    DiffCommand.self, ExportCommand.self, CommitCommand.self,
                 ]),
             CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
             CommandGroup(
                 name: "Images",
                 subcommands: [
-                    PullCommand.self, PushCommand.self, LoadCommand.self, ImagesCommand.self, LoginCommand.self,
-                    LogoutCommand.self,
+                    PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self, ImportCommand.self,
+                    ImagesCommand.self, RmiCommand.self, TagCommand.self, HistoryCommand.self, ImageCommand.self,
+                    LoginCommand.self, LogoutCommand.self,
                 ]),
-            CommandGroup(name: "Engine", subcommands: engineCommands + [DoctorCommand.self, VersionCommand.self]),
+            CommandGroup(
+                name: "Engine",
+                subcommands: engineCommands + [SystemCommand.self, DoctorCommand.self, VersionCommand.self]),
         ])
 
     static func main() { Glibc.exit(runCommandLine(Array(CommandLine.arguments.dropFirst()))) }
@@ -57,7 +61,7 @@ struct Gantry: ParsableCommand {
 
 /// Parses and runs; the result is the exit code.
 func runCommandLine(_ arguments: [String]) -> Int32 {
-    let arguments = moveGlobalOptions(arguments)
+    let arguments = moveGlobalOptions(arguments).map { dockerFlags[$0] ?? $0 }
     var command: any ParsableCommand
     do {
         command = try parse(arguments)
@@ -73,6 +77,11 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
         return reportParsing(error, arguments)
     }
 }
+
+/// Flags with a value, as Docker's parser takes them, where somebody is likely to write one.
+private let dockerFlags = [
+    "--pause=true": "--pause", "-p=true": "--pause", "--pause=false": "--no-pause", "-p=false": "--no-pause",
+]
 
 /// Goes straight to the subcommand, which saves every run the root's own round of parsing; the root is left with help,
 /// its version and what is no command.

@@ -19,6 +19,27 @@ import Testing
         #expect(engine.requests.map(\.target) == ["/images/json"])
     }
 
+    @Test func namesOfImagesTravelWhole() throws {
+        let engine = try FakeEngine { request, connection in
+            connection.reply(request.method == "GET" ? "[]" : #"[{"Untagged":"a/b:1"},{"Deleted":"sha256:aa"}]"#)
+        }
+        let client = client(engine)
+        #expect(
+            try client.removeImage("r:5/a/b:1", force: true, noPrune: false) == [
+                ImageDeletion(Untagged: "a/b:1"), ImageDeletion(Deleted: "sha256:aa"),
+            ])
+        #expect(try client.imageHistory("r:5/a/b:1") == [])
+        #expect(try client.images(filters: ["reference": ["a*"]]) == [])
+        let save = try client.saveImages(["a:1", "b/c"], format: "oci-archive")
+        #expect(try save.readAll(byteCountMax: 10) == Array("[]".utf8))
+        #expect(
+            engine.requests.map(\.target) == [
+                "/images/r%3A5%2Fa%2Fb%3A1?force=1", "/images/r%3A5%2Fa%2Fb%3A1/history",
+                "/images/json?filters=%7B%22reference%22%3A%5B%22a%2A%22%5D%7D",
+                "/images/get?names=a%3A1&names=b%2Fc&format=oci-archive",
+            ])
+    }
+
     @Test func showsWhyTheEngineRefused() throws {
         let engine = try FakeEngine { request, connection in
             switch request.target {

@@ -1,6 +1,14 @@
-/// Help of every command at 80 columns; the key is its name, "" the program's own. What ends those without
-/// subcommands is in `helpEnding`.
-let helpSnapshots: [String: String] = [
+/// Help of every command at 80 columns, by name; "" is the program's own. Written by refresh_help.py.
+let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(objectsHelp) { $1 }
+    .merging(engineHelp) { $1 }
+
+/// What the help of a command without subcommands ends with; left out below.
+let helpEnding = """
+      -h, --help              Show help information.
+
+    """
+
+let stackHelp: [String: String] = [
     "": """
     OVERVIEW: Run stacks of containers from a Compose file, and keep them running.
 
@@ -48,6 +56,12 @@ let helpSnapshots: [String: String] = [
       kill                    Send a signal to containers.
       port                    Show where the ports of a service or container are
                               published.
+      cp                      Copy files and folders into containers, and out of
+                              them.
+      diff                    Show what a container changed in its image's files.
+      export                  Write a container's files, without its volumes, as a
+                              tar.
+      commit                  Make an image of a container's changes.
 
     NETWORKS SUBCOMMANDS:
       network                 Make, list, connect and remove networks.
@@ -57,13 +71,20 @@ let helpSnapshots: [String: String] = [
       push                    Send an image to its registry.
       load                    Load images from an archive: of `docker save`, or an
                               OCI layout.
+      save                    Save images in one archive.
+      import                  Make an image from the tar of a root file system.
       images                  List the engine's images.
+      rmi                     Remove images, or names of images.
+      tag                     Give an image one more name.
+      history                 Show how an image was made, newest step first.
+      image                   List, move, check and remove images.
       login                   Log in to a registry, and remember it.
       logout                  Forget the login to a registry.
 
     ENGINE SUBCOMMANDS:
       engine                  Run the engine in the foreground, or stop a running
                               one
+      system                  Show what the engine takes on the disk, and free some.
       doctor                  Check the host, and say how to mend what is wrong.
       version                 Show the version of this program, and of the engine
                               when it runs.
@@ -228,279 +249,4 @@ let helpSnapshots: [String: String] = [
     OPTIONS:
 
     """,
-    "ps": """
-    OVERVIEW: List a stack's containers.
-
-    USAGE: gantry ps [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-      -a, --all               Also those that do not run.
-      -q, --quiet             Only ids.
-      --services              Only names of services.
-      --no-trunc              Show commands in full length.
-      --format <format>       Form of the output. (values: table, json; default:
-                              table)
-
-    """,
-    "logs": """
-    OVERVIEW: Show the output of containers.
-
-    USAGE: gantry logs [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-      -f, --follow            Go on with new output, also of containers that start
-                              later.
-      -n, --tail <tail>       Lines from the end of each log, or all. (default: all)
-      -t, --timestamps        Times before the lines.
-      --since <since>         Only from this time on: RFC 3339, seconds since 1970,
-                              or as in 10m.
-      --until <until>         Only up to this time.
-      --no-color              No colours.
-      --no-log-prefix         No names before the lines.
-
-    """,
-    "exec": """
-    OVERVIEW: Run a command in a running container.
-
-    USAGE: gantry exec [<global options>] [<options>] <service> <command> ...
-
-    ARGUMENTS:
-      <words>                 Service, command and its arguments.
-
-    OPTIONS:
-      -d, --detach            Do not wait for it.
-      -e, --env <env>         Environment variable, NAME=VALUE; may be repeated.
-      -u, --user <user>       User, or USER:GROUP.
-      -w, --workdir <workdir> Working directory in the container.
-      -T, --no-tty            No terminal, even when there is one here.
-      --index <index>         Number of the service's container (default: the
-                              lowest that runs).
-      --privileged            With all privileges.
-
-    """,
-    "run": """
-    OVERVIEW: Run a one-off command in a new container of a service.
-
-    USAGE: gantry run [<global options>] [<options>] <service> [<command> ...]
-
-    ARGUMENTS:
-      <words>                 Service, and a command instead of the service's.
-
-    OPTIONS:
-      --rm                    Remove the container when it ends.
-      -d, --detach            Do not wait for it; print its name.
-      -e, --env <env>         Environment variable, NAME=VALUE or NAME; may be
-                              repeated.
-      -u, --user <user>       User, or USER:GROUP.
-      -w, --workdir <workdir> Working directory in the container.
-      -T, --no-tty            No terminal, even when there is one here.
-      -i, --interactive/--no-interactive
-                              Give it standard input. (default: -i)
-      --entrypoint <entrypoint>
-                              Program to run instead of the image's entrypoint.
-      --name <name>           Name of the container.
-      --no-deps               Do not start the services it depends on.
-      -P, --service-ports     Publish the service's ports.
-      -l, --label <label>     Label, NAME=VALUE; may be repeated.
-
-    """,
-    "start": """
-    OVERVIEW: Start stopped containers.
-
-    USAGE: gantry start [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-
-    """,
-    "stop": """
-    OVERVIEW: Stop containers, and keep them stopped.
-
-    USAGE: gantry stop [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-      -t, --timeout <timeout> Seconds that containers get to stop.
-
-    """,
-    "restart": """
-    OVERVIEW: Stop and start containers.
-
-    USAGE: gantry restart [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-      -t, --timeout <timeout> Seconds that containers get to stop.
-
-    """,
-    "kill": """
-    OVERVIEW: Send a signal to containers.
-
-    USAGE: gantry kill [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services; all when none is named.
-
-    OPTIONS:
-      -s, --signal <signal>   Name or number of the signal. (default: SIGKILL)
-
-    """,
-    "pull": """
-    OVERVIEW: Get an image from its registry.
-
-    USAGE: gantry pull [<global options>] [<options>] <image>
-
-    ARGUMENTS:
-      <image>                 NAME[:TAG] or NAME@DIGEST.
-
-    OPTIONS:
-      -q, --quiet             Say only the image's name.
-      --platform <platform>   OS/ARCHITECTURE[/VARIANT] instead of this machine's.
-
-    """,
-    "push": """
-    OVERVIEW: Send an image to its registry.
-
-    USAGE: gantry push [<global options>] [<options>] <image>
-
-    ARGUMENTS:
-      <image>                 NAME[:TAG]; the name says where to.
-
-    OPTIONS:
-      -q, --quiet             Say only what went wrong.
-
-    """,
-    "load": """
-    OVERVIEW: Load images from an archive: of `docker save`, or an OCI layout.
-
-    USAGE: gantry load [<global options>] [<options>]
-
-    OPTIONS:
-      -i, --input <input>     File to read instead of standard input.
-      -q, --quiet             Say only what went wrong.
-
-    """,
-    "images": """
-    OVERVIEW: List the engine's images.
-
-    USAGE: gantry images [<global options>] [<options>]
-
-    OPTIONS:
-      -q, --quiet             Only ids.
-      --format <format>       Form of the output. (values: table, json; default:
-                              table)
-
-    """,
-    "doctor": """
-    OVERVIEW: Check the host, and say how to mend what is wrong.
-
-    Changes nothing. Ends with 0 when nothing prevents containers from running and
-    being reached, and with 1 when something does. Works with and without an
-    engine, and without root, which sees less.
-
-    USAGE: gantry doctor [<global options>] [<options>]
-
-    OPTIONS:
-      --format <format>       Form of the output. (values: table, json; default:
-                              table)
-      -q, --quiet             Only what is wrong.
-      --no-network            Ask no resolver.
-
-    """,
-    "login": """
-    OVERVIEW: Log in to a registry, and remember it.
-
-    USAGE: gantry login [<options>] [<registry>]
-
-    ARGUMENTS:
-      <registry>              Host, and port if need be, of the registry. (default:
-                              docker.io)
-
-    OPTIONS:
-      -u, --username <username>
-                              Name of the user; asked for without it.
-      -p, --password <password>
-                              Password; other users can see it in the list of
-                              processes.
-      --password-stdin        Read the password from standard input.
-
-    """,
-    "logout": """
-    OVERVIEW: Forget the login to a registry.
-
-    USAGE: gantry logout [<registry>]
-
-    ARGUMENTS:
-      <registry>              Host, and port if need be, of the registry. (default:
-                              docker.io)
-
-    OPTIONS:
-
-    """,
-    "port": """
-    OVERVIEW: Show where the ports of a service or container are published.
-
-    USAGE: gantry port [<global options>] [<options>] <service or container> [<port>[/<protocol>]]
-
-    ARGUMENTS:
-      <name>                  Service, or name or id of a container.
-      <port>                  Port in the container; all when missing.
-
-    OPTIONS:
-      --index <index>         Number of the service's container.
-      --protocol <protocol>   tcp, udp or sctp. (default: tcp)
-
-    """,
-    "network": """
-    OVERVIEW: Make, list, connect and remove networks.
-
-    USAGE: gantry network <command> [<global options>] [<options>]
-
-    OPTIONS:
-      -h, --help              Show help information.
-
-    SUBCOMMANDS:
-      create                  Make a network; its id is printed.
-      rm, remove              Remove networks.
-      ls, list                List networks.
-      inspect                 Show all of networks, as JSON.
-      prune                   Remove the networks that nothing uses.
-      connect                 Give a container an interface on a network, while it
-                              runs.
-      disconnect              Take a container's interface on a network away, while
-                              it runs.
-      graph                   Show who is on which network, and what is published.
-
-      See 'network help <subcommand>' for detailed help.
-
-    """,
-    "version": """
-    OVERVIEW: Show the version of this program, and of the engine when it runs.
-
-    USAGE: gantry version [<global options>] [<options>]
-
-    OPTIONS:
-      --format <format>       Form of the output. (values: text, json; default:
-                              text)
-      --client                Only this program's.
-      --short                 Only this program's number.
-
-    """,
 ]
-
-let helpEnding = """
-      -h, --help              Show help information.
-
-    """

@@ -100,7 +100,7 @@ import Testing
                 """#)
     }
 
-    @Test func images() {
+    @Test func images() throws {
         let images = [
             ImageSummary(
                 Id: "sha256:0123456789abcdef0123", RepoTags: ["nginx:1.27", "registry:5000/web/nginx"],
@@ -108,19 +108,43 @@ import Testing
             ImageSummary(Id: "sha256:fedcba9876543210", RepoTags: [], Created: 0, Size: 5),
         ]
         #expect(
-            renderImages(images, now: noon) == """
-                REPOSITORY                TAG       IMAGE ID       CREATED        SIZE
-                nginx                     1.27      0123456789ab   3 days ago     192MB
-                registry:5000/web/nginx   latest    0123456789ab   3 days ago     192MB
-                <none>                    <none>    fedcba987654   56 years ago   5B
+            try ImageLooks(now: noon).listing(images).render(.table) == """
+                REPOSITORY                TAG       IMAGE ID       CREATED      SIZE
+                nginx                     1.27      0123456789ab   3 days ago   192MB
+                registry:5000/web/nginx   latest    0123456789ab   3 days ago   192MB
+                <none>                    <none>    fedcba987654   N/A          5B
 
                 """)
         #expect(
-            renderImagesJSON([images[1]], now: noon) == #"""
-                {"CreatedAt":0,"CreatedSince":"56 years ago","ID":"fedcba987654","Repository":"<none>","Size":"5B","Si\#
-                zeBytes":5,"Tag":"<none>"}
+            try ImageLooks(now: noon, truncating: false).listing([images[1]]).render(.json) == #"""
+                {"Containers":"N/A","CreatedAt":"1970-01-01 00:00:00 +0000 UTC","CreatedSince":"N/A","Digest":"<none>"\#
+                ,"ID":"sha256:fedcba9876543210","Repository":"<none>","SharedSize":"N/A","Size":"5B","SizeBytes":5,\#
+                "Tag":"<none>","UniqueSize":"N/A","VirtualSize":"5B"}
 
                 """#)
+        var pulled = ImageSummary(Id: "sha256:aa", RepoTags: ["localhost:5000/a:1"], Created: 0, Size: 5)
+        pulled.RepoDigests = ["localhost:5000/a@sha256:bb"]
+        #expect(imageRows([pulled]).map(\.digest) == ["sha256:bb"])
+        pulled.RepoTags = []
+        #expect(imageRows([pulled]).map(\.repository) == ["localhost:5000/a"])
+    }
+
+    @Test func history() throws {
+        let steps = [
+            ImageHistoryItem(
+                Id: "sha256:0123456789abcdef", Created: 1_772_366_400 - 3 * 86400, CreatedBy: "CMD [\"sh\"]", Tags: nil,
+                Size: 0, Comment: "c"),
+            ImageHistoryItem(
+                Id: "<missing>", Created: 0, CreatedBy: "/bin/sh -c #(nop)\tADD file:0123456789 in / and much more",
+                Tags: nil, Size: 1500, Comment: ""),
+        ]
+        #expect(
+            try ImageLooks(now: noon).history(steps, human: true).render(.table) == """
+                IMAGE          CREATED      CREATED BY                                      SIZE      COMMENT
+                0123456789ab   3 days ago   CMD ["sh"]                                      0B        c
+                <missing>      N/A          /bin/sh -c #(nop) ADD file:0123456789 in / a…   1.5kB
+
+                """)
     }
 
     @Test func version() {

@@ -85,14 +85,21 @@ extension KernelTests {
         @Test func documentedTestsExist() throws {
             let text = String(decoding: try FileSystem.readFile("\(Self.root)/docs/security.md"), as: UTF8.self)
             var sources = ""
-            for file in try FileSystem.list(FileSystem.parent(of: #filePath)) where file.hasSuffix(".swift") {
-                sources += String(
-                    decoding: try FileSystem.readFile("\(FileSystem.parent(of: #filePath))/\(file)"), as: UTF8.self)
+            for folder in try FileSystem.list("\(Self.root)/Tests") {
+                let path = "\(Self.root)/Tests/\(folder)"
+                for file in try FileSystem.list(path) where file.hasSuffix(".swift") || file.hasSuffix(".py") {
+                    sources += String(decoding: try FileSystem.readFile("\(path)/\(file)"), as: UTF8.self)
+                }
             }
             var count = 0
             for word in text.split(separator: "`") where word.hasSuffix("()") && !word.contains(".") {
                 count += 1
-                #expect(sources.contains("func \(word.dropLast(2))("), "\(word)")
+                let isThere = sources.contains("func \(word.dropLast(2))(")
+                #expect(isThere, "\(word)")
+            }
+            for word in text.split(separator: "`") where word.hasPrefix("test_") && !word.contains(".") {
+                let isThere = sources.contains("def \(word)(")
+                #expect(isThere, "\(word)")
             }
             #expect(count > 40)
         }

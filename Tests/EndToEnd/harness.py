@@ -23,7 +23,7 @@ GANTRY = os.path.abspath(GANTRY)
 BUSYBOX = "/bin/busybox"
 
 
-def busybox_image(path, tag="busybox:latest", config=None, files=None):
+def busybox_image(path, tag="busybox:latest", config=None, files=None, history=()):
     """A docker-archive with one layer: a static busybox and its links, and the programs `files` (name to path)."""
     import hashlib
 
@@ -53,7 +53,7 @@ def busybox_image(path, tag="busybox:latest", config=None, files=None):
         "architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
         "config": config or {"Cmd": ["sh"], "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    }
+    } | ({"history": list(history)} if history else {})
     config_bytes = json.dumps(body).encode()
     config_name = hashlib.sha256(config_bytes).hexdigest() + ".json"
     manifest = [{"Config": config_name, "RepoTags": [tag], "Layers": [f"{digest}/layer.tar"]}]

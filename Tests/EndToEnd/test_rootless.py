@@ -236,6 +236,18 @@ class RootlessCase(unittest.TestCase):
         self.ok("exec", "-T", "other", "sh", "-c", "echo kept > /data/file && cat /data/file", folder=folder)
         return folder, up
 
+    def check_images(self):
+        folder, _ = self.up("images", "services: {web: {image: busybox, command: [sh, -c, 'echo 12345 > /file; sleep 1000']}}")
+        self.ok("tag", "busybox", "copy:1")
+        self.ok("save", "-o", f"{self.home}/copy.tar", "copy:1")
+        self.assertEqual(self.ok("rmi", "copy:1").stdout, "Untagged: copy:1\n")
+        self.assertIn("Loaded image: copy:1", self.ok("load", "-i", f"{self.home}/copy.tar").stdout)
+        self.assertEqual(self.ok("image", "verify").stdout.count(": ok"), 1)
+        wait_until(lambda: " 6B " in self.ok("system", "df", "-v").stdout, what="the container's file")
+        self.assertIn("must force", self.gantry("rmi", "copy:1", "busybox").stderr)
+        self.ok("system", "prune", "-a", "--volumes", "-f")
+        self.assertIn("busybox", self.ok("images").stdout)
+
     def outside(self, folder):
         return self.gantry("exec", "-T", "web", "timeout", "5", "wget", "-q", "-O", "-", f"http://{OUTSIDE}/", folder=folder)
 
@@ -391,6 +403,9 @@ class SlirpTest(RootlessCase):
 class NoUplinkTest(RootlessCase):
     uplink = "none"
 
+    def test_images(self):
+        self.check_images()
+
     def test_stack_without_a_way_out(self):
         folder, up = self.check_stack()
         self.assertIn("neither pasta nor slirp4netns", up.stderr)
@@ -415,6 +430,9 @@ class SingleIDTest(RootlessCase):
         super().tearDownClass()
         for path in cls.hidden:
             sh("umount", path)
+
+    def test_images(self):
+        self.check_images()
 
     def test_stack_as_root_only(self):
         _, up = self.check_stack()

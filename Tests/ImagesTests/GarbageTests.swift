@@ -96,6 +96,8 @@ import Testing
                     let digest = Digest.sha256(of: layer)
                     guard let blob = try intake.startLayer(digest, byteCount: Int64(layer.count), diffID: digest)
                     else { continue }
+                    // What a killed round left of it is passed over.
+                    blob.restart()
                     try blob.write(layer)
                     try blob.finish()
                 }

@@ -17,9 +17,8 @@ import Testing
         layers = [Archives.layer("lower", String(repeating: "l", count: 9000)), Archives.layer("upper", "2")]
         config = Archives.config(layers.map(Digest.sha256(of:)))
         let list = layers.map { Archives.descriptor($0, type: MediaType.layer(.none)) }.joined(separator: ",")
-        manifest = Array(
-            "{\"schemaVersion\":2,\"config\":\(Archives.descriptor(config, type: MediaType.config)),\"layers\":[\(list)]}"
-                .utf8)
+        let document = Archives.descriptor(config, type: MediaType.config)
+        manifest = Array("{\"schemaVersion\":2,\"config\":\(document),\"layers\":[\(list)]}".utf8)
     }
 
     private func start(_ intake: ImageIntake, _ index: Int) throws -> LayerIntake? {
@@ -70,6 +69,69 @@ import Testing
         try blob.finish()
         let image = try commit(intake)
         #expect(try FileSystem.readFile(image.layers[0].path + "/lower").count == 9000)
+    }
+
+    /// As after a power cut, or from a registry that once sent something else: the next attempt must not fail on it,
+    /// too.
+    @Test func damagedRestsAreNotTakenUpForever() throws {
+        let fixture = try StoreFixture()
+        let digest = Digest.sha256(of: layers[0])
+        func begin() throws -> (ImageIntake, LayerIntake) {
+            let intake = try fixture.store.beginIntake(reference)
+            return (intake, try #require(try start(intake, 0)))
+        }
+        // No tar at all: found while unpacking. Zeros are an empty tar: found by the digest.
+        for damage: UInt8 in [0x55, 0] {
+            try FileSystem.replaceFile(
+                "\(fixture.store.root)/partial/\(digest.hex)", with: [UInt8](repeating: damage, count: 4096))
+            let (intake, blob) = try begin()
+            #expect(blob.byteCount == 4096)
+            #expect(throws: ImageError.self) {
+                for byte in layers[0][4096...] {
+                    try blob.write([byte])
+                    usleep(10)
+                }
+                try blob.finish()
+            }
+            intake.end()
+            let (again, fresh) = try begin()
+            #expect(fresh.byteCount == 0)
+            fresh.abandon()
+            again.end()
+        }
+    }
+
+    /// What a pull needs is written down by whichever layer begins; all begin at once.
+    @Test func layersBeginAtTheSameTime() throws {
+        let fixture = try StoreFixture()
+        let intake = try fixture.store.beginIntake(reference)
+        let many = (0..<32).map { Archives.layer("many-\($0)") }
+        try onThreads(count: many.count) { index throws(ImageError) in
+            let digest = Digest.sha256(of: many[index])
+            guard let blob = try intake.startLayer(digest, byteCount: Int64(many[index].count), diffID: digest) else {
+                throw .notFound(name: "a new layer", similar: [])
+            }
+            try blob.write(many[index])
+            try blob.finish()
+        }
+        let written = try ImageStore.readPull(fixture.store.pullPath(reference))
+        #expect(written == Set(many.map(Digest.sha256(of:))))
+    }
+
+    /// A flush that began before one asked does not count.
+    @Test func flushesAreShared() throws {
+        let flush = SharedFlush()
+        let counts = Monitor((begun: 0, ended: 0))
+        try onThreads(count: 24) { _ throws(ImageError) in
+            let begunBefore = counts.read { $0.begun }
+            try flush.flush { () throws(ImageError) in
+                counts.change { $0.begun += 1 }
+                usleep(20_000)
+                counts.change { $0.ended += 1 }
+            }
+            guard counts.read({ $0.ended }) > begunBefore else { throw .damaged("not flushed") }
+        }
+        #expect((1...6).contains(counts.read { $0.ended }))
     }
 
     @Test func aRegistryWithoutRangesSendsAllAgain() throws {

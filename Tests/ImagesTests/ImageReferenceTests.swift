@@ -12,6 +12,7 @@ import Testing
         ("index.docker.io/library/nginx", "docker.io/library/nginx:latest", "nginx:latest"),
         ("me/app", "docker.io/me/app:latest", "me/app:latest"),
         ("library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
+        ("library/\(hex)", "docker.io/library/\(hex):latest", "library/\(hex):latest"),
         ("localhost/app", "localhost/app:latest", "localhost/app:latest"),
         ("localhost:5000/app:v1", "localhost:5000/app:v1", "localhost:5000/app:v1"),
         ("Registry/app", "Registry/app:latest", "Registry/app:latest"),

@@ -67,6 +67,40 @@ import Testing
         #expect(try fixture.store.images().map(\.id) == [new])
     }
 
+    @Test func severalGoAtOnce() throws {
+        let fixture = try StoreFixture()
+        let ids = [try load(fixture, ["a"]), try load(fixture, ["b"], file: "g"), try load(fixture, ["c"], file: "h")]
+        let before = fixture.store.usage().byteCount
+        let removable = fixture.store.reclaimableByteCount(used: [ids[2]])
+        let removed = try fixture.store.remove([ids[0], ids[1], Digest.sha256(of: [])])
+        #expect(Set(removed.ids) == [ids[0], ids[1]])
+        #expect(removed.layers.count == 2, "the base is the third's, too")
+        #expect(removed.byteCount == removable)
+        #expect(before - fixture.store.usage().byteCount == removable)
+        #expect(try fixture.store.images().map(\.id) == [ids[2]])
+        #expect(try fixture.store.remove([ids[0]]) == RemovedImages())
+        for layer in try fixture.store.image("c").layers { #expect(FileSystem.exists(layer.path)) }
+    }
+
+    @Test func damagedImagesAreListedAndCanGo() throws {
+        let folder = try TestFolder()
+        let root = "\(folder.path)/images"
+        let id: Digest
+        do {
+            let file = try FileDescriptor.open(
+                try folder.write("archive", Archives.docker(layers: [Archives.layer("f")], tags: ["a"])), O_RDONLY)
+            id = try ImageStore(root: root).load(from: file.raw)[0].id
+        }
+        try FileSystem.removeTree("\(root)/layers")
+        try FileSystem.replaceFile("\(root)/blobs/sha256/\(id.hex)", with: Array("{}".utf8))
+        let store = try ImageStore(root: root)
+        #expect(throws: ImageError.self) { try store.image("a") }
+        #expect(try store.images().map(\.id) == [id])
+        #expect(try store.listed("a").references.map(\.familiar) == ["a:latest"])
+        #expect(try store.verify(try store.listed("a")).count == 2)
+        #expect(try store.remove([id]).ids == [id])
+    }
+
     @Test func removalLeavesWhatOthersShare() throws {
         let fixture = try StoreFixture()
         let first = try load(fixture, ["a"])

@@ -284,4 +284,46 @@ import Testing
             #expect(try FileSystem.list(layer.root) == [])
         }
     }
+
+    /// As Docker and Podman: the last entry of a file says whose it is, and times before 1970 are 1970.
+    @Test func whatALinksEntrySays() throws {
+        let layer = try Unpacked { tar in
+            tar.add("first") {
+                $0.content = Array("x".utf8)
+                $0.uid = 5
+                $0.mode = 0o4755
+            }
+            tar.symlink("link", to: "first")
+            tar.add("second") {
+                ($0.type, $0.target, $0.mode, $0.uid, $0.seconds) = ("1", Array("first".utf8), 0o4700, 7, 1_200_000_000)
+            }
+            tar.add("third") { ($0.type, $0.target, $0.mode, $0.uid) = ("1", Array("link".utf8), 0o600, 9) }
+            tar.add("early") { $0.pax = [("mtime", Array("-1.5".utf8))] }
+            tar.add("late") { $0.pax = [("mtime", Array("99999999999999".utf8))] }
+            tar.add("bare") { $0.pax = [("SCHILY.xattr.user.none", [])] }
+        }
+        let first = try #require(layer.status("first"))
+        #expect(first.st_ino == layer.status("second")?.st_ino && first.st_uid == 7)
+        #expect(first.st_mode & 0o7777 == 0o4700 && first.st_mtim.tv_sec == 1_200_000_000)
+        let link = try #require(layer.status("link"))
+        #expect(link.st_ino == layer.status("third")?.st_ino && link.st_uid == 9)
+        #expect(layer.status("early")?.st_mtim.tv_sec == 0 && layer.status("early")?.st_mtim.tv_nsec == 0)
+        #expect(layer.status("late")?.st_mtim.tv_sec == 0)
+        #expect(layer.attribute("user.none", of: "bare") == nil)
+    }
+
+    /// As umoci writes them: below a file that took a folder's place, and below a whiteout.
+    @Test func whiteoutsBelowWhatIsNoFolder() throws {
+        let layer = try Unpacked { tar in
+            tar.file("now-a-file", "x")
+            tar.file("now-a-file/.wh.a")
+            tar.file("now-a-file/.wh..wh..opq")
+            tar.file("now-a-file/deep/.wh.b")
+            tar.file(".wh.gone")
+            tar.file("gone/.wh.a")
+            tar.file("gone/deep/.wh.b")
+        }
+        #expect(try layer.text("now-a-file") == "x")
+        #expect(layer.isWhiteout("gone"))
+    }
 }

@@ -20,4 +20,13 @@ import Testing
         #expect(FileSystem.exists(outside))
         try TreeRemoval.remove("\(folder.path)/tree")
     }
+
+    @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func staysOnItsFileSystem() throws {
+        let folder = try TestFolder()
+        let mount = "cd \(folder.path) && mkdir -p tree/m && mount -t tmpfs none tree/m && : > tree/m/kept"
+        _ = try #require(try output(of: mount, in: folder))
+        #expect(throws: SystemError.self) { try TreeRemoval.remove("\(folder.path)/tree") }
+        #expect(FileSystem.exists("\(folder.path)/tree/m/kept"))
+        _ = try #require(try output(of: "umount \(folder.path)/tree/m", in: folder))
+    }
 }

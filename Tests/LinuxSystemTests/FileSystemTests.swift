@@ -27,6 +27,21 @@ final class TemporaryFolder {
         #expect(try FileSystem.list(folder.path) == ["a"])
     }
 
+    @Test func treesAreCountedOnceAndInside() throws {
+        let folder = try TemporaryFolder()
+        let root = "\(folder.path)/tree"
+        try FileSystem.replaceFile("\(folder.path)/outside", with: [UInt8](repeating: 0, count: 1000))
+        try FileSystem.makeDirectories("\(root)/a/b")
+        try FileSystem.replaceFile("\(root)/a/b/file", with: [UInt8](repeating: 0, count: 300))
+        try FileSystem.replaceFile("\(root)/file", with: [UInt8](repeating: 0, count: 7))
+        #expect(link("\(root)/a/b/file", "\(root)/again") == 0)
+        #expect(symlink("../outside", "\(root)/to") == 0)
+        #expect(symlink("..", "\(root)/up") == 0)
+        #expect(try FileSystem.treeByteCount(root) == 300 + 7 + 10 + 2)
+        #expect(try FileSystem.treeByteCount("\(root)/nothing") == 0)
+        #expect(throws: SystemError.self) { try FileSystem.treeByteCount("\(root)/up") }
+    }
+
     @Test func outputGoesThroughLinksAndIntoDevices() throws {
         let folder = try TemporaryFolder()
         try FileSystem.writeOutput("\(folder.path)/a", with: Array("one".utf8))

@@ -63,7 +63,7 @@ struct FaultyServerTests {
         }
     }
 
-    @Test(arguments: ["badrange", "loop", "headers"])
+    @Test(arguments: ["badrange", "loop", "headers", "abyss"])
     func whatBreaksTheProtocolIsRefused(mode: String) throws {
         let error = #expect(throws: RegistryError.self) { try fetch(mode) }
         guard case .invalidResponse = error else {
@@ -77,7 +77,7 @@ struct FaultyServerTests {
         #expect(throws: expected) { try fetch("dead", .real(attempts: 2)) }
     }
 
-    @Test(arguments: ["stall", "mute", "garbage"])
+    @Test(arguments: ["stall", "mute", "garbage", "trickle", "slowhead"])
     func aServerWithoutAnAnswerIsGivenUp(mode: String) throws {
         let error = #expect(throws: RegistryError.self) { try fetch(mode, .real(attempts: 1, stallSeconds: 1)) }
         guard case .unreachable = error else {
@@ -91,6 +91,11 @@ struct FaultyServerTests {
         #expect(try fetch("redirect", client) == content)
     }
 
+    /// Fewer bytes than the manifest says, though the answer is whole.
+    @Test func aBlobThatIsTooShortIsRefused() {
+        #expect(throws: RegistryError.self) { try fetch("short", .real(attempts: 2)) }
+    }
+
     @Test func aSinkMayRefuse() throws {
         #expect(throws: RegistryError.content("full")) {
             try RegistryClient.real().fetchBlob(blob, name("good")) { _ throws(RegistryError) in throw .content("full")
@@ -98,9 +103,9 @@ struct FaultyServerTests {
         }
     }
 
-    @Test func manifestsHaveALimit() throws {
+    @Test(arguments: ["hugemanifest", "endless"]) func manifestsHaveALimit(mode: String) throws {
         let error = #expect(throws: RegistryError.self) {
-            try RegistryClient.real().manifest(ImageReference(parsing: "\(host)/hugemanifest/app:1"))
+            try RegistryClient.real().manifest(ImageReference(parsing: "\(host)/\(mode)/app:1"))
         }
         guard case .tooLarge = error else {
             Issue.record("\(String(describing: error))")

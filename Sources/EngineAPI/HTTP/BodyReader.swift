@@ -18,7 +18,7 @@ public final class BodyReader: AsyncSequence, Sendable {
         self.pull = pull
     }
 
-    /// The next piece, at most 64 KiB from a client; `nil` at the end. Throws `HTTPError` for a malformed or too large
+    /// The next piece, at most 256 KiB from a client; `nil` at the end. Throws `HTTPError` for a malformed or too large
     /// body and `HTTPConnectionError` when the client went away before its end.
     public func next() async throws -> [UInt8]? { try await pull() }
 

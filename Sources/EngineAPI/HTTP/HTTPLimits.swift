@@ -12,7 +12,7 @@ public enum HTTPLimits {
     /// All trailer fields of a chunked body together.
     public static let trailerByteCountMax = 8 << 10
     /// The largest piece of a body handed to its reader at once.
-    public static let bodyPieceByteCountMax = 64 << 10
+    public static let bodyPieceByteCountMax = 256 << 10
     /// Connections at one time; the next one is answered 503.
     public static let connectionCountMax = 4_096
     /// From the first byte of a request's head to its last.

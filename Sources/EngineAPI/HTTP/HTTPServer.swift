@@ -79,9 +79,13 @@ public final class HTTPServer: Sendable {
     }
 
     private func bootstrap(_ group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
-        ServerBootstrap(group: group)
+        // They grow while a client sends as fast as it is read, and shrink again.
+        let buffers = AdaptiveRecvByteBufferAllocator(
+            minimum: 64, initial: 2048, maximum: HTTPLimits.bodyPieceByteCountMax)
+        return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: HTTPLimits.listenBacklog)
             .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.recvAllocator, value: buffers)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 let connection = HTTPConnection(

@@ -29,7 +29,7 @@ public final class HijackedConnection: Sendable {
             closeOutput: { try await socket.closeOutput() })
     }
 
-    /// What the client sent, at most 64 KiB; `nil` when it ended its direction (output may go on). Throws
+    /// What the client sent, at most 256 KiB; `nil` when it ended its direction (output may go on). Throws
     /// `CancellationError` when the client is gone or the server stops. One reader at a time.
     public func read() async throws -> [UInt8]? { try await reader() }
 

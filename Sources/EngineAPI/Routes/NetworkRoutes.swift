@@ -1,6 +1,5 @@
 import Engine
 import EngineWire
-import FoundationEssentials
 
 /// `/networks`, in Docker's shapes, and `/network-graph`.
 struct NetworkRoutes {
@@ -10,7 +9,7 @@ struct NetworkRoutes {
 
     func add(to router: inout Router) {
         router.on("GET", "/networks") { request, _ in
-            try .json(try await engine.listNetworks(try request.networkFilters()))
+            try .json(try await engine.listNetworks(NetworkFilters(try request.filters())))
         }
         router.on("GET", "/networks/{id}") { _, parameters in
             try .json(try await engine.inspectNetwork(parameters["id"]))
@@ -20,7 +19,7 @@ struct NetworkRoutes {
             return try .json(try await engine.createNetwork(body), status: 201)
         }
         router.on("POST", "/networks/prune") { request, _ in
-            let names = try await engine.pruneNetworks(try request.networkFilters())
+            let names = try await engine.pruneNetworks(NetworkFilters(try request.filters()))
             return try .json(NetworkPruneReply(NetworksDeleted: names))
         }
         router.on("DELETE", "/networks/{id}") { request, parameters in
@@ -40,24 +39,6 @@ struct NetworkRoutes {
         router.on("GET", "/network-graph") { _, _ in
             let graph = await engine.networkGraph()
             return try .json(graph)
-        }
-    }
-}
-
-extension HTTPRequest {
-    /// `filters={"label":["a=b"],"dangling":["true"]}`; old clients send `{"label":{"a=b":true}}`.
-    fileprivate func networkFilters() throws(HTTPError) -> NetworkFilters {
-        guard let text = queryValue("filters"), !text.isEmpty else { return NetworkFilters() }
-        let data = Data(text.utf8)
-        do {
-            return NetworkFilters(try JSONDecoder().decode([String: [String]].self, from: data))
-        } catch {
-            do {
-                let old = try JSONDecoder().decode([String: [String: Bool]].self, from: data)
-                return NetworkFilters(old.mapValues { $0.filter(\.value).keys.sorted() })
-            } catch {
-                throw HTTPError(400, "'filters' must be a JSON object of lists")
-            }
         }
     }
 }

@@ -1,6 +1,23 @@
 import Engine
+import FoundationEssentials
 
 extension HTTPRequest {
+    /// `filters={"label":["a=b"],"dangling":["true"]}`; old clients send `{"label":{"a=b":true}}`.
+    func filters() throws(HTTPError) -> [String: [String]] {
+        guard let text = queryValue("filters"), !text.isEmpty else { return [:] }
+        let data = Data(text.utf8)
+        do {
+            return try JSONDecoder().decode([String: [String]].self, from: data)
+        } catch {
+            do {
+                let old = try JSONDecoder().decode([String: [String: Bool]].self, from: data)
+                return old.mapValues { $0.filter(\.value).keys.sorted() }
+            } catch {
+                throw HTTPError(400, "'filters' must be a JSON object of lists")
+            }
+        }
+    }
+
     func windowSize() throws(HTTPError) -> (rows: UInt16, columns: UInt16) {
         guard let rows = UInt16(exactly: try queryInteger("h") ?? 0),
             let columns = UInt16(exactly: try queryInteger("w") ?? 0)

@@ -2,7 +2,7 @@ import CLinux
 import Engine
 import EngineWire
 
-/// `/_ping`, `/version`, `/images`, `/events`.
+/// `/_ping`, `/version`, `/events`.
 struct SystemRoutes {
     /// The Docker Engine API whose shapes are followed.
     static let apiVersion = "1.43"
@@ -23,19 +23,8 @@ struct SystemRoutes {
             shutDown()
             return .empty(status: 204)
         }
-        router.on("GET", "/images/json") { _, _ in try .json(try await engine.imageSummaries()) }
-        router.on("GET", "/images/{name...}") { _, parameters in
-            let suffix = "/json"
-            guard parameters["name"].hasSuffix(suffix) else { throw HTTPError(404, "page not found") }
-            return try .json(try await engine.imageInspect(String(parameters["name"].dropLast(suffix.count))))
-        }
-        router.on("POST", "/images/load", bodyByteCountMax: .max) { request, _ in
-            let loading = try await engine.startLoading()
-            return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
-                try await feed(request.body, to: loading, writer)
-            }
-        }
-        ImageTransferRoutes(engine: engine).add(to: &router)
+        ImageRoutes(engine: engine).add(to: &router)
+        PruneRoutes(engine: engine).add(to: &router)
         router.on("GET", "/events") { _, _ in
             .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
                 let (number, events) = await engine.listen()
@@ -62,25 +51,6 @@ struct SystemRoutes {
         return VersionReply(
             Version: version, ApiVersion: Self.apiVersion, MinAPIVersion: Self.apiVersionMin, Os: "linux",
             Arch: architecture, KernelVersion: release, Rootless: engine.options.rootless == nil ? nil : true)
-    }
-}
-
-/// Sends the request's body into the image store and its answers to the client, both as they come.
-private func feed(_ body: BodyReader, to loading: ImageLoading, _ writer: BodyWriter) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask {
-            do {
-                for try await chunk in body {
-                    guard await loading.write(chunk) else { break }
-                }
-            } catch {
-                await loading.finishWriting()
-                throw error
-            }
-            await loading.finishWriting()
-        }
-        for await message in loading.messages { try await writer.writeLine(message) }
-        try await group.waitForAll()
     }
 }
 

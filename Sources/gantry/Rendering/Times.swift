@@ -1,3 +1,5 @@
+import Glibc
+
 /// A point in time: nanoseconds since 1970, UTC.
 struct Moment: Equatable, Comparable, Sendable {
     var nanoseconds: Int64
@@ -157,4 +159,17 @@ func humanSize(bytes: Int64) -> String {
     fraction = String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
     while fraction.hasSuffix("0") { fraction.removeLast() }
     return "\(whole)\(fraction.isEmpty ? "" : ".\(fraction)")\(units[unit])"
+}
+
+/// `2026-01-31T10:00:00Z`.
+func rfc3339Seconds(_ seconds: Int64) -> String {
+    var time = time_t(seconds)
+    var parts = tm()
+    gmtime_r(&time, &parts)
+    func digits(_ value: Int32, _ count: Int = 2) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    let date = "\(digits(parts.tm_year + 1900, 4))-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))"
+    return "\(date)T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))Z"
 }

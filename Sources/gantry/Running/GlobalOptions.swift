@@ -34,6 +34,45 @@ struct GlobalOptions: ParsableArguments {
     var allResources = false
 }
 
+/// For commands whose `-p` means something else.
+struct LongGlobalOptions: ParsableArguments {
+    @Option(help: "Project name.")
+    var projectName: String?
+
+    @Option(help: "Folder that relative paths start from (default: the first stack file's).")
+    var projectDirectory: String?
+
+    @Option(name: .customLong("profile"), help: "Profile to enable; may be repeated.")
+    var profiles: [String] = []
+
+    @Option(name: .customLong("env-file"), help: "File with variables for the stack file; may be repeated.")
+    var envFiles: [String] = []
+
+    @Option(name: [.customShort("H"), .customLong("host")], help: "The engine's socket, unix:///path.")
+    var host: String?
+
+    @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
+    var progress: ProgressMode?
+
+    @Option(help: "When to use colours and cursor movement: auto, always, never.")
+    var ansi: AnsiMode?
+
+    @Flag(help: "Treat what the stack file says and Gantry does not do as an error.")
+    var strict = false
+
+    @Flag(help: "Keep networks, volumes, configs and secrets that no service uses.")
+    var allResources = false
+
+    var options: GlobalOptions {
+        var options = GlobalOptions()
+        (options.projectName, options.projectDirectory) = (projectName, projectDirectory)
+        (options.profiles, options.envFiles) = (profiles, envFiles)
+        (options.host, options.progress, options.ansi) = (host, progress, ansi)
+        (options.strict, options.allResources) = (strict, allResources)
+        return options
+    }
+}
+
 /// The stack files.
 protocol StackFileOptions {
     var files: [String] { get }
@@ -65,6 +104,11 @@ private let globalOptions = [
     GlobalOption(long: "--all-resources", takesValue: false),
 ]
 
+/// Commands that have subcommands and are clients of the engine.
+private let groupCommands: Set<String> = [
+    NetworkCommand._commandName, ImageCommand._commandName, SystemCommand._commandName,
+]
+
 /// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so
 /// `gantry -f a.yaml logs -f` means what it means with Docker Compose. Nothing is left when there is no subcommand.
 func moveGlobalOptions(_ arguments: [String]) -> [String] {
@@ -77,7 +121,7 @@ func moveGlobalOptions(_ arguments: [String]) -> [String] {
             let rest = arguments[(index + 1)...]
             if argument == "help" { return [argument] + rest }
             // What has subcommands has them read the options.
-            if argument == NetworkCommand._commandName, let second = rest.first, !second.hasPrefix("-") {
+            if groupCommands.contains(argument), let second = rest.first, !second.hasPrefix("-") {
                 return [argument, second] + moved + rest.dropFirst()
             }
             return [argument] + moved + rest

@@ -126,11 +126,49 @@ class Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(20)
         self.close_connection = True
 
+    def mode_short(self, number):
+        self.send_blob(content=BLOB[:-1000])
+
+    def mode_trickle(self, number):
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        self.trickle(BLOB)
+
+    def trickle(self, content):
+        """A byte now and then: never silent, never done."""
+        self.close_connection = True
+        try:
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    def mode_slowhead(self, number):
+        self.trickle(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 10000)
+
+    def mode_abyss(self, number):
+        # Redirects, each to another address, without end.
+        self.reply(307, b"", [("Location", f"{self.path.split('?')[0]}?{number}")])
+
     # Manifests
 
     def manifest(self, mode):
         if mode == "hugemanifest":
             return self.reply(200, b" " * (5 << 20) + b"{}", [("Content-Type", "application/json")])
+        if mode == "endless":
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            try:
+                while True:
+                    self.wfile.write(b'{"schemaVersion":2,' * 4096)
+            except OSError:
+                return None
         if mode == "control":
             document = {"errors": [{"code": "DENIED", "message": "go away\x1b[31m\r\nX: y"}]}
             return self.reply(403, json.dumps(document).encode())

@@ -1,18 +1,33 @@
 import CLinux
 import Glibc
-import LinuxSystem
 
-/// Removes trees that came out of archives: names are bytes, not text, and trees may be deeper than there are
-/// descriptors to hold the way down.
-enum TreeRemoval {
+/// Removes trees that others filled, such as archives and containers: names are bytes, not text, and trees may be
+/// deeper than a thread's stack, or than there are descriptors to hold the way down. Other file systems that are
+/// mounted in one are not entered.
+public enum TreeRemoval {
     /// Folders below this depth are moved up to the top of the tree first.
     private static let depthMax = 32
+    /// Of a tree that is not ours alone.
+    private static let roundsMax = 1000
 
     /// Removes the tree at `path`, which Gantry owns, without following links. A missing path is no error.
-    static func remove(_ path: String) throws(SystemError) {
-        let parent = try FileDescriptor.open(FileSystem.parent(of: path), O_PATH | O_DIRECTORY)
+    public static func remove(_ path: String) throws(SystemError) {
+        let parent: FileDescriptor
+        do {
+            parent = try FileDescriptor.open(FileSystem.parent(of: path), O_PATH | O_DIRECTORY)
+        } catch {
+            if error.code == ENOENT { return }
+            throw error
+        }
         let name = CPath(FileSystem.lastComponent(of: path).utf8)
         while try !removeRound(name, in: parent.raw) {}
+    }
+
+    /// Removes what `parent` has at `name`, which its owner may change meanwhile: who keeps adding to it is given up
+    /// on.
+    public static func remove(_ name: CPath, in parent: Int32) throws(SystemError) {
+        for _ in 0..<roundsMax where try removeRound(name, in: parent) { return }
+        throw SystemError("unlinkat", path: name.text, code: ENOTEMPTY)
     }
 
     /// False when folders were moved up, so that another round is needed; each round is `depthMax` levels of the tree.
@@ -20,22 +35,32 @@ enum TreeRemoval {
         if try unlinkFile(name, in: parent) { return true }
         let folder = try openFolder(name, in: parent)
         var movedCount = 0
-        try empty(folder, top: folder.raw, depth: 1, movedCount: &movedCount)
+        let top = Top(raw: folder.raw, device: try device(of: folder, name))
+        try empty(folder, top: top, depth: 1, movedCount: &movedCount)
         if movedCount > 0 { return false }
         try attempt("rmdir", name) { unlinkat(parent, $0, AT_REMOVEDIR) }
         return true
     }
 
+    private struct Top {
+        let raw: Int32
+        let device: dev_t
+    }
+
     private static func empty(
-        _ folder: borrowing FileDescriptor, top: Int32, depth: Int, movedCount: inout Int
+        _ folder: borrowing FileDescriptor, top: Top, depth: Int, movedCount: inout Int
     ) throws(SystemError) {
         let raw = folder.raw
         for name in try names(in: folder) {
             if try unlinkFile(name, in: raw) { continue }
             if depth < depthMax {
-                try empty(openFolder(name, in: raw), top: top, depth: depth + 1, movedCount: &movedCount)
+                let child = try openFolder(name, in: raw)
+                guard try device(of: child, name) == top.device else {
+                    throw SystemError("removeTree", path: name.text, code: EXDEV)
+                }
+                try empty(child, top: top, depth: depth + 1, movedCount: &movedCount)
             } else if name.withPointer({ unlinkat(raw, $0, AT_REMOVEDIR) }) != 0 {
-                try moveUp(name, from: raw, to: top, &movedCount)
+                try moveUp(name, from: raw, to: top.raw, &movedCount)
                 continue
             }
             if depth < depthMax { try attempt("rmdir", name) { unlinkat(raw, $0, AT_REMOVEDIR) } }
@@ -48,7 +73,7 @@ enum TreeRemoval {
             let upper = ".gantry-removed-\(movedCount)"
             if name.withPointer({ renameat2(from, $0, top, upper, UInt32(RENAME_NOREPLACE)) }) == 0 { return }
             let code = errno
-            guard code == EEXIST else { throw SystemError("renameat2", path: name.quotedText, code: code) }
+            guard code == EEXIST else { throw SystemError("renameat2", path: name.text, code: code) }
         }
     }
 
@@ -59,7 +84,7 @@ enum TreeRemoval {
         case ENOENT: return true
         // POSIX says EPERM, Linux EISDIR.
         case EISDIR, EPERM: return false
-        case let code: throw SystemError("unlinkat", path: name.quotedText, code: code)
+        case let code: throw SystemError("unlinkat", path: name.text, code: code)
         }
     }
 
@@ -68,6 +93,13 @@ enum TreeRemoval {
             owning: try attempt("openat", name) {
                 gantry_openat(parent, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
             })
+    }
+
+    private static func device(of folder: borrowing FileDescriptor, _ name: CPath) throws(SystemError) -> dev_t {
+        let raw = folder.raw
+        var status = stat()
+        try attempt("fstat", name) { _ in fstat(raw, &status) }
+        return status.st_dev
     }
 
     private static func names(in folder: borrowing FileDescriptor) throws(SystemError) -> [CPath] {
@@ -92,7 +124,7 @@ enum TreeRemoval {
     ) throws(SystemError) -> Int32 {
         let result = path.withPointer(body)
         let code = errno
-        guard result >= 0 else { throw SystemError(call, path: path.quotedText, code: code) }
+        guard result >= 0 else { throw SystemError(call, path: path.text, code: code) }
         return result
     }
 }

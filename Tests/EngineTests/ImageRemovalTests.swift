@@ -1,0 +1,88 @@
+import Images
+import Testing
+
+@testable import Engine
+
+@Suite struct ImageRemovalTests {
+    /// Stores hand images out; an import of nothing makes one.
+    private func image(_ names: String...) throws -> Image { try TestImageStore().image(names) }
+
+    private func removal(
+        _ image: Image, _ name: String, force: Bool = false, running: String? = nil, stopped: String? = nil
+    ) throws -> ImageRemoval {
+        try ImageRemoval(image, name: name, force: force, running: running, stopped: stopped)
+    }
+
+    private func conflict(_ body: () throws -> ImageRemoval) -> String {
+        do {
+            _ = try body()
+            return "no conflict"
+        } catch let error as EngineError {
+            return error.status == 409 ? error.diagnostics.map(\.message).joined() : "\(error)"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test func lastNameTakesTheImage() throws {
+        let image = try image("app:1")
+        #expect(try removal(image, "app:1") == ImageRemoval(untags: image.references, deletes: true))
+        #expect(try removal(image, image.id.hex) == ImageRemoval(untags: image.references, deletes: true))
+        #expect(try removal(image, image.id.short) == ImageRemoval(untags: image.references, deletes: true))
+    }
+
+    @Test func oneOfSeveralNamesGoesAlone() throws {
+        let image = try image("app:1", "app:2")
+        let first = try ImageReference(parsing: "app:1")
+        #expect(try removal(image, "app:1") == ImageRemoval(untags: [first], deletes: false))
+        #expect(try removal(image, "app:1", running: "c") == ImageRemoval(untags: [first], deletes: false))
+        #expect(conflict { try removal(image, image.id.hex) }.contains("referenced in multiple repositories"))
+        #expect(try removal(image, image.id.hex, force: true) == ImageRemoval(untags: image.references, deletes: true))
+    }
+
+    @Test func digestsGoWithTheLastTag() throws {
+        let digest = "sha256:" + String(repeating: "a", count: 64)
+        let image = try image("app:1", "app@\(digest)")
+        #expect(try removal(image, "app:1").deletes)
+        #expect(try removal(image, "app:1").untags.count == 2)
+        #expect(try removal(image, "app@\(digest)").deletes == false)
+        #expect(try removal(image, image.id.hex).deletes)
+    }
+
+    @Test func containersHoldTheirImage() throws {
+        let image = try image("app:1")
+        #expect(
+            conflict { try removal(image, "app:1", stopped: "c") }
+                == "conflict: unable to remove repository reference \"app:1\" (must force) - container c is using its "
+                + "referenced image \(image.id.short)")
+        #expect(conflict { try removal(image, image.id.hex, stopped: "c") }.contains("(must be forced)"))
+        // Forced, the name goes, and the image stays.
+        for name in ["app:1", image.id.hex] {
+            let forced = try removal(image, name, force: true, stopped: "c")
+            #expect(forced == ImageRemoval(untags: image.references, deletes: false))
+            #expect(
+                conflict { try removal(image, name, force: true, running: "c") }
+                    == "conflict: unable to delete \(image.id.short) (cannot be forced) - image is being used by "
+                    + "running container c")
+        }
+    }
+
+    @Test func filters() throws {
+        let filters = try ImageFilters(["label": ["a", "b=1"], "dangling": ["false"], "reference": ["team/*", "x:?"]])
+        #expect(filters.matches(createdSeconds: 0, labels: ["a": "", "b": "1"]))
+        #expect(!filters.matches(createdSeconds: 0, labels: ["a": "", "b": "2"]))
+        #expect(filters.names(["team/app:1", "other:1", "x:1"]) == ["team/app:1", "x:1"])
+        #expect(filters.names(["other:1"]) == nil)
+        #expect(filters.names([]) == nil)
+        #expect(try ImageFilters(["dangling": ["true"]]).names([]) == [])
+        #expect(ImageFilters.matches("localhost:5000/a/b:1", pattern: "localhost:5000/a/*"))
+        #expect(!ImageFilters.matches("a/b:1", pattern: "a*"))
+        var times = try ImageFilters([:])
+        times.before = 10
+        times.since = 5
+        #expect([4, 5, 6, 9, 10].filter { times.matches(createdSeconds: $0, labels: [:]) } == [6, 9])
+        for bad in [["size": ["1"]], ["dangling": ["perhaps"]], ["until": ["yesterday"]]] {
+            #expect(throws: EngineError.self) { try ImageFilters(bad) }
+        }
+    }
+}
