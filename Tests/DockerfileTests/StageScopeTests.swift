@@ -114,6 +114,8 @@ struct StageScopeTests {
         ("STOPSIGNAL SIGTREM", "2:12: invalid signal: SIGTREM"),
         ("VOLUME $x", "2:8: VOLUME specified can not be an empty string"),
         ("RUN --mount=type=$x,target=/y z", "2:13: unsupported mount type \"\""),
+        ("COPY https://x/y z", "2:6: source can't be a URL for COPY"),
+        ("COPY a git@x:y z", "2:8: source can't be a git ref for COPY"),
         ("ENV $x=y", "2:5: ENV names can not be blank"),
         (
             "COPY --chmod=8$x a b",

@@ -60,6 +60,33 @@ enum GoValue {
         return tooLarge ? nil : sum
     }
 
+    /// time.Duration's text: `1m30s`, `1.5s`, `250ms`, `0s`.
+    static func text(nanoseconds: Int64) -> String {
+        guard nanoseconds != 0 else { return "0s" }
+        let sign = nanoseconds < 0 ? "-" : ""
+        let value = nanoseconds.magnitude
+        for (unit, factor) in [("ns", UInt64(1)), ("µs", 1000), ("ms", 1_000_000)] where value < factor * 1000 {
+            return sign + decimal(value, factor) + unit
+        }
+        let seconds = decimal(value % 60_000_000_000, 1_000_000_000) + "s"
+        let minutes = value / 60_000_000_000
+        if minutes == 0 { return sign + seconds }
+        return sign + (minutes >= 60 ? "\(minutes / 60)h\(minutes % 60)m" : "\(minutes)m") + seconds
+    }
+
+    /// `value / factor` without zeros at the end; `factor` is a power of ten.
+    private static func decimal(_ value: UInt64, _ factor: UInt64) -> String {
+        var fraction = value % factor
+        guard fraction > 0 else { return "\(value / factor)" }
+        var width = String(factor).count - 1
+        while fraction % 10 == 0 {
+            fraction /= 10
+            width -= 1
+        }
+        let digits = String(fraction)
+        return "\(value / factor)." + String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+
     /// go-units RAMInBytes: `64m`, `1.5GiB`; a unit is 1024 of the smaller one.
     static func bytes(_ text: String) -> Int64? {
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

@@ -136,7 +136,9 @@ public struct StageScope: Equatable, Sendable {
             return .label(try expand(pairs, instruction))
         case .copy(let copy):
             checkIgnored(copy, instruction)
-            return .copy(try expand(copy, instruction))
+            let result: Copy = try expand(copy, instruction)
+            try Self.checkSources(result)
+            return .copy(result)
         case .add(var add):
             checkIgnored(add.copy, instruction)
             add.copy = try expand(add.copy, instruction)
@@ -261,6 +263,14 @@ public struct StageScope: Equatable, Sendable {
             }
         }
         return result
+    }
+
+    private static func checkSources(_ copy: Copy) throws(Fault) {
+        for source in copy.sources where copy.from == nil && Add.source(source.text) != .context {
+            let what = Add.source(source.text) == .http ? "URL" : "git ref"
+            throw Fault(
+                .value, "source can't be a \(what) for COPY", at: source.range, hint: "ADD takes it")
+        }
     }
 
     /// A checksum is that of one thing from elsewhere.

@@ -59,7 +59,8 @@ private func expand(_ graph: BuildGraph) {
         for instruction in graph.nodes[stage].instructions {
             do throws(DockerfileError) {
                 let expanded = try scope.expand(instruction)
-                if case .run(let run) = expanded.command { _ = run.script() }
+                _ = scope.history(of: expanded)
+                precondition(!scope.title(of: instruction).isEmpty)
             } catch {
                 check(error.diagnostics)
             }
