@@ -15,7 +15,9 @@ public struct Dockerfile: Equatable, Sendable {
     /// The largest file that is read.
     public static let bytesMax = 4 * 1024 * 1024
     /// The most stages a file may have.
-    public static let stagesMax = 10_000
+    public static let stagesMax = 1000
+    /// The most instructions a file may have.
+    public static let instructionsMax = 10_000
     /// The most errors that are collected before reading ends.
     static let errorsMax = 20
 

@@ -53,8 +53,12 @@ struct SourceFile: Equatable, Sendable {
     }
 }
 
-func nearestName(_ word: String, _ candidates: [String]) -> String? { nearest(word, in: candidates) }
+/// Of the first candidates: with thousands of them a guess is not worth its time.
+func nearestName(_ word: String, _ candidates: [String]) -> String? {
+    let candidatesMax = 200
+    return nearest(word, in: Array(candidates.prefix(candidatesMax)))
+}
 
 func didYouMean(_ word: String, _ candidates: [String]) -> String? {
-    nearest(word, in: candidates).map { "did you mean '\($0)'?" }
+    nearestName(word, candidates).map { "did you mean '\($0)'?" }
 }

@@ -12,8 +12,15 @@ struct FileParser {
     mutating func read(_ start: LineReader, isTrigger: Bool = false) {
         var reader = start
         var hasInstructions = false
+        var count = 0
         while faults.count < Dockerfile.errorsMax, let line = reader.nextInstruction() {
             hasInstructions = true
+            count += 1
+            guard count <= Dockerfile.instructionsMax else {
+                let place = line.text.range(line.text.trimmed(line.text.all))
+                faults.append(Fault(.limit, "more than \(Dockerfile.instructionsMax) instructions", at: place))
+                break
+            }
             if let empty = line.emptyContinuation {
                 emptyContinuations.append(SourcePosition(line: empty, column: 1))
             }
@@ -47,15 +54,13 @@ struct FileParser {
     private mutating func heredocs(_ line: LogicalLine, _ reader: inout LineReader) throws(Fault) -> [Heredoc] {
         var heredocs: [Heredoc] = []
         for var heredoc in Heredoc.started(by: String(scalars: line.text.scalars)) {
-            var ahead = reader
-            if let content = ahead.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs) {
-                reader = ahead
+            if let content = reader.heredocContent(terminator: heredoc.name, stripsTabs: heredoc.stripsTabs) {
                 heredoc.content = content
                 heredocs.append(heredoc)
             } else if heredoc.isSpaced {
                 lostHeredoc = heredoc.name
             } else {
-                reader = ahead
+                reader.skipAll()
                 let whole = line.text.range(line.text.trimmed(line.text.all))
                 throw Fault(
                     .syntax, "unterminated heredoc", at: whole,

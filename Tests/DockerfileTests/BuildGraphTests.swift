@@ -142,8 +142,8 @@ struct BuildGraphTests {
     }
 
     @Test func manyStages() throws {
-        let text = (0..<3000).map { $0 == 0 ? "FROM a AS s0" : "FROM s\($0 - 1) AS s\($0)" }.joined(separator: "\n")
-        #expect(try graph(text).needed.count == 3000)
+        let text = (0..<1000).map { $0 == 0 ? "FROM a AS s0" : "FROM s\($0 - 1) AS s\($0)" }.joined(separator: "\n")
+        #expect(try graph(text).needed.count == 1000)
     }
 
     @Test func platforms() {

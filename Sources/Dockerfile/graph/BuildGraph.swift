@@ -89,6 +89,7 @@ public struct BuildGraph: Equatable, Sendable {
     ) throws(Fault) -> Variables {
         var result = predefined
         let expander = WordExpander(escape: dockerfile.directives.escape)
+        var budget = ExpansionBudget()
         for instruction in dockerfile.globalArguments {
             guard case .argument(let definitions) = instruction.command else { continue }
             for definition in definitions {
@@ -96,7 +97,7 @@ public struct BuildGraph: Equatable, Sendable {
                 if let value = given[name] {
                     result[name] = value
                 } else if let value = definition.defaultValue {
-                    result[name] = try expander.expand(value, in: result).text
+                    result[name] = try budget.expand(value, expander, in: result).text
                 }
             }
         }
@@ -179,15 +180,5 @@ extension BuildOptions {
         if contexts.contains(name) { return name }
         let normalized = ImageName.normalized(name)
         return contexts.sorted().first { $0 == normalized || ImageName.normalized($0) == normalized }
-    }
-}
-
-extension WordExpander {
-    func expand(_ word: Word, in variables: Variables) throws(Fault) -> Expansion {
-        do throws(ExpansionError) {
-            return try expand(word.text, in: variables)
-        } catch {
-            throw Fault(.variable, "failed to process \(GoValue.quoted(word.text)): \(error.message)", at: word.range)
-        }
     }
 }

@@ -8,6 +8,9 @@ struct ExposedPorts: Equatable {
     /// An address or a host port was given.
     var hasMapping = false
 
+    /// Every port of each protocol.
+    static let countMax = 3 * 65_536
+
     /// `PORT/PROTOCOL` each.
     var texts: [String] { ports.map { "\($0)/\(self.protocol)" } }
 

@@ -3,7 +3,10 @@ struct FromReader {
     let dockerfile: Dockerfile
     let options: BuildOptions
     let globals: Variables
+    /// Predefined and declared names.
     private let known: [String]
+    private let knownSet: Set<String>
+    private var budget = ExpansionBudget()
     private let defaults: Variables?
     private let expander: WordExpander
     var report: LintReport
@@ -19,6 +22,7 @@ struct FromReader {
             if case .argument(let definitions) = instruction.command { declared += definitions.map(\.name.text) }
         }
         known = globals.names + declared
+        knownSet = Set(known)
         do throws(Fault) {
             defaults = try BuildGraph.globals(dockerfile, predefined, [:])
         } catch {
@@ -55,7 +59,7 @@ struct FromReader {
     }
 
     private mutating func base(_ stage: Stage) throws(Fault) -> WordExpander.Expansion {
-        let expansion = try expander.expand(stage.base, in: globals)
+        let expansion = try budget.expand(stage.base, expander, in: globals)
         reportUndeclared(expansion.unmatched, stage.base, stage)
         if let defaults, isInvalid(stage, defaults) {
             report.add(
@@ -74,16 +78,16 @@ struct FromReader {
     /// What to do about a variable that is not set.
     private func missingValue(_ expansion: WordExpander.Expansion) -> String? {
         guard let name = expansion.unmatched.sorted().first else { return nil }
-        if known.contains(name) {
+        if knownSet.contains(name) {
             return
                 "'\(name)' has no value: give it a default, ARG \(name)=VALUE, or build with --build-arg \(name)=VALUE"
         }
         return didYouMean(name, known) ?? "declare it before the first FROM: ARG \(name)=VALUE"
     }
 
-    private func isInvalid(_ stage: Stage, _ defaults: Variables) -> Bool {
+    private mutating func isInvalid(_ stage: Stage, _ defaults: Variables) -> Bool {
         do throws(Fault) {
-            let name = try expander.expand(stage.base, in: defaults).text
+            let name = try budget.expand(stage.base, expander, in: defaults).text
             return ImageName.fault(name) != nil && !dockerfile.stages.contains { $0.name == name.lowercased() }
         } catch {
             return false
@@ -91,7 +95,7 @@ struct FromReader {
     }
 
     private mutating func reportUndeclared(_ names: Set<String>, _ word: Word, _ stage: Stage) {
-        for name in names.sorted() where !known.contains(name) {
+        for name in names.sorted() where !knownSet.contains(name) {
             let near = nearestName(name, known).map { " (did you mean \($0)?)" } ?? ""
             report.add(
                 .undefinedArgInFrom, "FROM argument '\(name)' is not declared\(near)", at: word.range,
@@ -125,7 +129,7 @@ struct FromReader {
 
     private mutating func platform(_ stage: Stage) throws(Fault) -> Platform? {
         guard let word = stage.platform else { return nil }
-        let expansion = try expander.expand(word, in: globals)
+        let expansion = try budget.expand(word, expander, in: globals)
         reportUndeclared(expansion.unmatched, word, stage)
         guard !expansion.text.isEmpty else {
             throw Fault(

@@ -15,6 +15,10 @@ public struct IgnorePatterns: Equatable, Sendable {
 
     /// The content of a `.dockerignore`; `name` is for messages.
     public init(parsing bytes: [UInt8], name: String = ".dockerignore") throws(DockerfileError) {
+        guard bytes.count <= Dockerfile.bytesMax else {
+            let message = "the file has \(bytes.count) bytes, more than \(Dockerfile.bytesMax)"
+            throw SourceFile(name: name, lines: []).error([Fault(.limit, message, at: .start)])
+        }
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = bytes.starts(with: mark) ? bytes[3...] : bytes[...]
         let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).map {

@@ -125,7 +125,7 @@ struct InstructionParser {
     private func mount(_ flag: Word) throws(Fault) -> Mount {
         let hasMarks = flag.text.unicodeScalars.contains { ["$", "\\", "`", "'", "\""].contains($0) }
         return hasMarks
-            ? try MountReader.read(flag, nil) : try MountReader.read(flag) { text throws(Fault) in text }
+            ? try MountReader.skim(flag) : try MountReader.read(flag) { text throws(Fault) in text }
     }
 
     private func choice<Value: RawRepresentable & CaseIterable>(_ flag: Word?, _ what: String) throws(Fault) -> Value?

@@ -23,7 +23,7 @@ public struct Mount: Equatable, Sendable {
     public var variable: String?
 }
 
-/// Reads the value of one `--mount`. Without `expand` only what cannot have variables is looked at: type and `from`.
+/// Reads the value of one `--mount`.
 struct MountReader {
     typealias Expand = (String) throws(Fault) -> String
 
@@ -32,7 +32,12 @@ struct MountReader {
     /// Of the field that is being read.
     private var range: SourceRange
 
-    static func read(_ flag: Word, _ expand: Expand?) throws(Fault) -> Mount {
+    /// Looks only at what cannot have variables: type and `from`.
+    static func skim(_ flag: Word) throws(Fault) -> Mount {
+        try read(flag, isComplete: false) { text throws(Fault) in text }
+    }
+
+    static func read(_ flag: Word, isComplete: Bool = true, _ expand: Expand) throws(Fault) -> Mount {
         guard let fields = GoValue.fields(flag.text) else {
             throw Fault(.flag, "failed to parse csv mounts: a quote is not closed", at: flag.range)
         }
@@ -41,10 +46,10 @@ struct MountReader {
         for field in fields {
             reader.range = place(field, offset, in: flag)
             offset += field.unicodeScalars.count + 1
-            try reader.read(field, expand)
+            try reader.read(field, isComplete, expand)
         }
         reader.range = flag.range
-        if expand != nil { try reader.check() }
+        if isComplete { try reader.check() }
         return reader.mount
     }
 
@@ -65,9 +70,9 @@ struct MountReader {
         Fault(.flag, message, at: range, hint: hint)
     }
 
-    private mutating func read(_ field: String, _ expand: Expand?) throws(Fault) {
+    private mutating func read(_ field: String, _ isComplete: Bool, _ expand: Expand) throws(Fault) {
         guard let (name, raw) = field.cut("=") else {
-            if expand != nil { try readSwitch(field) }
+            if isComplete { try readSwitch(field) }
             return
         }
         let key = name.lowercased()
@@ -76,7 +81,7 @@ struct MountReader {
                 "'from' doesn't support variable expansion, define alias stage instead",
                 hint: "write 'FROM \(raw) AS NAME' above, with ARG before the first FROM, and from=NAME here")
         }
-        guard let expand else {
+        guard isComplete else {
             if key == "from" { mount.from = raw }
             if key == "type", let kind = Mount.Kind(rawValue: raw.lowercased()) { mount.kind = kind }
             return

@@ -66,22 +66,27 @@ public struct LintOptions: Equatable, Sendable {
 /// The warnings that the options let through.
 struct LintReport: Equatable, Sendable {
     private(set) var warnings: [LintWarning] = []
+    private var seen: Set<LintWarning> = []
     let options: LintOptions
 
     init(_ options: LintOptions) { self.options = options }
 
     mutating func add(_ rule: LintRule, _ message: String, at range: SourceRange, comments: [String] = []) {
-        guard options.merged(with: comments).permits(rule) else { return }
-        let warning = LintWarning(rule: rule, message: message, range: range)
-        if !warnings.contains(warning) { warnings.append(warning) }
+        guard !isFull, options.merged(with: comments).permits(rule) else { return }
+        add([LintWarning(rule: rule, message: message, range: range)])
     }
 
-    /// Says of all that came since `before` that it is at `range`.
-    mutating func move(to range: SourceRange, since before: LintReport) {
-        for index in warnings.indices.dropFirst(before.warnings.count) { warnings[index].range = range }
+    static let warningsMax = 1000
+
+    /// More would not be read.
+    var isFull: Bool { warnings.count >= Self.warningsMax }
+
+    /// Says of all but the first `count` that it is at `range`.
+    mutating func move(to range: SourceRange, behind count: Int) {
+        for index in warnings.indices.dropFirst(count) { warnings[index].range = range }
     }
 
     mutating func add(_ more: [LintWarning]) {
-        for warning in more where !warnings.contains(warning) { warnings.append(warning) }
+        for warning in more where !isFull && seen.insert(warning).inserted { warnings.append(warning) }
     }
 }

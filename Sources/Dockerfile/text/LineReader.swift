@@ -108,8 +108,9 @@ struct LineReader {
         return (line[..<(end - 1)], true)
     }
 
-    /// The lines up to the one that is `terminator`, with their line ends; `nil` where none is.
+    /// The lines up to the one that is `terminator`, with their line ends; `nil` where none is, and nothing is taken.
     mutating func heredocContent(terminator: String, stripsTabs: Bool) -> String? {
+        guard hasLine(terminator, stripsTabs) else { return nil }
         let wanted = Array(terminator.unicodeScalars)
         var content = ""
         while next < lines.count {
@@ -122,6 +123,26 @@ struct LineReader {
         }
         return nil
     }
+
+    /// Where each line stands last, with tabs at its start and without. Made when it is first needed: looking through
+    /// the rest of the file for each heredoc would take the square of its length.
+    private var lastPlaces: (plain: [String: Int], stripped: [String: Int])?
+
+    private mutating func hasLine(_ text: String, _ stripsTabs: Bool) -> Bool {
+        if lastPlaces == nil {
+            var places: (plain: [String: Int], stripped: [String: Int]) = ([:], [:])
+            for (index, line) in lines.enumerated() {
+                places.plain[String(scalars: line)] = index
+                places.stripped[String(scalars: line.drop { $0 == "\t" })] = index
+            }
+            lastPlaces = places
+        }
+        let last = stripsTabs ? lastPlaces?.stripped[text] : lastPlaces?.plain[text]
+        return last.map { $0 >= next } ?? false
+    }
+
+    /// Takes the rest of the file.
+    mutating func skipAll() { next = lines.count }
 
     /// The number of the line that was read last.
     var line: Int { next }

@@ -1,7 +1,7 @@
 extension StageScope {
     mutating func reportUndefined(_ names: Set<String>, _ word: Word, _ instruction: Instruction) {
-        guard knowsBase else { return }
-        for name in names.sorted() where !declaredArguments.contains(name) {
+        guard knowsBase, !report.isFull else { return }
+        for name in names.sorted() where !declaredSet.contains(name) {
             if ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"].contains(name) { continue }
             let near = nearestName(name, variables.names).map { " (did you mean $\($0)?)" } ?? ""
             report.add(

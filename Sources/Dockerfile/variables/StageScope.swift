@@ -35,6 +35,8 @@ public struct StageScope: Equatable, Sendable {
     public private(set) var imageEnvironment: Variables
     /// Names that ARG declared, in their order; for the cache's key and the history.
     public private(set) var declaredArguments: [String] = []
+    var declaredSet: Set<String> = []
+    private var budget = ExpansionBudget()
     /// Absolute; `/` unless the base image or WORKDIR says otherwise.
     public private(set) var workingDirectory: String
     /// SHELL; empty for the default.
@@ -68,6 +70,7 @@ public struct StageScope: Equatable, Sendable {
         variables = base.variables
         imageEnvironment = base.imageEnvironment
         declaredArguments = base.declaredArguments
+        declaredSet = base.declaredSet
         workingDirectory = base.workingDirectory
         shell = base.shell
         graph = base.graph
@@ -111,7 +114,7 @@ public struct StageScope: Equatable, Sendable {
     /// said of the stage's FROM, where it came from.
     public mutating func expand(_ instruction: Instruction) throws(DockerfileError) -> Instruction {
         var result = instruction
-        let before = report
+        let before = report.warnings.count
         do throws(Fault) {
             result.command = try expanded(instruction)
         } catch {
@@ -119,7 +122,7 @@ public struct StageScope: Equatable, Sendable {
             throw graph.error(
                 Fault(error.code, "ONBUILD \(instruction.source): \(error.message)", at: from, hint: error.hint))
         }
-        if instruction.isTrigger, let from { report.move(to: from, since: before) }
+        if instruction.isTrigger, let from { report.move(to: from, behind: before) }
         return result
     }
 
@@ -169,7 +172,7 @@ public struct StageScope: Equatable, Sendable {
 
     private mutating func lookUp(_ word: Word, _ instruction: Instruction) throws(Fault) -> WordExpander.Expansion {
         let expander = WordExpander(escape: instruction.isTrigger ? "\\" : graph.dockerfile.directives.escape)
-        let expansion = try expander.expand(word, in: variables)
+        let expansion = try budget.expand(word, expander, in: variables)
         reportUndefined(expansion.unmatched, word, instruction)
         return expansion
     }
@@ -231,7 +234,7 @@ public struct StageScope: Equatable, Sendable {
                 variables[name] = value
                 result[index].defaultValue = Word(value, at: (definition.defaultValue ?? definition.name).range)
             }
-            if !declaredArguments.contains(name) { declaredArguments.append(name) }
+            if declaredSet.insert(name).inserted { declaredArguments.append(name) }
         }
         return result
     }
@@ -253,7 +256,7 @@ public struct StageScope: Equatable, Sendable {
             expander.ignoresQuotes = true
             let word = Word(file.content, at: instruction.range)
             do throws(ExpansionError) {
-                let expansion = try expander.expand(file.content, in: variables)
+                let expansion = try budget.take(file.content, expander, in: variables)
                 reportUndefined(expansion.unmatched, word, instruction)
                 result.files[index].content = expansion.text
             } catch {
@@ -299,12 +302,10 @@ public struct StageScope: Equatable, Sendable {
     }
 
     private mutating func expand(_ mount: Mount, _ instruction: Instruction) throws(Fault) -> Mount {
-        var expander = self
         let flag = mount.flag
         var result = try MountReader.read(flag) { text throws(Fault) in
-            try expander.expand(Word(text, at: flag.range), instruction).text
+            try lookUp(Word(text, at: flag.range), instruction).text
         }
-        report.add(expander.report.warnings)
         if [.bind, .cache, .tmpfs].contains(result.kind) {
             let target = Self.path(workingDirectory, result.target ?? "")
             guard target != "/" else {
@@ -334,6 +335,9 @@ public struct StageScope: Equatable, Sendable {
                 let found = try ExposedPorts(port)
                 checkPorts(found, port, instruction)
                 result += found.texts.map { Word($0, at: word.range) }
+                guard result.count <= ExposedPorts.countMax else {
+                    throw Fault(.limit, "more than \(ExposedPorts.countMax) ports", at: word.range)
+                }
             }
         }
         return result

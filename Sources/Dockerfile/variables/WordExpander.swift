@@ -14,6 +14,10 @@ public struct WordExpander: Sendable {
         public var matched: Set<String>
         /// Variables that were looked up and are not set.
         public var unmatched: Set<String>
+        /// Characters of `text`.
+        var length = 0
+        /// What patterns took.
+        var steps = 0
     }
 
     /// From the `escape` directive.
@@ -29,6 +33,9 @@ public struct WordExpander: Sendable {
     /// `$x` stays as it is where `x` is not set.
     public var keepsUnset = false
 
+    /// Comparisons that the patterns of one word may take.
+    var stepsMax = ShellPattern.stepsMax
+
     /// Characters a word may have once it is expanded.
     public static let lengthMax = 1024 * 1024
     /// How deep `${a:-${b:-…}}` may be nested.
@@ -41,7 +48,7 @@ public struct WordExpander: Sendable {
         let result = try run.process(stop: nil, keepsEscapes: keepsEscapes)
         return Expansion(
             text: String(scalars: result.text), words: result.words.map { String(scalars: $0) }, matched: run.matched,
-            unmatched: run.unmatched)
+            unmatched: run.unmatched, length: result.text.count, steps: stepsMax - run.patternSteps)
     }
 
     /// The words of a text without variables; none where quotes are not closed.
@@ -64,12 +71,13 @@ struct ExpansionRun {
     var matched: Set<String> = []
     var unmatched: Set<String> = []
     /// What patterns may still take.
-    var patternSteps = ShellPattern.stepsMax
+    var patternSteps: Int
 
     init(options: WordExpander, variables: Variables, input: [Unicode.Scalar]) {
         self.options = options
         self.variables = variables
         self.input = input
+        patternSteps = options.stepsMax
     }
 
     struct Result {
