@@ -25,7 +25,7 @@ BENCH_ARGUMENTS ?=
 COMPARE_ARGUMENTS ?=
 
 .PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images bench format lint \
-        schemas compare-images fuzz fuzz-stackfile fuzz-netlink fuzz-images clean
+        schemas compare-images fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,17 +58,24 @@ lint:  ## Check the layout of the source
 format:  ## Lay the source out
 	swift format --in-place --parallel --recursive --configuration .swift-format Package.swift Sources Tests
 
-fuzz: fuzz-stackfile fuzz-netlink fuzz-images  ## Fuzz the loader of stack files, the readers of netlink and of images, FUZZ_SECONDS (600) each
+fuzz: fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images  ## Fuzz the readers of stack files, Dockerfiles, netlink and images, FUZZ_SECONDS (600) each
 
 FUZZ := -max_total_time=$${FUZZ_SECONDS:-600} -timeout=5 -rss_limit_mb=1024 -max_len=16384
-fuzz-stackfile fuzz-netlink fuzz-images: export GANTRY_FUZZ := 1
-fuzz-stackfile fuzz-netlink fuzz-images: export SWIFT_BACKTRACE := enable=no
+fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images: export GANTRY_FUZZ := 1
+fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images: export SWIFT_BACKTRACE := enable=no
 
 fuzz-stackfile: setup
 	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product stackfile-fuzz
 	Tests/Fuzz/make_corpus.py .build-fuzz/corpus Tests/StackFileTests examples
 	mkdir -p .build-fuzz/found
 	.build-fuzz/release/stackfile-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/ .build-fuzz/found .build-fuzz/corpus
+
+fuzz-dockerfile: setup
+	swift build -c release --sanitize=fuzzer --scratch-path .build-fuzz --product dockerfile-fuzz
+	Tests/Fuzz/make_dockerfile_corpus.py .build-fuzz/dockerfile-corpus Tests/DockerfileTests
+	mkdir -p .build-fuzz/dockerfile-found
+	.build-fuzz/release/dockerfile-fuzz $(FUZZ) -artifact_prefix=.build-fuzz/dockerfile- \
+		.build-fuzz/dockerfile-found .build-fuzz/dockerfile-corpus
 
 # As root its start is a network with one of everything, else what this host's kernel tells anybody.
 fuzz-netlink: setup

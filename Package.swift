@@ -95,6 +95,8 @@ let package = Package(
         // What decides: pure rooms
         room("Reconciler", ["StackModel", "InternetAddress"]),
         room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        // The language of Dockerfiles: stages, instructions, variables, ignore files, checks.
+        room("Dockerfile", ["StackModel"]),
         room("StackModel"),
 
         // What acts
@@ -137,6 +139,7 @@ let package = Package(
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
+        tests("DockerfileTests", ["Dockerfile", "StackModel"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"], exclude: ["everything.nft"]),
         tests("InternetAddressTests", ["InternetAddress"]),
@@ -174,6 +177,10 @@ if Context.environment["GANTRY_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
             name: "stackfile-fuzz", dependencies: ["StackFile", "StackModel"], path: "Tests/Fuzz/StackFileFuzz",
+            swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
+    package.targets.append(
+        .executableTarget(
+            name: "dockerfile-fuzz", dependencies: ["Dockerfile", "StackModel"], path: "Tests/Fuzz/DockerfileFuzz",
             swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
     package.targets.append(
         .executableTarget(

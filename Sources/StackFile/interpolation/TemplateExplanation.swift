@@ -1,3 +1,5 @@
+import StackModel
+
 /// What is wrong with a text that cannot be substituted.
 struct TemplateFault: Equatable {
     var message: String

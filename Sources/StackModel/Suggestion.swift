@@ -1,5 +1,5 @@
 /// The candidate that `word` was probably meant to be: at most a third of its letters differ.
-func nearest(_ word: String, in candidates: [String]) -> String? {
+public func nearest(_ word: String, in candidates: [String]) -> String? {
     let lengthMax = 64
     guard word.utf8.count <= lengthMax else { return nil }
     let wanted = Array(word.lowercased().utf8)
@@ -14,7 +14,7 @@ func nearest(_ word: String, in candidates: [String]) -> String? {
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other (optimal string
 /// alignment).
-func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+public func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     if left.isEmpty || right.isEmpty { return max(left.count, right.count) }
     var beforePrevious = [Int](repeating: 0, count: right.count + 1)
     var previous = Array(0...right.count)
