@@ -25,13 +25,14 @@ public final class CurlTransport: HTTPTransport {
     ) throws(RegistryError) -> HTTPResponse {
         if stop.isCancelled { throw .cancelled }
         let handle = try takeHandle()
-        defer {
+        let exchange = CurlExchange(request, stop: stop, consumer)
+        let result = run(exchange, handle)
+        // One that failed is not used again: after a host that cannot be resolved, libcurl 7.88 refuses the next.
+        if result.failure == GANTRY_CURL_OK {
             idle.withLock { idle in
                 if idle.count < Self.idleHandleCountMax { idle.append(handle) }
             }
         }
-        let exchange = CurlExchange(request, stop: stop, consumer)
-        let result = run(exchange, handle)
         if let failure = exchange.failure { throw failure }
         if stop.isCancelled { throw .cancelled }
         if let error = Self.error(result, host: request.url.authority) { throw error }

@@ -251,6 +251,12 @@ class ReadOnlyTest(CopyCase):
     tmpfs: [/scratch]
 """
 
+    def test_a_container_that_is_not_there_is_named(self):
+        for words in (["cp", self.write("file"), "nobody:/tmp/"], ["cp", "nobody:/tmp/file", "."], ["diff", "nobody"],
+                      ["export", "nobody"], ["commit", "nobody", "some:1"]):
+            result = self.gantry(*words, folder=self.folder)
+            self.assertEqual((result.returncode, "no such container: nobody" in result.stderr), (1, True), result.stderr)
+
     def test_what_is_read_only_is_not_written_to(self):
         with open(f"{self.folder}/compose.yaml") as file:
             text = file.read().replace("data:/data]", "data:/data, ./here:/fixed:ro]")

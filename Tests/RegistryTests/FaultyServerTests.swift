@@ -41,6 +41,16 @@ struct FaultyServerTests {
         #expect(try fetch(mode) == content)
     }
 
+    /// libcurl 7.88 found a bad argument in whatever followed on the same handle.
+    @Test func aHostThatIsNotThereDoesNotSpoilTheNextExchange() throws {
+        let client = RegistryClient.real()
+        let nowhere = RepositoryName(try ImageReference(parsing: "nothing.invalid/good/app"))
+        #expect(throws: RegistryError.self) {
+            try client.fetchBlob(blob, nowhere, resuming: BlobReceipt()) { _ in }
+        }
+        #expect(try fetch("good", client) == content)
+    }
+
     @Test func anEarlierRunIsContinued() throws {
         #expect(try fetch("good", skipping: 1_234_567) == content)
         #expect(try fetch("norange", skipping: 2_999_999) == content)

@@ -134,6 +134,10 @@ struct CopyIn {
             end.path = link.linkTarget
             stat = try engine.pathStat(container, path: pathOrRoot(end.path))
         }
+        // An answer without a body does not say which of the two is missing.
+        if stat == nil, try engine.pathStat(container, path: "/") == nil {
+            throw CommandFailure(code: "container.not-found", "no such container: \(name)")
+        }
         end.exists = stat != nil
         end.isFolder = stat?.isFolder == true
         if let stat, !stat.isFolder, !stat.isFile {
