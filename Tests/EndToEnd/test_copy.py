@@ -92,7 +92,8 @@ class CopyTest(CopyCase):
         self.write("tree/a/b", "deep")
         os.symlink("/etc/passwd", f"{self.here}/tree/link")
         # To a name that is not there, over a file, into a folder.
-        self.assertIn("Successfully copied", self.cp(file, f"{self.name}:/new").stderr)
+        told = self.cp(file, f"{self.name}:/new").stderr
+        self.assertRegex(told, f"Successfully copied [0-9.]+k?B to {self.name}:/new\n")
         self.assertEqual(self.inside("cat", "/new"), "one")
         self.cp("-q", self.write("other", "two"), f"{self.name}:/new")
         self.assertEqual(self.inside("cat", "/new"), "two")

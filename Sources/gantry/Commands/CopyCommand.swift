@@ -123,7 +123,7 @@ struct CopyIn {
                 byteCount = sending.byteCount
             }
         }
-        try report(byteCount)
+        try report(byteCount, path)
     }
 
     /// The folder or file there, links followed.
@@ -167,9 +167,10 @@ struct CopyIn {
         }
     }
 
-    private func report(_ byteCount: Int64) throws {
+    private func report(_ byteCount: Int64, _ path: String) throws {
         guard !options.quiet else { return }
-        try session.errors.write("Successfully copied \(humanSize(bytes: byteCount)) to \(harmless(name))\n")
+        let place = harmless("\(name):\(path)")
+        try session.errors.write("Successfully copied \(humanSize(bytes: byteCount)) to \(place)\n")
     }
 }
 
