@@ -79,6 +79,10 @@ class NetworkTest(EngineCase):
     def test_prune_takes_what_nobody_uses(self):
         self.network("--label", "temporary", "pruned")
         self.network("kept")
+        refused = self.gantry("network", "prune", "-f", "--filter", "until=yesterday")
+        self.assertIn("invalid filter 'until=yesterday'", refused.stderr)
+        self.gantry_ok("network", "prune", "-f", "--filter", "until=1h30m")
+        self.inspect("pruned")
         removed = self.gantry_ok("network", "prune", "-f", "--filter", "label=temporary").stdout
         self.assertIn("pruned", removed)
         self.assertNotIn("kept", removed)
