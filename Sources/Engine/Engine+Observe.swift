@@ -156,7 +156,7 @@ extension Engine {
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
         await repairHostSettings()
-        settingsWatch?.setBridges(networks.values.map(\.bridge.bridge))
+        settingsWatch?.setBridges(networks.values.filter(\.hasBridge).map(\.bridge.bridge))
         await lookAtForeignFirewalls()
         // The rules of others are none of what the stacks are made of.
         if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
@@ -167,7 +167,7 @@ extension Engine {
     /// A default route may lead out through another interface now, or somebody has switched forwarding off: also the
     /// settings of bridges that are as they should be otherwise.
     private func repairHostSettings() async {
-        let bridges = networks.values.map(\.bridge)
+        let bridges = networks.values.filter(\.hasBridge).map(\.bridge)
         guard !bridges.isEmpty else { return }
         do throws(EngineError) {
             try await onNetwork { network throws(NetworkError) in

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 import unittest
 
 from harness import EngineCase, wait_until
@@ -275,6 +276,14 @@ class NetworkTest(EngineCase):
         self.gantry_ok("reconcile", folder=folder)
         wait_until(answers, what="an answer of the repaired interface")
         self.assertEqual(self.pids(folder), pids)
+        # It needs nothing of the host's own interfaces: none begins to forward for it, whatever happens to the host.
+        for name in ("ip_forward", "conf/mv1/forwarding"):
+            with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+                file.write("0")
+        subprocess.run(["ip", "address", "add", "203.0.113.2/24", "dev", "mv1"], check=True)
+        time.sleep(1)
+        with open("/proc/sys/net/ipv4/conf/mv1/forwarding") as file:
+            self.assertEqual(file.read(), "0\n")
 
     # Ports
 
