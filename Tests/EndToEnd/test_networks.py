@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import time
 import unittest
 
@@ -345,14 +346,32 @@ class NetworkTest(EngineCase):
                 """)
             self.assertEqual(self.gantry_ok("port", "web", "80", folder=folder).stdout, "0.0.0.0:18101\n")
 
+    def elements(self):
+        ruleset = json.loads(subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, check=True).stdout)
+        return sum(len(entry[kind].get("elem", [])) for entry in ruleset["nftables"] for kind in ("set", "map")
+                   if kind in entry)
+
     def test_a_long_range_is_one_element(self):
-        self.up("long", f"""
+        before = self.elements()
+        folder = self.up("long", f"""
             services:
               rtp:
                 image: busybox
                 {SLEEP}
                 ports: ["20000-21000:20000-21000/udp"]
             """)
+        # With those of the network and the container themselves.
+        self.assertIn(self.elements() - before, range(1, 50))
+        netns = f"--net=/proc/{next(iter(self.pids(folder).values()))}/ns/net"
+        echo = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 20500)); print(flush=True); "
+                "s.sendto(*s.recvfrom(9))")
+        with subprocess.Popen(["nsenter", netns, sys.executable, "-c", echo], stdout=subprocess.PIPE) as server:
+            self.addCleanup(server.kill)
+            server.stdout.readline()
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.settimeout(5)
+                client.sendto(b"datagram", ("127.0.0.1", 20500))
+                self.assertEqual(client.recv(9), b"datagram")
 
 
 if __name__ == "__main__":
