@@ -1,3 +1,4 @@
+import InternetAddress
 import LinuxSystem
 import Reconciler
 import StackModel
