@@ -72,15 +72,13 @@ extension Engine {
         let name = RepositoryName(reference)
         let platform = request.platform ?? .host
         sink(TransferMessage("Pulling from \(name.repository)", id: reference.tag ?? reference.digest?.description))
-        let (plan, config) = try await onRegistry { () throws(RegistryError) in
-            let plan = try client.plan(reference, platform: platform)
-            return (plan, try client.blob(plan.config, name))
-        }
+        let plan = try await onRegistry { () throws(RegistryError) in try client.plan(reference, platform: platform) }
         let known = known(reference)
         let image: Image
         if let known, known.manifestDigest == plan.image.descriptor.digest {
             image = known
         } else {
+            let config = try await onRegistry { () throws(RegistryError) in try client.blob(plan.config, name) }
             image = try await fetch(reference, plan, config, client, sink)
         }
         sink(TransferMessage("Digest: \(plan.top.descriptor.digest)"))

@@ -62,8 +62,7 @@ import Testing
         #expect(throws: ImageError.self) { try fixture.store.image("web:2") }
         #expect(throws: ImageError.self) { try fixture.store.untag(reference) }
         #expect(throws: ImageError.self) { try fixture.store.tag(Digest.sha256(of: []), as: reference) }
-        #expect(try fixture.store.removeUnnamed { $0 == old } == [])
-        #expect(try fixture.store.removeUnnamed { _ in false } == [old])
+        #expect(try fixture.store.remove([old]).ids == [old])
         #expect(try fixture.store.images().map(\.id) == [new])
     }
 
@@ -105,16 +104,13 @@ import Testing
         let fixture = try StoreFixture()
         let first = try load(fixture, ["a"])
         let second = try load(fixture, ["b"], file: "g")
-        #expect(throws: ImageError.inUse("image \(first.short) is used by a container")) {
-            try fixture.store.remove(first) { $0 == first }
-        }
-        try fixture.store.remove(first) { _ in false }
+        #expect(try fixture.store.remove([first]).ids == [first])
         #expect(throws: ImageError.self) { try fixture.store.image("a") }
-        #expect(throws: ImageError.self) { try fixture.store.remove(first) { _ in false } }
+        #expect(try fixture.store.remove([first]).ids == [])
         for layer in try fixture.store.image("b").layers { #expect(FileSystem.exists(layer.path)) }
         #expect(try FileSystem.list("\(fixture.store.root)/layers").count == 2)
         #expect(try FileSystem.list("\(fixture.store.root)/blobs/sha256").count == 4)
-        try fixture.store.remove(second) { _ in false }
+        #expect(try fixture.store.remove([second]).ids == [second])
         #expect(try fixture.content() == [])
     }
 
@@ -126,7 +122,7 @@ import Testing
         entry.name = [0x64, 0xff, 0x2f, 0xe9]
         tar.add(entry)
         let id = try fixture.load(Archives.docker(layers: [tar.finished]))[0].id
-        try fixture.store.remove(id) { _ in false }
+        _ = try fixture.store.remove([id])
         #expect(try fixture.content() == [])
     }
 
@@ -136,7 +132,7 @@ import Testing
         let fixture = try StoreFixture(options: options)
         let id = try load(fixture, ["a"])
         #expect(try FileSystem.list("\(fixture.store.root)/blobs/sha256").count == 2)
-        try fixture.store.remove(id) { _ in false }
+        _ = try fixture.store.remove([id])
         #expect(try fixture.content() == [])
     }
 
