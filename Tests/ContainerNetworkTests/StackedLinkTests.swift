@@ -40,7 +40,7 @@ import Testing
             try fixture.inside(
                 "m1",
                 """
-                ip -o address show dev eth0 scope global | cut -d' ' -f2-; cat /sys/class/net/eth0/address
+                ip -o address show dev eth0 scope global | sed "s,^[0-9]*: ,,"; cat /sys/class/net/eth0/address
                 ip route show default; ip -6 route show default
                 """)
         }
