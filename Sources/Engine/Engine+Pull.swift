@@ -81,10 +81,17 @@ extension Engine {
             let config = try await onRegistry { () throws(RegistryError) in try client.blob(plan.config, name) }
             image = try await fetch(reference, plan, config, client, sink)
         }
+        await notePull(reference)
         sink(TransferMessage("Digest: \(plan.top.descriptor.digest)"))
         let news = known?.id == image.id ? "Image is up to date for" : "Downloaded newer image for"
         sink(TransferMessage("Status: \(news) \(reference.familiar)"))
         return image
+    }
+
+    private func notePull(_ reference: ImageReference) {
+        let record = StoredPull(name: reference.canonical, checkedAt: Clock.now())
+        pullTimes[record.name] = record.checkedAt
+        saveOrLog(record)
     }
 
     private nonisolated func known(_ reference: ImageReference) -> Image? {
