@@ -100,6 +100,25 @@ import Testing
         #expect(try store.remove([id]).ids == [id])
     }
 
+    /// Whatever has the names of what an archive brings: another image has it, too, so that it cannot go first.
+    @Test func damagedBlobsAreMendedByTheNextLoad() throws {
+        let fixture = try StoreFixture()
+        let ids = [try load(fixture, ["a"]), try load(fixture, ["b"], file: "g")]
+        let image = try fixture.store.image("b")
+        let base = Digest.sha256(of: Archives.layer("base"))
+        for blob in [base, image.id, image.manifestDigest] {
+            try FileSystem.replaceFile("\(fixture.store.root)/blobs/sha256/\(blob.hex)", with: Array("{}".utf8))
+        }
+        #expect(try fixture.store.verify(fixture.store.listed("a")).count == 1)
+        #expect(try fixture.store.verify(fixture.store.listed("b")).count == 3)
+        #expect(try load(fixture, ["b"], file: "g") == ids[1])
+        for name in ["a", "b"] { #expect(try fixture.store.verify(fixture.store.image(name)) == []) }
+        #expect(try FileSystem.list("\(fixture.store.root)/blobs/sha256").count == 7)
+        // Twice the same is one file.
+        #expect(try load(fixture, ["a"]) == ids[0])
+        #expect(try FileSystem.list("\(fixture.store.root)/blobs/sha256").count == 7)
+    }
+
     @Test func removalLeavesWhatOthersShare() throws {
         let fixture = try StoreFixture()
         let first = try load(fixture, ["a"])
