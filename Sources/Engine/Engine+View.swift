@@ -90,8 +90,8 @@ extension Engine {
         return try await onPool { () throws(SystemError) in try made.open() }
     }
 
-    /// Volumes and binds in the order in which, and as, `LaunchBuilder.mounts` has them mounted. The container's tmpfs and its `/etc/hosts` come to be
-    /// with its next start.
+    /// Volumes and binds in the order in which, and as, `LaunchBuilder.mounts` has them mounted. The container's tmpfs
+    /// and its `/etc/hosts` come to be with its next start.
     private func stoppedBinds(_ stored: StoredContainer, _ image: Image) throws(EngineError) -> [StoppedRoot.Bind] {
         var binds: [(depth: Int, bind: StoppedRoot.Bind)] = []
         func add(_ source: String, _ target: String, recursive: Bool = true, _ access: StoppedRoot.Bind.Access) {

@@ -7,11 +7,12 @@ import Testing
 @Suite struct PullPolicyTests {
     /// Whether an image that is there is pulled: never asked for, just now, in time, late, before the clock was set
     /// back.
-    @Test(arguments: [
-        (.always, nil, [true, true, true, true, true]), (.missing, nil, [false, false, false, false, false]),
-        (.refresh, 100, [true, false, false, true, true]), (.refresh, nil, [true, true, true, true, true]),
-        (.never, nil, [false, false, false, false, false]), (.build, nil, [false, false, false, false, false]),
-    ] as [(PullPolicy.Mode, Int64?, [Bool])])
+    @Test(
+        arguments: [
+            (.always, nil, [true, true, true, true, true]), (.missing, nil, [false, false, false, false, false]),
+            (.refresh, 100, [true, false, false, true, true]), (.refresh, nil, [true, true, true, true, true]),
+            (.never, nil, [false, false, false, false, false]), (.build, nil, [false, false, false, false, false]),
+        ] as [(PullPolicy.Mode, Int64?, [Bool])])
     func whatIsThereIsPulledInTime(mode: PullPolicy.Mode, refreshAfter: Int64?, expected: [Bool]) {
         let policy = PullPolicy(mode: mode, refreshAfter: refreshAfter)
         let ages: [Nanoseconds?] = [nil, 0, 99, 100, -1]

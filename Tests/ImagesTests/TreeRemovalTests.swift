@@ -12,7 +12,7 @@ import Testing
         let script = """
             cd \(folder.path) && mkdir -p tree/a && ln -s \(folder.path) tree/a/up && : > tree/$(printf 'f\\351') && \
             mkdir tree/$(printf 'd\\377') && : > tree/$(printf 'd\\377')/x && mkfifo tree/p && chmod 0 tree/a && \
-            cd tree && for i in $(seq 1000); do mkdir d && : > f && cd d; done; mkdir ../e ../f
+            cd tree && for i in $(seq 1000); do mkdir d && : > f && cd d; done; mkdir ../e ../g
             """
         _ = try #require(try output(of: script, in: folder))
         try TreeRemoval.remove("\(folder.path)/tree")
