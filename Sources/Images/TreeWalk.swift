@@ -80,32 +80,9 @@ struct TreeWalk {
     }
 
     private static func object(_ path: [UInt8], in folder: Int32, _ name: CPath) throws(ImageError) -> TreeObject {
-        var status = stat()
-        guard name.withPointer({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else {
-            throw ImageError(SystemError("fstatat", path: quoted(path), code: errno))
-        }
-        var object = TreeObject(path: path, status: status)
-        if object.type == S_IFLNK {
-            var target = [UInt8](repeating: 0, count: 4096)
-            let count = target.withUnsafeMutableBytes { bytes in
-                name.withPointer { link in
-                    bytes.baseAddress.map { readlinkat(folder, link, $0, bytes.count) } ?? -1
-                }
-            }
-            guard count >= 0 else { throw ImageError(SystemError("readlinkat", path: quoted(path), code: errno)) }
-            object.target = Array(target[..<count])
-        }
-        object.attributes = try attributes(path, in: folder, name)
-        return object
-    }
-
-    private static func attributes(
-        _ path: [UInt8], in folder: Int32, _ name: CPath
-    ) throws(ImageError) -> [(name: [UInt8], value: [UInt8])] {
         let raw = name.withPointer { gantry_openat(folder, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0) }
         guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
-        let object = FileDescriptor(owning: raw)
-        return try TreeObject.attributes(object.raw, path: path)
+        return try TreeObject(descriptor: FileDescriptor(owning: raw), path: path)
     }
 }
 
