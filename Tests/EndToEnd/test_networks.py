@@ -277,14 +277,21 @@ class NetworkTest(EngineCase):
         self.gantry_ok("reconcile", folder=folder)
         wait_until(answers, what="an answer of the repaired interface")
         self.assertEqual(self.pids(folder), pids)
-        # It needs nothing of the host's own interfaces: none begins to forward for it, whatever happens to the host.
-        for name in ("ip_forward", "conf/mv1/forwarding"):
+        # It needs no forwarding: an interface that is not the engine's to open is not the engine's to close.
+        def forward(name, value):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
-                file.write("0")
-        subprocess.run(["ip", "address", "add", "203.0.113.2/24", "dev", "mv1"], check=True)
-        time.sleep(1)
+                file.write(value)
+
+        with open("/proc/sys/net/ipv4/ip_forward") as file:
+            self.addCleanup(forward, "ip_forward", file.read())
+        forward("ip_forward", "0")
+        subprocess.run(["nft", "add table inet other; delete table inet other"], check=True)
+        time.sleep(0.5)
+        forward("conf/mv1/forwarding", "1")
+        self.network("passing")
+        self.gantry_ok("network", "rm", "passing")
         with open("/proc/sys/net/ipv4/conf/mv1/forwarding") as file:
-            self.assertEqual(file.read(), "0\n")
+            self.assertEqual(file.read(), "1\n")
 
     # Ports
 
