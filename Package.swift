@@ -100,12 +100,14 @@ let package = Package(
         room("StackModel"),
 
         // What acts
+        // What a build does to files: COPY and ADD.
+        room("ImageBuild", ["Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
         room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
             "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
             linker: [
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
-                .linkedLibrary(":libcrypto.a"),
+                .linkedLibrary(":liblzma.a"), .linkedLibrary(":libbz2.a"), .linkedLibrary(":libcrypto.a"),
             ]),
         room(
             "HostCheck", ["ContainerNetwork", "Netlink", "NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
@@ -153,6 +155,7 @@ let package = Package(
             exclude: ["Programs", "Security"]),
         tests("OCICommandTests", ["OCICommand", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
+        tests("ImageBuildTests", ["ImageBuild", "Dockerfile", "Images", "LinuxSystem", "CLinux"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
