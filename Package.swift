@@ -109,7 +109,8 @@ let package = Package(
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
                 .linkedLibrary(":liblzma.a"), .linkedLibrary(":libbz2.a"), .linkedLibrary(":libcrypto.a"),
             ]),
-        room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
+        room(
+            "HostCheck", ["ContainerNetwork", "Netlink", "NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("NetworkService", ["NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("NameServer", ["InternetAddress", "LinuxSystem", "CLinux"]),

@@ -51,14 +51,17 @@ extension Engine {
         return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
             // Not there, or damaged: what to do is the policy's to say.
             let isPresent = (try? images.image(service.image)) != nil
-            let isWanted =
-                switch service.pullPolicy?.mode {
-                case .always: true
-                case nil, .missing, .refresh: !isPresent
-                case .never, .build: false
-                }
+            let policy = service.pullPolicy ?? PullPolicy(mode: .missing)
+            let isWanted = policy.wantsPull(isPresent: isPresent, age: pullAge(service.image))
             return isWanted && seen.insert(service.image).inserted ? (name, service.image) : nil
         }
+    }
+
+    /// Since a registry was last asked for the image; `nil`: never.
+    private func pullAge(_ name: String) -> Nanoseconds? {
+        // An id: nothing that a registry could be asked for.
+        guard let reference = try? ImageReference(parsing: name) else { return nil }
+        return pullTimes[reference.canonical].map { Clock.now() - $0 }
     }
 
     private nonisolated func pullForService(_ name: String, _ progress: @escaping ProgressSink) async -> EngineError? {
@@ -92,6 +95,22 @@ extension Engine {
         } catch {
             tell(.failed, "Error")
             return error
+        }
+    }
+}
+
+extension PullPolicy {
+    /// - Parameters:
+    ///   - isPresent: the image is there, and whole.
+    ///   - age: since a registry was last asked for it; `nil`: never. Below zero when the clock was set back.
+    func wantsPull(isPresent: Bool, age: Nanoseconds?) -> Bool {
+        switch mode {
+        case .always: return true
+        case .missing: return !isPresent
+        case .refresh:
+            guard isPresent, let age, age >= 0 else { return true }
+            return age >= refreshAfter ?? 0
+        case .never, .build: return false
         }
     }
 }
