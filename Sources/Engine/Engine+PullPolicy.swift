@@ -28,7 +28,9 @@ extension Engine {
     private func diagnostics(
         _ ended: (service: String, image: String, error: EngineError?), _ record: StackRecord
     ) -> [Diagnostic] {
-        (ended.error?.diagnostics ?? []).map { diagnostic in
+        // Built, then: that no registry has it is nothing to stop for.
+        if record.stack.services[ended.service]?.build != nil, (try? images.image(ended.image)) != nil { return [] }
+        return (ended.error?.diagnostics ?? []).map { diagnostic in
             var diagnostic = diagnostic
             // What is missing comes first, with the names near it; then why it could not be had.
             do throws(ImageError) {
@@ -51,7 +53,8 @@ extension Engine {
         return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
             // Not there, or damaged: what to do is the policy's to say.
             let isPresent = (try? images.image(service.image)) != nil
-            let policy = service.pullPolicy ?? PullPolicy(mode: .missing)
+            // What is built here has no registry unless the file says so.
+            let policy = service.pullPolicy ?? PullPolicy(mode: service.build == nil ? .missing : .never)
             let isWanted = policy.wantsPull(isPresent: isPresent, age: pullAge(service.image))
             return isWanted && seen.insert(service.image).inserted ? (name, service.image) : nil
         }
