@@ -32,8 +32,8 @@ public struct CopySource: Sendable {
         return PathLookup(root: root) { path, isFolder in isVisible(path, isFolder: isFolder) }
     }
 
-    /// What a bind mount takes from here: what is at `path`, by `O_PATH`. Links are followed within the source, and what
-    /// is ignored is not there; what is ignored within a folder is.
+    /// What a bind mount takes from here: what is at `path`, by `O_PATH`. Links are followed within the source, and
+    /// what is ignored is not there; what is ignored within a folder is.
     public func object(at path: String) throws(BuildError) -> (object: SharedDescriptor, isFolder: Bool) {
         let wanted = try PathParts(cleaning: Array(path.utf8))
         let place = try lookup.place(wanted)
