@@ -86,9 +86,9 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "NetworkService",
-                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux",
-                "CSQLite",
+                "Reconciler", "EngineWire", "StackModel", "ImageBuild", "Dockerfile", "Registry", "Images",
+                "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
+                "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -100,7 +100,7 @@ let package = Package(
         room("StackModel"),
 
         // What acts
-        // What a build does to files: COPY and ADD.
+        // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
         room("ImageBuild", ["Registry", "Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
         room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
