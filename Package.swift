@@ -101,7 +101,7 @@ let package = Package(
 
         // What acts
         // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
-        room("ImageBuild", ["Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
+        room("ImageBuild", ["Registry", "Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
         room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
             "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
@@ -155,7 +155,9 @@ let package = Package(
             exclude: ["Programs", "Security"]),
         tests("OCICommandTests", ["OCICommand", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
-        tests("ImageBuildTests", ["ImageBuild", "Dockerfile", "Images", "LinuxSystem", "CLinux"]),
+        tests(
+            "ImageBuildTests", ["ImageBuild", "Registry", "Dockerfile", "Images", "LinuxSystem", "CLinux"],
+            exclude: ["Servers"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
