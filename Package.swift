@@ -46,7 +46,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Registry", "Images", "StackFile",
-                "StackModel", "InternetAddress", "LinuxSystem", "CLinux",
+                "StackModel", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -109,6 +109,8 @@ let package = Package(
             ]),
         room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
+        // Changes of files, by inotify.
+        room("FileWatch", ["Dockerfile", "StackModel", "LinuxSystem", "CLinux"]),
         room("NetworkService", ["NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("NameServer", ["InternetAddress", "LinuxSystem", "CLinux"]),
         room("PortRelay", ["LinuxSystem", "CLinux"]),
@@ -153,6 +155,7 @@ let package = Package(
         tests("OCICommandTests", ["OCICommand", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
+        tests("FileWatchTests", ["FileWatch", "Dockerfile", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
             "EngineTests",
@@ -164,8 +167,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
-                "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "FileWatch",
+                "Dockerfile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),
