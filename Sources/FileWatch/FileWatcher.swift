@@ -35,9 +35,9 @@ public final class FileWatcher: Sendable {
     /// What has changed and was not told yet; `nil` when it is not time for it. Throws when watching has ended.
     public func take() throws(FileWatchError) -> FileChanges? { try core.take() }
 
-    /// What there is in a root and counts, as it was when last told; the root itself when it is a file.
-    public func knownPaths(in root: String) -> [String] {
-        core.state.withLock { $0.tree.knownPaths }.filter { isOrIsBelow($0, root) }
+    /// The files (all but folders) in a root that count, as they were when last told; the root itself when it is one.
+    public func knownFiles(in root: String) -> [String] {
+        core.state.withLock { $0.tree.knownFiles }.filter { isOrIsBelow($0, root) }
     }
 }
 

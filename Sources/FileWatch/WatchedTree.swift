@@ -71,9 +71,11 @@ struct WatchedTree: Sendable {
         }
     }
 
-    /// Files and folders that count, as they were last told.
-    var knownPaths: [String] {
-        folders.flatMap { path, folder in folder.known.keys.map { joined(path, $0) } }.sorted()
+    /// Files that count, as they were last told.
+    var knownFiles: [String] {
+        folders.flatMap { path, folder in
+            folder.known.compactMap { $0.value.isFolder ? nil : joined(path, $0.key) }
+        }.sorted()
     }
 
     // MARK: - Events

@@ -19,6 +19,8 @@ public struct ExtractionOptions: Sendable {
     public var keepsPrivileges = true
     /// Device nodes; else they are left out.
     public var makesDevices = true
+    /// A character device 0:0, overlayfs's whiteout, removes what is in its place instead of being made.
+    public var whiteoutsRemove = false
     /// Links in the destination are followed, with the root as theirs; else one on the way is an error.
     public var followsLinks = true
     /// New name of an entry and of a hard link's target, both counted from the destination; nil: as it is.
@@ -104,6 +106,9 @@ public final class TreeExtraction {
             return  // The destination keeps its own attributes, as with Docker.
         }
         try checkWay(entry.path)
+        if options.whiteoutsRemove, entry.kind == .characterDevice, entry.device == 0 {
+            return try remove(entry.path)
+        }
         let parent = try place.folder(entry.path.parent)
         let name = CPath(entry.path.name)
         guard try makeRoom(entry, name, parent) else { return try replaceContent(entry, name, parent, reader) }
@@ -111,6 +116,24 @@ public final class TreeExtraction {
         case .file: try makeFile(entry, name, parent, reader)
         case .directory: try makeFolder(entry, name, parent)
         default: try copying { () throws(SystemError) in try makeOther(entry, name, parent) }
+        }
+    }
+
+    /// Removes what is there, with all below it but other file systems. Nothing there is as good.
+    private func remove(_ path: EntryPath) throws(CopyError) {
+        let name = CPath(path.name)
+        do throws(SystemError) {
+            let parent = try place.open(path.parent, O_PATH | O_DIRECTORY)
+            guard !KernelFileSystem.contains(parent.raw) else {
+                throw SystemError("unlinkat", path: quoted(path.bytes), code: EPERM)
+            }
+            guard let present = try place.status(name, in: parent) else { return }
+            place.forgetFolder()
+            if gantry_is_directory(present.st_mode) != 0 { return try TreeRemoval.remove(name, in: parent.raw) }
+            _ = try place.attempt("unlinkat", name) { unlinkat(parent.raw, $0, 0) }
+        } catch {
+            guard error.code != ENOENT, error.code != ENOTDIR else { return }
+            throw CopyError(error)
         }
     }
 

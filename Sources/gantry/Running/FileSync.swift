@@ -1,0 +1,44 @@
+import EngineClient
+import Glibc
+import Images
+import LinuxSystem
+
+/// Sends files into one container, in one request: whiteouts for what is to go, then what is to come. Works on stopped
+/// containers too, and needs no program in the image.
+struct FileSync {
+    let client: EngineClient
+    let container: String
+
+    /// Modes stay; everything belongs to the container's user, or to who owns it here where it has none. What is gone
+    /// meanwhile is left out: the next batch says so.
+    func send(_ sync: WatchActions.Sync) throws {
+        try client.extract(container, path: "/", keepsKinds: true, ownedByUser: true, whiteoutsRemove: true) { send in
+            try withoutActuallyEscaping(send) { send in
+                let sending = ArchiveSending(send)
+                let tree = TreeArchive(sink: { bytes throws(ImageError) in try sending.take(bytes) })
+                do {
+                    for removal in sync.removals { try tree.addRemoval(of: Self.name(removal)) }
+                    for copy in sync.copies { try add(copy, to: tree) }
+                    try tree.finish()
+                } catch {
+                    try sending.rethrow(error)
+                }
+            }
+        }
+    }
+
+    private func add(_ copy: PathMapping, to tree: TreeArchive) throws {
+        let object: SharedDescriptor
+        do throws(SystemError) {
+            let flags = O_PATH | (copy.followsLink ? 0 : O_NOFOLLOW)
+            object = SharedDescriptor(try FileDescriptor.open(copy.host, flags))
+        } catch {
+            guard error.code == ENOENT || error.code == ENOTDIR else { throw error }
+            return
+        }
+        try tree.addAlone(try object.duplicate(), as: Self.name(copy))
+    }
+
+    /// Counted from the root.
+    private static func name(_ mapping: PathMapping) -> [UInt8] { Array(mapping.container.utf8.drop { $0 == 0x2f }) }
+}
