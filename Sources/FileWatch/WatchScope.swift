@@ -31,7 +31,7 @@ public struct PathFilter: Equatable, Sendable {
     /// Emacs, Vim), the list that Docker Compose has.
     public static let ofEditors: PathFilter = {
         let texts = [
-            "**/.git", "**/*___jb_old___", "**/*___jb_tmp___", "**/.idea/**", "**/.#*", "**/4913", "**/*~",
+            "**/.git", "**/*___jb_old___", "**/*___jb_tmp___", "**/.idea", "**/.#*", "**/4913", "**/*~",
             "**/.*.swp", "**/.*.swx", "**/.*.swo", "**/.*.swn",
         ]
         do throws(FileWatchError) {

@@ -84,7 +84,10 @@ public final class TreeExtraction {
             guard entryCount <= Self.entryCountMax else {
                 throw .archive("bad archive: more than \(Self.entryCountMax) entries")
             }
-            try apply(try reading { () throws(ImageError) in try TarEntry(header) }, reader)
+            let entry = try reading { () throws(ImageError) in
+                try TarEntry(header, takesWhiteouts: options.whiteoutsRemove)
+            }
+            try apply(entry, reader)
         }
         try finishFolders()
     }

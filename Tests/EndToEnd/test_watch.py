@@ -61,15 +61,22 @@ class WatchCase(EngineCase):
     def prepare(self, rules, service=SERVICE, extra=""):
         name = self.id().rsplit(".", 1)[1].replace("_", "")[:40].lower()
         text = "\n".join(line[4:] for line in service.strip("\n").splitlines()) + "\n" + extra
-        folder = self.stack(text + "    develop:\n      watch:\n" + "".join(f"      - {rule}\n" for rule in rules), name)
+        if rules:
+            text += "    develop:\n      watch:\n" + "".join(f"      - {rule}\n" for rule in rules)
+        folder = self.stack(text, name)
         self.folder = folder
         self.addCleanup(lambda: self.gantry("down", "-v", "-t", "0", folder=folder))
         os.makedirs(f"{folder}/src", exist_ok=True)
         return folder
 
+    def _outcome_failed(self):
+        result = self._outcome.result
+        return any(test is self for test, _ in result.failures + result.errors) or not self._outcome.success
+
     def start(self, *arguments, command="watch", ready="Watch enabled"):
         watch = Watch(self, self.folder, *arguments, command=command)
         self.addCleanup(watch.end, signal.SIGKILL)
+        self.addCleanup(lambda: self._outcome_failed() and print(f"\n{self.id()} said:\n{watch.text}"))
         watch.wait(ready)
         return watch
 
@@ -362,7 +369,7 @@ class RefusalTest(WatchCase):
                 self.prepare([rule])
                 message = self.refused()
                 self.assertIn(text, message)
-                self.assertEqual(self.ps(self.folder, "-a"), [])
+                self.assertEqual(self.api(f"/stacks/{os.path.basename(self.folder)}/containers"), [])
 
     def test_unknown_service(self):
         self.prepare(["{action: restart, path: ./src}"])
