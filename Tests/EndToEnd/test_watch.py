@@ -394,3 +394,33 @@ class RefusalTest(WatchCase):
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("no inotify watch is left for", result.stderr)
         self.assertIn("/proc/sys/fs/inotify/max_user_watches", result.stderr)
+
+
+class UpTest(WatchCase):
+    def test_logs_and_changes(self):
+        service = SERVICE.replace("echo started >> /starts", "echo started >> /starts; echo hello from inside")
+        self.prepare(["{action: sync+restart, path: ./src, target: /app}"], service=service)
+        up = self.start("--watch", command="up")
+        up.wait("hello from inside")
+        self.write("src/file", "new")
+        up.wait('service(s) ["web"] restarted')
+        up.wait("hello from inside", times=2)
+        self.assertEqual(self.content("/app/file"), "new")
+        self.assertEqual(up.end(), 130)
+        self.assertEqual(self.ps(self.folder), [])
+
+    def test_it_stays_when_everything_has_ended(self):
+        service = SERVICE.replace("while true; do sleep 0.1; done", "exit 0")
+        self.prepare(["{action: restart, path: ./src}"], service=service)
+        up = self.start("-w", command="up")
+        up.wait("exited with code 0")
+        self.write("src/file")
+        up.wait("restarted")
+        up.wait("exited with code 0", times=2)
+        self.assertIsNone(up.process.poll())
+
+    def test_it_contradicts_detaching(self):
+        self.prepare(["{action: restart, path: ./src}"])
+        result = self.gantry("up", "-d", "--watch", folder=self.folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--watch stays", result.stderr)

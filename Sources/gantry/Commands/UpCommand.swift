@@ -17,6 +17,9 @@ struct UpCommand: ParsableCommand {
     @Flag(name: [.short, .customLong("detach")], help: "Do not stay and show logs.")
     var detach = false
 
+    @Flag(name: [.short, .long], help: "Stay, and act on changes of files as the watch rules say.")
+    var watch = false
+
     @Flag(help: "Wait until services are running and healthy; implies --detach.")
     var wait = false
 
@@ -60,6 +63,9 @@ struct UpCommand: ParsableCommand {
         if forceRecreate, noRecreate {
             throw ValidationError("--force-recreate and --no-recreate contradict each other")
         }
+        if watch, detach || wait || noStart {
+            throw ValidationError("--watch stays, which --detach, --wait and --no-start contradict")
+        }
     }
 
     func run() throws {
@@ -78,15 +84,19 @@ struct UpCommand: ParsableCommand {
             try session.complete(client.apply(stack: stack.name, request))
             return
         }
-        try stay(session, client, request, stack: stack.name)
+        let rules = watch ? try WatchRules(stack, services: services) : nil
+        try stay(session, client, request, stack: stack.name, rules)
     }
 
-    private func stay(_ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String) throws {
+    private func stay(
+        _ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
+    ) throws {
         let beginning = wallClockNow()
         let signals = try SignalSource(endingSignals)
+        let watch = try rules.map { try WatchSession(session, client, $0, nil, signals) }
         let foreground = ForegroundStack(
             session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
-            signals: signals)
+            signals: signals, watch: watch)
         switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
@@ -98,6 +108,7 @@ struct UpCommand: ParsableCommand {
             client: client, stack: stack, services: services,
             selection: LogSelection(follow: true, timestamps: timestamps, since: beginning.unixText), style: style,
             console: session.output, saysEnds: true)
+        try watch?.begin()
         try foreground.showLogs(logs)
     }
 }
