@@ -24,6 +24,20 @@ struct FileStamp: Equatable, Sendable {
     init?(_ path: String, followsLink: Bool = false) {
         var status = stat()
         guard fstatat(AT_FDCWD, path, &status, followsLink ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// What is at `path` below a root, where no link leads there.
+    init?(_ path: String, below root: SharedDescriptor) {
+        var status = stat()
+        // Whatever keeps it from being opened, it cannot be looked at.
+        guard let object = try? openBelow(root, path) else { return nil }
+        let raw = object.raw
+        guard fstatat(raw, "", &status, AT_EMPTY_PATH) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
         device = UInt64(status.st_dev)
         number = UInt64(status.st_ino)
         mode = status.st_mode
@@ -58,4 +72,9 @@ struct FolderListing {
             entries.append((name, isFolder))
         }
     }
+}
+
+/// Holds (`O_PATH`) what is at `path` below a root, itself when it is a link; `ELOOP` when a link is on the way.
+public func openBelow(_ root: SharedDescriptor, _ path: String) throws(SystemError) -> FileDescriptor {
+    try root.duplicate().openInRoot(path, O_PATH | O_NOFOLLOW, resolve: Int32(RESOLVE_NO_SYMLINKS))
 }

@@ -239,9 +239,10 @@ struct WatchedTree: Sendable {
     /// What is different from the last time, looked at now.
     mutating func take() -> FileChanges {
         var changes = FileChanges(problems: problems)
+        let held = roots.map { ($0, Self.hold($0)) }
         for path in dirty {
             let (parent, name) = (FileSystem.parent(of: path), FileSystem.lastComponent(of: path))
-            let stamp = FileStamp(path, followsLink: roots.contains(path))
+            let stamp = Self.stamp(of: path, held)
             let before = folders[parent]?.known[name]
             guard stamp != before else { continue }
             folders[parent, default: Folder()].known[name] = stamp
@@ -256,6 +257,21 @@ struct WatchedTree: Sendable {
         changes.changed.sort()
         changes.removed = Self.tops(of: changes.removed)
         return changes
+    }
+
+    /// `nil`: it is not there.
+    private static func hold(_ root: String) -> SharedDescriptor? {
+        // What else keeps it from being opened keeps all in it from being looked at.
+        guard let descriptor = try? FileDescriptor.open(root, O_PATH) else { return nil }
+        return SharedDescriptor(descriptor)
+    }
+
+    /// Below the innermost root, without following links: a folder that a link has replaced has nothing in it.
+    private static func stamp(of path: String, _ roots: [(path: String, held: SharedDescriptor?)]) -> FileStamp? {
+        let around = roots.filter { isOrIsBelow(path, $0.path) }.max { $0.path.utf8.count < $1.path.utf8.count }
+        guard let around, let below = pathBelow(around.path, path) else { return nil }
+        if below.isEmpty { return FileStamp(path, followsLink: true) }
+        return around.held.flatMap { FileStamp(below, below: $0) }
     }
 
     /// Without what is below another.

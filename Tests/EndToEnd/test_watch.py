@@ -21,9 +21,9 @@ SERVICE = """
 class Watch:
     """A running `gantry watch`, its messages read as they come."""
 
-    def __init__(self, case, folder, *arguments, command="watch"):
+    def __init__(self, case, folder, *arguments, command="watch", program=None):
         self.process = subprocess.Popen(
-            [GANTRY, command, *arguments], cwd=folder, env=case.environment(), stdin=subprocess.DEVNULL,
+            program or [GANTRY, command, *arguments], cwd=folder, env=case.environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -159,6 +159,12 @@ class SyncTest(WatchCase):
         wait_until(lambda: self.tree("/app") == ["x", "x/file", "y"], what="the second state")
         self.assertEqual(self.content("/app/y"), "in a folder")
         self.assertEqual(self.inside("readlink", "/app/y"), "x/file")
+        # A link to a folder that has what the folder in its place had.
+        self.write("other/file", "not of the rule")
+        shutil.rmtree(f"{self.folder}/src/x")
+        os.symlink("../other", f"{self.folder}/src/x")
+        wait_until(lambda: self.inside("readlink", "/app/x") == "../other", what="the third state")
+        self.assertEqual(self.tree("/app"), ["x", "y"])
 
     def test_what_is_ignored_stays_out(self):
         self.prepare(["{action: sync, path: ./src, target: /app, ignore: [node_modules/, '**/*.log']}"],
@@ -384,13 +390,29 @@ class RefusalTest(WatchCase):
         time.sleep(0.5)
         self.assertEqual(watch.count("Syncing"), 0)
 
+    def limited(self, count, *arguments):
+        """What this user namespace may have of inotify's watches."""
+        return ["unshare", "-Ur", "sh", "-c", f'echo {count} > /proc/sys/user/max_inotify_watches && exec "$0" "$@"',
+                GANTRY, "watch", *arguments]
+
+    def test_the_watch_limit_reached_later(self):
+        self.prepare(["{action: sync, path: ./src, target: /app}"])
+        watch = Watch(self, self.folder, program=self.limited(20))
+        self.addCleanup(watch.end, signal.SIGKILL)
+        watch.wait("Watch enabled")
+        for number in range(50):
+            self.write(f"src/{number}/file")
+        watch.wait("no inotify watch is left for")
+        self.write("src/more")
+        wait_until(lambda: "more" in self.tree("/app"), what="what is still watched")
+        self.assertIsNone(watch.process.poll())
+
     def test_the_watch_limit_is_named(self):
         self.prepare(["{action: restart, path: ./src}"])
         for number in range(50):
             os.makedirs(f"{self.folder}/src/{number}")
         result = subprocess.run(
-            ["unshare", "-Ur", "sh", "-c", 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$0" watch', GANTRY],
-            cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=20)
+            self.limited(20), cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=20)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("no inotify watch is left for", result.stderr)
         self.assertIn("/proc/sys/fs/inotify/max_user_watches", result.stderr)

@@ -149,6 +149,20 @@ import Testing
         #expect(tree.folders.count == 1)
     }
 
+    @Test func aFolderThatALinkReplacesHasNothingInIt() throws {
+        let outside = try Playground()
+        for name in ["file", "sub/deep"] {
+            try outside.write(name, "outside")
+            try playground.write("folder/\(name)")
+        }
+        var tree = try tree()
+        try playground.remove("folder")
+        try playground.link("folder", to: outside.path)
+        #expect(try tree.changes().short(playground) == ["+folder", "-folder"])
+        try outside.write("file", "more")
+        #expect(try tree.changes().isEmpty)
+    }
+
     @Test func aRootThatIsALinkIsFollowed() throws {
         try playground.write("real/file")
         try playground.write("next/file", "2")

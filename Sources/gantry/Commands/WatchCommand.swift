@@ -9,8 +9,8 @@ struct WatchCommand: ParsableCommand {
         commandName: "watch", abstract: "Act on changes of files as the services' watch rules say.",
         usage: "gantry watch [<global options>] [<options>] [<service> ...]",
         discussion: """
-            The rules are those of `develop.watch` in the stack file: changed files are copied
-            into the containers, services are restarted, commands run.
+            The rules are those of `develop.watch` in the stack file: changed files are
+            copied into the containers, services are restarted, commands run.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions

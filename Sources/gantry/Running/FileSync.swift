@@ -1,4 +1,5 @@
 import EngineClient
+import FileWatch
 import Glibc
 import Images
 import LinuxSystem
@@ -28,15 +29,20 @@ struct FileSync {
     }
 
     private func add(_ copy: PathMapping, to tree: TreeArchive) throws {
-        let object: SharedDescriptor
-        do throws(SystemError) {
-            let flags = O_PATH | (copy.followsLink ? 0 : O_NOFOLLOW)
-            object = SharedDescriptor(try FileDescriptor.open(copy.host, flags))
-        } catch {
-            guard error.code == ENOENT || error.code == ENOTDIR else { throw error }
+        let object: FileDescriptor
+        do throws(SystemError) { object = try open(copy) } catch {
+            // ELOOP: a link has taken the place of a folder on the way.
+            guard [ENOENT, ENOTDIR, ELOOP].contains(error.code) else { throw error }
             return
         }
-        try tree.addAlone(try object.duplicate(), as: Self.name(copy))
+        try tree.addAlone(object, as: Self.name(copy))
+    }
+
+    /// What a rule names itself may be a link, below it none is followed.
+    private func open(_ copy: PathMapping) throws(SystemError) -> FileDescriptor {
+        let root = try FileDescriptor.open(copy.root, O_PATH)
+        guard let below = pathBelow(copy.root, copy.host), !below.isEmpty else { return root }
+        return try openBelow(SharedDescriptor(root), below)
     }
 
     /// Counted from the root.

@@ -27,7 +27,7 @@ struct WatchRule: Equatable {
         // A file's target that ends in `/` is the folder it goes to.
         let name = below.isEmpty && target.hasSuffix("/") ? FileSystem.lastComponent(of: path) : below
         let place = name.isEmpty ? folder : CopyPath.join(folder, name)
-        return place == "/" ? nil : PathMapping(host: path, container: place, followsLink: below.isEmpty)
+        return place == "/" ? nil : PathMapping(root: definition.path, host: path, container: place)
     }
 
     /// Of `paths`, what the initial copy takes: as Docker Compose, without Dockerfiles and stack files.
@@ -40,10 +40,10 @@ struct WatchRule: Equatable {
 
 /// A path of the host, and the one of its copy, absolute in the container.
 struct PathMapping: Hashable {
+    /// The rule's own path.
+    var root: String
     var host: String
     var container: String
-    /// A link that a rule names itself stands for what it leads to.
-    var followsLink = false
 }
 
 extension Develop.Watch.Action {

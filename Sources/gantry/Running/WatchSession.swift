@@ -116,16 +116,23 @@ final class WatchSession {
             try rebuild.run(actions.rebuilds, signals)
             try say(.rebuilt(actions.rebuilds))
         }
+        var failed: Set<String> = []
         for sync in actions.syncs where !sync.isEmpty {
             try say(.syncing(service: sync.service, count: sync.count))
-            try send(sync)
+            do {
+                try send(sync)
+            } catch {
+                if let error = error as? EngineClientError, error.isAbsence { throw error }
+                try report(error)
+                failed.insert(sync.service)
+            }
         }
-        if !actions.restarts.isEmpty {
-            try finish(
-                try client.perform(.restart, stack: stack.name, ServicesRequest(services: actions.restarts)))
-            try say(.restarted(actions.restarts))
+        let restarts = actions.restarts.filter { !failed.contains($0) }
+        if !restarts.isEmpty {
+            try finish(try client.perform(.restart, stack: stack.name, ServicesRequest(services: restarts)))
+            try say(.restarted(restarts))
         }
-        for command in actions.commands { try run(command) }
+        for command in actions.commands where !failed.contains(command.service) { try run(command) }
     }
 
     // MARK: - Actions
@@ -143,7 +150,11 @@ final class WatchSession {
                 code: "watch.no-container", "service '\(sync.service)' has no container to copy files into",
                 hint: "start it with `gantry up -d \(sync.service)`")
         }
-        for container in containers { try FileSync(client: client, container: container.id).send(sync) }
+        var failure: (any Error)?
+        for container in containers {
+            do { try FileSync(client: client, container: container.id).send(sync) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
     private func run(_ command: WatchActions.Command) throws {
