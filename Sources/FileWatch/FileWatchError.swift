@@ -17,8 +17,8 @@ public enum FileWatchError: Error, Equatable, Sendable, CustomStringConvertible 
     public var description: String {
         switch self {
         case .watchLimit(let path):
-            "no inotify watch is left for '\(path)': the limit in \(Self.watchLimitFile)\(Self.value(Self.watchLimitFile))"
-                + " is reached"
+            "no inotify watch is left for '\(path)': the limit in \(Self.watchLimitFile)"
+                + "\(Self.value(Self.watchLimitFile)) is reached"
         case .instanceLimit:
             "no inotify instance is left: the limit in \(Self.instanceLimitFile)"
                 + "\(Self.value(Self.instanceLimitFile)) is reached"

@@ -3,8 +3,8 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
-/// Watches files and folders by inotify(7), from a thread of its own, so that nothing is missed while the caller acts on
-/// what was told before.
+/// Watches files and folders by inotify(7), from a thread of its own, so that nothing is missed while the caller acts
+/// on what was told before.
 ///
 /// Folders are watched with all below them, but for links, which are watched as such, and what every scope ignores.
 /// New folders are watched at once; roots may be missing and come and go. Reading does not show as a change.

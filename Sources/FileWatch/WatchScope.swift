@@ -27,8 +27,8 @@ public struct PathFilter: Equatable, Sendable {
         return PathFilter(base: base, patterns: try parsed(["**"] + exceptions))
     }
 
-    /// What no rule wants to hear of: the repository's own folder, and what editors keep while a file is open (JetBrains,
-    /// Emacs, Vim), the list that Docker Compose has.
+    /// What no rule wants to hear of: the repository's own folder, and what editors keep while a file is open
+    /// (JetBrains, Emacs, Vim), the list that Docker Compose has.
     public static let ofEditors: PathFilter = {
         let texts = [
             "**/.git", "**/*___jb_old___", "**/*___jb_tmp___", "**/.idea", "**/.#*", "**/4913", "**/*~",

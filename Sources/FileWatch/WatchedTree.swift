@@ -112,6 +112,7 @@ struct WatchedTree: Sendable {
         if event.has(IN_MOVED_FROM) || event.has(IN_DELETE) { leave(path) }
         if event.has(IN_MOVED_TO) || event.has(IN_CREATE) {
             leave(path)
+            folders[folder]?.subfolders.insert(name)
             noting { (tree: inout Self) throws(FileWatchError) in try tree.enter(path, own, isFirst: false) }
         }
     }

@@ -33,7 +33,8 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Stack",
                 subcommands: [
-                    UpCommand.self, DownCommand.self, WatchCommand.self, PlanCommand.self, ReconcileCommand.self, ConfigCommand.self,
+                    UpCommand.self, DownCommand.self, WatchCommand.self, PlanCommand.self, ReconcileCommand.self,
+                    ConfigCommand.self,
                     ScaleCommand.self, ListCommand.self, SchemaCommand.self,
                 ]),
             CommandGroup(
