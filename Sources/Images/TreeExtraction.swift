@@ -132,12 +132,27 @@ public final class TreeExtraction {
             }
             guard let present = try place.status(name, in: parent) else { return }
             place.forgetFolder()
-            if gantry_is_directory(present.st_mode) != 0 { return try TreeRemoval.remove(name, in: parent.raw) }
+            if gantry_is_directory(present.st_mode) != 0 {
+                try checkUnmounted(name, parent)
+                return try TreeRemoval.remove(name, in: parent.raw)
+            }
             _ = try place.attempt("unlinkat", name) { unlinkat(parent.raw, $0, 0) }
         } catch {
             guard error.code != ENOENT, error.code != ENOTDIR else { return }
+            guard error.code != EXDEV, error.code != EBUSY else {
+                throw .conflict("\(quoted(path.bytes)) is not removed: something is mounted there")
+            }
             throw CopyError(error)
         }
+    }
+
+    /// EXDEV for a folder that something is mounted on: emptying that would be more than was asked for.
+    private func checkUnmounted(_ name: CPath, _ parent: SharedDescriptor) throws(SystemError) {
+        let flags = UInt64(O_PATH | O_NOFOLLOW | O_CLOEXEC)
+        let raw = try place.attempt("openat2", name) {
+            gantry_openat2(parent.raw, $0, flags, 0, UInt64(RESOLVE_NO_XDEV))
+        }
+        _ = FileDescriptor(owning: raw)
     }
 
     /// A tree has nothing behind its own links: an archive that does wants to write elsewhere.

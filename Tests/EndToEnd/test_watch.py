@@ -212,6 +212,21 @@ class SyncTest(WatchCase):
         os.remove(f"{self.folder}/src/file")
         wait_until(lambda: self.tree("/app") == [], what="its removal")
 
+    def test_a_volume_below_the_target_is_not_emptied(self):
+        self.prepare([self.RULE], extra="    volumes: ['data:/app/data']\n")
+        with open(f"{self.folder}/compose.yaml", "a") as file:
+            file.write("volumes: {data: {}}\n")
+        watch = self.start()
+        self.write("src/data/file")
+        self.write("src/other")
+        wait_until(lambda: self.tree("/app") == ["data", "data/file", "other"], what="the files")
+        self.inside("touch", "/app/data/own")
+        shutil.rmtree(f"{self.folder}/src/data")
+        self.write("src/other", "changed with it")
+        watch.wait("something is mounted there")
+        wait_until(lambda: self.content("/app/other") == "changed with it", what="what can be done")
+        self.assertIn("data/own", self.tree("/app"))
+
     def test_a_single_file_saved_by_renaming(self):
         self.prepare(["{action: sync, path: ./app.conf, target: /etc/app/}"])
         self.write("app.conf", "1")

@@ -30,6 +30,11 @@ final class WatchSession {
     ) throws {
         (self.session, self.client, self.signals, self.rebuild) = (session, client, signals, rebuild)
         (stack, self.rules) = (rules.stack, rules.rules)
+        if rebuild == nil, let rule = self.rules.first(where: { $0.definition.action == .rebuild }) {
+            throw CommandFailure(
+                code: "watch.no-builder",
+                "service '\(rule.service)' has the watch action rebuild, and this gantry cannot build images")
+        }
         try session.show(rules.warnings)
         for rule in self.rules where !FileSystem.exists(rule.definition.path) {
             try session.show([
@@ -152,9 +157,23 @@ final class WatchSession {
         }
         var failure: (any Error)?
         for container in containers {
-            do { try FileSync(client: client, container: container.id).send(sync) } catch { failure = failure ?? error }
+            do { try send(sync, to: container.id) } catch { failure = failure ?? error }
         }
         if let failure { throw failure }
+    }
+
+    /// What cannot be removed does not keep back what is new.
+    private func send(_ sync: WatchActions.Sync, to container: String) throws {
+        let files = FileSync(client: client, container: container)
+        do {
+            try files.send(sync)
+        } catch {
+            let isAbsent = (error as? EngineClientError)?.isAbsence == true
+            guard !sync.removals.isEmpty, !sync.copies.isEmpty, !isAbsent else { throw error }
+            // The first error says more than a second one.
+            try? files.send(WatchActions.Sync(service: sync.service, copies: sync.copies))
+            throw error
+        }
     }
 
     private func run(_ command: WatchActions.Command) throws {
