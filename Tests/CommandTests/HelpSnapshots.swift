@@ -69,6 +69,8 @@ let stackHelp: [String: String] = [
       network                 Make, list, connect and remove networks.
 
     IMAGES SUBCOMMANDS:
+      build                   Build the images of a stack, or one image from a
+                              folder.
       pull                    Get an image from its registry.
       push                    Send an image to its registry.
       load                    Load images from an archive: of `docker save`, or an
@@ -142,7 +144,8 @@ let stackHelp: [String: String] = [
     OVERVIEW: Act on changes of files as the services' watch rules say.
 
     The rules are those of `develop.watch` in the stack file: changed files are
-    copied into the containers, services are restarted, commands run.
+    copied into the containers, services are built, replaced or restarted, commands
+    run.
 
     USAGE: gantry watch [<global options>] [<options>] [<service> ...]
 
@@ -152,6 +155,9 @@ let stackHelp: [String: String] = [
 
     OPTIONS:
       --no-up                 Do not start the services before watching.
+      --prune/--no-prune      Remove images that have lost their name to rebuilt
+                              ones. (default: --prune)
+      --quiet                 Do not show how builds go on.
 
     """,
     "plan": """

@@ -461,3 +461,80 @@ class UpTest(WatchCase):
         result = self.gantry("up", "-d", "--watch", folder=self.folder)
         self.assertEqual(result.returncode, 2)
         self.assertIn("--watch stays", result.stderr)
+
+
+class RebuildTest(WatchCase):
+    """Images are built on the harness's own, so that no registry is needed."""
+
+    def prepare_build(self, rules, dockerfile="FROM busybox\nCOPY . /app\n"):
+        self.prepare(rules, service=SERVICE.replace("image: busybox", "build: ./src"))
+        self.write("src/Dockerfile", dockerfile)
+        self.write("src/version", "1")
+        # Equal files would make one image for several tests.
+        self.write("src/test", self.id())
+
+    def dangling(self):
+        return self.gantry_ok("images", "-f", "dangling=true", "-q").stdout.split()
+
+    def test_the_image_is_built_and_the_container_replaced(self):
+        self.prepare_build(["{action: rebuild, path: ./src}"])
+        before = self.dangling()
+        watch = self.start()
+        self.assertEqual(self.content("/app/version"), "1")
+        pids = self.pids(self.folder)
+        self.write("src/version", "2")
+        watch.wait('Rebuilding service(s) ["web"] after changes were detected...')
+        watch.wait('service(s) ["web"] successfully built')
+        wait_until(lambda: self.content("/app/version") == "2", 30, f"the new container\n{watch.text}")
+        self.assertNotEqual(self.pids(self.folder), pids)
+        self.write("src/version", "3")
+        watch.wait('successfully built', times=2)
+        wait_until(lambda: self.content("/app/version") == "3", 30, f"the third container\n{watch.text}")
+        # The images before have lost their name, and are gone.
+        wait_until(lambda: self.dangling() == before, what="the old images to go")
+
+    def test_old_images_may_stay(self):
+        self.prepare_build(["{action: rebuild, path: ./src}"])
+        before = self.dangling()
+        watch = self.start("--prune=false", "--quiet")
+        self.assertNotIn("FROM", watch.text)
+        self.write("src/version", "2")
+        watch.wait('successfully built')
+        wait_until(lambda: self.content("/app/version") == "2", 30, f"the new container\n{watch.text}")
+        time.sleep(0.5)
+        self.assertEqual(len(self.dangling()), len(before) + 1)
+
+    def test_a_build_that_fails_changes_nothing(self):
+        self.prepare_build(["{action: rebuild, path: ./src}"])
+        watch = self.start()
+        pids = self.pids(self.folder)
+        self.write("src/Dockerfile", "FROM busybox\nRUN echo it is broken; false\n")
+        watch.wait("it is broken")
+        watch.wait("error")
+        self.assertEqual(self.pids(self.folder), pids)
+        self.write("src/Dockerfile", "FROM busybox\nRUN echo whole > /whole\n")
+        watch.wait('successfully built')
+        wait_until(lambda: self.content("/whole") == "whole", 30, f"the new container\n{watch.text}")
+
+    def test_beside_other_rules(self):
+        self.prepare_build(["{action: rebuild, path: ./src/package.json}",
+                            "{action: sync, path: ./src, target: /app, ignore: [package.json]}"])
+        self.write("src/package.json", "1")
+        watch = self.start()
+        pids = self.pids(self.folder)
+        self.write("src/version", "synced")
+        wait_until(lambda: self.content("/app/version") == "synced", what="the copy")
+        self.assertEqual(self.pids(self.folder), pids)
+        self.write("src/package.json", "2")
+        watch.wait('successfully built')
+        wait_until(lambda: self.content("/app/package.json") == "2", 30, f"the new container\n{watch.text}")
+        self.assertEqual(self.content("/app/version"), "synced")
+
+    def test_ctrl_c_ends_a_build(self):
+        self.prepare_build(["{action: rebuild, path: ./src}"])
+        watch = self.start()
+        self.write("src/Dockerfile", "FROM busybox\nRUN echo going; sleep 60\n")
+        watch.wait("going")
+        began = time.monotonic()
+        self.assertEqual(watch.end(), 130)
+        self.assertLess(time.monotonic() - began, 10)

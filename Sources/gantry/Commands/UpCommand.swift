@@ -84,20 +84,21 @@ struct UpCommand: ParsableCommand {
             try session.complete(client.apply(stack: stack.name, request))
             return
         }
-        let rules = watch ? try WatchRules(stack, services: services) : nil
-        try stay(session, client, request, stack: stack.name, rules)
+        try stay(session, client, request, stack)
     }
 
-    private func stay(
-        _ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
-    ) throws {
+    private func stay(_ session: Session, _ client: EngineClient, _ request: ApplyRequest, _ stack: Stack) throws {
         let beginning = wallClockNow()
         let signals = try SignalSource(endingSignals)
-        let watch = try rules.map { try WatchSession(session, client, $0, nil, signals) }
+        let watch =
+            watch
+            ? try WatchSession(
+                session, client, try WatchRules(stack, services: services),
+                ServiceRebuild(session: session, client: client, stack: stack), signals) : nil
         let foreground = ForegroundStack(
-            session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
+            session: session, client: client, stack: stack.name, services: services, timeout: try nanoseconds(timeout),
             signals: signals, watch: watch)
-        switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
+        switch try follow(client.apply(stack: stack.name, request), session.progressPrinter(), signals) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted: try foreground.stop(logs: nil)
@@ -105,7 +106,7 @@ struct UpCommand: ParsableCommand {
         let style = LogStyle(
             prefix: !noLogPrefix, color: session.output.color && !noColor, terminal: session.output.isTerminal)
         let logs = try LogFollower(
-            client: client, stack: stack, services: services,
+            client: client, stack: stack.name, services: services,
             selection: LogSelection(follow: true, timestamps: timestamps, since: beginning.unixText), style: style,
             console: session.output, saysEnds: true)
         try watch?.begin()

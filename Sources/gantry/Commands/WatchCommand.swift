@@ -10,7 +10,8 @@ struct WatchCommand: ParsableCommand {
         usage: "gantry watch [<global options>] [<options>] [<service> ...]",
         discussion: """
             The rules are those of `develop.watch` in the stack file: changed files are
-            copied into the containers, services are restarted, commands run.
+            copied into the containers, services are built, replaced or restarted, commands
+            run.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
@@ -18,6 +19,12 @@ struct WatchCommand: ParsableCommand {
 
     @Flag(help: "Do not start the services before watching.")
     var noUp = false
+
+    @Flag(inversion: .prefixedNo, help: "Remove images that have lost their name to rebuilt ones.")
+    var prune = true
+
+    @Flag(help: "Do not show how builds go on.")
+    var quiet = false
 
     @Argument(help: "Services to watch, with what they depend on; all when none is named.")
     var services: [String] = []
@@ -28,19 +35,31 @@ struct WatchCommand: ParsableCommand {
         let rules = try WatchRules(stack, services: services)
         let client = try session.engine()
         let signals = try SignalSource(endingSignals)
+        let rebuild = ServiceRebuild(session: session, client: client, stack: stack, quiet: quiet, prunes: prune)
         // From before the start: what changes meanwhile is not lost.
-        let watch = try WatchSession(session, client, rules, nil, signals)
-        if !noUp {
-            let stream = try client.apply(stack: stack.name, ApplyRequest(stack: stack, services: services))
-            switch try follow(stream, session.progressPrinter(), signals) {
-            case .done: break
-            case .failed(let diagnostics): throw CommandFailure(diagnostics)
-            case .interrupted(let signal): throw CommandFailure([], exitCode: 128 + signal)
-            }
+        let watch = try WatchSession(session, client, rules, rebuild, signals)
+        let signal: Int32
+        do {
+            if !noUp { try start(session, client, rebuild, signals) }
+            try watch.begin()
+            signal = try watch.run()
+        } catch let interruption as WatchInterruption {
+            signal = interruption.signal
         }
-        try watch.begin()
-        let signal = try watch.run()
         try watch.say(.disabled)
         throw CommandFailure([], exitCode: 128 + signal)
+    }
+
+    private func start(
+        _ session: Session, _ client: EngineClient, _ rebuild: ServiceRebuild, _ signals: SignalSource
+    ) throws {
+        let stack = rebuild.stack
+        try rebuild.buildForStart(try WatchRules.chosen(services, stack))
+        let stream = try client.apply(stack: stack.name, ApplyRequest(stack: stack, services: services))
+        switch try follow(stream, session.progressPrinter(), signals) {
+        case .done: break
+        case .failed(let diagnostics): throw CommandFailure(diagnostics)
+        case .interrupted(let signal): throw WatchInterruption(signal: signal)
+        }
     }
 }

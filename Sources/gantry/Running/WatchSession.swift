@@ -17,7 +17,7 @@ final class WatchSession {
     private let client: EngineClient
     private let stack: Stack
     private let rules: [WatchRule]
-    private let rebuild: ServiceRebuild?
+    private let rebuild: ServiceRebuild
     private let signals: SignalSource
     private let watcher: FileWatcher
     /// What the engine was not there for.
@@ -25,16 +25,11 @@ final class WatchSession {
 
     /// Watches from now on. Shows the rules' warnings.
     init(
-        _ session: Session, _ client: EngineClient, _ rules: WatchRules, _ rebuild: ServiceRebuild?,
+        _ session: Session, _ client: EngineClient, _ rules: WatchRules, _ rebuild: ServiceRebuild,
         _ signals: SignalSource
     ) throws {
         (self.session, self.client, self.signals, self.rebuild) = (session, client, signals, rebuild)
         (stack, self.rules) = (rules.stack, rules.rules)
-        if rebuild == nil, let rule = self.rules.first(where: { $0.definition.action == .rebuild }) {
-            throw CommandFailure(
-                code: "watch.no-builder",
-                "service '\(rule.service)' has the watch action rebuild, and this gantry cannot build images")
-        }
         try session.show(rules.warnings)
         for rule in self.rules where !FileSystem.exists(rule.definition.path) {
             try session.show([
@@ -116,10 +111,11 @@ final class WatchSession {
 
     /// In Docker Compose's order.
     private func perform(_ actions: WatchActions) throws {
-        if !actions.rebuilds.isEmpty, let rebuild {
-            try say(.rebuilding(actions.rebuilds))
-            try rebuild.run(actions.rebuilds, signals)
-            try say(.rebuilt(actions.rebuilds))
+        if !actions.rebuilds.isEmpty {
+            do { try replace(actions.rebuilds) } catch {
+                if let error = error as? EngineClientError, error.isAbsence { throw error }
+                try report(error)
+            }
         }
         var failed: Set<String> = []
         for sync in actions.syncs where !sync.isEmpty {
@@ -141,6 +137,15 @@ final class WatchSession {
     }
 
     // MARK: - Actions
+
+    private func replace(_ services: [String]) throws {
+        try say(.rebuilding(services))
+        let old = try rebuild.images(of: services)
+        try rebuild.build(services)
+        try say(.rebuilt(services))
+        try rebuild.replace(services, signals)
+        try rebuild.prune(old)
+    }
 
     private func containers(of service: String) throws -> [ContainerStatus] {
         try client.containers(stack: stack.name).filter { $0.service == service && !$0.oneOff }
