@@ -168,7 +168,8 @@ class SyncTest(WatchCase):
 
     def test_what_is_ignored_stays_out(self):
         self.prepare(["{action: sync, path: ./src, target: /app, ignore: [node_modules/, '**/*.log']}"],
-                     extra="    build: ./src\n")
+                     service=SERVICE.replace("image: busybox", "build: ./src"))
+        self.write("src/Dockerfile", "FROM busybox\n")
         self.write("src/.dockerignore", "secret\n*.md\n")
         watch = self.start()
         for name in ("node_modules/a/b.js", "x.log", "deep/y.log", "secret", "read.md", ".git/HEAD", "main.c~",
