@@ -457,6 +457,18 @@ class UpTest(WatchCase):
         up.wait("exited with code 0", times=2)
         self.assertIsNone(up.process.poll())
 
+    def test_rebuild(self):
+        self.prepare(["{action: rebuild, path: ./src}"], service=SERVICE.replace("image: busybox", "build: ./src"))
+        self.write("src/Dockerfile", "FROM busybox\nCOPY version /version\n")
+        self.write("src/version", "1")
+        up = self.start("--watch", command="up")
+        self.write("src/version", "2")
+        up.wait('service(s) ["web"] successfully built')
+        wait_until(lambda: self.content("/version") == "2", 30, f"the new container\n{up.text}")
+        result = self.gantry("up", "--watch", "--no-build", folder=self.folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--no-build contradicts", result.stderr)
+
     def test_it_contradicts_detaching(self):
         self.prepare(["{action: restart, path: ./src}"])
         result = self.gantry("up", "-d", "--watch", folder=self.folder)

@@ -41,6 +41,12 @@ struct UpCommand: ParsableCommand {
     @Flag(help: "Create containers, but do not start them.")
     var noStart = false
 
+    @Flag(help: "Build images before starting containers.")
+    var build = false
+
+    @Flag(help: "Do not build an image, even when it is missing.")
+    var noBuild = false
+
     @Flag(name: .customLong("no-deps"), help: "Leave the services alone that the named ones depend on.")
     var noDependencies = false
 
@@ -66,11 +72,16 @@ struct UpCommand: ParsableCommand {
         if watch, detach || wait || noStart {
             throw ValidationError("--watch stays, which --detach, --wait and --no-start contradict")
         }
+        if build, noBuild { throw ValidationError("--build and --no-build contradict each other") }
     }
 
     func run() throws {
         let session = Session(global, file)
         let stack = try session.loadStack(services: services).stack
+        let rules = watch ? try WatchRules(stack, services: services) : nil
+        if noBuild { try rules?.refuseRebuilds() }
+        try StackBuild(stack: stack, session: session)
+            .ensure(services, dependencies: !noDependencies, build ? .always : noBuild ? .never : .missing)
         var request = ApplyRequest(stack: stack, services: services, scale: try scaleMap(scales))
         request.forceRecreate = forceRecreate
         request.noRecreate = noRecreate
@@ -84,21 +95,22 @@ struct UpCommand: ParsableCommand {
             try session.complete(client.apply(stack: stack.name, request))
             return
         }
-        try stay(session, client, request, stack)
+        try stay(session, client, request, stack: stack.name, rules)
     }
 
-    private func stay(_ session: Session, _ client: EngineClient, _ request: ApplyRequest, _ stack: Stack) throws {
+    private func stay(
+        _ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
+    ) throws {
         let beginning = wallClockNow()
         let signals = try SignalSource(endingSignals)
-        let watch =
-            watch
-            ? try WatchSession(
-                session, client, try WatchRules(stack, services: services),
-                ServiceRebuild(session: session, client: client, stack: stack), signals) : nil
+        let watch = try rules.map { rules in
+            let rebuild = ServiceRebuild(session: session, client: client, stack: rules.stack)
+            return try WatchSession(session, client, rules, rebuild, signals)
+        }
         let foreground = ForegroundStack(
-            session: session, client: client, stack: stack.name, services: services, timeout: try nanoseconds(timeout),
+            session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
             signals: signals, watch: watch)
-        switch try follow(client.apply(stack: stack.name, request), session.progressPrinter(), signals) {
+        switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted: try foreground.stop(logs: nil)
@@ -106,7 +118,7 @@ struct UpCommand: ParsableCommand {
         let style = LogStyle(
             prefix: !noLogPrefix, color: session.output.color && !noColor, terminal: session.output.isTerminal)
         let logs = try LogFollower(
-            client: client, stack: stack.name, services: services,
+            client: client, stack: stack, services: services,
             selection: LogSelection(follow: true, timestamps: timestamps, since: beginning.unixText), style: style,
             console: session.output, saysEnds: true)
         try watch?.begin()

@@ -39,16 +39,29 @@ struct ServiceRebuild {
     func buildForStart(_ services: [String]) throws {
         let wanted = try services.filter { name in
             guard let service = stack.services[name], service.build != nil else { return false }
-            return try service.develop?.watch.isEmpty == false || images(of: [name]).isEmpty
+            let isWatched = service.develop?.watch.isEmpty == false
+            return try isWatched || service.pullPolicy?.mode == .build || images(of: [name]).isEmpty
         }
         if !wanted.isEmpty { try build(wanted) }
     }
 
-    /// The images that services have now.
+    /// The images that services have now, by their ids.
     func images(of services: [String]) throws -> Set<String> {
-        let names = services.compactMap { stack.services[$0]?.image }
-        guard !names.isEmpty else { return [] }
-        return Set(try client.images(filters: ["reference": names]).map(\.Id))
+        var found: Set<String> = []
+        for name in services {
+            guard let image = stack.services[name]?.image else { continue }
+            do {
+                let document = try JSONText(parsing: try client.imageDocument(image))
+                if case .object(let members) = document,
+                    case .string(let id)? = members.first(where: { $0.0 == "Id" })?.1
+                {
+                    found.insert(id)
+                }
+            } catch EngineClientError.refused(let status, _) where status == 404 {
+                continue
+            }
+        }
+        return found
     }
 
     /// Of `images`, removes what has no name any more and no container.

@@ -104,6 +104,12 @@ struct WatchRules {
         return found.sorted()
     }
 
+    /// `--no-build`.
+    func refuseRebuilds() throws(CommandFailure) {
+        guard let rule = rules.first(where: { $0.definition.action == .rebuild }) else { return }
+        throw .usage("--no-build contradicts the watch action rebuild of service '\(rule.service)'")
+    }
+
     private mutating func add(_ name: String, _ service: Service) throws {
         let watches = service.develop?.watch ?? []
         guard !watches.isEmpty else { return }
