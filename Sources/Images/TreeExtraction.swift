@@ -1,3 +1,4 @@
+import CLibArchive
 import CLinux
 import Glibc
 import LinuxSystem
@@ -164,7 +165,7 @@ public final class TreeExtraction {
                 try checkUnmounted(name, parent)
                 return try TreeRemoval.remove(name, in: parent.raw)
             }
-            _ = try place.attempt("unlinkat", name) { unlinkat(parent.raw, $0, 0) }
+            _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
         } catch {
             guard error.code != ENOENT, error.code != ENOTDIR else { return }
             guard error.code != EXDEV, error.code != EBUSY else {
@@ -177,7 +178,7 @@ public final class TreeExtraction {
     /// EXDEV for a folder that something is mounted on: emptying that would be more than was asked for.
     private func checkUnmounted(_ name: CPath, _ parent: SharedDescriptor) throws(SystemError) {
         let flags = UInt64(O_PATH | O_NOFOLLOW | O_CLOEXEC)
-        let raw = try place.attempt("openat2", name) {
+        let raw = try name.attempt("openat2") {
             gantry_openat2(parent.raw, $0, flags, 0, UInt64(RESOLVE_NO_XDEV))
         }
         _ = FileDescriptor(owning: raw)

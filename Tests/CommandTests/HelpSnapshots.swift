@@ -120,6 +120,8 @@ let stackHelp: [String: String] = [
       --remove-orphans        Remove containers of services that the stack file no
                               longer has.
       --no-start              Create containers, but do not start them.
+      --build                 Build images before starting containers.
+      --no-build              Do not build an image, even when it is missing.
       --no-deps               Leave the services alone that the named ones depend
                               on.
       -t, --timeout <timeout> Seconds that containers get to stop.
