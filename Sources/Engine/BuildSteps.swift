@@ -32,7 +32,7 @@ final class EngineBuildHost: BuildHost {
     func date(_ seconds: Int64?) -> String {
         guard let seconds else { return rfc3339(Clock.now()) }
         // Whole seconds, as everybody writes a SOURCE_DATE_EPOCH.
-        return String(rfc3339(seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue).prefix(19)) + "Z"
+        return String(rfc3339Seconds(seconds).prefix(19)) + "Z"
     }
 
     // MARK: - Images

@@ -31,10 +31,11 @@ extension Engine {
     func trimBuildCache() async {
         do throws(EngineError) {
             let oldest = Clock.now() / 1_000_000_000 - Self.cacheDaysMax * 86_400
-            let removed = try await onImages { images throws(ImageError) in
-                try images.pruneBuildRecords(usedBefore: oldest, byteCountMax: Self.cacheByteCountMax)
-            }
-            if removed > 0 { await collectImageGarbage() }
+            var pruning = ImageStore.BuildPruning()
+            (pruning.usedBefore, pruning.byteCountMax) = (oldest, Self.cacheByteCountMax)
+            let wanted = pruning
+            let removed = try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) }
+            if !removed.isEmpty { await collectImageGarbage() }
         } catch {
             log.warning("build cache not trimmed", metadata: ["error": "\(error)"])
         }
@@ -141,12 +142,16 @@ private struct BatchRun: Sendable {
         for (name, text) in request.contexts {
             input.contexts[name] = try await context(name, text, others)
         }
+        let transfer = BuildCacheTransfer(engine: engine) { [tell] in tell(.warning($0)) }
+        let (records, brought) = await transfer.bring(request.cacheFrom)
+        input.imported = records
+        let lease = engine.images.makeLease()
+        for image in brought { lease.hold(image) }
         let host = EngineBuildHost(engine) { reference in pullSink(reference) }
-        let isAlone = batch.builds.count == 1
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
-            prefix: isAlone || request.name.isEmpty ? "" : "[\(request.name)] ")
-        let result: Result<Image, BuildFailure>
+            prefix: prefix(request))
+        let result: Result<BuildOutput, BuildFailure>
         do throws(BuildFailure) {
             result = .success(try await builder.build())
         } catch {
@@ -154,13 +159,27 @@ private struct BatchRun: Sendable {
         }
         await host.end()
         input.saveIndexes(engine.log)
-        let image = try result.get()
+        withExtendedLifetime(lease) {}
+        await transfer.discard(brought)
+        let output = try result.get()
+        do throws(EngineError) {
+            try await transfer.send(output, to: request.cacheTo)
+        } catch {
+            throw .diagnostics(error.diagnostics)
+        }
+        let image = output.image
         tell(.built(name: request.name, image: image.id.description, tags: request.tags))
         return image
     }
 
+    private func prefix(_ request: BuildRequest) -> String {
+        batch.builds.count == 1 || request.name.isEmpty ? "" : request.name + " "
+    }
+
     private func input(_ request: BuildRequest) async throws(BuildFailure) -> BuildInput {
-        let vertex = progress.start("[internal] load build definition from \(request.dockerfile ?? "Dockerfile")")
+        let vertex = progress.start(
+            "[\(prefix(request))internal] load build definition from "
+                + FileSystem.lastComponent(of: request.dockerfile ?? "Dockerfile"))
         do throws(BuildFailure) {
             let inputs = inputs
             let result: Result<BuildInput, BuildFailure> = await withTaskCancellationHandler {

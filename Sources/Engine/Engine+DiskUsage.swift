@@ -34,7 +34,8 @@ extension Engine {
         }
         return DiskUsageReply(
             LayersSize: total, ImagesReclaimable: reclaimable, Images: images,
-            Containers: try await containerUsages(), Volumes: try await volumeUsages())
+            Containers: try await containerUsages(), Volumes: try await volumeUsages(),
+            BuildCache: try await buildCacheItems())
     }
 
     private func containerUsages() async throws(EngineError) -> [DiskUsageReply.Container] {

@@ -43,6 +43,9 @@ struct ObjectFilters: Sendable {
         }
     }
 
+    /// What `until` says, nanoseconds since 1970; nil without one.
+    var earliest: Nanoseconds? { moments.min() }
+
     /// Whether `label`, `label!` and `until` are met.
     func matches(created: Nanoseconds, labels: [String: String]) -> Bool {
         (values["label"] ?? []).allSatisfy { Self.has($0, labels) }

@@ -35,6 +35,11 @@ public func rfc3339(_ time: Nanoseconds) -> String {
     return "\(date)T\(clock).\(padded(fraction, 9))Z"
 }
 
+/// RFC 3339 of whole seconds since 1970.
+func rfc3339Seconds(_ seconds: Int64) -> String {
+    rfc3339(seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue)
+}
+
 private func floorDivide(_ value: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {
     let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
     return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

@@ -34,4 +34,15 @@ extension EngineClient {
     public func build(_ batch: BuildBatch) throws(EngineClientError) -> BuildStream {
         BuildStream(try open(HTTPRequest("POST", ["build", "batch"], body: json(batch))))
     }
+
+    /// `POST /build/prune`.
+    public func pruneBuilds(
+        all: Bool, keepStorage: Int64?, filters: [String: [String]]
+    ) throws(EngineClientError) -> BuildPruneReply {
+        var query = try filterQuery(filters)
+        if all { query.append((name: "all", value: "1")) }
+        if let keepStorage { query.append((name: "keep-storage", value: "\(keepStorage)")) }
+        return try reply(
+            BuildPruneReply.self, HTTPRequest("POST", ["build", "prune"], query: query), "what was removed")
+    }
 }

@@ -43,6 +43,10 @@ public struct BuildRequest: Codable, Equatable, Sendable {
     public var noCache = false
     public var noCacheFilter: [String] = []
     public var pull = false
+    /// `NAME` of an image, `type=registry,ref=NAME` or `type=local,src=FOLDER`.
+    public var cacheFrom: [String] = []
+    /// `type=registry,ref=NAME` or `type=local,dest=FOLDER`.
+    public var cacheTo: [String] = []
     public var platforms: [String] = []
     public var secrets: [Secret] = []
     /// Id to the path of an agent's socket on the engine's machine.
@@ -101,5 +105,45 @@ public struct BuildExcerpt: Codable, Equatable, Sendable {
         self.firstLine = firstLine
         self.lines = lines
         self.marked = marked
+    }
+}
+
+/// A layer or a folder that builds keep, in `GET /system/df`.
+public struct BuildCacheItem: Codable, Equatable, Sendable {
+    public var ID: String
+    /// `regular` for a step, `exec.cachemount` for a folder of `RUN --mount=type=cache`.
+    public var type: String
+    public var InUse: Bool
+    /// An image has the layer, too.
+    public var Shared: Bool
+    /// Bytes.
+    public var Size: Int64
+    /// RFC 3339.
+    public var LastUsedAt: String
+
+    enum CodingKeys: String, CodingKey {
+        case ID, InUse, Shared, Size, LastUsedAt
+        case type = "Type"
+    }
+
+    public init(ID: String, type: String, InUse: Bool, Shared: Bool, Size: Int64, LastUsedAt: String) {
+        self.ID = ID
+        self.type = type
+        self.InUse = InUse
+        self.Shared = Shared
+        self.Size = Size
+        self.LastUsedAt = LastUsedAt
+    }
+}
+
+/// Answer of `POST /build/prune`.
+public struct BuildPruneReply: Codable, Equatable, Sendable {
+    public var CachesDeleted: [String]?
+    /// Bytes.
+    public var SpaceReclaimed: Int64
+
+    public init(CachesDeleted: [String], SpaceReclaimed: Int64) {
+        self.CachesDeleted = CachesDeleted
+        self.SpaceReclaimed = SpaceReclaimed
     }
 }

@@ -209,18 +209,17 @@ public struct DiskUsageReply: Codable, Equatable, Sendable {
     public var Images: [ImageSummary]?
     public var Containers: [Container]?
     public var Volumes: [Volume]?
-    /// Always empty: nothing is built here.
-    public var BuildCache: [String]?
+    public var BuildCache: [BuildCacheItem]?
 
     public init(
         LayersSize: Int64, ImagesReclaimable: Int64?, Images: [ImageSummary], Containers: [Container],
-        Volumes: [Volume]
+        Volumes: [Volume], BuildCache: [BuildCacheItem]
     ) {
         self.LayersSize = LayersSize
         self.ImagesReclaimable = ImagesReclaimable
         self.Images = Images
         self.Containers = Containers
         self.Volumes = Volumes
-        BuildCache = []
+        self.BuildCache = BuildCache
     }
 }

@@ -33,6 +33,8 @@ public struct BuildInput: Sendable {
     /// Bytes of /dev/shm.
     public var sharedMemoryByteCount: Int64?
     public var ulimits: [String: Ulimit] = [:]
+    /// Steps that `cache_from` brought, by their keys.
+    public var imported: [Digest: BuildRecord] = [:]
     /// Seconds since 1970: SOURCE_DATE_EPOCH.
     public var timestamp: Int64?
 

@@ -14,7 +14,7 @@ public struct Builder: Sendable {
     let pool: BlockingPool
     let progress: BuildProgress
     let input: BuildInput
-    /// In front of steps' names, where several images are built at a time.
+    /// A service and a blank, in steps' names, where several images are built at a time.
     let prefix: String
     let lease: BuildLease
     let stop = Cancellation()
@@ -37,12 +37,12 @@ public struct Builder: Sendable {
     }
 
     /// Builds the target; the answer is in the store, with its names.
-    public func build() async throws(BuildFailure) -> Image {
+    public func build() async throws(BuildFailure) -> BuildOutput {
         var graph = try reading { () throws(DockerfileError) in try BuildGraph(input.dockerfile, input.options) }
         tellWarnings(graph)
         try refusePlatforms(graph)
         let images = try await baseImages(&graph)
-        let records = StepRecords(store: store, lease: lease)
+        let records = StepRecords(store: store, lease: lease, imported: input.imported)
         let outcome: StageOutcome
         do throws(BuildFailure) {
             outcome = try await runStages(graph, images, records)
@@ -51,7 +51,7 @@ public struct Builder: Sendable {
             try await onPool { () throws(BuildFailure) in try records.flush() }
             throw error
         }
-        return try await export(outcome, records)
+        return BuildOutput(image: try await export(outcome, records), records: records.all, lease: lease)
     }
 
     func onPool<Value: Sendable>(
@@ -164,7 +164,7 @@ public struct Builder: Sendable {
     }
 
     private func fetch(_ wanted: WantedImage) async -> Result<Image, BuildFailure> {
-        let vertex = progress.start("\(prefix)[internal] load metadata for \(fullName(wanted.name))")
+        let vertex = progress.start("[\(prefix)internal] load metadata for \(fullName(wanted.name))")
         do throws(BuildFailure) {
             let image = try await host.image(wanted.name, pulls: input.pulls)
             vertex.finish()
@@ -236,7 +236,7 @@ public struct Builder: Sendable {
     // MARK: - The image
 
     private func export(_ outcome: StageOutcome, _ records: StepRecords) async throws(BuildFailure) -> Image {
-        let vertex = progress.start("\(prefix)exporting to image")
+        let vertex = progress.start(prefix.isEmpty ? "exporting to image" : "[\(prefix)exporting to image]")
         var config = outcome.config
         config.config.labels.merge(input.labels) { _, new in new }
         config.config.env = outcome.scope.imageEnvironment.environment
@@ -259,6 +259,15 @@ public struct Builder: Sendable {
             throw error
         }
     }
+}
+
+/// What a build has made.
+public struct BuildOutput: Sendable {
+    public var image: Image
+    /// Its steps, by their keys.
+    public var records: [Digest: BuildRecord]
+    /// Keeps the layers of `records`.
+    public let lease: BuildLease
 }
 
 typealias StageTask = Task<Result<StageOutcome, BuildFailure>, Never>

@@ -95,30 +95,34 @@ public actor CacheMounts {
 
     /// Removes folders that nobody uses and that were last used before a moment (seconds since 1970).
     ///
-    /// - Returns: bytes given back.
-    public func prune(usedBefore moment: Int64?) throws(SystemError) -> UInt64 {
-        var byteCount: UInt64 = 0
-        for (name, bytes, usedAt) in try folders() where uses[name] == nil {
-            if let moment, usedAt >= moment { continue }
-            try FileSystem.removeTree("\(folder)/\(name)")
-            byteCount &+= bytes
+    /// - Returns: what went.
+    public func prune(usedBefore moment: Int64?) throws(SystemError) -> [Folder] {
+        var removed: [Folder] = []
+        for found in try folders() where !found.isInUse {
+            if let moment, found.usedAt >= moment { continue }
+            try FileSystem.removeTree("\(folder)/\(found.name)")
+            removed.append(found)
         }
-        return byteCount
+        return removed
     }
 
-    /// Number and bytes of all folders.
-    public func usage() throws(SystemError) -> (count: Int, byteCount: UInt64) {
-        let all = try folders()
-        return (all.count, all.reduce(0) { $0 &+ $1.byteCount })
+    public struct Folder: Equatable, Sendable {
+        public var name: String
+        public var byteCount: UInt64
+        public var isInUse: Bool
+        /// Seconds since 1970.
+        public var usedAt: Int64
     }
 
-    private func folders() throws(SystemError) -> [(name: String, byteCount: UInt64, usedAt: Int64)] {
+    public func folders() throws(SystemError) -> [Folder] {
         guard FileSystem.exists(folder) else { return [] }
         return try FileSystem.list(folder).map { name throws(SystemError) in
             var status = stat()
             let path = "\(folder)/\(name)"
             try check("lstat", path: path) { lstat(path, &status) }
-            return (name, try FileSystem.treeByteCount(path), Int64(status.st_mtim.tv_sec))
+            return Folder(
+                name: name, byteCount: try FileSystem.treeByteCount(path), isInUse: uses[name] != nil,
+                usedAt: Int64(status.st_mtim.tv_sec))
         }
     }
 }

@@ -145,7 +145,8 @@ struct StageRun {
 
     private func stepName(_ title: String) -> String {
         let isAlone = graph.dockerfile.stages.count == 1 && stage.name == nil
-        return "\(builder.prefix)[\(isAlone ? "" : stage.title + " ")\(stepNumber)/\(stepCount)] \(title)"
+        let place = isAlone ? "" : stage.title + " "
+        return "[\(builder.prefix)\(place)\(stepNumber)/\(stepCount)] \(title)"
     }
 
     private func tellStart() {

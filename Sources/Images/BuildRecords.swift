@@ -105,6 +105,8 @@ extension ImageStore {
 
     struct StoredRecord {
         var path: String
+        /// That it is found by.
+        var key: Digest
         var record: BuildRecord
         /// Seconds since 1970.
         var usedAt: Int64
@@ -118,43 +120,79 @@ extension ImageStore {
             let path = "\(folder)/\(name)"
             var status = stat()
             // Damaged ones, and those that another build replaces at this moment, keep nothing.
-            guard lstat(path, &status) == 0, let record = try? readRecord(path) else { continue }
-            found.append(StoredRecord(path: path, record: record, usedAt: Int64(status.st_mtim.tv_sec)))
+            guard let key = Digest(hex: name), lstat(path, &status) == 0, let record = try? readRecord(path) else {
+                continue
+            }
+            found.append(StoredRecord(path: path, key: key, record: record, usedAt: Int64(status.st_mtim.tv_sec)))
         }
         return found
     }
 
-    /// Forgets steps that were last used before a moment, and, beyond `byteCountMax`, those that were used longest ago.
+    /// What a prune may take.
+    public struct BuildPruning: Sendable {
+        /// Only what was last used before (seconds since 1970).
+        public var usedBefore: Int64?
+        /// Beyond so many bytes, those that were used longest ago.
+        public var byteCountMax: UInt64?
+        /// Also steps whose layers images have.
+        public var takesShared = true
+
+        public init() {}
+    }
+
+    /// Forgets steps.
     ///
-    /// - Returns: how many records went; their layers go with the next collection of garbage.
+    /// - Returns: the keys of what went; the layers go with the next collection of garbage.
     @discardableResult
-    public func pruneBuildRecords(usedBefore moment: Int64? = nil, byteCountMax: UInt64? = nil) throws(ImageError)
-        -> Int
-    {
-        let imageLayers = Set(state.withLock { $0.index.images }.flatMap { ($0.layers ?? []).map(\.diffID) })
+    public func pruneBuildRecords(_ pruning: BuildPruning) throws(ImageError) -> [Digest] {
+        let shared = imageLayers
         var kept: Set<Digest> = []
         var byteCount: UInt64 = 0
-        var removed = 0
+        var removed: [Digest] = []
         for entry in try buildRecords().sorted(by: { ($1.usedAt, $1.path) < ($0.usedAt, $0.path) }) {
-            var isOver = false
-            if let layer = entry.record.layer, !imageLayers.contains(layer.diffID), !kept.contains(layer.diffID) {
+            let isShared = entry.record.layer.map { shared.contains($0.diffID) } ?? false
+            var isOver = pruning.byteCountMax == nil
+            if let layer = entry.record.layer, !isShared, !kept.contains(layer.diffID), let max = pruning.byteCountMax {
                 byteCount &+= layer.byteCount &+ layer.tarByteCount
-                isOver = byteCountMax.map { byteCount > $0 } ?? false
+                isOver = byteCount > max
                 if !isOver { kept.insert(layer.diffID) }
             }
-            guard isOver || moment.map({ entry.usedAt < $0 }) ?? false else { continue }
+            let isOld = pruning.usedBefore.map { entry.usedAt < $0 }
+            let isWanted = pruning.byteCountMax == nil ? isOld ?? true : isOver || isOld ?? false
+            guard isWanted, pruning.takesShared || !isShared else { continue }
             unlink(entry.path)
-            removed += 1
+            removed.append(entry.key)
         }
         return removed
     }
 
-    /// Bytes of layers that only builds know, and how many steps are remembered.
-    public func buildCacheUsage() throws(ImageError) -> (count: Int, byteCount: UInt64) {
-        let imageLayers = Set(state.withLock { $0.index.images }.flatMap { ($0.layers ?? []).map(\.diffID) })
-        let records = try buildRecords()
-        let layers = Set(records.compactMap(\.record.layer)).filter { !imageLayers.contains($0.diffID) }
-        return (records.count, layers.reduce(0) { $0 &+ $1.byteCount &+ $1.tarByteCount })
+    private var imageLayers: Set<Digest> {
+        Set(state.withLock { $0.index.images }.flatMap { ($0.layers ?? []).map(\.diffID) })
+    }
+
+    /// A step that is remembered.
+    public struct RememberedStep: Equatable, Sendable {
+        public var key: Digest
+        /// Of its layer's tree and blob; 0 for one that another step is listed with.
+        public var byteCount: UInt64
+        /// An image has its layer, too.
+        public var isShared: Bool
+        /// Seconds since 1970.
+        public var usedAt: Int64
+    }
+
+    /// Every step, each layer counted once.
+    public func rememberedSteps() throws(ImageError) -> [RememberedStep] {
+        let shared = imageLayers
+        var counted: Set<Digest> = []
+        return try buildRecords().sorted { $0.path < $1.path }.map { entry in
+            var byteCount: UInt64 = 0
+            if let layer = entry.record.layer, counted.insert(layer.diffID).inserted {
+                byteCount = layer.byteCount &+ layer.tarByteCount
+            }
+            let isShared = entry.record.layer.map { shared.contains($0.diffID) } ?? false
+            return RememberedStep(key: entry.key, byteCount: byteCount, isShared: isShared, usedAt: entry.usedAt)
+        }
     }
 }
 

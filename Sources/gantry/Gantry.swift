@@ -55,7 +55,9 @@ struct Gantry: ParsableCommand {
                 ]),
             CommandGroup(
                 name: "Engine",
-                subcommands: engineCommands + [SystemCommand.self, DoctorCommand.self, VersionCommand.self]),
+                subcommands: engineCommands + [
+                    SystemCommand.self, BuilderCommand.self, DoctorCommand.self, VersionCommand.self,
+                ]),
         ])
 
     static func main() { Glibc.exit(runCommandLine(Array(CommandLine.arguments.dropFirst()))) }

@@ -135,8 +135,12 @@ import Testing
         }
         #expect(try store.collectGarbage() == CollectedGarbage())
         #expect(store.buildRecord(key, store.makeLease()) != nil)
-        #expect(try store.buildCacheUsage().count == 1)
-        #expect(try store.pruneBuildRecords(byteCountMax: 0) == 1)
+        #expect(try store.rememberedSteps().map(\.key) == [key])
+        var pruning = ImageStore.BuildPruning()
+        pruning.usedBefore = 5
+        #expect(try store.pruneBuildRecords(pruning).isEmpty)
+        (pruning.usedBefore, pruning.byteCountMax) = (nil, 0)
+        #expect(try store.pruneBuildRecords(pruning) == [key])
         #expect(try store.collectGarbage() == CollectedGarbage(blobCount: 1, layerCount: 1))
     }
 

@@ -10,15 +10,14 @@ struct PruneRoutes {
         router.on("POST", "/containers/prune") { request, _ in
             try .json(try await engine.pruneContainers(try request.filters()))
         }
-        // Nothing is built here, so there is nothing to prune; `docker system prune` asks all the same.
-        router.on("POST", "/build/prune") { _, _ in try .json(BuildPruneReply()) }
+        router.on("POST", "/build/prune") { request, _ in
+            let all = request.queryFlag("all")
+            let keep = request.queryValue("keep-storage").flatMap { UInt64($0) }
+            return try .json(
+                try await engine.pruneBuilds(all: all, keepStorage: keep == 0 ? nil : keep, try request.filters()))
+        }
         router.on("POST", "/volumes/prune") { request, _ in
             try .json(try await engine.pruneVolumes(try request.filters()))
         }
     }
-}
-
-private struct BuildPruneReply: Encodable {
-    var CachesDeleted: [String] = []
-    var SpaceReclaimed = 0
 }

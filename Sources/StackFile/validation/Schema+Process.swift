@@ -2,7 +2,7 @@ extension Schema {
     /// What runs.
     static let serviceProcess: [String: Field] = [
         "image": Field(.string, "Image that containers start from, such as nginx:1.27"),
-        "build": Field(.string.or(build), "Folder that the image is built from, or how to build it", .ignored),
+        "build": Field(.string.or(build), "Folder that the image is built from, or how to build it"),
         "command": Field(command, "Arguments of the entrypoint, in place of the image's"),
         "entrypoint": Field(command, "Program to run, in place of the image's; the image's command is dropped then"),
         "environment": Field(listOrMap, "Environment variables; a name without value is taken from the shell"),

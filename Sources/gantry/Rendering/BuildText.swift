@@ -86,7 +86,10 @@ struct BuildText {
     func failures() -> String {
         var text = ""
         for vertex in failed {
-            guard let known = vertices[vertex] else { continue }
+            // What is not a command has nothing to repeat.
+            guard let known = vertices[vertex], !known.tail.isEmpty || !known.name.contains("internal]") else {
+                continue
+            }
             text += "------\n > \(known.name):\n" + known.tail.map { $0 + "\n" }.joined()
         }
         return text.isEmpty ? "" : text + "------\n"

@@ -9,6 +9,7 @@ struct DiskUsageLooks {
     private var images: [ImageSummary] { usage.Images ?? [] }
     private var containers: [DiskUsageReply.Container] { usage.Containers ?? [] }
     private var volumes: [DiskUsageReply.Volume] { usage.Volumes ?? [] }
+    private var builds: [BuildCacheItem] { usage.BuildCache ?? [] }
 
     var summary: Listing {
         let idle = containers.filter { $0.State != "running" }
@@ -28,6 +29,10 @@ struct DiskUsageLooks {
                 row(
                     "Local Volumes", volumes.count, volumes.count - unused.count,
                     sum(volumes.map(\.UsageData.Size)), sum(unused.map(\.UsageData.Size))),
+                row(
+                    "Build Cache", builds.count, builds.count { $0.InUse },
+                    sum(builds.filter { !$0.Shared }.map(\.Size)),
+                    sum(builds.filter { !$0.InUse && !$0.Shared }.map(\.Size))),
             ])
     }
 

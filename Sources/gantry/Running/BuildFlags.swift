@@ -50,6 +50,14 @@ struct BuildFlags: ParsableArguments {
     )
     var contexts: [String] = []
 
+    @Option(
+        help: "Where steps may come from: an image's name, type=registry,ref=NAME or type=local,src=FOLDER; repeatable."
+    )
+    var cacheFrom: [String] = []
+
+    @Option(help: "Where steps are left for others: type=registry,ref=NAME or type=local,dest=FOLDER; repeatable.")
+    var cacheTo: [String] = []
+
     @Option(name: .customLong("allow"), help: "What RUN may ask for: network.host, security.insecure; repeatable.")
     var allow: [String] = []
 
@@ -103,6 +111,8 @@ struct BuildFlags: ParsableArguments {
             request.contexts[name] = contextText(value, from: session.workingDirectory)
         }
         request.allow += allow
+        request.cacheFrom = (request.cacheFrom + cacheFrom).map { cachePlace($0, "src", session.workingDirectory) }
+        request.cacheTo = (request.cacheTo + cacheTo).map { cachePlace($0, "dest", session.workingDirectory) }
     }
 
     private func secret(_ text: String, _ session: Session) throws -> BuildRequest.Secret {
@@ -171,6 +181,16 @@ func absolutePath(_ path: String, from folder: String) -> String {
         if part == ".." { _ = parts.popLast() } else if part != "." { parts.append(part) }
     }
     return "/" + parts.joined(separator: "/")
+}
+
+/// A place of a cache with its folder made absolute.
+func cachePlace(_ text: String, _ key: String, _ folder: String) -> String {
+    guard text.contains("type=local") else { return text }
+    return text.split(separator: ",").map { part in
+        let (name, value) = halves(String(part))
+        guard name == key, let value else { return String(part) }
+        return "\(name)=\(absolutePath(value, from: folder))"
+    }.joined(separator: ",")
 }
 
 /// What a named context's value is for the engine: paths absolute, all else as it is.

@@ -94,6 +94,8 @@ struct StackBuild {
         request.tags = [service.image] + build.tags.filter { $0 != service.image }
         request.contexts = build.additionalContexts
         request.noCache = build.noCache
+        request.cacheFrom = build.cacheFrom.map { cachePlace($0, "src", stack.workingDirectory) }
+        request.cacheTo = build.cacheTo.map { cachePlace($0, "dest", stack.workingDirectory) }
         request.noCacheFilter = build.noCacheFilter
         request.pull = build.pull
         request.platforms = build.platforms.isEmpty ? service.platform.map { [$0] } ?? [] : build.platforms

@@ -12,7 +12,7 @@ struct SystemCommand: ParsableCommand {
 
 struct SystemDF: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "df", abstract: "Show what images, containers and volumes take.",
+        commandName: "df", abstract: "Show what images, containers, volumes and builds take.",
         usage: "gantry system df [<global options>] [<options>]")
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
@@ -41,7 +41,7 @@ struct SystemDF: ParsableCommand {
 
 struct SystemPrune: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prune", abstract: "Remove what nothing uses: containers, networks, images.",
+        commandName: "prune", abstract: "Remove what nothing uses: containers, networks, images, build cache.",
         usage: "gantry system prune [<global options>] [<options>]",
         discussion: """
             Containers and networks of a stack that is up belong to it and stay, also those
@@ -86,13 +86,17 @@ struct SystemPrune: ParsableCommand {
         if !deletions.isEmpty {
             try session.output.write("Deleted Images:\n" + deletionsText(deletions, capitalized: false) + "\n")
         }
-        try session.output.write(reclaimedText(reclaimed + images.SpaceReclaimed))
+        // Its filter knows ages only.
+        let builds = try engine.pruneBuilds(all: all, keepStorage: nil, filters: filters.filter { $0.key == "until" })
+        try write("Deleted build cache objects:", builds.CachesDeleted ?? [], session)
+        try session.output.write(reclaimedText(reclaimed + images.SpaceReclaimed + builds.SpaceReclaimed))
     }
 
     private var warning: String {
         var lines = ["all stopped containers that no stack keeps", "all networks not used by at least one container"]
         if volumes { lines.append("all anonymous volumes not used by at least one container") }
         lines.append(prunedImages(all: all))
+        lines.append(all ? "all build cache" : "unused build cache")
         return "WARNING! This will remove:\n" + lines.map { "  - \($0)\n" }.joined()
     }
 

@@ -1,0 +1,180 @@
+import CLinux
+import EngineWire
+import Glibc
+import ImageBuild
+import Images
+import LinuxSystem
+import Registry
+import StackModel
+
+/// `cache_from` and `cache_to`: steps of builds from and to registries and folders.
+struct BuildCacheTransfer: Sendable {
+    /// What a text such as `type=local,src=/cache` names.
+    enum Place: Equatable {
+        case registry(String)
+        case folder(String)
+        /// Of a kind that is another builder's.
+        case unknown(String)
+
+        init(_ text: String, folderKey: String) {
+            guard text.contains("=") else {
+                self = .registry(text)
+                return
+            }
+            var fields: [String: String] = [:]
+            for part in text.split(separator: ",") {
+                let halves = part.split(separator: "=", maxSplits: 1).map(String.init)
+                if halves.count == 2 { fields[halves[0]] = halves[1] }
+            }
+            switch (fields["type"], fields["ref"], fields[folderKey]) {
+            case ("registry", .some(let name), _): self = .registry(name)
+            case ("local", _, .some(let path)): self = .folder(path)
+            default: self = .unknown(text)
+            }
+        }
+    }
+
+    let engine: Engine
+    let warn: @Sendable (Diagnostic) -> Void
+
+    private static func file(_ folder: String) -> String { "\(folder)/gantry-cache.tar" }
+
+    /// The steps of all places; a place that cannot be read costs time only, so it is a warning.
+    func bring(_ texts: [String]) async -> (records: [Digest: BuildRecord], images: [Image]) {
+        var records: [Digest: BuildRecord] = [:]
+        var images: [Image] = []
+        for text in texts {
+            do throws(EngineError) {
+                guard let image = try await image(from: Place(text, folderKey: "src"), text) else { continue }
+                images.append(image)
+                guard let found = CacheImage.records(of: image) else { continue }
+                records.merge(found) { first, _ in first }
+            } catch {
+                let why = error.diagnostics.map(\.message).joined(separator: "; ")
+                warn(Diagnostic(.warning, code: "build.cache", "cache_from '\(text)' is not used: \(why)"))
+            }
+        }
+        return (records, images)
+    }
+
+    private func image(from place: Place, _ text: String) async throws(EngineError) -> Image? {
+        switch place {
+        case .registry(let name):
+            let reference: ImageReference
+            do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
+            let client = engine.registryClient(reference, nil)
+            return try await engine.pull(PullRequest(reference), client) { _ in }
+        case .folder(let folder):
+            let path = Self.file(folder)
+            // A first build has no cache yet.
+            guard FileSystem.exists(path) else { return nil }
+            return try await engine.onImages { images throws(ImageError) in
+                let file: SharedDescriptor
+                do throws(SystemError) {
+                    file = SharedDescriptor(try FileDescriptor.open(path, O_RDONLY))
+                } catch {
+                    throw ImageError(error)
+                }
+                guard let loaded = try images.load(from: file.raw).first else { return nil }
+                return try images.image(loaded.id.description)
+            }
+        case .unknown:
+            warn(Self.unknown("cache_from", text))
+            return nil
+        }
+    }
+
+    private static func unknown(_ key: String, _ text: String) -> Diagnostic {
+        Diagnostic(
+            .warning, code: "build.cache", "\(key) '\(text)' is not used: it is of a kind that only BuildKit knows",
+            hint: "use type=registry,ref=NAME or type=local")
+    }
+
+    /// Writes a build's steps to all places.
+    func send(_ output: BuildOutput, to texts: [String]) async throws(EngineError) {
+        for text in texts {
+            switch Place(text, folderKey: "dest") {
+            case .registry(let name): try await push(output, name)
+            case .folder(let folder): try await write(output, folder)
+            case .unknown: warn(Self.unknown("cache_to", text))
+            }
+        }
+    }
+
+    private func push(_ output: BuildOutput, _ name: String) async throws(EngineError) {
+        let reference: ImageReference
+        do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
+        _ = try await engine.onImages { images throws(ImageError) in
+            try CacheImage.make(output.records, in: images, reference: reference)
+        }
+        var failure: String?
+        for await message in engine.startPush(reference, credential: nil).messages {
+            failure = message.error ?? failure
+        }
+        await forget(reference)
+        if let failure {
+            throw .diagnostics([Diagnostic(code: "build.cache", "the build's cache cannot be pushed: \(failure)")])
+        }
+    }
+
+    private func write(_ output: BuildOutput, _ folder: String) async throws(EngineError) {
+        let reference: ImageReference
+        do throws(ImageError) {
+            reference = try ImageReference(parsing: "gantry-build-cache:\(randomID().prefix(12))")
+        } catch {
+            throw .image(error)
+        }
+        let path = Self.file(folder)
+        let result: Result<Void, EngineError>
+        do throws(EngineError) {
+            try await engine.onImages { images throws(ImageError) in
+                let image = try CacheImage.make(output.records, in: images, reference: reference)
+                let fresh = "\(path).new"
+                let file: SharedDescriptor
+                do throws(SystemError) {
+                    try FileSystem.makeDirectories(folder, mode: 0o755)
+                    file = SharedDescriptor(
+                        try FileDescriptor.open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644))
+                } catch {
+                    throw ImageError(error)
+                }
+                try images.export([(image, [])], as: .oci, to: file.raw)
+                // As a whole: somebody may be reading the one before.
+                guard rename(fresh, path) == 0 else {
+                    throw ImageError(SystemError("rename", path: path, code: errno))
+                }
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await forget(reference)
+        try result.get()
+    }
+
+    /// Images that brought steps were for this build only.
+    func discard(_ images: [Image]) async {
+        for image in images where CacheImage.records(of: image) != nil {
+            do throws(EngineError) {
+                try await engine.onImages { images throws(ImageError) in _ = try images.remove([image.id]) }
+            } catch {
+                warn(Diagnostic(.warning, code: "build.cache", "the image of a cache stays: \(image.id.short)"))
+            }
+        }
+    }
+
+    /// The image was for the way only.
+    private func forget(_ reference: ImageReference) async {
+        do throws(EngineError) {
+            try await engine.onImages { images throws(ImageError) in
+                let image = try images.image(reference.canonical)
+                try images.untag(reference)
+                if try images.image(image.id.description).references.isEmpty {
+                    _ = try images.remove([image.id])
+                }
+            }
+        } catch {
+            warn(Diagnostic(.warning, code: "build.cache", "the build's cache stays as image \(reference.familiar)"))
+        }
+    }
+}
