@@ -8,7 +8,7 @@ WEB = {
     "empty": Folder(), "run.sh": File("#!/bin/sh\n", 0o755)}
 
 CLEARED = dict.fromkeys((CLASSIC, BUILDAH), "clear the setuid and setgid bits of what is copied from the context")
-NO_MATCH = "a wildcard without a match copies nothing"
+NO_MATCH = "a wildcard without a match is an error"
 
 
 def copy(name, *lines, context=None, **more):
@@ -100,10 +100,14 @@ CASES = [
         "a.html": "1", "b.js": "2", "static/c.js": "3", "static/deep/d": "4"},
         equivalent="FROM base:1\nCOPY a.html /x/\nCOPY static/c.js /x/static/\n",
         odd_fields=dict.fromkeys((CLASSIC, BUILDKIT, BUILDAH), ("history",))),
+    copy("parents", "COPY --parents static/deep/two other/one /p/", "COPY --parents ./static/./deep/t* /q/",
+         equivalent="FROM base:1\nCOPY static/deep/two /p/static/deep/\nCOPY other/one /p/other/\nCOPY static/deep/t* /q/deep/\n",
+         odd_fields=dict.fromkeys((CLASSIC, BUILDKIT, BUILDAH), ("history", "a layer for each step that has one"))),
+    copy("wildcard without a match", "COPY *.none /x/",
+         odd=dict.fromkeys((CLASSIC, BUILDAH), NO_MATCH)),
     # Refused by all.
     copy("missing source", "COPY nothing /x", fails=True),
     copy("one of many missing", "COPY index.html nothing /x/", fails=True),
-    copy("wildcard without a match", "COPY *.none /x/", fails=True, odd={BUILDKIT: NO_MATCH}),
     copy("many sources to a name", "COPY index.html app.js /x", fails=True,
          odd=dict.fromkeys((BUILDKIT, BUILDAH), "take it for a folder")),
     copy("folder over file", "COPY static /base/file", fails=True),

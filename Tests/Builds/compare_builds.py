@@ -115,6 +115,17 @@ def judge(case, found):
     return verdicts, details, wrong
 
 
+def print_table():
+    """Markdown for docs/build-compatibility.md: peer and reason, with how many cases it is the reason in."""
+    reasons = {}
+    for case in CASES:
+        for peer, reason in case.odd.items():
+            reasons.setdefault((peer, reason), []).append(case.name)
+    print("| Builder | What it does otherwise | Cases |\n| --- | --- | --- |")
+    for (peer, reason), names in sorted(reasons.items()):
+        print(f"| {peer} | {reason} | {', '.join(names)} |")
+
+
 def inside(options):
     folder = Path(options.inside)
     run("mount", "-t", "tmpfs", "-o", "size=8g", "builds", folder)
@@ -146,8 +157,11 @@ def main():
     parser.add_argument("--gantry", default=str(bench.DEFAULT_GANTRY))
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--table", action="store_true", help="print what the cases say of the peers, and build nothing")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.table:
+        return print_table()
     if options.inside:
         return inside(options)
     with tempfile.TemporaryDirectory(prefix="gantry-builds-") as folder:
