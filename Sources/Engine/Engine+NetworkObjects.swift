@@ -174,7 +174,8 @@ extension Engine {
     public func pruneNetworks(_ values: [String: [String]]) async throws(EngineError) -> [String] {
         let filters = try NetworkFilters(values)
         let unused = networks.values.filter { record in
-            users(ofNetwork: record.name).isEmpty && stacks[record.stackName]?.record.active != true
+            users(ofNetwork: record.name).isEmpty && record.name != Self.buildNetwork
+                && stacks[record.stackName]?.record.active != true
                 && filters.matches(inspect(record), isBuiltIn: false, isUsed: false, createdAt: record.createdAt)
         }.map(\.name).sorted()
         for name in unused { try await removeNetwork(name) }

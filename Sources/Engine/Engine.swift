@@ -210,6 +210,7 @@ public actor Engine {
         await adoptContainers()
         reclaimPorts()
         await sweepOrphans()
+        await sweepBuilds()
         closeForeignFirewalls()
         await refreshEndpoints()
         dns.sweep()
