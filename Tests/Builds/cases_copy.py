@@ -89,8 +89,8 @@ CASES = [
     copy("to a folder's name without slash", "COPY static/one /dest", "COPY static/deep /dest2"),
     copy("case and continuation", "copy --chown=1:2 \\", "  # a comment in between", "  index.html \\", "  app.js \\", "  /x/"),
     Case("copy onto nothing", "FROM scratch\nCOPY a /\nCOPY d /x/y\nCMD [\"/a\"]\n", {"a": "1", "d/b": "2"}),
-    copy("link option", "COPY --link index.html /new/", "COPY --link static /base/folder/",
-         equivalent="FROM base:1\nCOPY index.html /new/\nCOPY static /base/folder/\n"),
+    copy("link option", "COPY --link index.html /new/", "COPY --link --chown=5:6 static /other/deeper/",
+         equivalent="FROM base:1\nCOPY index.html /new/\nCOPY --chown=5:6 static /other/deeper/\n"),
     copy("heredoc", "COPY <<one <<\"two\" /docs/", "hello ${FROM_BASE}", "one", "as $it is", "two",
          "COPY <<-name /docs/name", "\ttabs", "\tgo", "name",
          equivalent="FROM base:1\nCOPY one two name /docs/\n", context={

@@ -75,16 +75,21 @@ def tree_differences(ours, theirs, began, folders):
             continue
         for key in sorted(ours[path].keys() | theirs[path].keys()):
             left, right = ours[path].get(key), theirs[path].get(key)
-            if left == right or is_rule(path, key, left, right, began, folders or not ours[path]["mode"].startswith("0o4")):
+            is_folder = ours[path]["mode"].startswith("0o4")
+            timing = (folders or not is_folder, is_folder)
+            if left == right or is_rule(path, key, left, right, began, *timing):
                 continue
             lines.append(f"{path!r}: {key}: ours {left}, theirs {right}")
     return lines
 
 
-def is_rule(path, key, left, right, began, timed):
+def is_rule(path, key, left, right, began, timed, is_folder):
     if key == "time":
-        # Made by the build on both sides. buildah puts a file into `run` for the time of a step.
-        return not timed or path in (".", "run") or (left >= began and right >= began)
+        # buildah puts a file into `run` for the time of a step.
+        if not timed or path in (".", "run") or (left >= began and right >= began):
+            return True
+        # With Gantry a folder that something is copied into keeps its time, and takes a copied folder's; else it is now.
+        return right >= began and is_folder
     return path == "." and key == "mode" and {left, right} <= {"0o40755", "0o40555"}
 
 

@@ -419,7 +419,7 @@ class BuildCacheTest(BuildCase):
         text = self.build_fails("FROM busybox\nRUN --mount=type=secret,id=key,required=true true\n")
         self.assertIn("key", text)
         self.assertIn("Dockerfile:2", text)
-        self.assertIn("No such file", self.build_fails("FROM busybox\n", "--secret", "id=a,src=/no/such/file"))
+        self.assertIn("no such file", self.build_fails("FROM busybox\n", "--secret", "id=a,src=/no/such/file").lower())
         text = self.build_fails("FROM busybox\nRUN --mount=type=secret,id=v,required true\n", "--secret", "id=v,env=NOT_SET_HERE")
         self.assertIn("NOT_SET_HERE", text)
 
