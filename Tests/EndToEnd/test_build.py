@@ -372,7 +372,7 @@ class BuildTest(BuildCase):
         text = self.build_fails(empty)
         self.assertIn("Dockerfile", text)
         self.assertIn("no such file", text.lower())
-        self.assertIn("no such file", self.build_fails(f"{self.root}/nowhere").lower())
+        self.assertIn("does not exist", self.build_fails(f"{self.root}/nowhere"))
         self.assertIn("folder", self.build_fails(f"{empty}/a").lower())
         text = self.build_fails("FROM nobody.invalid/has/this:1\nRUN true\n")
         self.assertIn("nobody.invalid/has/this:1", text)

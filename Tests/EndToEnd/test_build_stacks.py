@@ -227,7 +227,10 @@ RUN exit 1
               two: {build: ., command: "true"}
             """, {"Dockerfile": "FROM busybox\nRUN sleep 0.3; cat /proc/uptime > /when\n"})
         self.gantry_ok("build", folder=folder)
-        self.assertEqual(self.file("shared-one", "/when"), self.file("shared-two", "/when"))
+        self.assertIsNotNone(self.file("shared-one", "/when"))
+        self.assertIsNotNone(self.file("shared-two", "/when"))
+        again = Progress(self.gantry_ok("build", "--progress", "plain", folder=folder).stderr)
+        self.assertEqual(set(again.states[number] for number, title in again.titles.items() if "RUN sleep" in title), {"CACHED"})
 
     def test_error_in_one_of_many(self):
         folder = self.project("onefails", """
