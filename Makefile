@@ -25,7 +25,7 @@ BENCH_ARGUMENTS ?=
 COMPARE_ARGUMENTS ?=
 
 .PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images bench format lint \
-        schemas compare-images fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
+        schemas compare-images compare-builds fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -102,6 +102,9 @@ fuzz-images: setup
 
 compare-images: build  ## Unpack images of many tools with Gantry, Docker and Podman, and compare the trees (COMPARE_ARGUMENTS='--only pax')
 	$(SUDO) Tests/Images/compare_trees.py --gantry $(GANTRY_BIN) $(COMPARE_ARGUMENTS)
+
+compare-builds: build  ## Build Dockerfiles with Gantry, Docker and buildah, and compare trees and configurations (COMPARE_ARGUMENTS='--only copy')
+	$(SUDO) Tests/Builds/compare_builds.py --gantry $(GANTRY_BIN) $(COMPARE_ARGUMENTS)
 
 schemas: build  ## Write the JSON Schema of stack files anew, into schemas
 	mkdir -p schemas

@@ -83,6 +83,12 @@ extension StageRun {
                 }
             }
         }
+        // The layer stands on nothing, what comes after it on all that lies below.
+        if first.copying.isLinked {
+            let key = StepKey(parent: parent, "linked")
+            key.add("layer", tree.key.hex)
+            tree.key = key.finish()
+        }
     }
 
     mutating func makeWorkingDirectory(_ path: String, _ step: Instruction, _ title: String) async throws(BuildFailure)

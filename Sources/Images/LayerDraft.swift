@@ -46,7 +46,10 @@ public final class LayerDraft: Sendable {
         let prefix = store.options.overlayAttributes.rawValue
         let marks = ["origin", "impure", "nlink", "upper", "uuid"].map { prefix + $0 }
         try TreeWalk.visit(upper) { object, parent, name throws(ImageError) in
-            if object.path.isEmpty { return try Self.remove(marks, of: object, at: upper) }
+            if object.path.isEmpty {
+                try Self.remove(marks, of: object, at: upper)
+                return try Self.settleRootTime(upper)
+            }
             if object.type == S_IFSOCK { return try Self.removeSocket(parent, name) }
             isEmpty = false
             try Self.checkName(of: object)
@@ -83,6 +86,14 @@ public final class LayerDraft: Sendable {
             try check("unlinkat") { name.withPointer { unlinkat(parent, $0, 0) } }
             let time = timespec(tv_sec: status.st_mtim.tv_sec, tv_nsec: 0)
             try check("futimens") { futimens(parent, [time, time]) }
+        }
+    }
+
+    /// Equal layers are equal whenever they were made: nobody copied the root, so it has no time of its own.
+    private static func settleRootTime(_ path: String) throws(ImageError) {
+        let time = timespec()
+        try converting { () throws(SystemError) in
+            _ = try check("utimensat", path: path) { utimensat(AT_FDCWD, path, [time, time], AT_SYMLINK_NOFOLLOW) }
         }
     }
 
