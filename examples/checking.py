@@ -154,11 +154,12 @@ class Load:
 
     def run(self):
         while not self.end.is_set():
+            begun = time.monotonic()
             try:
                 kind = self.request()
             except Exception as error:    # Whatever goes wrong is what is being counted.
                 with self.lock:
-                    self.failures.append(f"{time.strftime('%X')} {type(error).__name__}: {error}")
+                    self.failures.append(f"after {time.monotonic() - begun:.3f} s: {type(error).__name__}: {error}")
             else:
                 with self.lock:
                     self.counts[kind] = self.counts.get(kind, 0) + 1

@@ -9,7 +9,7 @@ import redis
 app = flask.Flask(__name__)
 # A Redis that restarts costs a moment, not an error.
 store = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=3, retry_on_error=[redis.ConnectionError],
-                             retry=redis.retry.Retry(redis.backoff.ExponentialBackoff(cap=0.5), 8))
+                             retry=redis.retry.Retry(redis.backoff.ExponentialBackoff(cap=0.5, base=0.01), 8))
 
 
 @app.get("/")
