@@ -86,9 +86,9 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "Registry", "Images", "ContainerNetwork", "NetworkService",
-                "NameServer", "InternetAddress", "ContainerRuntime", "SupervisorPlan", "LinuxSystem", "CLinux",
-                "CSQLite",
+                "Reconciler", "EngineWire", "StackModel", "ImageBuild", "Dockerfile", "Registry", "Images",
+                "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
+                "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
@@ -100,12 +100,14 @@ let package = Package(
         room("StackModel"),
 
         // What acts
+        // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
+        room("ImageBuild", ["Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
         room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
             "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
             linker: [
                 .linkedLibrary(":libarchive.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
-                .linkedLibrary(":libcrypto.a"),
+                .linkedLibrary(":liblzma.a"), .linkedLibrary(":libbz2.a"), .linkedLibrary(":libcrypto.a"),
             ]),
         room("HostCheck", ["ContainerNetwork", "Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
@@ -152,6 +154,7 @@ let package = Package(
             exclude: ["Programs", "Security"]),
         tests("OCICommandTests", ["OCICommand", "ContainerRuntime", "SupervisorPlan", "LinuxSystem"]),
         tests("ImagesTests", ["Images", "LinuxSystem", "CLinux"]),
+        tests("ImageBuildTests", ["ImageBuild", "Dockerfile", "Images", "LinuxSystem", "CLinux"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(

@@ -57,6 +57,12 @@ public struct Dockerfile: Equatable, Sendable {
     /// The name of the file, as in messages.
     public var name: String { file.name }
 
+    /// The file's lines, without their ends.
+    public var lines: [String] { file.lines }
+
+    /// Counted from 1; nil for one that there is not.
+    public func line(_ number: Int) -> String? { lines.indices.contains(number - 1) ? lines[number - 1] : nil }
+
     /// Reads the ONBUILD triggers of an image's configuration, to be carried out right after FROM. `image` is for
     /// messages.
     public static func triggers(_ expressions: [String], image: String) throws(DockerfileError) -> [Instruction] {

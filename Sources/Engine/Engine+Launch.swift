@@ -134,7 +134,7 @@ extension Engine {
     }
 
     /// Small files on our own disk: written here, not on the pool, to keep a start to one hop.
-    private func writeNameFiles(_ stored: StoredContainer, hostname: String, folder: String) throws(EngineError) {
+    func writeNameFiles(_ stored: StoredContainer, hostname: String, folder: String) throws(EngineError) {
         let service = stored.definition.service
         let gateways = hostGateways(stored)
         let hosts = hostsFile(

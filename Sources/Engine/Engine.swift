@@ -2,6 +2,7 @@ import CLinux
 import ContainerNetwork
 import ContainerRuntime
 import Glibc
+import ImageBuild
 import Images
 import LinuxSystem
 import Logging
@@ -68,6 +69,7 @@ public actor Engine {
     nonisolated let background = BackgroundTasks()
     nonisolated let ports = PortRegistry()
     nonisolated let registries = RegistryConnections()
+    nonisolated let buildCaches: CacheMounts
     private let lock: SharedDescriptor
     private var networkWatch: NetworkWatch?
     var settingsWatch: SettingsWatch?
@@ -92,6 +94,9 @@ public actor Engine {
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()
+    /// Stages of builds with an interface on the bridge of builds.
+    var buildNetworkUsers = 0
+    let buildNetworkLock = AsyncLock()
     var networkChangePending = false
     var networkChangeConcernsStacks = false
     /// Nobody waits for news of a stack any more.
@@ -111,6 +116,9 @@ public actor Engine {
                 try FileSystem.makeDirectories(folder, mode: 0o711)
             }
             try FileSystem.makeDirectories("\(options.execRoot)/containers", mode: 0o700)
+            for folder in [options.buildContexts, options.buildMounts] {
+                try FileSystem.makeDirectories(folder, mode: 0o700)
+            }
             try options.makeMountPoints()
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
@@ -128,6 +136,7 @@ public actor Engine {
         }
         do throws(ImageError) {
             images = try ImageStore(root: options.imageRoot, options: options.imageStoreOptions)
+            buildCaches = CacheMounts(folder: "\(options.imageRoot)/builds/mounts")
         } catch {
             throw .image(error)
         }

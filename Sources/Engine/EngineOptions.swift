@@ -28,6 +28,9 @@ public struct EngineOptions: Sendable {
     var databasePath: String { "\(dataRoot)/state.db" }
     var lockPath: String { "\(dataRoot)/engine.lock" }
     var imageRoot: String { "\(dataRoot)/images" }
+    /// Trees that RUN steps of builds bind; each unmounted with its step.
+    var buildMounts: String { "\(execRoot)/builds" }
+    var buildContexts: String { "\(imageRoot)/builds/contexts" }
     var namespaceDirectory: String { "\(execRoot)/netns" }
     var cacheDirectory: String { "\(dataRoot)/cache" }
 

@@ -20,6 +20,7 @@ public struct EngineServer: Sendable {
         var router = Router()
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
         StackRoutes(engine: engine).add(to: &router)
+        BuildRoutes(engine: engine).add(to: &router)
         ContainerRoutes(engine: engine).add(to: &router)
         ArchiveRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)

@@ -125,6 +125,14 @@ enum Compression: Equatable {
     /// Enough to tell all the kinds apart.
     static let magicByteCount = 6
 
+    private static let xzMagic: [UInt8] = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
+    private static let bzip2Magic = Array("BZh".utf8)
+
+    /// xz and bzip2: ADD unpacks such archives, formats of images do not have them.
+    static func isOfNoImage(magic bytes: [UInt8]) -> Bool {
+        bytes.starts(with: xzMagic) || bytes.starts(with: bzip2Magic)
+    }
+
     init(magic bytes: [UInt8]) throws(ImageError) {
         func starts(_ magic: [UInt8]) -> Bool { bytes.starts(with: magic) }
         // A zstd stream may open with a skippable frame, magic 0x184D2A50 to 5F (RFC 8878 section 3.1.2).
@@ -133,9 +141,9 @@ enum Compression: Equatable {
             self = .gzip
         } else if starts([0x28, 0xb5, 0x2f, 0xfd]) || isSkippable {
             self = .zstd
-        } else if starts([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) {
+        } else if starts(Self.xzMagic) {
             throw .unsupported("xz compression")
-        } else if starts(Array("BZh".utf8)) {
+        } else if starts(Self.bzip2Magic) {
             throw .unsupported("bzip2 compression")
         } else if starts([0x04, 0x22, 0x4d, 0x18]) {
             throw .unsupported("lz4 compression")

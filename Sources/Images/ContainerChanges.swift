@@ -116,7 +116,12 @@ public struct UpperDirectory: Sendable {
     /// Writes the upper directory as a layer's tar, whiteouts as names (image-spec `layer.md`). Equal trees give equal
     /// bytes. Sockets are left out: they are nothing without who listens.
     public func writeLayer(to descriptor: Int32) throws(ImageError) {
-        let writer = TarWriter(descriptor: descriptor)
+        _ = try writeLayer(with: TarWriter(descriptor: descriptor))
+    }
+
+    /// Answers the bytes of file content.
+    func writeLayer(with writer: TarWriter) throws(ImageError) -> UInt64 {
+        var byteCount: UInt64 = 0
         var linked: [ino_t: [UInt8]] = [:]
         let opaque = overlay.rawValue + "opaque"
         let metacopy = overlay.rawValue + "metacopy"
@@ -134,13 +139,17 @@ public struct UpperDirectory: Sendable {
                 if link == nil { linked[object.status.st_ino] = object.path }
             }
             try writer.header(TarHeader(object, link: link))
-            if object.type == S_IFREG, link == nil { try content(object, parent, name, writer) }
+            if object.type == S_IFREG, link == nil {
+                try content(object, parent, name, writer)
+                byteCount &+= UInt64(clamping: object.status.st_size)
+            }
             if object.type == S_IFDIR, object.attribute(opaque) == [UInt8(ascii: "y")] {
                 let prefix = object.path.isEmpty ? [] : object.path + [UInt8(ascii: "/")]
                 try emptyFile(prefix + Array(".wh..wh..opq".utf8), writer)
             }
         }
         try writer.finish()
+        return byteCount
     }
 
     private func whiteoutPath(_ path: [UInt8]) throws(ImageError) -> [UInt8] {

@@ -16,7 +16,8 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.hex = hex
     }
 
-    fileprivate init(bytes: [UInt8]) {
+    /// Of the 32 bytes of a SHA-256.
+    package init(bytes: [UInt8]) {
         let digits = Array("0123456789abcdef".utf8)
         hex = String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
@@ -71,9 +72,12 @@ public final class Hasher256 {
     }
 
     /// The digest of everything so far; call once.
-    public func finish() -> Digest {
+    public func finish() -> Digest { Digest(bytes: finishBytes()) }
+
+    /// The 32 bytes of the digest of everything so far; call once.
+    package func finishBytes() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
         SHA256_Final(&bytes, context)
-        return Digest(bytes: bytes)
+        return bytes
     }
 }

@@ -47,6 +47,8 @@ public struct ImageConfig: Codable, Equatable, Sendable {
             case emptyLayer = "empty_layer"
         }
 
+        public init() {}
+
         /// `created` in seconds since 1970; 0 when it is missing or not a date.
         public var createdSeconds: Int64 { created.flatMap(parseRFC3339) ?? 0 }
     }

@@ -76,7 +76,7 @@ func converting<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) thr
 }
 
 /// Bytes from an archive as text for a message: quoted, control characters escaped, at most 200 bytes.
-func quoted(_ bytes: some Collection<UInt8>) -> String {
+package func quoted(_ bytes: some Collection<UInt8>) -> String {
     let byteCountMax = 200
     let text = String(decoding: bytes.prefix(byteCountMax), as: UTF8.self).debugDescription
     return bytes.count > byteCountMax ? "\(text)… (\(bytes.count) bytes)" : text

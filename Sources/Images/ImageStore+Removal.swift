@@ -65,6 +65,7 @@ extension ImageStore {
         var needed = leases
         for entry in index.images { needed.formUnion(try content(of: entry)) }
         needed.formUnion(try interruptedPulls(keeping: keepingInterrupted))
+        needed.formUnion(try recordedContent())
         var collected = CollectedGarbage()
         for name in try names("\(root)/blobs/sha256") where isGarbage(name, needed) {
             try move("\(root)/blobs/sha256/\(name)", to: "\(folder)/blob-\(name)")

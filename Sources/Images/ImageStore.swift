@@ -11,6 +11,7 @@ import Synchronization
 ///     layers/<diff id>/size       bytes of file content in the layer, and of its tar, in decimal
 ///     partial/<hex>               layers being pulled, and those of pulls that broke off
 ///     pulls/<hex>                 what each such pull needs, by the digest of the name pulled
+///     builds/steps/<key>          what steps of builds made: `BuildRecords.swift`
 ///     tmp/                        what is being made or removed; swept when the store is opened
 ///
 /// A thing gets its final name by a rename once it is whole, and the index is written last, so a crash at any moment

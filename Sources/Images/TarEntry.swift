@@ -109,15 +109,15 @@ struct TarEntry {
 }
 
 /// An extended attribute that an image may bring (xattr(7)).
-struct ExtendedAttribute: Equatable {
-    let name: [UInt8]
-    let value: [UInt8]
+package struct ExtendedAttribute: Equatable {
+    package let name: [UInt8]
+    package let value: [UInt8]
     /// The image does not work without it. Others are set where the file system and our privileges allow.
-    let isRequired: Bool
+    package let isRequired: Bool
 
     /// nil for overlayfs's own marks, which would redirect and hide across layers, and for labels that are the host's
     /// to give (`security.selinux`, `security.ima`, …).
-    init?(name: [UInt8], value: [UInt8]) {
+    package init?(name: [UInt8], value: [UInt8]) {
         func starts(_ prefix: String) -> Bool { name.starts(with: Array(prefix.utf8)) }
         isRequired = name.elementsEqual("security.capability".utf8)
         if starts(OverlayAttributes.trusted.rawValue) || starts(OverlayAttributes.user.rawValue) { return nil }

@@ -35,11 +35,16 @@ final class TarReader {
     /// memory, of a dozen bytes for each of the archive's: without a bound 200 kB of gzip take 2.3 GB.
     static let headerByteCountMax = 2 << 20
 
-    init(_ source: any ByteSource) throws(ImageError) {
+    /// - Parameter unpacksOthers: xz and bzip2 are unpacked by libarchive.
+    init(_ source: any ByteSource, unpacksOthers: Bool = false) throws(ImageError) {
         guard let archive = archive_read_new() else { throw .system(SystemError("archive_read_new", code: ENOMEM)) }
         self.archive = archive
         feed = Feed(source)
         archive_read_support_filter_none(archive)
+        if unpacksOthers {
+            archive_read_support_filter_xz(archive)
+            archive_read_support_filter_bzip2(archive)
+        }
         archive_read_support_format_tar(archive)
         // An archive of nothing but zeros, or of nothing, is a valid empty tar.
         archive_read_support_format_empty(archive)

@@ -211,7 +211,7 @@ final class TarWriter {
         if let failure { throw failure }
     }
 
-    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(ImageError) {
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(ImageError) {
         var done = 0
         while done < bytes.count {
             done += try converting { () throws(SystemError) -> Int in

@@ -153,7 +153,7 @@ private struct FileIdentity: Hashable {
 /// Names in a folder, without `.` and `..`, in the order of their bytes.
 ///
 /// - Parameter folder: a descriptor of it, `O_PATH` will do.
-func folderNames(_ folder: Int32, path: [UInt8]) throws(ImageError) -> [[UInt8]] {
+package func folderNames(_ folder: Int32, path: [UInt8]) throws(ImageError) -> [[UInt8]] {
     let raw = gantry_openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
     guard let stream = fdopendir(raw) else {

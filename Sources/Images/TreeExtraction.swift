@@ -21,6 +21,10 @@ public struct ExtractionOptions: Sendable {
     public var makesDevices = true
     /// Links in the destination are followed, with the root as theirs; else one on the way is an error.
     public var followsLinks = true
+    /// Archives packed with xz and bzip2 are read, too.
+    public var allowsAnyPacking = false
+    /// Seconds since 1970: nothing is younger.
+    public var modifiedMax: Int64?
     /// New name of an entry and of a hard link's target, both counted from the destination; nil: as it is.
     public var rename: (@Sendable ([UInt8]) -> [UInt8]?)?
 
@@ -65,6 +69,25 @@ public final class TreeExtraction {
         self.options = options
     }
 
+    /// Whether a descriptor, read from where it stands, is a tar with at least one entry, plain or packed by any of
+    /// gzip, zstd, xz and bzip2.
+    public static func isArchive(_ descriptor: Int32) -> Bool {
+        do throws(ImageError) {
+            return try reader(of: DescriptorSource(descriptor: descriptor), allowsAnyPacking: true).next() != nil
+        } catch {
+            return false
+        }
+    }
+
+    private static func reader(of source: any ByteSource, allowsAnyPacking: Bool) throws(ImageError) -> TarReader {
+        guard allowsAnyPacking else { return try TarReader(try decoded(source)) }
+        let peeked = try PeekedSource(source)
+        if Compression.isOfNoImage(magic: Array(peeked.first.prefix(Compression.magicByteCount))) {
+            return try TarReader(peeked, unpacksOthers: true)
+        }
+        return try TarReader(try decoded(peeked))
+    }
+
     /// From a descriptor, plain or packed by gzip or zstd.
     public func extract(from descriptor: Int32) throws(CopyError) {
         try extract(DescriptorSource(descriptor: descriptor))
@@ -76,7 +99,9 @@ public final class TreeExtraction {
     }
 
     private func extract(_ source: any ByteSource) throws(CopyError) {
-        let reader = try reading { () throws(ImageError) in try TarReader(try decoded(source)) }
+        let reader = try reading { () throws(ImageError) in
+            try Self.reader(of: source, allowsAnyPacking: options.allowsAnyPacking)
+        }
         while let header = try reading({ () throws(ImageError) in try reader.next() }) {
             entryCount += 1
             guard entryCount <= Self.entryCountMax else {
@@ -91,6 +116,9 @@ public final class TreeExtraction {
 
     private func apply(_ entry: TarEntry, _ reader: TarReader) throws(CopyError) {
         var entry = entry
+        if let latest = options.modifiedMax, let modified = entry.times.last, modified.tv_sec > Int(latest) {
+            entry.times = [timespec](repeating: timespec(tv_sec: Int(latest), tv_nsec: 0), count: 2)
+        }
         if let rename = options.rename {
             guard let renamed = rename(entry.path.bytes) else {
                 throw .archive("bad archive: entry \(quoted(entry.path.bytes)) was not asked for")

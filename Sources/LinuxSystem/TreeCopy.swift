@@ -5,7 +5,6 @@ import Glibc
 /// times, extended attributes, links and devices; sockets are left out, as they mean nothing without their process.
 public struct TreeCopy {
     private static let depthMax = 1024
-    private static let chunkBytes = 16 << 20
     private static let attributeBytesMax = 64 << 10
 
     public init() {}
@@ -43,7 +42,8 @@ public struct TreeCopy {
         case S_IFREG:
             let file = try source.open(at: name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
             let copy = try destination.open(at: name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-            try copyBytes(file, copy, count: Int(status.st_size))
+            let (size, blocks) = (Int(status.st_size), Int(status.st_blocks))
+            _ = try ContentCopy.copy(from: file.raw, to: copy.raw, byteCount: size, blockCount: blocks)
             try copyAttributes(from: file, to: copy)
         case S_IFLNK:
             try copyLink(name, from: from, to: to, status)
@@ -59,25 +59,6 @@ public struct TreeCopy {
         try check("readlinkat", path: name) { readlinkat(from, name, &target, Int(PATH_MAX)) }
         try check("symlinkat", path: name) { symlinkat(target, to, name) }
         try check("fchownat", path: name) { fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) }
-    }
-
-    private func copyBytes(
-        _ source: borrowing FileDescriptor, _ destination: borrowing FileDescriptor, count: Int
-    ) throws(SystemError) {
-        let from = source.raw
-        let to = destination.raw
-        var remaining = count
-        while remaining > 0 {
-            let copied = try check("copy") {
-                let chunk = min(remaining, Self.chunkBytes)
-                let copied = copy_file_range(from, nil, to, nil, chunk, 0)
-                // From one kind of file system to another: copy_file_range(2), EXDEV.
-                return copied < 0 && [EXDEV, EINVAL, EOPNOTSUPP].contains(errno)
-                    ? sendfile(to, from, nil, chunk) : copied
-            }
-            if copied == 0 { return }
-            remaining -= copied
-        }
     }
 
     /// Owner before mode: a change of owner clears the setuid bits.

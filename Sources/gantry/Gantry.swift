@@ -47,7 +47,8 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Images",
                 subcommands: [
-                    PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self, ImportCommand.self,
+                    BuildCommand.self, PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self,
+                    ImportCommand.self,
                     ImagesCommand.self, RmiCommand.self, TagCommand.self, HistoryCommand.self, ImageCommand.self,
                     LoginCommand.self, LogoutCommand.self,
                 ]),

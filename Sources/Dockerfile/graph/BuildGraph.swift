@@ -18,7 +18,7 @@ public struct BuildGraph: Equatable, Sendable {
         public var instruction: Int
         /// A stage that was perhaps meant, where `source` is an image: for the message when there is no such image.
         public var nearStage: String?
-        var isMount: Bool
+        public var isMount: Bool
     }
 
     /// A stage with what variables in FROM have become.

@@ -63,6 +63,11 @@ public struct FileMode: Equatable, Sendable {
         }
     }
 
+    /// Octal: the mode is the same whatever the file has now.
+    public var isAbsolute: Bool {
+        if case .absolute = content { true } else { false }
+    }
+
     /// The permissions of a file that has `mode` now, without its type.
     public func applied(to mode: UInt32, isFolder: Bool) -> UInt32 {
         switch content {

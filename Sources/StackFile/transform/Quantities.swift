@@ -1,6 +1,6 @@
 /// A size in bytes: a number with an optional unit `b k m g t p`, `kb`, `kib`, … in any case, all powers of 1024
 /// (Docker's `RAMInBytes`, which also takes `+5m`, `1e3` and `1_000k`). `nil` when it is none or does not fit.
-func parseBytes(_ text: String) -> Int64? {
+public func parseBytes(_ text: String) -> Int64? {
     let lowered = text.lowercased()
     guard let end = lowered.lastIndex(where: { ("0"..."9").contains($0) || $0 == "." || $0 == " " }) else { return nil }
     let unit = lowered[lowered.index(after: end)...]

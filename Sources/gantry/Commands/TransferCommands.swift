@@ -58,7 +58,7 @@ struct PushCommand: ParsableCommand {
 }
 
 /// The user's credentials for the engine, which runs as somebody else.
-private func registryAuth(_ reference: ImageReference, _ environment: [String: String]) throws -> String? {
+func registryAuth(_ reference: ImageReference, _ environment: [String: String]) throws -> String? {
     let files = CredentialFiles(environment: environment)
     let credential = try files.credential(host: reference.registry, repository: reference.repository)
     return credential?.registryAuthHeader(host: reference.registry)

@@ -1,6 +1,11 @@
 import ArgumentParser
 
-enum ProgressMode: String, CaseIterable, ExpressibleByArgument { case auto, tty, plain, quiet, json }
+enum ProgressMode: String, CaseIterable, ExpressibleByArgument {
+    case auto, tty, plain, quiet, json
+
+    /// Also buildx's name for lines of JSON.
+    init?(argument: String) { self.init(rawValue: argument == "rawjson" ? "json" : argument) }
+}
 enum AnsiMode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case table, json }
 

@@ -6,7 +6,8 @@ struct ImageCommand: ParsableCommand {
         commandName: "image", abstract: "List, move, check and remove images.",
         usage: "gantry image <command> [<global options>] [<options>]",
         subcommands: [
-            ImageLs.self, PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self, ImportCommand.self,
+            ImageLs.self, ImageBuildCommand.self, PullCommand.self, PushCommand.self, LoadCommand.self,
+            SaveCommand.self, ImportCommand.self,
             TagCommand.self, HistoryCommand.self, ImageInspectCommand.self, ImageVerify.self, ImageRm.self,
             ImagePrune.self,
         ])

@@ -1,0 +1,265 @@
+import Dockerfile
+import EngineWire
+import ImageBuild
+import Images
+import LinuxSystem
+import Logging
+import Registry
+import StackModel
+import Synchronization
+
+/// `POST /build/batch`.
+extension Engine {
+    /// How much of the disk the layers may take that only builds know.
+    private static let cacheByteCountMax: UInt64 = 20 << 30
+    /// Steps that nobody used for so long are forgotten.
+    private static let cacheDaysMax: Int64 = 30
+
+    /// Builds all images of the batch, side by side. Ending the lines early cancels it.
+    public nonisolated func startBuild(_ batch: BuildBatch) -> AsyncStream<BuildLine> {
+        let (lines, continuation) = AsyncStream.makeStream(of: BuildLine.self)
+        // OWNER: the stream, whose end cancels it.
+        let task = Task { [self] in
+            await BatchRun(self, batch) { continuation.yield($0) }.run()
+            continuation.finish()
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return lines
+    }
+
+    /// Makes room when builds have left too much behind.
+    func trimBuildCache() async {
+        do throws(EngineError) {
+            let oldest = Clock.now() / 1_000_000_000 - Self.cacheDaysMax * 86_400
+            let removed = try await onImages { images throws(ImageError) in
+                try images.pruneBuildRecords(usedBefore: oldest, byteCountMax: Self.cacheByteCountMax)
+            }
+            if removed > 0 { await collectImageGarbage() }
+        } catch {
+            log.warning("build cache not trimmed", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// The builds of one request.
+private struct BatchRun: Sendable {
+    let engine: Engine
+    let batch: BuildBatch
+    let progress: BuildProgress
+    let tell: @Sendable (BuildLine) -> Void
+    private let dockerfiles = SharedDockerfiles()
+
+    init(_ engine: Engine, _ batch: BuildBatch, _ tell: @escaping @Sendable (BuildLine) -> Void) {
+        self.engine = engine
+        self.batch = batch
+        self.tell = tell
+        progress = BuildProgress { event in tell(BuildLine(event)) }
+    }
+
+    func run() async {
+        do throws(BuildFailure) {
+            if batch.checks {
+                try await check()
+            } else {
+                try await build()
+            }
+            tell(.done)
+        } catch {
+            tell(.failed(error.diagnostics, excerpt: dockerfiles.excerpt(error.diagnostics.first)))
+        }
+        engine.inBackground { await engine.trimBuildCache() }
+    }
+
+    private typealias BuildTask = Task<Result<Image, BuildFailure>, Never>
+
+    private func build() async throws(BuildFailure) {
+        let order = try ordered()
+        var tasks: [String: BuildTask] = [:]
+        for request in order {
+            let others = tasks
+            // OWNER: this function, which waits for all of them before it returns.
+            tasks[request.name] = Task {
+                do throws(BuildFailure) {
+                    return .success(try await build(request, others))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        let all = order.compactMap { tasks[$0.name] }
+        let failure: BuildFailure? = await withTaskCancellationHandler {
+            await firstFailure(all)
+        } onCancel: {
+            for task in all { task.cancel() }
+        }
+        for task in all { _ = await task.value }
+        if let failure { throw failure }
+    }
+
+    private func firstFailure(_ tasks: [BuildTask]) async -> BuildFailure? {
+        await withTaskGroup(of: Result<Image, BuildFailure>.self) { group in
+            for task in tasks { group.addTask { await task.value } }
+            var cancelled: BuildFailure?
+            for await result in group {
+                guard case .failure(let error) = result else { continue }
+                if case .cancelled = error {
+                    cancelled = error
+                    continue
+                }
+                for task in tasks { task.cancel() }
+                return error
+            }
+            return cancelled
+        }
+    }
+
+    /// Each behind those whose images it takes.
+    private func ordered() throws(BuildFailure) -> [BuildRequest] {
+        var ordered: [BuildRequest] = []
+        var left = batch.builds
+        while !left.isEmpty {
+            let known = Set(ordered.map(\.name))
+            let ready = left.filter { Self.services($0).allSatisfy { known.contains($0) } }
+            guard !ready.isEmpty else {
+                let names = left.map(\.name).sorted().joined(separator: ", ")
+                throw .failed("cycle", "builds that wait for each other, or for one that is not built: \(names)")
+            }
+            ordered += ready
+            left.removeAll { request in ready.contains { $0.name == request.name } }
+        }
+        return ordered
+    }
+
+    private static func services(_ request: BuildRequest) -> [String] {
+        request.contexts.values.filter { $0.hasPrefix("service:") }.map { String($0.dropFirst("service:".count)) }
+    }
+
+    private func build(_ request: BuildRequest, _ others: [String: BuildTask]) async throws(BuildFailure) -> Image {
+        var input = try await input(request)
+        for (name, text) in request.contexts {
+            input.contexts[name] = try await context(name, text, others)
+        }
+        let host = EngineBuildHost(engine) { reference in pullSink(reference) }
+        let isAlone = batch.builds.count == 1
+        let builder = Builder(
+            input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
+            prefix: isAlone || request.name.isEmpty ? "" : "[\(request.name)] ")
+        let result: Result<Image, BuildFailure>
+        do throws(BuildFailure) {
+            result = .success(try await builder.build())
+        } catch {
+            result = .failure(error)
+        }
+        await host.end()
+        input.saveIndexes(engine.log)
+        let image = try result.get()
+        tell(.built(name: request.name, image: image.id.description, tags: request.tags))
+        return image
+    }
+
+    private func input(_ request: BuildRequest) async throws(BuildFailure) -> BuildInput {
+        let vertex = progress.start("[internal] load build definition from \(request.dockerfile ?? "Dockerfile")")
+        do throws(BuildFailure) {
+            let inputs = BuildInputs(options: engine.options)
+            let input = try await engine.pool.run { () throws(BuildFailure) in try inputs.input(request) }
+            dockerfiles.add(input.dockerfile)
+            vertex.finish()
+            return input
+        } catch {
+            vertex.fail(error)
+            throw error
+        }
+    }
+
+    private func context(
+        _ name: String, _ text: String, _ others: [String: BuildTask]
+    ) async throws(BuildFailure) -> NamedContext {
+        func rest(_ prefix: String) -> String? {
+            text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
+        }
+        if let service = rest("service:") {
+            // Its own error is told by its own task.
+            guard let task = others[service], case .success(let image) = await task.value else { throw .cancelled }
+            return .built(image)
+        }
+        if let image = rest("docker-image://") { return .image(image) }
+        guard !text.contains("://") else {
+            throw .failed("context", "context \(name): '\(text)' is not a folder, an image or a service")
+        }
+        let inputs = BuildInputs(options: engine.options)
+        return try await engine.pool.run { () throws(BuildFailure) in try inputs.namedFolder(text, name: name) }
+    }
+
+    private func pullSink(_ reference: ImageReference) -> TransferSink {
+        { _ in }
+    }
+
+    // MARK: - Checks
+
+    private func check() async throws(BuildFailure) {
+        var errors: [Diagnostic] = []
+        for request in batch.builds {
+            let input = try await input(request)
+            let found = input.dockerfile.check(input.options) { name in
+                // Not here: nothing is known of it.
+                guard let image = try? engine.images.image(name) else { return nil }
+                let defaults = image.config.config
+                return BaseImage(
+                    environment: defaults.env, workingDirectory: defaults.workingDir, shell: defaults.shell ?? [])
+            }
+            for warning in found.warnings { tell(.warning(input.dockerfile.diagnostic(warning))) }
+            errors += found.errors
+            if let error = input.dockerfile.lintError(found.warnings) { errors += error.diagnostics }
+        }
+        guard errors.isEmpty else { throw .diagnostics(errors) }
+    }
+}
+
+/// The Dockerfiles of a batch, for excerpts.
+private final class SharedDockerfiles: Sendable {
+    private static let linesAround = 2
+    private let known = Mutex<[Dockerfile]>([])
+
+    func add(_ dockerfile: Dockerfile) { known.withLock { $0.append(dockerfile) } }
+
+    /// The instruction that a diagnostic is about, and the lines around it.
+    func excerpt(_ diagnostic: Diagnostic?) -> BuildExcerpt? {
+        guard let mark = diagnostic?.source, let file = known.withLock({ $0.first { $0.name == mark.file } }) else {
+            return nil
+        }
+        let ranges = file.stages.flatMap { [$0.range] + $0.instructions.map(\.range) }
+        let range = ranges.first { $0.start.line <= mark.line && mark.line <= $0.end.line }
+        let marked = [range?.start.line ?? mark.line, range?.end.line ?? mark.line]
+        let first = max(1, marked[0] - Self.linesAround)
+        let last = min(file.lines.count, marked[1] + Self.linesAround)
+        guard first <= last else { return nil }
+        return BuildExcerpt(
+            file: mark.file, firstLine: first, lines: Array(file.lines[(first - 1)..<last]), marked: marked)
+    }
+}
+
+extension BuildInput {
+    /// What was hashed need not be read again by the next build.
+    fileprivate func saveIndexes(_ log: Logger) {
+        var indexes = [context?.index]
+        for case .folder(let context) in contexts.values { indexes.append(context.index) }
+        for case let index? in indexes {
+            do throws(BuildError) { try index.save() } catch {
+                log.warning("digests of a build context not kept", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+extension BuildLine {
+    fileprivate init(_ event: BuildEvent) {
+        switch event {
+        case .started(let vertex, let name): self = .started(vertex: vertex, name: name)
+        case .output(let vertex, let bytes, let isError):
+            self = .output(vertex: vertex, text: String(decoding: bytes, as: UTF8.self), isError: isError)
+        case .finished(let vertex, let isCached, let nanoseconds, let error):
+            self = .finished(vertex: vertex, isCached: isCached, nanoseconds: nanoseconds, error: error)
+        case .warning(let diagnostic): self = .warning(diagnostic)
+        }
+    }
+}

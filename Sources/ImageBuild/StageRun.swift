@@ -1,0 +1,260 @@
+import Dockerfile
+import Images
+import LinuxSystem
+import StackModel
+
+/// One stage on its way: instruction after instruction, on the tree that those before have made.
+///
+/// A step's layer is measured (its tar written, its digest taken) while the next step already runs on top of it; it gets
+/// its final name when no mount of this stage can be under way.
+struct StageRun {
+    let builder: Builder
+    let graph: BuildGraph
+    let node: BuildGraph.Node
+    let images: [String: Image]
+    let others: [Int: StageTask]
+    let records: StepRecords
+    var scope: StageScope
+    var tree: StageTree
+    var config: ImageConfig
+    var hasCommand = false
+    private var pending: Pending?
+    private var stepNumber = 1
+
+    /// A layer that is being measured.
+    private struct Pending {
+        var piece: Int
+        var draft: LayerDraft
+        var record: BuildRecord
+        var aliases: [Digest]
+        var task: Task<Result<BuiltLayer, BuildFailure>, Never>
+    }
+
+    /// Waits for the stage that this one starts from.
+    init(
+        _ builder: Builder, _ graph: BuildGraph, _ stage: Int, _ images: [String: Image], _ others: [Int: StageTask],
+        _ records: StepRecords
+    ) async throws(BuildFailure) {
+        self.builder = builder
+        self.graph = graph
+        node = graph.nodes[stage]
+        self.images = images
+        self.others = others
+        self.records = records
+        switch node.base {
+        case .stage(let number):
+            let base = try await Self.outcome(number, others)
+            (tree, config, hasCommand) = (base.tree, base.config, base.hasCommand)
+            config.config.onBuild = []
+            scope = StageScope(continuing: base.scope, stage: stage)
+        case .scratch:
+            (tree, config) = (StageTree(base: nil, key: StepKey.start([])), .scratch(graph.options.platform))
+            scope = StageScope(graph, stage: stage, base: .scratch)
+        case .image(let name):
+            guard let image = images[name] else { throw BuildFailure.failed("image", "image \(name) was not fetched") }
+            (tree, config, scope) = try Self.start(image, graph, stage)
+        case .context(let name):
+            let image = try builder.image(ofContext: name, images, stage)
+            (tree, config, scope) = try Self.start(image, graph, stage)
+        }
+    }
+
+    private static func start(
+        _ image: Image, _ graph: BuildGraph, _ stage: Int
+    ) throws(BuildFailure) -> (StageTree, ImageConfig, StageScope) {
+        var config = image.config
+        let defaults = config.config
+        config.config.onBuild = []
+        config.completeHistory()
+        let wanted = graph.options.platform.architecture
+        guard config.architecture.isEmpty || config.architecture == wanted else {
+            throw BuildFailure.failed(
+                "platform",
+                "image \(graph.dockerfile.stages[stage].base.text) is for \(config.os)/\(config.architecture), "
+                    + "and this machine is \(graph.options.platform)"
+            ).at(graph.dockerfile.stages[stage].base.range, of: graph.dockerfile)
+        }
+        let base = BaseImage(
+            environment: defaults.env, workingDirectory: defaults.workingDir, shell: defaults.shell ?? [])
+        let tree = StageTree(base: image, key: StepKey.start(image.layers.map(\.diffID)))
+        return (tree, config, StageScope(graph, stage: stage, base: base))
+    }
+
+    static func outcome(_ stage: Int, _ tasks: [Int: StageTask]) async throws(BuildFailure) -> StageOutcome {
+        guard let task = tasks[stage] else {
+            throw BuildFailure.failed("stage", "stage \(stage) is not part of the build")
+        }
+        // Its own error is told by its own task; this stage is only given up.
+        guard case .success(let outcome) = await task.value else { throw .cancelled }
+        return outcome
+    }
+
+    // MARK: - Instructions
+
+    mutating func finish() async throws(BuildFailure) -> StageOutcome {
+        tellStart()
+        if !node.isReplaced {
+            do throws(BuildFailure) {
+                for instruction in node.instructions { try await carryOut(instruction) }
+            } catch {
+                // The layers before are whole: the next build goes on from them.
+                try await settle()
+                throw error
+            }
+        }
+        try await settle()
+        return StageOutcome(tree: tree, config: config, scope: scope, hasCommand: hasCommand)
+    }
+
+    private mutating func carryOut(_ instruction: Instruction) async throws(BuildFailure) {
+        if Task.isCancelled { throw .cancelled }
+        let title = scope.title(of: instruction)
+        let step = try reading { () throws(DockerfileError) in try scope.expand(instruction) }
+        do throws(BuildFailure) {
+            switch step.command {
+            case .run(let run): try await self.run(run, step, title)
+            case .copy(let copy): try await self.copy(copy, step, title)
+            case .add(let add): try await self.add(add, step, title)
+            case .workdir(let word): try await makeWorkingDirectory(word.text, step, title)
+            default: applySettings(step)
+            }
+        } catch {
+            throw error.at(instruction.isTrigger ? stage.range : instruction.range, of: graph.dockerfile)
+        }
+    }
+
+    var stage: Stage { graph.dockerfile.stages[node.stage] }
+
+    /// `--no-cache`, and `--no-cache-filter` with this stage's name or number.
+    var ignoresCache: Bool {
+        builder.input.ignoresCache
+            || builder.input.uncachedStages.contains { $0.lowercased() == stage.name || $0 == "\(stage.index)" }
+    }
+
+    // MARK: - Telling
+
+    private var stepCount: Int {
+        1
+            + node.instructions.count { instruction in
+                switch instruction.command {
+                case .run, .copy, .add, .workdir: true
+                default: false
+                }
+            }
+    }
+
+    private func stepName(_ title: String) -> String {
+        let isAlone = graph.dockerfile.stages.count == 1 && stage.name == nil
+        return "\(builder.prefix)[\(isAlone ? "" : stage.title + " ")\(stepNumber)/\(stepCount)] \(title)"
+    }
+
+    private func tellStart() {
+        guard case .image(let name) = node.base else { return }
+        builder.progress.start(stepName("FROM \(builder.fullName(name))")).finish(isCached: true)
+    }
+
+    func addHistory(_ step: Instruction, created: String?, isEmpty: Bool) -> ImageConfig.History? {
+        guard let text = scope.history(of: step) else { return nil }
+        var entry = ImageConfig.History()
+        entry.createdBy = text
+        entry.comment = "buildkit.dockerfile.v0"
+        entry.created = created
+        if isEmpty { entry.emptyLayer = true }
+        return entry
+    }
+
+    /// Of an instruction without files: it was made with what lies below, so that equal builds give equal images.
+    var lastCreated: String? { config.history.last?.created ?? config.created }
+
+    // MARK: - Steps that change files
+
+    /// What a step may be found under. `alias` is known before the content of what it reads is looked at.
+    struct Keys: Sendable {
+        var key: Digest
+        var aliases: [Digest] = []
+    }
+
+    /// Takes a step from the cache, or carries it out in a new layer.
+    ///
+    /// - Parameters:
+    ///   - alias: a key that needs no look at the files; when it is known, `key` is not asked for.
+    ///   - perform: writes into the draft.
+    mutating func fileStep(
+        _ step: Instruction, _ title: String, alias: Digest? = nil,
+        key: (BuildVertex) async throws(BuildFailure) -> Digest,
+        perform: (StageTree, LayerDraft, BuildVertex) async throws(BuildFailure) -> Void
+    ) async throws(BuildFailure) {
+        stepNumber += 1
+        let vertex = builder.progress.start(stepName(title))
+        do throws(BuildFailure) {
+            if let alias, !ignoresCache, let record = records.find(alias) { return take(record, step, vertex) }
+            let keys = Keys(key: try await key(vertex), aliases: alias.map { [$0] } ?? [])
+            if !ignoresCache, let record = records.find(keys.key) {
+                if !keys.aliases.isEmpty { try records.keep(record, aliases: keys.aliases) }
+                return take(record, step, vertex)
+            }
+            let store = builder.store
+            let draft = try await builder.onPool { () throws(BuildFailure) in
+                try storing { () throws(ImageError) in try store.makeDraft() }
+            }
+            try await perform(tree, draft, vertex)
+            try await add(draft, step, keys)
+            vertex.finish()
+        } catch {
+            vertex.fail(error)
+            throw error
+        }
+    }
+
+    private mutating func take(_ record: BuildRecord, _ step: Instruction, _ vertex: BuildVertex) {
+        if let layer = record.layer, let path = builder.store.present(layer) {
+            tree.built.append(StageTree.Piece(path: path.path, layer: layer))
+        }
+        tree.key = record.key
+        if let entry = addHistory(step, created: record.created, isEmpty: record.layer == nil) {
+            config.history.append(entry)
+        }
+        vertex.finish(isCached: true)
+    }
+
+    private mutating func add(_ draft: LayerDraft, _ step: Instruction, _ keys: Keys) async throws(BuildFailure) {
+        let timestamp = builder.input.timestamp
+        let isFilled = try await builder.onPool { () throws(BuildFailure) in
+            try storing { () throws(ImageError) in try draft.seal(timestampMax: timestamp) }
+        }
+        try await settle()
+        let created = builder.host.date(timestamp)
+        tree.key = keys.key
+        if let entry = addHistory(step, created: created, isEmpty: !isFilled) { config.history.append(entry) }
+        let record = BuildRecord(key: keys.key, layer: nil, created: created)
+        guard isFilled else { return try records.keep(record, aliases: keys.aliases) }
+        tree.built.append(StageTree.Piece(path: draft.upper, draft: draft))
+        let pool = builder.pool
+        // OWNER: this stage, which waits for it in `settle`.
+        let task = Task { () -> Result<BuiltLayer, BuildFailure> in
+            do throws(ImageError) {
+                return .success(try await pool.run { () throws(ImageError) in try draft.measure() })
+            } catch {
+                return .failure(.image(error))
+            }
+        }
+        pending = Pending(
+            piece: tree.built.count - 1, draft: draft, record: record, aliases: keys.aliases, task: task)
+    }
+
+    /// Waits for the layer that is being measured, and gives it its name.
+    private mutating func settle() async throws(BuildFailure) {
+        guard let waiting = pending else { return }
+        pending = nil
+        let layer = try await waiting.task.value.get()
+        let (store, lease, records) = (builder.store, builder.lease, records)
+        let path = try await builder.pool.run { () throws(BuildFailure) in
+            let path = try storing { () throws(ImageError) in try store.keep(waiting.draft, layer, lease) }
+            var record = waiting.record
+            record.layer = layer
+            try records.keep(record, aliases: waiting.aliases)
+            return path
+        }
+        tree.built[waiting.piece] = StageTree.Piece(path: path.path, layer: layer)
+    }
+}

@@ -1,0 +1,90 @@
+import EngineClient
+import EngineWire
+import StackModel
+
+/// Services of a stack as images to build.
+struct StackBuild {
+    let stack: Stack
+    let session: Session
+
+    /// Those of `services` (all when none is named) that have `build:`, with the services whose images they build on.
+    ///
+    /// - Parameter withDependencies: also what they depend on.
+    func requests(_ services: [String], withDependencies: Bool = false) throws -> [BuildRequest] {
+        for name in services where stack.services[name] == nil {
+            throw CommandFailure.usage(
+                "no such service: \(name)",
+                hint: "the stack has \(stack.services.keys.sorted().joined(separator: ", "))")
+        }
+        var wanted = services.isEmpty ? Array(stack.services.keys) : services
+        var chosen: Set<String> = []
+        while let name = wanted.popLast() {
+            guard chosen.insert(name).inserted, let service = stack.services[name] else { continue }
+            if withDependencies { wanted += service.dependsOn.keys }
+            wanted += contextServices(service)
+        }
+        return try chosen.sorted().compactMap { name in
+            guard let service = stack.services[name], let build = service.build else { return nil }
+            return try request(name, service, build)
+        }
+    }
+
+    private func contextServices(_ service: Service) -> [String] {
+        (service.build?.additionalContexts.values).map(Array.init)?.compactMap { text in
+            text.hasPrefix("service:") ? String(text.dropFirst("service:".count)) : nil
+        } ?? []
+    }
+
+    private func request(_ name: String, _ service: Service, _ build: Build) throws -> BuildRequest {
+        var request = BuildRequest(name: name, context: contextSource(build.context))
+        if case .folder(let folder) = request.context, let file = build.dockerfile {
+            request.dockerfile = absolutePath(file, from: folder)
+        } else {
+            request.dockerfile = build.dockerfile
+        }
+        if let text = build.dockerfileInline {
+            request.dockerfileText = text
+            request.dockerfile = "dockerfile_inline of \(name)"
+        }
+        request.target = build.target
+        request.arguments = build.arguments.compactMapValues { $0 }
+        request.labels = build.labels
+        request.tags = [service.image] + build.tags.filter { $0 != service.image }
+        request.contexts = build.additionalContexts
+        request.noCache = build.noCache
+        request.noCacheFilter = build.noCacheFilter
+        request.pull = build.pull
+        request.platforms = build.platforms.isEmpty ? service.platform.map { [$0] } ?? [] : build.platforms
+        request.network = build.network
+        request.allow = build.entitlements
+        request.extraHosts = build.extraHosts
+        request.shmSize = build.shmSize
+        request.ulimits = build.ulimits
+        request.privileged = build.privileged
+        for text in build.ssh {
+            let (id, path) = try agent(text, session)
+            request.agents[id] = path
+        }
+        for secret in build.secrets { request.secrets += try secrets(secret, name) }
+        return request
+    }
+
+    /// By the name that the stack file has, and by the one that the build is told.
+    private func secrets(_ mount: FileMount, _ service: String) throws -> [BuildRequest.Secret] {
+        guard let content = stack.secrets[mount.source]?.content else {
+            throw CommandFailure([
+                Diagnostic(
+                    code: "build.secret", "service '\(service)': secret '\(mount.source)' has no content",
+                    source: stack.source(of: "services.\(service).build.secrets"))
+            ])
+        }
+        let last = mount.target.split(separator: "/").last.map(String.init) ?? mount.source
+        return Set([mount.source, last]).sorted().map { BuildRequest.Secret(id: $0, bytes: content) }
+    }
+}
+
+/// A folder, or what has a scheme.
+func contextSource(_ text: String) -> BuildRequest.Source {
+    let isAddress = text.contains("://") || text.hasPrefix("git@") || text.hasPrefix("github.com/")
+    return isAddress ? .url(text) : .folder(text)
+}

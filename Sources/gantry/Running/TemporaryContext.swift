@@ -1,0 +1,96 @@
+import CLinux
+import Glibc
+import Images
+import LinuxSystem
+
+/// A build's files that come on standard input: an archive, unpacked in a folder that is gone afterwards, or a
+/// Dockerfile alone.
+enum TemporaryContext {
+    enum Source {
+        case dockerfile([UInt8])
+        /// Absolute path.
+        case folder(String)
+    }
+
+    private static let dockerfileByteCountMax = 4 << 20
+    private static let headByteCount = 512
+
+    static func withStandardInput(_ body: (Source) throws -> Void) throws {
+        let folder = try makeFolder()
+        defer {
+            // The system empties its folder of temporary files by itself.
+            try? FileSystem.removeTree(folder)
+        }
+        let path = "\(folder)/input"
+        try FileSystem.replaceFile(path, with: [], mode: 0o600)
+        let file = try FileDescriptor.open(path, O_RDWR)
+        let raw = file.raw
+        let byteCount = try copy(to: raw)
+        try check("lseek") { lseek(raw, 0, SEEK_SET) }
+        let head = try file.read(upTo: headByteCount)
+        try check("lseek") { lseek(raw, 0, SEEK_SET) }
+        guard isArchive(head) else {
+            guard byteCount <= dockerfileByteCountMax else {
+                throw CommandFailure.usage("what comes on standard input is neither an archive nor a Dockerfile")
+            }
+            return try body(.dockerfile(try FileSystem.readFile(path)))
+        }
+        let tree = "\(folder)/context"
+        try FileSystem.makeDirectories(tree)
+        var options = ExtractionOptions()
+        options.owner = .own
+        options.makesDevices = false
+        options.followsLinks = false
+        let root = SharedDescriptor(try FileDescriptor.open(tree, O_PATH | O_DIRECTORY))
+        try TreeExtraction(root: root, folder: "/", options: options).extract(from: raw)
+        try body(.folder(tree))
+    }
+
+    private static func makeFolder() throws(SystemError) -> String {
+        var template = Array("/tmp/gantry-build-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", code: errno) }
+        return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+    }
+
+    private static func copy(to descriptor: Int32) throws(SystemError) -> Int {
+        var buffer = [UInt8](repeating: 0, count: 256 << 10)
+        var total = 0
+        while true {
+            let capacity = buffer.count
+            let count = try check("read") { read(STDIN_FILENO, &buffer, capacity) }
+            if count == 0 { return total }
+            var done = 0
+            while done < count {
+                done += try check("write") {
+                    buffer.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, count - done) }
+                }
+            }
+            total += count
+        }
+    }
+
+    /// tar(5)'s mark, or that of a compression that one is packed with.
+    static func isArchive(_ head: [UInt8]) -> Bool {
+        let marks: [[UInt8]] = [
+            [0x1F, 0x8B], [0x42, 0x5A, 0x68], [0xFD, 0x37, 0x7A, 0x58, 0x5A], [0x28, 0xB5, 0x2F, 0xFD],
+        ]
+        if marks.contains(where: { head.starts(with: $0) }) { return true }
+        let offset = 257
+        return head.count >= offset + 5 && head[offset..<(offset + 5)].elementsEqual("ustar".utf8)
+    }
+}
+
+/// All of a descriptor's bytes.
+func readAll(_ descriptor: Int32, byteCountMax: Int) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+        let capacity = buffer.count
+        let count = try check("read") { read(descriptor, &buffer, capacity) }
+        if count == 0 { return bytes }
+        bytes += buffer.prefix(count)
+        guard bytes.count <= byteCountMax else {
+            throw CommandFailure.usage("standard input has more than \(byteCountMax) bytes")
+        }
+    }
+}
