@@ -5,6 +5,7 @@ version 1 or 2, at GANTRY_CGROUPS. Both happen when /metrics is asked for: there
 """
 
 import datetime
+import glob
 import http.client
 import http.server
 import json
@@ -45,7 +46,7 @@ def engine(path):
 def read_number(*path):
     """The number in a cgroup's file, or nothing: the container may just have ended, or the controller not be there."""
     try:
-        with open(os.path.join(CGROUPS, *path)) as file:
+        with open(os.path.join(*path)) as file:
             return int(file.read())
     except (OSError, ValueError):
         return None
@@ -53,24 +54,31 @@ def read_number(*path):
 
 def read_field(field, *path):
     try:
-        with open(os.path.join(CGROUPS, *path)) as file:
+        with open(os.path.join(*path)) as file:
             return next((int(line.split()[1]) for line in file if line.split()[0] == field), None)
     except OSError:
         return None
 
 
+def group_of(hierarchy, identifier):
+    """A container's cgroup. An engine whose data folder is not the usual one has a group with another name than gantry."""
+    groups = glob.glob(os.path.join(CGROUPS, hierarchy, "gantry*", identifier))
+    return groups[0] if groups else os.path.join(CGROUPS, hierarchy, "gantry", identifier)
+
+
 def usage(identifier):
     """Processor seconds, bytes of memory without the page cache that could go, and processes."""
-    group = os.path.join("gantry", identifier)
     if os.path.exists(os.path.join(CGROUPS, "cgroup.controllers")):
+        group = group_of("", identifier)
         micros, memory = read_field("usage_usec", group, "cpu.stat"), read_number(group, "memory.current")
         cache, pids = read_field("inactive_file", group, "memory.stat"), read_number(group, "pids.current")
-        seconds = None if micros is None else micros / 1e6
     else:
-        nanos, memory = read_number("cpuacct", group, "cpuacct.usage"), read_number("memory", group, "memory.usage_in_bytes")
-        cache = read_field("total_inactive_file", "memory", group, "memory.stat")
-        pids = read_number("pids", group, "pids.current")
-        seconds = None if nanos is None else nanos / 1e9
+        # Version 1, with version 2 beside it for what needs no controller, such as processor time.
+        group = group_of("memory", identifier)
+        micros = read_field("usage_usec", group_of("unified", identifier), "cpu.stat")
+        memory, cache = read_number(group, "memory.usage_in_bytes"), read_field("total_inactive_file", group, "memory.stat")
+        pids = read_number(group_of("pids", identifier), "pids.current")
+    seconds = None if micros is None else micros / 1e6
     return seconds, None if memory is None else max(0, memory - (cache or 0)), pids
 
 
