@@ -1,5 +1,5 @@
-"""What the checks of the examples share: an example brought up in a copy of its folder, asked over its published port, and
-taken away again. Each example's check.py is run by run.sh.
+"""What the checks of the examples share: an example brought up in a copy of its folder, asked over its published port,
+and taken away again. Each example's check.py is run by run.sh.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import urllib.request
 
 EXAMPLES = os.path.dirname(os.path.abspath(__file__))
 GANTRY = os.environ.get("GANTRY", "gantry")
+QUIET = "GANTRY_EXAMPLES_VERBOSE" not in os.environ
 COMMAND_SECONDS = 900
 LOG_LINES = 40
 
@@ -63,11 +64,12 @@ class Example:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
                                 timeout=COMMAND_SECONDS)
         if check and result.returncode != 0:
-            raise Failed(f"gantry {' '.join(arguments)}: exit code {result.returncode}\n{result.stdout}{result.stderr or ''}")
+            said = result.stdout + (result.stderr or "")
+            raise Failed(f"gantry {' '.join(arguments)}: exit code {result.returncode}\n{said}")
         return result.stdout
 
     def up(self, *arguments):
-        self.gantry("up", "-d", "--wait", "--wait-timeout", "300", *arguments, quiet="GANTRY_EXAMPLES_VERBOSE" not in os.environ)
+        self.gantry("up", "-d", "--wait", "--wait-timeout", "300", *arguments, quiet=QUIET)
 
     def containers(self, *services):
         """What `gantry ps` knows, one dictionary a container, with those that do not run."""
@@ -129,7 +131,7 @@ class Answer:
 
 
 def ask(url, method=None, body=None, headers=None, context: ssl.SSLContext | None = None, seconds=20):
-    """The answer of an HTTP server, errors of 400 and more and redirections too. A dictionary as body is sent as JSON."""
+    """The answer of an HTTP server, errors and redirections too. A dictionary as body is sent as JSON."""
     headers = dict(headers or {})
     if isinstance(body, dict):
         body = json.dumps(body).encode()

@@ -3,9 +3,9 @@
 #
 #   run.sh [NAME...]            inception, flask-redis, …; all when none is named
 #
-# In a private copy of this host with a way out (Tests/EndToEnd/private_host.sh --uplink), with an engine and a data folder of its
-# own: the host gets no link, no rule and no mount, and after the last example, or a failure, or Ctrl-C, nothing is left
-# but the cache of images that stand for a registry's ($GANTRY_EXAMPLES_CACHE, see images/build.sh).
+# In a private copy of this host with a way out (Tests/EndToEnd/private_host.sh --uplink), with an engine and a data folder
+# of its own: the host gets no link, no rule and no mount, and after the last example, or a failure, or Ctrl-C, nothing is
+# left but the cache of images that stand for a registry's ($GANTRY_EXAMPLES_CACHE, see images/build.sh).
 # GANTRY names the program (default: the release build); GANTRY_EXAMPLES_VERBOSE=1 shows what the builds say.
 set -euo pipefail
 
@@ -21,17 +21,15 @@ fail() { printf 'examples: %s\n' "$*" >&2; exit 1; }
 left() { ip -o link | awk '{ print $2 }'; nft list ruleset; cut -d ' ' -f 5 /proc/self/mountinfo | sort; }
 
 inside() {
-    local name begun status=0 before lines=()
+    local name begun result status=0 before lines=()
     before=$(left)
     "$here/images/build.sh" --gantry "$GANTRY" "${images[@]}"
     for name in "$@"; do
         begun=$(date +%s%N)
-        if python3 "$here/$name/check.py"; then
-            lines+=("$(printf '%-14s ok      %6.1f s' "$name" "$((($(date +%s%N) - begun) / 100000000))e-1")")
-        else
-            status=1
-            lines+=("$(printf '%-14s FAILED  %6.1f s' "$name" "$((($(date +%s%N) - begun) / 100000000))e-1")")
-        fi
+        result=ok
+        python3 "$here/$name/check.py" || { result=FAILED; status=1; }
+        # Tenths of a second, as bash has no fractions.
+        lines+=("$(printf '%-14s %-7s %6.1f s' "$name" $result "$((($(date +%s%N) - begun) / 100000000))e-1")")
     done
     "$GANTRY" engine stop
     # The last links of containers go with their namespaces, a moment later.

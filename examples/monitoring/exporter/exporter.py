@@ -1,7 +1,7 @@
 """What Gantry's engine and the kernel know of its containers, in Prometheus's text format.
 
-The engine is asked over its socket (docs/api.md); processor time, memory and processes are read from the containers' cgroups, of
-version 1 or 2, at GANTRY_CGROUPS. Both happen when /metrics is asked for: there is nothing to keep.
+The engine is asked over its socket (docs/api.md); processor time, memory and processes are read from the containers'
+cgroups, of version 1 or 2, at GANTRY_CGROUPS. Both happen when /metrics is asked for: there is nothing to keep.
 """
 
 import datetime
@@ -61,7 +61,7 @@ def read_field(field, *path):
 
 
 def group_of(hierarchy, identifier):
-    """A container's cgroup. An engine whose data folder is not the usual one has a group with another name than gantry."""
+    """A container's cgroup. An engine whose data folder is not the usual one has a name of its own: gantry_1a2b3c4d."""
     groups = glob.glob(os.path.join(CGROUPS, hierarchy, "gantry*", identifier))
     return groups[0] if groups else os.path.join(CGROUPS, hierarchy, "gantry", identifier)
 
@@ -76,7 +76,8 @@ def usage(identifier):
         # Version 1, with version 2 beside it for what needs no controller, such as processor time.
         group = group_of("memory", identifier)
         micros = read_field("usage_usec", group_of("unified", identifier), "cpu.stat")
-        memory, cache = read_number(group, "memory.usage_in_bytes"), read_field("total_inactive_file", group, "memory.stat")
+        memory = read_number(group, "memory.usage_in_bytes")
+        cache = read_field("total_inactive_file", group, "memory.stat")
         pids = read_number(group_of("pids", identifier), "pids.current")
     seconds = None if micros is None else micros / 1e6
     return seconds, None if memory is None else max(0, memory - (cache or 0)), pids
@@ -92,8 +93,8 @@ class Page:
         if value is None:
             return
         samples = self.metrics.setdefault(name, (kind, text, []))[2]
-        quoted = ",".join(f"{label}={json.dumps(str(content), ensure_ascii=False)}" for label, content in labels.items())
-        samples.append(f"{name}{{{quoted}}} {value}" if quoted else f"{name} {value}")
+        quoted = [f"{label}={json.dumps(str(content), ensure_ascii=False)}" for label, content in labels.items()]
+        samples.append(f"{name}{{{','.join(quoted)}}} {value}" if quoted else f"{name} {value}")
 
     def text(self):
         lines = []
@@ -108,7 +109,8 @@ def add_container(page, container):
         page.add("gantry_container_state", "gauge", "1 for the state that the container is in.",
                  int(container["state"] == state), state=state, **labels)
     if health := container.get("health"):
-        page.add("gantry_container_healthy", "gauge", "1 if its last healthchecks went well.", int(health == "healthy"), **labels)
+        page.add("gantry_container_healthy", "gauge", "1 if its last healthchecks went well.",
+                 int(health == "healthy"), **labels)
     page.add("gantry_container_restarts_total", "counter", "Restarts by its policy.", container["restarts"], **labels)
     if container["state"] != "running":
         return
