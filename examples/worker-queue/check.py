@@ -3,7 +3,7 @@
 from checking import ask, eventually, example, require
 
 URL = "http://127.0.0.1:8020/"
-PRIMES_BELOW = {100_000: 9592, 300_000: 25997}
+PRIMES_BELOW = {100_000: 9592, 300_000: 25997, 1_000_000: 78498}
 
 
 def queue(count, limit):
@@ -33,8 +33,10 @@ with example("worker-queue") as this:
     jobs = queue(12, 300_000)
     this.gantry("scale", "worker=5")
     this.gantry("scale", "worker=1")
-    this.step("one worker is killed in the middle of a job")
+    eventually(60, "twelve jobs", lambda: done(jobs, 300_000))
+    this.step("the worker is killed in the middle of a job")
+    jobs = queue(2, 1_000_000)
     eventually(30, "a job that is begun", lambda: any(job["state"] == "STARTED" for job in ask(URL + "jobs").json()))
     this.gantry("kill", "worker")
-    eventually(120, "all jobs", lambda: done(jobs, 300_000))
+    eventually(120, "the job that was begun twice", lambda: done(jobs, 1_000_000))
     require(all(c["State"] == "running" for c in this.containers("worker")), "the killed worker was not restarted")

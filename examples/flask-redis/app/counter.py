@@ -5,11 +5,13 @@ import socket
 
 import flask
 import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
 app = flask.Flask(__name__)
-# A Redis that restarts costs a moment, not an error.
-store = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=3, retry_on_error=[redis.ConnectionError],
-                             retry=redis.retry.Retry(redis.backoff.ExponentialBackoff(cap=0.5, base=0.01), 8))
+# A Redis that restarts costs a moment, not an error. Meanwhile its name leads nowhere, which is an OSError.
+retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 12, (redis.ConnectionError, redis.TimeoutError, OSError))
+store = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=3, retry=retry)
 
 
 @app.get("/")
