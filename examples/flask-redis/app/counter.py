@@ -10,8 +10,9 @@ from redis.retry import Retry
 
 app = flask.Flask(__name__)
 # A Redis that restarts costs a moment, not an error. Meanwhile its name leads nowhere, which is an OSError.
-retry = Retry(ExponentialBackoff(cap=0.5, base=0.02), 12, (redis.ConnectionError, redis.TimeoutError, OSError))
-store = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=3, retry=retry)
+store = redis.Redis.from_url(
+    os.environ["REDIS_URL"], socket_timeout=3, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 12),
+    retry_on_error=[redis.ConnectionError, redis.TimeoutError, OSError])
 
 
 @app.get("/")

@@ -13,7 +13,7 @@ ALIVE = pathlib.Path("/run/worker/alive")
 app = celery.Celery("jobs", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
 app.conf.update(
     # A job is taken off the queue when it is done, not when it is begun, and workers take one at a time: what a worker
-    # that was killed had begun is done by another, when this many seconds have passed.
+    # that was killed had begun is done by another. They look for such jobs every 100 s.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     broker_transport_options={"visibility_timeout": 15},
