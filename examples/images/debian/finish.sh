@@ -8,7 +8,7 @@ root=$1
 printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 
-# No archives and no binary caches of apt stay in a layer. A Dockerfile that keeps them in a cache mount removes this file.
+# No archives and no binary caches of apt stay in a layer. A Dockerfile that keeps them in a cache mount removes this.
 cat > "$root/etc/apt/apt.conf.d/docker-clean" <<'CONF'
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"; };
 APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"; };
