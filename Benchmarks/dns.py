@@ -52,7 +52,7 @@ class Gantry:
         self.pid = struct.unpack(">I", hello[6:10])[0]
         zone = bytes([0, 2]) + text("zone") + struct.pack(">III", 1, 0, 1) + text("web")
         zone += struct.pack(">I", len(ADDRESSES)) + b"".join(text(socket.inet_aton(each)) for each in ADDRESSES)
-        self.engine.send(zone + struct.pack(">I", 0))
+        self.engine.send(zone)
 
     def serve(self, scope):
         """In the calling thread's network namespace."""

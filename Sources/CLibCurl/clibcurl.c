@@ -13,11 +13,9 @@ static struct {
     void (*easy_reset)(CURL *);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
     CURLcode (*easy_perform)(CURL *);
-    CURLcode (*easy_getinfo)(CURL *, CURLINFO, ...);
     const char *(*easy_strerror)(CURLcode);
     struct curl_slist *(*slist_append)(struct curl_slist *, const char *);
     void (*slist_free_all)(struct curl_slist *);
-    curl_version_info_data *(*version_info)(CURLversion);
 } curl;
 
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
@@ -45,11 +43,9 @@ static void load(void) {
     curl.easy_reset = symbol("curl_easy_reset");
     curl.easy_setopt = symbol("curl_easy_setopt");
     curl.easy_perform = symbol("curl_easy_perform");
-    curl.easy_getinfo = symbol("curl_easy_getinfo");
     curl.easy_strerror = symbol("curl_easy_strerror");
     curl.slist_append = symbol("curl_slist_append");
     curl.slist_free_all = symbol("curl_slist_free_all");
-    curl.version_info = symbol("curl_version_info");
     if (load_error[0] == 0 && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         snprintf(load_error, sizeof load_error, "curl_global_init failed");
 }
@@ -62,8 +58,6 @@ const char *gantry_curl_load(void) {
 void *gantry_curl_open(void) { return curl.easy_init(); }
 
 void gantry_curl_close(void *handle) { curl.easy_cleanup(handle); }
-
-const char *gantry_curl_version(void) { return curl.version_info(CURLVERSION_NOW)->version; }
 
 static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
     const gantry_curl_request *request = context;
@@ -160,7 +154,6 @@ static CURLcode set_all(CURL *handle, const gantry_curl_request *request, struct
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     SET(CURLOPT_LOW_SPEED_LIMIT, (long)request->low_speed_byte_count);
     SET(CURLOPT_LOW_SPEED_TIME, (long)request->low_speed_seconds);
-    SET(CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     if (code == CURLE_OK) code = set_tls(handle, request);
     if (code == CURLE_OK) code = set_transfer(handle, request);
@@ -184,16 +177,7 @@ gantry_curl_result gantry_curl_perform(void *handle, const gantry_curl_request *
     curl.easy_reset(handle);
     if (code == CURLE_OK) code = set_all(handle, request, headers, message);
     if (code == CURLE_OK) code = curl.easy_perform(handle);
-    long status = 0, version = 0;
-    curl.easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-    curl.easy_getinfo(handle, CURLINFO_HTTP_VERSION, &version);
     result.failure = failure_of(code);
-    result.status = status;
-    result.http_version = version == CURL_HTTP_VERSION_1_0   ? 10
-                          : version == CURL_HTTP_VERSION_1_1 ? 11
-                          : version == CURL_HTTP_VERSION_2_0 ? 20
-                          : version >= 30                    ? 30
-                                                             : 0;
     if (code != CURLE_OK)
         snprintf(result.message, sizeof result.message, "%s", message[0] ? message : curl.easy_strerror(code));
     // The handle must not point into this frame.

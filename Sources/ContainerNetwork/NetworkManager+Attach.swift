@@ -10,7 +10,7 @@ extension NetworkManager {
     /// anew.
     ///
     /// A bridge's is a veth pair, whose container's end is born in the namespace; a macvlan or ipvlan is born in it on
-    /// top of the host's interface, which is made too when it is a VLAN (`eth0.10`) or a dummy (`gd-…`).
+    /// top of the host's interface, which must be there.
     public func attach(namespaceID: String, _ interfaces: [InterfaceSpec]) throws(NetworkError) {
         guard !interfaces.isEmpty else { return }
         try withEntrance(namespaceID) { entrance throws(NetworkError) in try self.attach(interfaces, to: entrance) }

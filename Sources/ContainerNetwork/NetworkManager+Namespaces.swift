@@ -84,13 +84,6 @@ extension NetworkManager {
         return ids
     }
 
-    /// Runs `body` on a thread inside of the namespace at `path`.
-    public func withNamespace<Value: Sendable>(
-        _ path: String, _ body: @escaping @Sendable () throws(NetworkError) -> Value
-    ) throws(NetworkError) -> Value {
-        try withNetworkNamespace(path, body)
-    }
-
     /// Makes a close-on-exec IPv4 socket inside of a namespace, bound to `bindAddress:port`. A stream socket is made to
     /// listen, so that no connection is refused between here and the first accept.
     public func openSocket(

@@ -28,21 +28,16 @@ public struct NetworkObservation: Equatable, Sendable {
         public var isUp: Bool
     }
 
-    /// An interface inside of a container's namespace.
-    public struct Interface: Equatable, Sendable {
-        public var name: String
-        /// Kind of a virtual interface: `veth`, `macvlan`, …
-        public var kind: String?
-        /// The host interface that it was made for; `nil` for what the container made itself.
-        public var hostInterface: String?
+    /// A macvlan or ipvlan inside of a container's namespace.
+    public struct StackedLink: Equatable, Sendable {
+        /// The host interface that it was made for, in name alone.
+        public var hostInterface: String
         public var isUp: Bool
-        /// Bytes.
-        public var mtu: Int
-        public var mac: String
-        /// With their prefix length, in the kernel's order.
-        public var addresses: [String]
-        /// Of the default routes that leave by it.
-        public var gateways: [String]
+
+        public init(hostInterface: String, isUp: Bool) {
+            self.hostInterface = hostInterface
+            self.isUp = isUp
+        }
     }
 
     /// The firewall table, compared with what was last applied.
@@ -82,26 +77,16 @@ extension NetworkManager {
         }
     }
 
-    /// Looks into a container's namespace: nothing of a macvlan or ipvlan is seen from the host. All interfaces but
-    /// loopback, by name.
-    public func observeNamespace(id: String) throws(NetworkError) -> [NetworkObservation.Interface] {
+    /// Looks into a container's namespace: nothing of a macvlan or ipvlan is seen from the host. Only whether they are
+    /// there: a container may give itself other addresses and routes.
+    public func observeStackedLinks(id: String) throws(NetworkError) -> [NetworkObservation.StackedLink] {
         let path = try namespacePath(id: id)
         let inside = try withNetworkNamespace(path) { () throws(NetworkError) in try NetlinkSocket.make(.route) }
         return try netlink { () throws(NetlinkError) in
-            let hosts = Dictionary(
-                try route.links().filter { $0.kind == "veth" && $0.name.hasPrefix(hostInterfaceNamePrefix) }
-                    .map { ($0.index, $0) }, uniquingKeysWith: { first, _ in first })
-            let addresses = try inside.addressTexts(withIPv6: hasIPv6)
-            let defaults = try inside.routes(family: AF_INET) + (hasIPv6 ? try inside.routes(family: AF_INET6) : [])
-            return try inside.links().filter { $0.index != loopbackIndex }.map { link in
-                let end = link.peerIndex.flatMap { hosts[$0] }.flatMap { $0.peerIndex == link.index ? $0.name : nil }
-                return NetworkObservation.Interface(
-                    name: link.name, kind: link.kind, hostInterface: link.kind == "veth" ? end : link.alias,
-                    isUp: link.isUp, mtu: Int(link.mtu), mac: MACAddress(bytes: link.address)?.description ?? "",
-                    addresses: addresses[link.index] ?? [],
-                    gateways: defaults.filter { $0.prefixLength == 0 && $0.outputIndex == link.index }
-                        .compactMap { $0.gateway.flatMap { IPAddress(bytes: $0)?.description } })
-            }.sorted { $0.name < $1.name }
+            try inside.links().compactMap { link in
+                guard link.kind == "macvlan" || link.kind == "ipvlan", let host = link.alias else { return nil }
+                return NetworkObservation.StackedLink(hostInterface: host, isUp: link.isUp)
+            }.sorted { $0.hostInterface < $1.hostInterface }
         }
     }
 

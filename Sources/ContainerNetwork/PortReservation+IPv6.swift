@@ -5,6 +5,7 @@ import LinuxSystem
 
 extension NetworkManager {
     /// Reserves a port on one IPv6 address of the host, as `reservePort` does in IPv4. Port 0 takes a free one.
+    /// - Throws: `portInUse` when another program has it.
     public func reservePort6(
         hostIP: IPv6Address, port: UInt16, transport: Transport
     ) throws(NetworkError) -> PortReservation {
@@ -22,8 +23,7 @@ extension NetworkManager {
             return PortReservation(hostIP: nil, port: actual, transport: transport, descriptor: descriptor)
         } catch {
             switch error.code {
-            case EADDRINUSE:
-                throw .portTaken(hostIP: .v6(hostIP), port: port, transport: transport, by: "another program")
+            case EADDRINUSE: throw .portInUse(hostIP: nil, port: port, transport: transport)
             case EADDRNOTAVAIL, EAFNOSUPPORT: throw .noSuchHostAddress6(hostIP)
             default: throw .system(error)
             }

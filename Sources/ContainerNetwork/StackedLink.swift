@@ -8,10 +8,14 @@ import Netlink
 extension NetworkManager {
     /// A stacked link is born in the namespace; no other name than the container's own is left of it on the host, so it
     /// bears its host interface's name as its alias.
+    /// - Throws: `missingInterface` for a parent that there is not; `unsupportedKind`.
     func attach(
         _ spec: InterfaceSpec, _ kind: NewLink.Kind, parent name: String, to namespace: NamespaceEntrance
     ) throws(NetworkError) {
-        let parent = try ensureParent(name)
+        try checkInterfaceName(name)
+        guard let parent = try netlink({ () throws(NetlinkError) in try route.link(.name(name)) }) else {
+            throw .missingInterface(name)
+        }
         if let present = try namespace.stackedLink(of: spec.hostInterface) {
             if present.details?.mode == kind.mode, present.parentIndex == parent.index {
                 try rename(present, spec, inside: namespace.route)
@@ -42,40 +46,8 @@ extension NetworkManager {
             try route.transact(request, operation: "make \(link.kind.name) \(link.name)")
         } catch {
             guard error.code == EOPNOTSUPP else { throw .netlink(error) }
-            throw .unsupportedKind(link.kind.name, option: link.kind.kernelOption)
+            throw .unsupportedKind(link.kind.name, option: "CONFIG_\(link.kind.name.uppercased())")
         }
-    }
-
-    /// The host's interface below macvlan and ipvlan networks: one that is there; `NAME.ID`, the VLAN of that id on top
-    /// of an interface that is there; or `gd-…`, a dummy, for networks without a way out. The last two are made when
-    /// they are missing.
-    /// - Throws: `missingInterface`; `unsupportedKind` when the kernel has no VLANs or dummies.
-    @discardableResult
-    func ensureParent(_ name: String) throws(NetworkError) -> Link {
-        try checkInterfaceName(name)
-        let find = { () throws(NetlinkError) in try self.route.link(.name(name)) }
-        let present = try netlink(find)
-        if let present, present.isUp || !isOwnParent(present) { return present }
-        if present == nil { try makeParent(name) }
-        var change = LinkChange(isUp: true)
-        change.alias = parentAlias
-        var request = MessageBuilder()
-        request.setLink(.name(name), change)
-        let link = try netlink { () throws(NetlinkError) in
-            try route.transact(request, operation: "configure interface \(name)")
-            return try find()
-        }
-        guard let link else { throw .missingInterface(name) }
-        return link
-    }
-
-    private func makeParent(_ name: String) throws(NetworkError) {
-        if name.hasPrefix(dummyNamePrefix) { return try makeLink(NewLink(name, .dummy)) }
-        guard let (base, id) = vlan(name) else { throw .missingInterface(name) }
-        guard let link = try netlink({ () throws(NetlinkError) in try route.link(.name(base)) }) else {
-            throw .missingInterface(base)
-        }
-        try makeLink(NewLink(name, .vlan(id: id), parent: link.index))
     }
 
     /// What the interface of the host is marked with, "" when with nothing; `nil` when there is none of that name.
@@ -83,31 +55,7 @@ extension NetworkManager {
         try checkInterfaceName(name)
         return try netlink { () throws(NetlinkError) in try route.link(.name(name)) }.map { $0.alias ?? "" }
     }
-
-    /// Removes the VLAN or dummy that was made for a network; any other interface is left alone.
-    public func removeParent(_ name: String) throws(NetworkError) {
-        try checkInterfaceName(name)
-        guard let link = try netlink({ () throws(NetlinkError) in try route.link(.name(name)) }), isOwnParent(link)
-        else { return }
-        try route.remove(link, operation: "remove interface \(name)")
-    }
-
-    private var parentAlias: String { "\(tableName):parent" }
-
-    private func isOwnParent(_ link: Link) -> Bool {
-        link.alias == parentAlias && (link.kind == "vlan" || link.kind == "dummy")
-    }
-
-    private func vlan(_ name: String) -> (base: String, id: UInt16)? {
-        guard let dot = name.lastIndex(of: "."), dot != name.startIndex,
-            let id = UInt16(name[name.index(after: dot)...]), (1...4094).contains(id)
-        else { return nil }
-        return (String(name[..<dot]), id)
-    }
 }
-
-/// Parents of networks without a way out, eight hexadecimal digits following.
-public let dummyNamePrefix = "gd-"
 
 extension NamespaceEntrance {
     /// The macvlan or ipvlan that was made for `hostInterface`.
@@ -119,18 +67,6 @@ extension NamespaceEntrance {
 }
 
 extension NewLink.Kind {
-    /// What the kernel's configuration needs to have it.
-    fileprivate var kernelOption: String {
-        switch self {
-        case .dummy: "CONFIG_DUMMY"
-        case .bridge: "CONFIG_BRIDGE"
-        case .macvlan: "CONFIG_MACVLAN"
-        case .ipvlan: "CONFIG_IPVLAN"
-        case .vxlan: "CONFIG_VXLAN"
-        case .vlan: "CONFIG_VLAN_8021Q"
-        }
-    }
-
     /// Kind and mode of what is stacked.
     fileprivate var mode: String? {
         switch self {

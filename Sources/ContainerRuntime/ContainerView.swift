@@ -36,7 +36,7 @@ extension Runtime {
         let raw = process.raw
         guard gantry_pidfd_send_signal(raw, 0) == 0 else { throw .notRunning(directory: directory) }
         return try purpose("look into the container") { () throws(SystemError) in
-            try ThrowawayThread.run("gantry-view") { () throws(SystemError) in
+            try NamedThread.run("gantry-view") { () throws(SystemError) in
                 let namespace = try namespace.duplicate()
                 let mountsRaw = namespace.raw
                 try check("unshare") { unshare(CLONE_FS) }
@@ -50,7 +50,7 @@ extension Runtime {
                     let tree = try check("open_tree", path: "/") { gantry_open_tree_clone(AT_FDCWD, "/", 0) }
                     return ContainerView(root: FileDescriptor(owning: tree), namespace: namespace)
                 }
-            }
+            }.get()
         }
     }
 }
@@ -62,13 +62,20 @@ public struct StoppedRoot: Sendable {
         /// Absolute in the container.
         public var target: String
         public var recursive: Bool
-        public var readOnly: Bool
+        public var access: Access
 
-        public init(source: String, target: String, recursive: Bool, readOnly: Bool) {
+        public enum Access: Sendable {
+            case writable
+            case readOnly
+            /// What is mounted below the source is as it was.
+            case readOnlyAtTop
+        }
+
+        public init(source: String, target: String, recursive: Bool, access: Access) {
             self.source = source
             self.target = target
             self.recursive = recursive
-            self.readOnly = readOnly
+            self.access = access
         }
     }
 
@@ -99,7 +106,7 @@ public struct StoppedRoot: Sendable {
 
     /// Mounts it in a namespace of its own, whose root it becomes.
     public func open() throws(SystemError) -> ContainerView {
-        try ThrowawayThread.run("gantry-view") { () throws(SystemError) in try openHere() }
+        try NamedThread.run("gantry-view") { () throws(SystemError) in try openHere() }.get()
     }
 
     private func openHere() throws(SystemError) -> ContainerView {
@@ -135,9 +142,9 @@ public struct StoppedRoot: Sendable {
             throw SystemError("open_tree", path: bind.source, code: code)
         }
         let tree = FileDescriptor(owning: raw)
-        if bind.readOnly {
+        if bind.access != .writable {
             try check("mount_setattr", path: bind.source) {
-                gantry_mount_setattr(raw, 1, UInt64(MOUNT_ATTR_RDONLY), 0, 0)
+                gantry_mount_setattr(raw, bind.access == .readOnly ? 1 : 0, UInt64(MOUNT_ATTR_RDONLY), 0, 0)
             }
         }
         return SharedDescriptor(tree)
@@ -176,72 +183,8 @@ public struct StoppedRoot: Sendable {
         var status = stat()
         try check("fstat", path: bind.source) { fstat(source.raw, &status) }
         let isFolder = gantry_is_directory(status.st_mode) != 0
-        let target = try root.openOrMakeInRoot(bind.target, isFolder: isFolder)
+        let target = try root.openOrMakeInRoot(bind.target, isDirectory: isFolder)
         let raw = target.raw
         try check("move_mount", path: bind.target) { gantry_move_mount(source.raw, raw) }
-    }
-}
-
-extension FileDescriptor {
-    /// `path` below this root; missing folders on the way, and at last an empty folder or file, are made.
-    fileprivate borrowing func openOrMakeInRoot(_ path: String, isFolder: Bool) throws(SystemError) -> FileDescriptor {
-        do {
-            return try openInRoot(path, O_PATH)
-        } catch {
-            guard error.code == ENOENT else { throw error }
-        }
-        let parts = path.split(separator: "/").map(String.init)
-        var prefix = ""
-        for (index, part) in parts.enumerated() {
-            let parent = try openInRoot(prefix.isEmpty ? "/" : prefix, O_PATH | O_DIRECTORY)
-            prefix += "/" + part
-            do {
-                _ = try openInRoot(prefix, O_PATH)
-                continue
-            } catch {
-                guard error.code == ENOENT else { throw error }
-            }
-            let raw = parent.raw
-            if index < parts.count - 1 || isFolder {
-                try check("mkdirat", path: prefix) { mkdirat(raw, part, 0o755) }
-            } else {
-                try check("mknodat", path: prefix) { mknodat(raw, part, S_IFREG | 0o644, 0) }
-            }
-        }
-        return try openInRoot(path, O_PATH)
-    }
-}
-
-/// A thread that may change what a thread cannot change back: its namespaces and its root.
-enum ThrowawayThread {
-    // SAFETY: written once by the thread before it posts, read once by who waited for the post.
-    private final class Outcome<Value: Sendable>: @unchecked Sendable {
-        var result: Result<Value, SystemError>?
-        let done = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-
-        init() { sem_init(done, 0, 0) }
-
-        deinit {
-            sem_destroy(done)
-            done.deallocate()
-        }
-    }
-
-    /// Runs `body` on a new thread and blocks until it has ended.
-    static func run<Value: Sendable>(
-        _ name: String, _ body: @escaping @Sendable () throws(SystemError) -> Value
-    ) throws(SystemError) -> Value {
-        let outcome = Outcome<Value>()
-        try NamedThread.start(name) {
-            do throws(SystemError) {
-                outcome.result = .success(try body())
-            } catch {
-                outcome.result = .failure(error)
-            }
-            sem_post(outcome.done)
-        }
-        while sem_wait(outcome.done) != 0 {}
-        guard let result = outcome.result else { throw SystemError("pthread_create", code: ECANCELED) }
-        return try result.get()
     }
 }

@@ -33,22 +33,22 @@ public struct LayerMount: Sendable {
     ///
     /// - Parameter place: an empty folder to mount on meanwhile; nobody else sees it.
     public func open(place: String) throws(SystemError) -> SharedDescriptor {
-        try ThrowawayThread.run("gantry-layers") { () throws(SystemError) in
+        try NamedThread.run("gantry-layers") { () throws(SystemError) in
             try check("unshare") { unshare(CLONE_FS | CLONE_NEWNS) }
             try check("mount", path: "/") { Glibc.mount(nil, "/", nil, UInt(MS_REC | MS_PRIVATE), nil) }
             try mountHere(at: place)
             // A copy in no namespace: this thread's ends with it.
             let tree = try check("open_tree", path: place) { gantry_open_tree_clone(AT_FDCWD, place, 0) }
             return SharedDescriptor(FileDescriptor(owning: tree))
-        }
+        }.get()
     }
 
     /// Mounts the tree where all of the engine's processes see it.
     public func mount(at place: String) throws(SystemError) {
-        try ThrowawayThread.run("gantry-layers") { () throws(SystemError) in
+        try NamedThread.run("gantry-layers") { () throws(SystemError) in
             try check("unshare") { unshare(CLONE_FS) }
             try mountHere(at: place)
-        }
+        }.get()
     }
 
     private func mountHere(at place: String) throws(SystemError) {

@@ -181,11 +181,8 @@ public final class Runtime: Sendable {
         try? removeCgroups(directory: directory)  // Likewise.
     }
 
-    static func monotonicMilliseconds() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-    }
+    /// Signed: what is left until a deadline may be below zero.
+    static func monotonicMilliseconds() -> Int64 { Int64(clamping: LinuxSystem.monotonicMilliseconds()) }
 
     static func now() -> UInt64 {
         var time = timespec()

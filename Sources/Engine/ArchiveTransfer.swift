@@ -56,6 +56,31 @@ public final class OutgoingArchive: Sendable {
     }
 }
 
+extension Engine {
+    /// Has an archive written into a pipe, by a thread of its own; what `write` throws is what its reader gets at last.
+    func outgoingArchive(
+        _ write: @escaping @Sendable (Int32) throws(EngineError) -> Void
+    ) throws(EngineError) -> OutgoingArchive {
+        let (failures, failed) = AsyncStream.makeStream(of: EngineError.self)
+        let ends: (reader: HandOver, writer: HandOver)
+        do throws(SystemError) { ends = try archivePipe() } catch { throw .system(error) }
+        guard let reader = ends.reader.take() else { throw .cancelled }
+        let (streams, writer) = (streams, ends.writer)
+        background.start {
+            do throws(EngineError) {
+                try await streams.run { () throws(EngineError) in
+                    guard let writer = writer.take() else { return }
+                    try write(writer.raw)
+                }
+            } catch {
+                failed.yield(error)
+            }
+            failed.finish()
+        }
+        return OutgoingArchive(reader: reader, failures: failures, pool: streams)
+    }
+}
+
 /// An archive that a client sends while a thread extracts it.
 final class IncomingArchive: Sendable {
     private let writer: ClosableDescriptor

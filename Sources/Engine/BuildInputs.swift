@@ -7,12 +7,29 @@ import Images
 import LinuxSystem
 import Registry
 import StackModel
+import Synchronization
+
+/// Folders that are there for one build.
+private final class SharedDrafts: Sendable {
+    private let drafts = Mutex<[LayerDraft]>([])
+
+    func withLock(_ body: (inout [LayerDraft]) -> Void) { drafts.withLock { body(&$0) } }
+}
 
 /// From what a client asks for to what the builder takes: opens the context, reads Dockerfile and ignore file.
 struct BuildInputs {
     private static let ignoreByteCountMax = 4 << 20
 
     let options: EngineOptions
+    let images: ImageStore
+    let stop = Cancellation()
+    /// What was fetched, for as long as the build lasts.
+    private let fetched = SharedDrafts()
+
+    init(_ engine: Engine) {
+        options = engine.options
+        images = engine.images
+    }
 
     /// Where contexts' digests are kept between builds, so that unchanged files are not read again.
     private func index(_ folder: String, _ ignore: [UInt8]) -> DigestIndex {
@@ -27,7 +44,7 @@ struct BuildInputs {
         var folder = ""
         switch request.context {
         case .folder(let path): (root, folder) = (try open(path), path)
-        case .url(let text): throw .failed("context", "context \(text) is not possible yet")
+        case .url(let text): (root, folder) = (try fetch(text, request), "/")
         case .none: break
         }
         let (bytes, name) = try dockerfile(request, root, folder)
@@ -50,7 +67,7 @@ struct BuildInputs {
                 throw .diagnostics(error.diagnostics)
             }
             let source = CopySource(root: root, ignore: build.ignore, name: "the build context", keepsOwners: false)
-            let index = request.isTemporary ? nil : index(folder, ignored ?? [])
+            let index = isKept(request) ? index(folder, ignored ?? []) : nil
             context = BuildContext(source: source, index: index)
         }
         var input = BuildInput(dockerfile: dockerfile, options: build)
@@ -109,6 +126,32 @@ struct BuildInputs {
                 throw .failed("argument", "SOURCE_DATE_EPOCH '\(text)' is no number of seconds")
             }
             input.timestamp = seconds
+        }
+    }
+
+    // MARK: - From elsewhere
+
+    /// A context whose files are read again by the next build.
+    private func isKept(_ request: BuildRequest) -> Bool {
+        if case .folder = request.context { return !request.isTemporary }
+        return false
+    }
+
+    /// A repository's files, in a folder of the build's own.
+    private func fetch(_ address: String, _ request: BuildRequest) throws(BuildFailure) -> SharedDescriptor {
+        let draft: LayerDraft
+        do throws(ImageError) { draft = try images.makeDraft() } catch { throw .image(error) }
+        fetched.withLock { $0.append(draft) }
+        do throws(BuildError) {
+            guard let reference = try GitReference(address, isContext: true) else {
+                throw .invalid("context \(address) is no git repository: its address ends in .git")
+            }
+            var options = GitOptions()
+            options.agentSocket = request.agents["default"]
+            let git = try GitSource(reference, options: options)
+            return try git.checkOut(try git.resolve(stop: stop), into: draft.upper, stop: stop).root
+        } catch {
+            throw BuildFailure(error)
         }
     }
 

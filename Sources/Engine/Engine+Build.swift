@@ -48,9 +48,11 @@ private struct BatchRun: Sendable {
     let progress: BuildProgress
     let tell: @Sendable (BuildLine) -> Void
     private let dockerfiles = SharedDockerfiles()
+    private let inputs: BuildInputs
 
     init(_ engine: Engine, _ batch: BuildBatch, _ tell: @escaping @Sendable (BuildLine) -> Void) {
         self.engine = engine
+        inputs = BuildInputs(engine)
         self.batch = batch
         self.tell = tell
         progress = BuildProgress { event in tell(BuildLine(event)) }
@@ -160,8 +162,18 @@ private struct BatchRun: Sendable {
     private func input(_ request: BuildRequest) async throws(BuildFailure) -> BuildInput {
         let vertex = progress.start("[internal] load build definition from \(request.dockerfile ?? "Dockerfile")")
         do throws(BuildFailure) {
-            let inputs = BuildInputs(options: engine.options)
-            let input = try await engine.pool.run { () throws(BuildFailure) in try inputs.input(request) }
+            let inputs = inputs
+            let result: Result<BuildInput, BuildFailure> = await withTaskCancellationHandler {
+                do throws(BuildFailure) {
+                    return .success(
+                        try await engine.pool.run { () throws(BuildFailure) in try inputs.input(request) })
+                } catch {
+                    return .failure(error)
+                }
+            } onCancel: {
+                inputs.stop.cancel()
+            }
+            let input = try result.get()
             dockerfiles.add(input.dockerfile)
             vertex.finish()
             return input
@@ -186,7 +198,7 @@ private struct BatchRun: Sendable {
         guard !text.contains("://") else {
             throw .failed("context", "context \(name): '\(text)' is not a folder, an image or a service")
         }
-        let inputs = BuildInputs(options: engine.options)
+        let inputs = inputs
         return try await engine.pool.run { () throws(BuildFailure) in try inputs.namedFolder(text, name: name) }
     }
 

@@ -73,6 +73,23 @@ extension Engine {
         }
     }
 
+    /// What builds of an engine that was killed have left: their bridge, and trees that RUN steps had bound. Their
+    /// containers are orphans like others.
+    func sweepBuilds() async {
+        let folder = options.buildMounts
+        do {
+            if networks[Self.buildNetwork] != nil { try await removeNetwork(Self.buildNetwork) }
+            try await onPool { () throws(SystemError) in
+                for name in try FileSystem.list(folder) {
+                    umount2("\(folder)/\(name)", Int32(MNT_DETACH))
+                    rmdir("\(folder)/\(name)")
+                }
+            }
+        } catch {
+            log.warning("rests of builds not swept", metadata: ["error": "\(error)"])
+        }
+    }
+
     private func makeNamespace(_ stored: StoredContainer, network: String?) async throws(EngineError) -> BuildNetwork {
         var stored = stored
         if let network {

@@ -51,20 +51,43 @@ extension Engine {
     private func pauseForCommit(_ stored: StoredContainer, _ commit: CommitOptions) async throws(EngineError) -> Bool {
         guard commit.pause, containers[stored.id]?.process != nil else { return false }
         let folder = options.containerRun(stored.id)
-        return try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
-            do throws(RuntimeError) {
-                if try runtime.isPaused(directory: folder) { return false }
+        func ask(
+            _ body: @escaping @Sendable (Runtime) throws(RuntimeError) -> Bool
+        ) async throws(EngineError) -> Bool {
+            try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
+                do throws(RuntimeError) {
+                    return try body(runtime)
+                } catch {
+                    // It has ended by itself: there is nothing to pause.
+                    if case .notRunning = error { return false }
+                    throw error
+                }
+            }
+        }
+        let isRunning = try await ask { runtime throws(RuntimeError) in try !runtime.isPaused(directory: folder) }
+        guard isRunning else { return false }
+        // Before it stands still: were this engine killed now, the next one would let it go on.
+        notePausedForCommit(stored.id, true)
+        do throws(EngineError) {
+            let isPaused = try await ask { runtime throws(RuntimeError) in
                 try runtime.pause(directory: folder)
                 return true
-            } catch {
-                // It has ended by itself: there is nothing to pause.
-                if case .notRunning = error { return false }
-                throw error
             }
+            if !isPaused { notePausedForCommit(stored.id, nil) }
+            return isPaused
+        } catch {
+            notePausedForCommit(stored.id, nil)
+            throw error
         }
     }
 
-    private func resumeAfterCommit(_ stored: StoredContainer) async {
+    private func notePausedForCommit(_ id: String, _ isPaused: Bool?) {
+        containers[id]?.stored.isPausedForCommit = isPaused
+        if let updated = containers[id]?.stored { saveOrLog(updated) }
+    }
+
+    /// Also after an engine that was killed while it made an image.
+    func resumeAfterCommit(_ stored: StoredContainer) async {
         let folder = options.containerRun(stored.id)
         do throws(EngineError) {
             try await onRuntime(of: stored.name) { runtime throws(RuntimeError) in
@@ -76,6 +99,7 @@ extension Engine {
                     throw error
                 }
             }
+            notePausedForCommit(stored.id, nil)
         } catch {
             log.error("container stays paused", metadata: ["container": "\(stored.name)", "error": "\(error)"])
         }

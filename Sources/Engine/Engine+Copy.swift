@@ -69,24 +69,10 @@ extension Engine {
         of stored: StoredContainer, _ held: HeldView,
         _ write: @escaping @Sendable (Int32) throws(CopyError) -> Void
     ) throws(EngineError) -> OutgoingArchive {
-        let (failures, failed) = AsyncStream.makeStream(of: EngineError.self)
-        let ends: (reader: HandOver, writer: HandOver)
-        do throws(SystemError) { ends = try archivePipe() } catch { throw .system(error) }
-        guard let reader = ends.reader.take() else { throw .cancelled }
-        let (streams, writer) = (streams, ends.writer)
-        background.start {
-            do throws(CopyError) {
-                try await streams.run { () throws(CopyError) in
-                    guard let writer = writer.take() else { return }
-                    try write(writer.raw)
-                }
-            } catch {
-                failed.yield(.copy(error, container: stored.name))
-            }
-            held.release()
-            failed.finish()
+        try outgoingArchive { output throws(EngineError) in
+            defer { held.release() }
+            do throws(CopyError) { try write(output) } catch { throw .copy(error, container: stored.name) }
         }
-        return OutgoingArchive(reader: reader, failures: failures, pool: streams)
     }
 
     // MARK: - In

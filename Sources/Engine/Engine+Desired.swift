@@ -61,16 +61,18 @@ extension Engine {
     }
 
     /// Image ids by service; all services whose image is missing are reported at once, each at its line.
-    func resolveImages(_ record: StackRecord) throws(EngineError) -> [String: String] {
+    func resolveImages(_ record: StackRecord, lacking: Set<String> = []) throws(EngineError) -> [String: String] {
         var ids: [String: String] = [:]
         var problems: [Diagnostic] = []
-        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) {
+        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where !lacking.contains(name) {
             do throws(ImageError) {
                 ids[name] = try images.image(service.image).id.description
             } catch {
                 guard var diagnostic = EngineError.image(error).diagnostics.first else { continue }
                 diagnostic.message = "service '\(name)': \(diagnostic.message)"
-                diagnostic.source = record.stack.source(of: "services.\(name).image")
+                diagnostic.source = record.stack.source(
+                    of: "services.\(name).\(service.build == nil ? "image" : "build")")
+                if service.build != nil { diagnostic.hint = "`gantry build \(name)` builds it" }
                 problems.append(diagnostic)
             }
         }

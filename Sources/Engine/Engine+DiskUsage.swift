@@ -83,7 +83,7 @@ extension Engine {
     /// `POST /containers/prune`: containers that do not run and that no active stack keeps: ended `gantry run`s, and
     /// those of stacks that are down.
     public func pruneContainers(_ values: [String: [String]]) async throws(EngineError) -> ContainerPruneReply {
-        let filters = try PruneFilters(values, known: ["label", "label!", "until"])
+        let filters = try ObjectFilters(values, known: ["label", "label!", "until"])
         var reply = ContainerPruneReply(ContainersDeleted: [], SpaceReclaimed: 0)
         let candidates = containers.values.filter { isLeftOver($0, filters) }.map(\.stored.id).sorted()
         for id in candidates {
@@ -97,7 +97,7 @@ extension Engine {
         return reply
     }
 
-    private func isLeftOver(_ container: Container, _ filters: PruneFilters) -> Bool {
+    private func isLeftOver(_ container: Container, _ filters: ObjectFilters) -> Bool {
         let stored = container.stored
         // One that was made and never started may be about to be.
         guard container.process == nil, stored.startedAt != nil, !container.stopping else { return false }
@@ -108,8 +108,8 @@ extension Engine {
     /// `POST /volumes/prune`: anonymous volumes, or with the filter `all=true` all, that neither a container has nor an
     /// active stack.
     public func pruneVolumes(_ values: [String: [String]]) async throws(EngineError) -> VolumePruneReply {
-        let filters = try PruneFilters(values, known: ["label", "label!", "all"])
-        let all = values["all"]?.contains { ["1", "t", "true"].contains($0.lowercased()) } ?? false
+        let filters = try ObjectFilters(values, known: ["label", "label!", "all"])
+        let all = filters.truth("all") ?? false
         var reply = VolumePruneReply(VolumesDeleted: [], SpaceReclaimed: 0)
         let candidates = volumes.values.filter { volume in
             (all || volume.anonymous) && stacks[volume.stackName]?.record.active != true
@@ -126,31 +126,5 @@ extension Engine {
             reply.SpaceReclaimed += Int64(clamping: byteCount)
         }
         return reply
-    }
-}
-
-/// Filters of the prunes that are about labels and age.
-private struct PruneFilters {
-    let values: [String: [String]]
-
-    init(_ values: [String: [String]], known: Set<String>) throws(EngineError) {
-        self.values = values
-        for key in values.keys.sorted() where !known.contains(key) {
-            throw .badRequest("invalid filter '\(key)'; use \(known.sorted().joined(separator: ", "))")
-        }
-        for value in values["until"] ?? [] where NetworkFilters.moment(value) == nil {
-            throw .badRequest("invalid filter 'until=\(value)': write an age such as 24h, or seconds since 1970")
-        }
-    }
-
-    func matches(created: Nanoseconds, labels: [String: String]) -> Bool {
-        values.allSatisfy { key, wanted in
-            switch key {
-            case "label": wanted.allSatisfy { NetworkFilters.has($0, labels) }
-            case "label!": !wanted.contains { NetworkFilters.has($0, labels) }
-            case "until": wanted.allSatisfy { NetworkFilters.moment($0).map { created <= $0 } ?? false }
-            default: true
-            }
-        }
     }
 }

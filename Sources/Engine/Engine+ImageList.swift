@@ -9,7 +9,7 @@ extension Engine {
     public func imageSummaries(
         filters: [String: [String]] = [:], sharedSize: Bool = false
     ) async throws(EngineError) -> [ImageSummary] {
-        let filters = try resolved(filters)
+        let filters = try resolved(filters, known: ImageFilters.listKeys)
         return try await onImages { images throws(ImageError) in
             let shared = sharedSize ? images.usage().images : []
             let sharedBytes = Dictionary(shared.map { ($0.id, $0.sharedByteCount) }) { first, _ in first }
@@ -26,8 +26,8 @@ extension Engine {
     }
 
     /// Filters with the images that `before` and `since` name looked up.
-    func resolved(_ values: [String: [String]]) throws(EngineError) -> ImageFilters {
-        var filters = try ImageFilters(values)
+    func resolved(_ values: [String: [String]], known: Set<String>) throws(EngineError) -> ImageFilters {
+        var filters = try ImageFilters(values, known: known)
         for name in values["before"] ?? [] {
             filters.before = min(filters.before ?? .max, try image(name).createdSeconds)
         }

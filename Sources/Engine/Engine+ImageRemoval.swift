@@ -33,7 +33,7 @@ extension Engine {
     /// `POST /images/prune`: images without a tag, or with the filter `dangling=false` all, that no container is made
     /// from.
     public func pruneImages(_ values: [String: [String]]) async throws(EngineError) -> ImagePruneReply {
-        let filters = try resolved(values)
+        let filters = try ImageFilters(values, known: ImageFilters.pruneKeys)
         let onlyUntagged = filters.dangling ?? true
         let all = try await onImages { images throws(ImageError) in try images.images() }
         let used = usedImages

@@ -1,3 +1,4 @@
+import InternetAddress
 import LinuxSystem
 import Reconciler
 import StackModel
@@ -71,22 +72,6 @@ func listeningPorts(process pid: Int32) -> Set<UInt16> {
     return ports
 }
 
-/// Lines of the form `0: 0100007F:1F90 00000000:0000 0A …`: local address and port in hexadecimal, state 0A is
-/// listening.
 func listeningPorts(table: String) -> Set<UInt16> {
-    let listening = "0A"
-    var ports = Set<UInt16>()
-    for line in table.split(whereSeparator: \.isNewline).dropFirst() {
-        let fields = line.split(separator: " ", maxSplits: 4)
-        guard fields.count > 3, fields[3] == listening else { continue }
-        let local = fields[1].split(separator: ":")
-        guard local.count == 2, let port = UInt16(local[1], radix: 16), !isLoopback(local[0]) else { continue }
-        ports.insert(port)
-    }
-    return ports
-}
-
-/// As the kernel prints the words of an address, in the machine's byte order.
-private func isLoopback(_ address: Substring) -> Bool {
-    address.count == 8 ? address.hasSuffix("7F") : address == "00000000000000000000000001000000"
+    Set(HostListeners.parse(table, .tcp).filter { !$0.address.isLoopback }.map(\.port))
 }

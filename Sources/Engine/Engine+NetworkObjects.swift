@@ -54,9 +54,9 @@ extension Engine {
 
     // MARK: - Looking
 
-    /// By name; those of `filters` only, without their containers.
-    public func listNetworks(_ filters: NetworkFilters) throws(EngineError) -> [NetworkInspect] {
-        try filters.check()
+    /// By name; those that the filters `values` let through, without their containers.
+    public func listNetworks(_ values: [String: [String]]) throws(EngineError) -> [NetworkInspect] {
+        let filters = try NetworkFilters(values)
         let own = networks.values.filter { record in
             filters.matches(
                 inspect(record), isBuiltIn: false, isUsed: !users(ofNetwork: record.name).isEmpty,
@@ -171,10 +171,11 @@ extension Engine {
     }
 
     /// Removes what nobody uses and no stack that is up wants; answers the names.
-    public func pruneNetworks(_ filters: NetworkFilters) async throws(EngineError) -> [String] {
-        try filters.check()
+    public func pruneNetworks(_ values: [String: [String]]) async throws(EngineError) -> [String] {
+        let filters = try NetworkFilters(values)
         let unused = networks.values.filter { record in
-            users(ofNetwork: record.name).isEmpty && stacks[record.stackName]?.record.active != true
+            users(ofNetwork: record.name).isEmpty && record.name != Self.buildNetwork
+                && stacks[record.stackName]?.record.active != true
                 && filters.matches(inspect(record), isBuiltIn: false, isUsed: false, createdAt: record.createdAt)
         }.map(\.name).sorted()
         for name in unused { try await removeNetwork(name) }

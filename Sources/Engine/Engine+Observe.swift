@@ -53,16 +53,16 @@ extension Engine {
     }
 
     /// What is inside of the namespaces of containers with a macvlan or ipvlan, which cannot be seen from the host.
-    private func observeStackedLinks(_ stack: String) async -> [String: [NetworkObservation.Interface]] {
+    private func observeStackedLinks(_ stack: String) async -> [String: [NetworkObservation.StackedLink]] {
         let ids = containers.values.filter {
             $0.stored.stackName == stack && $0.process != nil && usesOwnNamespace($0.stored)
                 && $0.stored.attachments.contains { !$0.interface.isOnBridge }
         }.map(\.stored.id)
-        var found: [String: [NetworkObservation.Interface]] = [:]
+        var found: [String: [NetworkObservation.StackedLink]] = [:]
         for id in ids {
             do throws(EngineError) {
                 found[id] = try await onNetwork { network throws(NetworkError) in
-                    try network.observeNamespace(id: id)
+                    try network.observeStackedLinks(id: id)
                 }
             } catch {
                 // One that ended meanwhile has none; nothing of it is called broken.
@@ -107,7 +107,7 @@ extension Engine {
         }
     }
 
-    private func problems(of id: String, stacked: [NetworkObservation.Interface]?) -> [ObservedContainer.Problem] {
+    private func problems(of id: String, stacked: [NetworkObservation.StackedLink]?) -> [ObservedContainer.Problem] {
         guard let stacked, let container = containers[id] else { return [] }
         return container.stored.attachments.filter { !$0.interface.isOnBridge }.compactMap { attachment in
             let link = stacked.first { $0.hostInterface == attachment.interface.hostInterface }
@@ -156,7 +156,7 @@ extension Engine {
         do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
         networkChangePending = false
         await repairHostSettings()
-        settingsWatch?.setBridges(networks.values.map(\.bridge.bridge))
+        settingsWatch?.setBridges(networks.values.filter(\.hasBridge).map(\.bridge.bridge))
         await lookAtForeignFirewalls()
         // The rules of others are none of what the stacks are made of.
         if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
@@ -167,7 +167,7 @@ extension Engine {
     /// A default route may lead out through another interface now, or somebody has switched forwarding off: also the
     /// settings of bridges that are as they should be otherwise.
     private func repairHostSettings() async {
-        let bridges = networks.values.map(\.bridge)
+        let bridges = networks.values.filter(\.hasBridge).map(\.bridge)
         guard !bridges.isEmpty else { return }
         do throws(EngineError) {
             try await onNetwork { network throws(NetworkError) in

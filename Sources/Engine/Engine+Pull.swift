@@ -72,21 +72,26 @@ extension Engine {
         let name = RepositoryName(reference)
         let platform = request.platform ?? .host
         sink(TransferMessage("Pulling from \(name.repository)", id: reference.tag ?? reference.digest?.description))
-        let (plan, config) = try await onRegistry { () throws(RegistryError) in
-            let plan = try client.plan(reference, platform: platform)
-            return (plan, try client.blob(plan.config, name))
-        }
+        let plan = try await onRegistry { () throws(RegistryError) in try client.plan(reference, platform: platform) }
         let known = known(reference)
         let image: Image
         if let known, known.manifestDigest == plan.image.descriptor.digest {
             image = known
         } else {
+            let config = try await onRegistry { () throws(RegistryError) in try client.blob(plan.config, name) }
             image = try await fetch(reference, plan, config, client, sink)
         }
+        await notePull(reference)
         sink(TransferMessage("Digest: \(plan.top.descriptor.digest)"))
         let news = known?.id == image.id ? "Image is up to date for" : "Downloaded newer image for"
         sink(TransferMessage("Status: \(news) \(reference.familiar)"))
         return image
+    }
+
+    private func notePull(_ reference: ImageReference) {
+        let record = StoredPull(name: reference.canonical, checkedAt: Clock.now())
+        pullTimes[record.name] = record.checkedAt
+        saveOrLog(record)
     }
 
     private nonisolated func known(_ reference: ImageReference) -> Image? {

@@ -28,7 +28,9 @@ extension Engine {
     private func diagnostics(
         _ ended: (service: String, image: String, error: EngineError?), _ record: StackRecord
     ) -> [Diagnostic] {
-        (ended.error?.diagnostics ?? []).map { diagnostic in
+        // Built, then: that no registry has it is nothing to stop for.
+        if record.stack.services[ended.service]?.build != nil, (try? images.image(ended.image)) != nil { return [] }
+        return (ended.error?.diagnostics ?? []).map { diagnostic in
             var diagnostic = diagnostic
             // What is missing comes first, with the names near it; then why it could not be had.
             do throws(ImageError) {
@@ -51,14 +53,18 @@ extension Engine {
         return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
             // Not there, or damaged: what to do is the policy's to say.
             let isPresent = (try? images.image(service.image)) != nil
-            let isWanted =
-                switch service.pullPolicy?.mode {
-                case .always: true
-                case nil, .missing, .refresh: !isPresent
-                case .never, .build: false
-                }
+            // What is built here has no registry unless the file says so.
+            let policy = service.pullPolicy ?? PullPolicy(mode: service.build == nil ? .missing : .never)
+            let isWanted = policy.wantsPull(isPresent: isPresent, age: pullAge(service.image))
             return isWanted && seen.insert(service.image).inserted ? (name, service.image) : nil
         }
+    }
+
+    /// Since a registry was last asked for the image; `nil`: never.
+    private func pullAge(_ name: String) -> Nanoseconds? {
+        // An id: nothing that a registry could be asked for.
+        guard let reference = try? ImageReference(parsing: name) else { return nil }
+        return pullTimes[reference.canonical].map { Clock.now() - $0 }
     }
 
     private nonisolated func pullForService(_ name: String, _ progress: @escaping ProgressSink) async -> EngineError? {
@@ -92,6 +98,22 @@ extension Engine {
         } catch {
             tell(.failed, "Error")
             return error
+        }
+    }
+}
+
+extension PullPolicy {
+    /// - Parameters:
+    ///   - isPresent: the image is there, and whole.
+    ///   - age: since a registry was last asked for it; `nil`: never. Below zero when the clock was set back.
+    func wantsPull(isPresent: Bool, age: Nanoseconds?) -> Bool {
+        switch mode {
+        case .always: return true
+        case .missing: return !isPresent
+        case .refresh:
+            guard isPresent, let age, age >= 0 else { return true }
+            return age >= refreshAfter ?? 0
+        case .never, .build: return false
         }
     }
 }

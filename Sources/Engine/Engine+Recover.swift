@@ -56,6 +56,7 @@ extension Engine {
             saveOrLog(container.stored)
         }
         containers[stored.id] = container
+        if container.stored.isPausedForCommit == true { await resumeAfterCommit(stored) }
         try await prepareNetwork(stored)
         try watchProcess(stored.id, generation: container.generation)
         startHealthChecks(stored.id, known: container.stored.health)

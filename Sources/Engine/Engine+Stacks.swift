@@ -12,12 +12,28 @@ extension Engine {
     /// What `apply` with the same request would do, without doing any of it.
     public func plan(_ name: String, _ request: ApplyRequest) async throws(EngineError) -> PlanReply {
         let record = try requestedRecord(name, request)
-        let imageIDs = try resolveImages(record)
+        let unbuilt = unbuiltServices(record)
+        let imageIDs = try resolveImages(record, lacking: Set(unbuilt))
         let desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
         let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
         return PlanReply(
-            stack: name, changes: plan.displayChanges.map { PlanReply.Change($0) },
+            stack: name,
+            changes: unbuilt.map { buildChange($0, record) } + plan.displayChanges.map { PlanReply.Change($0) },
             repaired: stacks[name]?.recentRepairs(now: Clock.now()) ?? [], warnings: plan.warnings)
+    }
+
+    /// Services whose images a client builds before it applies.
+    private func unbuiltServices(_ record: StackRecord) -> [String] {
+        record.stack.services.filter { _, service in
+            // Damaged ones are as good as missing.
+            service.build != nil && (try? images.image(service.image)) == nil
+        }.keys.sorted()
+    }
+
+    private func buildChange(_ service: String, _ record: StackRecord) -> PlanReply.Change {
+        PlanReply.Change(
+            action: .build, kind: .image, name: record.stack.services[service]?.image ?? service,
+            reason: "image is missing", source: record.stack.source(of: "services.\(service).build"))
     }
 
     /// Makes the request the desired state and converges to it. Ends the progress with `.done` or `.failed`.

@@ -90,30 +90,31 @@ extension Engine {
         return try await onPool { () throws(SystemError) in try made.open() }
     }
 
-    /// Volumes and binds in the order in which they are mounted. The container's tmpfs and its `/etc/hosts` come to be
-    /// with its next start.
+    /// Volumes and binds in the order in which, and as, `LaunchBuilder.mounts` has them mounted. The container's tmpfs
+    /// and its `/etc/hosts` come to be with its next start.
     private func stoppedBinds(_ stored: StoredContainer, _ image: Image) throws(EngineError) -> [StoppedRoot.Bind] {
         var binds: [(depth: Int, bind: StoppedRoot.Bind)] = []
-        func add(_ source: String, _ target: String, recursive: Bool, readOnly: Bool) {
+        func add(_ source: String, _ target: String, recursive: Bool = true, _ access: StoppedRoot.Bind.Access) {
             binds.append(
                 (
                     target.split(separator: "/").count,
-                    StoppedRoot.Bind(source: source, target: target, recursive: recursive, readOnly: readOnly)
+                    StoppedRoot.Bind(source: source, target: target, recursive: recursive, access: access)
                 ))
         }
         var claimed: Set<String> = []
         for mount in stored.definition.service.mounts {
             claimed.insert(mount.target)
+            let access = mount.readOnly ? StoppedRoot.Bind.Access.readOnly : .writable
             if mount.kind == .bind {
                 add(
                     mount.source ?? "/", mount.target, recursive: mount.recursion != .disabled,
-                    readOnly: mount.readOnly)
+                    mount.readOnly && mount.recursion == .writable ? .readOnlyAtTop : access)
             } else if mount.kind == .volume, let name = stored.volumes[mount.target] {
-                add(options.volumeData(name), mount.target, recursive: true, readOnly: mount.readOnly)
+                add(options.volumeData(name), mount.target, access)
             }
         }
         for (target, name) in stored.volumes.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {
-            add(options.volumeData(name), target, recursive: true, readOnly: false)
+            add(options.volumeData(name), target, .writable)
         }
         return binds.enumerated().sorted { ($0.element.depth, $0.offset) < ($1.element.depth, $1.offset) }
             .map(\.element.bind)

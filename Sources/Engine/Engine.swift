@@ -89,6 +89,8 @@ public actor Engine {
     var addressPools: [String: [AddressPool]] = [:]
     var serviceAddresses: [String: StoredServiceAddresses] = [:]
     var endpoints = EndpointState()
+    /// When registries were last asked, by the images' whole names.
+    var pullTimes: [String: Nanoseconds] = [:]
     /// Images that are being removed: no container is made from them any more.
     var imagesLeaving: Set<Digest> = []
     /// Containers whose records are to be written soon: `saveSoon`.
@@ -208,6 +210,7 @@ public actor Engine {
         await adoptContainers()
         reclaimPorts()
         await sweepOrphans()
+        await sweepBuilds()
         closeForeignFirewalls()
         await refreshEndpoints()
         dns.sweep()
@@ -233,6 +236,7 @@ public actor Engine {
             for record in try store.all(StackRecord.self) { stacks[record.stackName] = StackEntry(record: record) }
             for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
             for record in try store.all(StoredServiceAddresses.self) { serviceAddresses[record.recordID] = record }
+            for record in try store.all(StoredPull.self) { pullTimes[record.name] = record.checkedAt }
             for record in try store.all(StoredVolume.self) { volumes[record.name] = record }
             for record in try store.all(StoredContainer.self) { register(Container(stored: record)) }
         } catch {

@@ -41,7 +41,8 @@ struct HostListeners: Sendable {
         }
     }
 
-    /// Words of 32 bits in the host's byte order, which is little-endian here.
+    /// Words of 32 bits in the host's byte order, which is little-endian here. What a socket of both families has of
+    /// IPv4 (`::ffff:127.0.0.1`, RFC 4291 section 2.5.5.2) is IPv4.
     private static func address(_ text: Substring) -> IPAddress? {
         var bytes: [UInt8] = []
         var rest = text
@@ -50,7 +51,8 @@ struct HostListeners: Sendable {
             withUnsafeBytes(of: word) { bytes += $0 }
             rest = rest.dropFirst(8)
         }
-        return IPAddress(bytes: bytes)
+        let mappedPrefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+        return IPAddress(bytes: bytes.count == 16 && bytes.starts(with: mappedPrefix) ? bytes.suffix(4) : bytes[...])
     }
 
     /// Who has a port that a stack wants, as people know it; `nil`: nobody, or a listener of our own.

@@ -71,10 +71,24 @@ struct StoredContainer: StoredRecord {
     /// What the healthcheck found last, in this run: an engine that is started again goes on from there, for until it
     /// has looked itself nobody would serve.
     var health: ContainerHealth?
+    /// A commit has it stand still: an engine that is started again lets it go on.
+    var isPausedForCommit: Bool?
 
     var recordID: String { id }
     var shortID: String { String(id.prefix(12)) }
     var networkMode: String? { definition.service.networkMode }
+}
+
+/// When a registry was last asked for an image, for `pull_policy: daily` and its kind.
+struct StoredPull: StoredRecord {
+    static let kind = "pull"
+
+    /// The image's whole name, e.g. `docker.io/library/nginx:1`.
+    var name: String
+    var checkedAt: Nanoseconds
+
+    var recordID: String { name }
+    var stackName: String { "" }
 }
 
 struct StoredNetwork: StoredRecord {

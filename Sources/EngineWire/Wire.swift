@@ -18,7 +18,7 @@ public struct ErrorReply: Codable, Equatable, Sendable {
 public struct PlanReply: Codable, Equatable, Sendable {
     public struct Change: Codable, Equatable, Sendable {
         public enum Action: String, Codable, Sendable {
-            case create, recreate, start, stop, restart, remove, repair, update, wait
+            case create, recreate, start, stop, restart, remove, repair, update, wait, build
         }
         public enum Kind: String, Codable, Sendable { case container, network, volume, image, firewall, port }
         public var action: Action

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
-import InternetAddress
 import LinuxSystem
+import NameServer
 
 // MARK: control groups
 
@@ -175,24 +175,13 @@ private func readOpenFilesMax() -> UInt64? {
 func readNames(asks: Bool) -> HostFacts.Names {
     var names = HostFacts.Names()
     names.linkTarget = readLinkTarget("/etc/resolv.conf")
-    let text: String
     do {
-        text = String(decoding: try FileSystem.readFile("/etc/resolv.conf", byteCountMax: 64 << 10), as: UTF8.self)
+        let resolvers = HostResolver.list(try FileSystem.readFile("/etc/resolv.conf", byteCountMax: 64 << 10))
+        names.resolvers = resolvers.map { resolver in
+            HostFacts.Resolver(address: resolver.description, answers: asks ? resolver.answers() : nil)
+        }
     } catch {
         names.failure = String(cString: strerror(error.code))
-        return names
     }
-    let resolverCountMax = 8
-    let addresses = resolverAddresses(text).prefix(resolverCountMax)
-    names.resolvers = addresses.map { HostFacts.Resolver(address: $0, answers: asks ? answersQueries($0) : nil) }
     return names
-}
-
-/// resolv.conf(5). A scope (`fe80::1%eth0`) is left out.
-func resolverAddresses(_ text: String) -> [IPAddress] {
-    text.split(whereSeparator: \.isNewline).compactMap { line in
-        let words = line.split { $0 == " " || $0 == "\t" }
-        guard words.count >= 2, words[0] == "nameserver" else { return nil }
-        return IPAddress(words[1].prefix { $0 != "%" })
-    }
 }

@@ -112,11 +112,12 @@ public struct HostFacts: Equatable, Sendable {
     }
 
     public struct Resolver: Equatable, Sendable {
-        public var address: IPAddress
+        /// As it is written in /etc/resolv.conf.
+        public var address: String
         /// `nil`: not asked.
         public var answers: Bool?
 
-        public init(address: IPAddress, answers: Bool?) {
+        public init(address: String, answers: Bool?) {
             self.address = address
             self.answers = answers
         }
@@ -192,7 +193,7 @@ public struct HostFacts: Equatable, Sendable {
 /// What a kernel may be built without.
 public enum KernelFeature: String, CaseIterable, Sendable {
     case overlay, veth, bridge, nfTables, nftNAT, nftMasquerade, nftNumgen, nftHash, nftFIB, nftConntrack
-    case macvlan, ipvlan, vxlan, seccomp, bridgeNetfilter
+    case macvlan, ipvlan, seccomp, bridgeNetfilter
 
     /// Of the kernel's configuration, without `CONFIG_`.
     public var option: String {
@@ -209,7 +210,6 @@ public enum KernelFeature: String, CaseIterable, Sendable {
         case .nftConntrack: "NFT_CT"
         case .macvlan: "MACVLAN"
         case .ipvlan: "IPVLAN"
-        case .vxlan: "VXLAN"
         case .seccomp: "SECCOMP_FILTER"
         case .bridgeNetfilter: "BRIDGE_NETFILTER"
         }
@@ -230,7 +230,6 @@ public enum KernelFeature: String, CaseIterable, Sendable {
         case .nftConntrack: "nft_ct"
         case .macvlan: "macvlan"
         case .ipvlan: "ipvlan"
-        case .vxlan: "vxlan"
         case .bridgeNetfilter: "br_netfilter"
         case .seccomp: nil
         }

@@ -230,9 +230,9 @@ func judgeNames(_ names: HostFacts.Names) -> [Finding] {
                 mend: ["add a line: nameserver ADDRESS"])
         ]
     }
-    let silent = names.resolvers.filter { $0.answers == false }.map(\.address.description)
-    let answering = names.resolvers.filter { $0.answers == true }.map(\.address.description)
-    let all = names.resolvers.map(\.address.description).joined(separator: ", ")
+    let silent = names.resolvers.filter { $0.answers == false }.map(\.address)
+    let answering = names.resolvers.filter { $0.answers == true }.map(\.address)
+    let all = names.resolvers.map(\.address).joined(separator: ", ")
     guard !silent.isEmpty else {
         let asked = answering.isEmpty ? "not asked" : "answering"
         return [Finding(.ok, "names.resolvers", .names, "resolvers: \(all) (\(asked))")]

@@ -96,7 +96,6 @@ private let featureMeanings: [(feature: KernelFeature, level: Finding.Level, nam
     (.seccomp, .warning, "seccomp filters", "containers run without a filter of system calls"),
     (.macvlan, .note, "macvlan", "networks with driver macvlan cannot be made"),
     (.ipvlan, .note, "ipvlan", "networks with driver ipvlan cannot be made; macvlan or a bridge may do"),
-    (.vxlan, .note, "vxlan", "networks across hosts cannot be made"),
 ]
 
 private func judgeFeatures(_ features: [KernelFeature: HostFacts.Presence]) -> [Finding] {

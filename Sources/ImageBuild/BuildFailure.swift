@@ -83,7 +83,7 @@ func copying<Result>(_ body: () throws(BuildError) -> Result) throws(BuildFailur
 }
 
 extension BuildFailure {
-    init(_ error: BuildError) {
+    public init(_ error: BuildError) {
         switch error {
         case .cancelled: self = .cancelled
         case .system(let error): self = .system(error)

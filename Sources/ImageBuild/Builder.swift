@@ -1,6 +1,7 @@
 import Dockerfile
 import Images
 import LinuxSystem
+import Registry
 import StackModel
 
 /// Carries out one Dockerfile: the stages that the target needs, independent ones side by side, each step from the
@@ -16,6 +17,10 @@ public struct Builder: Sendable {
     /// In front of steps' names, where several images are built at a time.
     let prefix: String
     let lease: BuildLease
+    let stop = Cancellation()
+
+    /// Files that ADD fetched.
+    var downloads: String { "\(store.root)/builds/downloads" }
 
     public init(
         _ input: BuildInput, store: ImageStore, host: any BuildHost, caches: CacheMounts, pool: BlockingPool,
@@ -204,6 +209,7 @@ public struct Builder: Sendable {
         let result = await withTaskCancellationHandler {
             await firstFailure(graph, tasks)
         } onCancel: {
+            stop.cancel()
             for task in all { task.cancel() }
         }
         for task in all { _ = await task.value }
@@ -219,6 +225,7 @@ public struct Builder: Sendable {
             for await result in group {
                 guard case .failure(let error) = result else { continue }
                 if case .cancelled = error, !Task.isCancelled { continue }
+                stop.cancel()
                 for task in tasks.values { task.cancel() }
                 return .failure(error)
             }

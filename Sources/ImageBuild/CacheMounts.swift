@@ -4,8 +4,8 @@ import Glibc
 import Images
 import LinuxSystem
 
-/// Folders that `RUN --mount=type=cache` keeps between builds, each by its id's digest: an id is a user's text and never
-/// part of a path. Who uses one at a time is known here alone, so there is one of these for a store.
+/// Folders that `RUN --mount=type=cache` keeps between builds, each by its id's digest: an id is a user's text and
+/// never part of a path. Who uses one at a time is known here alone, so there is one of these for a store.
 public actor CacheMounts {
     private struct Use {
         var shared = 0

@@ -2,46 +2,84 @@ import CLinux
 import Dockerfile
 import Images
 import LinuxSystem
+import Synchronization
+
+/// A value that the parts of one step share.
+final class SharedValue<Value: Sendable>: Sendable {
+    private let value: Mutex<Value>
+
+    init(_ value: Value) { self.value = Mutex(value) }
+
+    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { value.withLock { body(&$0) } }
+}
 
 /// COPY, ADD and WORKDIR.
 extension StageRun {
     mutating func copy(_ copy: Copy, _ step: Instruction, _ title: String) async throws(BuildFailure) {
         let source = try await source(of: copy)
-        try await self.copy(copy, from: source, unpacks: false, step, title)
+        try await self.copy([CopyPart(source: source, copying: try plan(copy, unpacks: false))], step, title)
     }
 
-    mutating func copy(
-        _ copy: Copy, from source: Source, unpacks: Bool, _ step: Instruction, _ title: String
-    ) async throws(BuildFailure) {
-        let copying = try plan(copy, unpacks: unpacks)
+    private struct FoundPart: Sendable {
+        var selection: CopySelection
+        /// Keeps what the selection reads from.
+        var opened: OpenedSource
+    }
+
+    private typealias FoundParts = SharedValue<[FoundPart]>
+
+    /// Sources of one instruction that come from one place.
+    struct CopyPart: Sendable {
+        var source: Source
+        var copying: Copying
+    }
+
+    mutating func copy(_ parts: [CopyPart], _ step: Instruction, _ title: String) async throws(BuildFailure) {
+        guard let first = parts.first else { return }
+        if parts.count > 1, !first.copying.destination.hasSuffix("/") {
+            throw BuildFailure.failed(
+                "destination", "with several sources the destination must be a folder and end in /")
+        }
         let parent = tree.key
         // The key of a stage's or an image's tree tells its content, so that it need not be looked at.
         var alias: Digest?
-        if let sourceKey = source.key {
-            let key = copying.key(parent: tree.key)
-            key.add("source", sourceKey.hex)
+        if parts.allSatisfy({ $0.source.key != nil }) {
+            let key = first.copying.key(parent: parent)
+            for part in parts {
+                key.add("source", part.source.key?.hex)
+                key.add("files", part.copying.files)
+            }
             alias = key.finish()
         }
+        // What the key was taken of is what is copied: a file that changes in between is an error.
+        let found = FoundParts([])
         try await fileStep(step, title, alias: alias) { [self] _ async throws(BuildFailure) in
-            let owner = try await owner(copying)
+            let owner = try await owner(first.copying)
+            let stop = builder.stop
+            found.withLock { $0 = [] }
             return try await builder.onPool { () throws(BuildFailure) in
-                let opened = try source.open()
-                let content = try ImageBuild.copying { () throws(BuildError) in
-                    try CopySelection(copying.job(owner), from: opened.source).digest(opened.index)
-                }
-                let key = copying.key(parent: parent)
+                let key = first.copying.key(parent: parent)
                 key.add("owner", owner.map { "\($0.uid):\($0.gid)" })
-                key.add("content", content.hex)
+                for part in parts {
+                    let opened = try part.source.open()
+                    let selection = try ImageBuild.copying { () throws(BuildError) in
+                        let selection = try CopySelection(part.copying.job(owner), from: opened.source)
+                        key.add("content", try selection.digest(opened.index, stop: stop).hex)
+                        return selection
+                    }
+                    found.withLock { $0.append(FoundPart(selection: selection, opened: opened)) }
+                }
                 return key.finish()
             }
         } perform: { [self] tree, draft, _ async throws(BuildFailure) in
-            let owner = try await owner(copying)
-            let (host, lower) = (builder.host, copying.isLinked ? [] : tree.lowerDirectories)
+            let (host, stop) = (builder.host, builder.stop)
+            let lower = first.copying.isLinked ? [] : tree.lowerDirectories
             try await builder.onPool { () throws(BuildFailure) in
-                let from = try source.open()
                 let into = try host.open(lower: lower, upper: draft.upper, work: draft.work)
-                try ImageBuild.copying { () throws(BuildError) in
-                    try CopySelection(copying.job(owner), from: from.source).copy(into: into.root)
+                for part in found.withLock({ $0 }) {
+                    try ImageBuild.copying { () throws(BuildError) in
+                        try part.selection.copy(into: into.root, stop: stop)
+                    }
                 }
             }
         }
@@ -78,11 +116,12 @@ extension StageRun {
         var open: @Sendable () throws(BuildFailure) -> OpenedSource
     }
 
-    struct OpenedSource {
+    struct OpenedSource: Sendable {
         var source: CopySource
         var index: DigestIndex?
-        /// Keeps what is mounted for it.
+        /// Keeps what is mounted for it, or was put there.
         var tree: OpenTree?
+        var draft: LayerDraft?
     }
 
     /// Waits for the stage that an instruction's `--from` names.
@@ -147,6 +186,9 @@ extension StageRun {
     /// A COPY or ADD whose words are expanded; who owns the files is looked up in the stage's tree.
     struct Copying: Sendable {
         var copy: Copy
+        /// As the source has them.
+        var files: [String]
+        var isLiteral = false
         var destination: String
         var unpacks: Bool
         var isLinked: Bool
@@ -167,13 +209,14 @@ extension StageRun {
         }
 
         func job(_ owner: TreeUser?) -> CopyJob {
-            var job = CopyJob(files: copy.sources.map(\.text), destination: destination)
+            var job = CopyJob(files: files, destination: destination)
             job.inline = copy.files.map { (name: $0.name, bytes: Array($0.content.utf8)) }
             job.owner = owner.map { (uid: $0.uid, gid: $0.gid) }
             job.mode = (copy.mode?.text).flatMap { FileMode(parsing: $0) }
             job.keepsParents = copy.keepsParents
             job.excludes = copy.excludes.map(\.text)
             job.unpacksArchives = unpacks
+            job.isLiteral = isLiteral
             return job
         }
     }
@@ -184,7 +227,9 @@ extension StageRun {
             text.hasPrefix("/") ? CopyPath.absolute(text) : CopyPath.absolute(scope.workingDirectory + "/" + text)
         let namesFolder = text.hasSuffix("/") || text == "." || text.hasSuffix("/.") || text.isEmpty
         if namesFolder, !destination.hasSuffix("/") { destination += "/" }
-        return Copying(copy: copy, destination: destination, unpacks: unpacks, isLinked: copy.isLinked)
+        return Copying(
+            copy: copy, files: copy.sources.map(\.text), destination: destination, unpacks: unpacks,
+            isLinked: copy.isLinked)
     }
 
     /// `--chown`, by the stage's own lists of users.

@@ -105,13 +105,13 @@ extension StageRun {
         key.add("variable", mount.variable)
         key.add("readonly", mount.isReadOnly)
         guard mount.kind == .bind, let source = prepared.source else { return }
-        let path = mount.source ?? "/"
+        let (path, stop) = (mount.source ?? "/", builder.stop)
         key.add("source", path)
         if let sourceKey = source.key { return key.add("tree", sourceKey.hex) }
         let digest = try await builder.onPool { () throws(BuildFailure) in
             let opened = try source.open()
             return try copying { () throws(BuildError) in
-                try CopySelection(Self.mountJob(path), from: opened.source).digest(opened.index)
+                try CopySelection(Self.mountJob(path), from: opened.source).digest(opened.index, stop: stop)
             }
         }
         key.add("content", digest.hex)

@@ -5,8 +5,8 @@ import StackModel
 
 /// One stage on its way: instruction after instruction, on the tree that those before have made.
 ///
-/// A step's layer is measured (its tar written, its digest taken) while the next step already runs on top of it; it gets
-/// its final name when no mount of this stage can be under way.
+/// A step's layer is measured (its tar written, its digest taken) while the next step already runs on top of it; it
+/// gets its final name when no mount of this stage can be under way.
 struct StageRun {
     let builder: Builder
     let graph: BuildGraph

@@ -3,6 +3,19 @@ import LinuxSystem
 
 extension CPath {
     var quotedText: String { quoted(bytes[...]) }
+
+    /// A call on the path, again when a signal interrupts it. It becomes text only when there is an error to tell.
+    @discardableResult
+    func attempt<Result: SignedInteger>(
+        _ call: String, _ body: (UnsafePointer<CChar>) -> Result
+    ) throws(SystemError) -> Result {
+        while true {
+            let result = withPointer(body)
+            if result >= 0 { return result }
+            let code = errno
+            if code != EINTR { throw SystemError(call, path: quotedText, code: code) }
+        }
+    }
 }
 
 /// An entry's place in a layer: cleaned of `.`, `..`, and doubled slashes, relative to the root.

@@ -24,24 +24,13 @@ final class ExtractionPlace {
 
     func forgetFolder() { cached = nil }
 
-    func attempt<Result: SignedInteger>(
-        _ call: String, _ path: CPath, _ body: (UnsafePointer<CChar>) -> Result
-    ) throws(SystemError) -> Result {
-        while true {
-            let result = path.withPointer(body)
-            if result >= 0 { return result }
-            let code = errno
-            if code != EINTR { throw SystemError(call, path: path.quotedText, code: code) }
-        }
-    }
-
     func open(_ path: [UInt8], _ flags: Int32) throws(SystemError) -> SharedDescriptor {
         let full = base.isEmpty ? path : path.isEmpty ? base : base + [UInt8(ascii: "/")] + path
         let text = full.isEmpty ? CPath(".".utf8) : CPath(full)
         let (rootRaw, resolve) = (root.raw, resolve)
         for attempt in 1... {
             do {
-                let raw = try self.attempt("openat2", text) {
+                let raw = try text.attempt("openat2") {
                     gantry_openat2(rootRaw, $0, UInt64(flags | O_CLOEXEC), 0, resolve)
                 }
                 return SharedDescriptor(FileDescriptor(owning: raw))
@@ -81,7 +70,7 @@ final class ExtractionPlace {
             } catch {
                 guard error.code == ENOENT else { throw error }
                 let (parent, name) = (current, CPath(component))
-                _ = try attempt("mkdirat", name) { mkdirat(parent.raw, $0, 0o755) }
+                _ = try name.attempt("mkdirat") { mkdirat(parent.raw, $0, 0o755) }
                 current = try open(prefix, O_PATH | O_DIRECTORY)
             }
         }
@@ -92,7 +81,7 @@ final class ExtractionPlace {
     func status(_ name: CPath, in parent: SharedDescriptor) throws(SystemError) -> stat? {
         var status = stat()
         do {
-            _ = try attempt("fstatat", name) { fstatat(parent.raw, $0, &status, AT_SYMLINK_NOFOLLOW) }
+            _ = try name.attempt("fstatat") { fstatat(parent.raw, $0, &status, AT_SYMLINK_NOFOLLOW) }
             return status
         } catch {
             guard error.code == ENOENT else { throw error }
@@ -103,7 +92,7 @@ final class ExtractionPlace {
     /// What was just made at `name`, held as itself: EEXIST when something of another type has its place.
     func pin(_ name: CPath, in parent: SharedDescriptor, type: mode_t) throws(SystemError) -> FileDescriptor {
         let pinned = FileDescriptor(
-            owning: try attempt("openat", name) {
+            owning: try name.attempt("openat") {
                 gantry_openat(parent.raw, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
             })
         var status = stat()

@@ -19,8 +19,6 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     case unsupported(String)
     /// Content of the store that is missing or changed; the image must be loaded again.
     case damaged(String)
-    /// The image is used by a container.
-    case inUse(String)
     /// Another process has the store open.
     case locked(path: String)
     case noSpace(path: String)
@@ -54,8 +52,6 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
             return "not supported: \(what)"
         case .damaged(let what):
             return "image store damaged: \(what)"
-        case .inUse(let what):
-            return what
         case .locked(let path):
             return "image store \(path) is open in another process"
         case .noSpace(let path):

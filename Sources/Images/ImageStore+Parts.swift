@@ -67,12 +67,18 @@ extension ImageStore {
         }
     }
 
-    /// A link, not a rename: another image may need the same file under its temporary name. For holders of `writer`.
+    /// A link, not a rename: another image may need the same file under its temporary name. What has the name is
+    /// replaced: it is the same, or damaged. For holders of `writer`; `source` has the digest that `path` says.
     func place(_ source: String, at path: String) throws(ImageError) {
         if link(source, path) == 0 { return }
-        let code = errno
-        guard code != EEXIST else { return }
-        throw ImageError(SystemError("link", path: path, code: code))
+        guard errno == EEXIST else { throw ImageError(SystemError("link", path: path, code: errno)) }
+        let second = "\(source).second"
+        try converting { () throws(SystemError) in
+            try check("link", path: second) { link(source, second) }
+            // Still there when both names were one file's already.
+            defer { unlink(second) }
+            try check("rename", path: path) { rename(second, path) }
+        }
     }
 
     /// For holders of `writer`.

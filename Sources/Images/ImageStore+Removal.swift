@@ -14,43 +14,12 @@ public struct CollectedGarbage: Equatable, Sendable {
 }
 
 extension ImageStore {
-    /// Takes an image away with all its names, and the layers and blobs that no other image has.
-    ///
-    /// - Parameter inUse: whether a container is made from the image.
-    public func remove(_ id: Digest, inUse: (Digest) -> Bool) throws(ImageError) {
-        guard !inUse(id) else { throw .inUse("image \(id.short) is used by a container") }
-        try writer.withLock { _ throws(ImageError) in
-            var index = state.withLock { $0.index }
-            guard index.images.contains(where: { $0.id == id }) else {
-                throw .notFound(name: id.description, similar: [])
-            }
-            index.images.removeAll { $0.id == id }
-            try replaceIndex(index)
-        }
-        _ = try collectGarbage()
-    }
-
-    /// Removes the images without a name that no container uses; answers their ids.
-    public func removeUnnamed(inUse: (Digest) -> Bool) throws(ImageError) -> [Digest] {
-        let removed: [Digest] = try writer.withLock { _ throws(ImageError) in
-            var index = state.withLock { $0.index }
-            let unnamed = index.images.filter { $0.references.isEmpty && !inUse($0.id) }.map(\.id)
-            if unnamed.isEmpty { return [] }
-            index.images.removeAll { unnamed.contains($0.id) }
-            try replaceIndex(index)
-            return unnamed
-        }
-        _ = try collectGarbage()
-        return removed
-    }
-
     /// Removes blobs and layers that neither an image nor a running load or pull needs, e.g. those of a load that a
     /// crash ended just before its last step. Takes the time of two directory lists and a rename for each piece: the
     /// files are removed afterwards, by a thread in the background.
     ///
     /// - Parameter keepingInterrupted: what a pull that broke off has fetched stays, for the next attempt to go on
-    /// with,
-    ///   for a day after it broke off.
+    ///   with, for a day after it broke off.
     @discardableResult
     public func collectGarbage(keepingInterrupted: Bool = true) throws(ImageError) -> CollectedGarbage {
         let folder = try makeTemporaryFolder()

@@ -49,12 +49,20 @@ public final class LayerDraft: Sendable {
             if object.path.isEmpty { return try Self.remove(marks, of: object, at: upper) }
             if object.type == S_IFSOCK { return try Self.removeSocket(parent, name) }
             isEmpty = false
+            try Self.checkName(of: object)
             if marks.contains(where: { object.attribute($0) != nil }) {
                 try Self.remove(marks, of: object, at: "\(upper)/\(String(decoding: object.path, as: UTF8.self))")
             }
             try Self.settleTimes(of: object, in: parent, name, atMost: timestampMax)
         }
         return !isEmpty
+    }
+
+    /// In a tar such a name takes another file away.
+    private static func checkName(of object: TreeObject) throws(ImageError) {
+        let name = object.path.split(separator: UInt8(ascii: "/")).last ?? []
+        guard name.starts(with: Whiteout.prefix) else { return }
+        throw .unsupported("\(quoted(object.path)): a layer cannot hold a file whose name begins with .wh.")
     }
 
     /// A path that cannot be named keeps its marks: they mean nothing in a lower layer.

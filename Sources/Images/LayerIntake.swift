@@ -9,8 +9,6 @@ public final class LayerIntake: Sendable {
     private struct State {
         var hasher = Hasher256()
         var byteCount: Int64 = 0
-        /// Bytes that arrive again and are passed over.
-        var discardByteCount: Int64 = 0
         var isEnded = false
     }
 
@@ -82,13 +80,8 @@ public final class LayerIntake: Sendable {
             if case .system = failure {} else { unlink(path) }
             throw failure
         }
-        var bytes = bytes
         try state.change { state throws(ImageError) in
             guard !state.isEnded else { throw .archive(why: "the pull was given up") }
-            let passed = Int(min(Int64(bytes.count), state.discardByteCount))
-            state.discardByteCount -= Int64(passed)
-            bytes = UnsafeRawBufferPointer(rebasing: bytes[passed...])
-            if bytes.isEmpty { return }
             guard Int64(bytes.count) <= byteCountTotal - state.byteCount else {
                 throw .archive(why: "layer \(digest) has more than the \(byteCountTotal) bytes that were announced")
             }
@@ -108,11 +101,6 @@ public final class LayerIntake: Sendable {
             }
         }
         try result.get()
-    }
-
-    /// The registry knows no ranges and sends everything from the first byte: what is there already is passed over.
-    public func restart() {
-        state.change { $0.discardByteCount = $0.byteCount }
     }
 
     /// All bytes are there: verifies size and digest, waits until they are unpacked, verifies the content's digest, and

@@ -36,12 +36,7 @@ final class LayerRoot {
     func attempt<Result: SignedInteger>(
         _ call: String, _ path: CPath, _ body: (UnsafePointer<CChar>) -> Result
     ) throws(SystemError) -> Result {
-        while true {
-            let result = path.withPointer(body)
-            if result >= 0 { return result }
-            let code = errno
-            if code != EINTR { throw SystemError(call, path: path.quotedText, code: code) }
-        }
+        try path.attempt(call, body)
     }
 
     private func openInRoot(_ path: [UInt8], _ flags: Int32) throws(SystemError) -> SharedDescriptor {

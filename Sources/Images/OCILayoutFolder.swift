@@ -11,7 +11,17 @@ public enum OCILayoutFolder {
     /// - Parameter next: the archive in pieces; nil is its end.
     public static func unpack(into folder: String, _ next: @escaping () throws -> [UInt8]?) throws(ImageError) {
         try prepare(folder)
-        let reader = try TarReader(PieceSource(next))
+        let source = PieceSource { () throws(ImageError) in
+            do {
+                while let piece = try next() {
+                    if !piece.isEmpty { return piece }
+                }
+                return []
+            } catch {
+                throw .archive(why: "it broke off: \(error)")
+            }
+        }
+        let reader = try TarReader(source)
         while let entry = try reader.next() {
             let name = String(decoding: entryBytes(archive_entry_pathname(entry)), as: UTF8.self)
             guard archive_entry_filetype(entry) == S_IFREG else { continue }
@@ -76,31 +86,5 @@ public enum OCILayoutFolder {
                 }
             }
         }
-    }
-}
-
-/// Pieces that somebody else fetches.
-private final class PieceSource: ByteSource {
-    private let fetch: () throws -> [UInt8]?
-    private var piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
-
-    init(_ fetch: @escaping () throws -> [UInt8]?) { self.fetch = fetch }
-
-    deinit { piece.deallocate() }
-
-    func next() throws(ImageError) -> UnsafeRawBufferPointer {
-        var bytes: [UInt8] = []
-        do {
-            while bytes.isEmpty {
-                guard let more = try fetch() else { break }
-                bytes = more
-            }
-        } catch {
-            throw .archive(why: "it broke off: \(error)")
-        }
-        piece.deallocate()
-        piece = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
-        piece.copyBytes(from: bytes)
-        return UnsafeRawBufferPointer(piece)
     }
 }

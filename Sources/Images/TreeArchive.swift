@@ -156,18 +156,13 @@ private struct FileIdentity: Hashable {
 package func folderNames(_ folder: Int32, path: [UInt8]) throws(ImageError) -> [[UInt8]] {
     let raw = gantry_openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
-    guard let stream = fdopendir(raw) else {
-        let code = errno
-        close(raw)
-        throw ImageError(SystemError("fdopendir", path: quoted(path), code: code))
-    }
-    defer { closedir(stream) }
-    var found: [[UInt8]] = []
-    while let entry = readdir(stream) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-        if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { found.append(name) }
-    }
-    return found.sorted { $0.lexicographicallyPrecedes($1) }
+    return try converting { () throws(SystemError) in
+        do throws(SystemError) {
+            return try FileDescriptor(owning: raw).names().map { Array($0.bytes) }
+        } catch {
+            throw SystemError(error.call, path: quoted(path), code: error.code)
+        }
+    }.sorted { $0.lexicographicallyPrecedes($1) }
 }
 
 /// File systems whose files are the kernel's doors rather than content.
@@ -190,7 +185,6 @@ public enum KernelFileSystem {
 
 extension TreeObject {
     private static let linkByteCountMax = 4096
-    private static let attributeByteCountMax = 64 << 10
 
     /// What an `O_PATH` descriptor stands for.
     init(descriptor: borrowing FileDescriptor, path: [UInt8]) throws(ImageError) {
@@ -206,25 +200,7 @@ extension TreeObject {
             guard count >= 0 else { throw ImageError(SystemError("readlinkat", path: quoted(path), code: errno)) }
             target = Array(bytes[..<count])
         }
-        attributes = Self.attributes(raw)
-    }
-
-    /// One that goes or changes between the calls is left out, as on file systems without any.
-    private static func attributes(_ raw: Int32) -> [(name: [UInt8], value: [UInt8])] {
-        let magic = "/proc/self/fd/\(raw)"
-        // Most objects have none, which the length alone says.
-        guard listxattr(magic, nil, 0) > 0 else { return [] }
-        var list = [CChar](repeating: 0, count: attributeByteCountMax)
-        let count = listxattr(magic, &list, list.count)
-        guard count > 0 else { return [] }
-        var found: [(name: [UInt8], value: [UInt8])] = []
-        for name in list[..<count].map({ UInt8(bitPattern: $0) }).split(separator: 0) {
-            var value = [UInt8](repeating: 0, count: attributeByteCountMax)
-            let read = CPath(name).withPointer { getxattr(magic, $0, &value, value.count) }
-            guard read >= 0 else { continue }
-            found.append((Array(name), Array(value[..<read])))
-        }
-        return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+        attributes = try Self.attributes(raw, path: path)
     }
 }
 

@@ -175,7 +175,7 @@ public final class TreeExtraction {
             if isFolder {
                 try TreeRemoval.remove(name, in: parent.raw)
             } else {
-                _ = try place.attempt("unlinkat", name) { unlinkat(parent.raw, $0, 0) }
+                _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
             }
         } catch {
             if error.code == ENOENT { return true }
@@ -222,11 +222,11 @@ public final class TreeExtraction {
     ) throws(SystemError) -> Int32 {
         for attempt in 1... {
             do {
-                return try place.attempt(call, name, body)
+                return try name.attempt(call, body)
             } catch {
                 guard error.code == EEXIST, attempt < Self.attemptsMax else { throw error }
                 // A folder stays: EISDIR says what is wrong.
-                _ = try place.attempt("unlinkat", name) { unlinkat(parent.raw, $0, 0) }
+                _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
             }
         }
         preconditionFailure("creating: endless loop left")
@@ -262,12 +262,12 @@ public final class TreeExtraction {
     private func makeFolder(_ entry: TarEntry, _ name: CPath, _ parent: SharedDescriptor) throws(CopyError) {
         try copying { () throws(SystemError) in
             do throws(SystemError) {
-                _ = try place.attempt("mkdirat", name) { mkdirat(parent.raw, $0, 0o700) }
+                _ = try name.attempt("mkdirat") { mkdirat(parent.raw, $0, 0o700) }
             } catch {
                 guard error.code == EEXIST else { throw error }
             }
             let folder = FileDescriptor(
-                owning: try place.attempt("openat", name) {
+                owning: try name.attempt("openat") {
                     gantry_openat(parent.raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
                 })
             // Until all that belongs into it is there, its owner must be able to write to it.
@@ -372,30 +372,4 @@ public final class TreeExtraction {
             }
         }
     }
-}
-
-/// Pieces that somebody hands over, kept until the next.
-private final class PieceSource: ByteSource {
-    private let pieces: () throws(ImageError) -> [UInt8]
-    private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
-
-    init(_ pieces: @escaping () throws(ImageError) -> [UInt8]) { self.pieces = pieces }
-
-    deinit { buffer.deallocate() }
-
-    func next() throws(ImageError) -> UnsafeRawBufferPointer {
-        // The first piece is looked at for a header's worth; a small one, as the rest of a reply's head, grows.
-        var piece = try pieces()
-        while !piece.isEmpty, piece.count < Self.byteCountMin {
-            let more = try pieces()
-            if more.isEmpty { break }
-            piece += more
-        }
-        buffer.deallocate()
-        buffer = .allocate(byteCount: piece.count, alignment: 1)
-        buffer.copyBytes(from: piece)
-        return UnsafeRawBufferPointer(buffer)
-    }
-
-    private static let byteCountMin = 512
 }

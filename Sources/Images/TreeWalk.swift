@@ -80,50 +80,43 @@ struct TreeWalk {
     }
 
     private static func object(_ path: [UInt8], in folder: Int32, _ name: CPath) throws(ImageError) -> TreeObject {
-        var status = stat()
-        guard name.withPointer({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else {
-            throw ImageError(SystemError("fstatat", path: quoted(path), code: errno))
-        }
-        var object = TreeObject(path: path, status: status)
-        if object.type == S_IFLNK {
-            var target = [UInt8](repeating: 0, count: 4096)
-            let count = target.withUnsafeMutableBytes { bytes in
-                name.withPointer { link in
-                    bytes.baseAddress.map { readlinkat(folder, link, $0, bytes.count) } ?? -1
-                }
-            }
-            guard count >= 0 else { throw ImageError(SystemError("readlinkat", path: quoted(path), code: errno)) }
-            object.target = Array(target[..<count])
-        }
-        object.attributes = try attributes(path, in: folder, name)
-        return object
-    }
-
-    private static func attributes(
-        _ path: [UInt8], in folder: Int32, _ name: CPath
-    ) throws(ImageError) -> [(name: [UInt8], value: [UInt8])] {
         let raw = name.withPointer { gantry_openat(folder, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0) }
         guard raw >= 0 else { throw ImageError(SystemError("openat", path: quoted(path), code: errno)) }
-        let object = FileDescriptor(owning: raw)
-        // Extended attributes cannot be read through O_PATH itself; its magic link leads to the object.
-        let magic = "/proc/self/fd/\(object.raw)"
-        // XATTR_LIST_MAX and XATTR_SIZE_MAX (linux/limits.h); most objects have none.
-        guard case let needed = listxattr(magic, nil, 0), needed > 0 else { return [] }
-        var list = [CChar](repeating: 0, count: needed)
-        let count = listxattr(magic, &list, list.count)
-        guard count >= 0 else { throw ImageError(SystemError("listxattr", path: quoted(path), code: errno)) }
+        return try TreeObject(descriptor: FileDescriptor(owning: raw), path: path)
+    }
+}
+
+extension TreeObject {
+    /// The extended attributes of what an `O_PATH` descriptor stands for, sorted by name; none where there cannot be
+    /// any. One that goes between the calls is left out, and one that may not be read, unless it is what the file's
+    /// program is allowed (capabilities(7)). `listxattr(2)`.
+    static func attributes(_ raw: Int32, path: [UInt8]) throws(ImageError) -> [(name: [UInt8], value: [UInt8])] {
+        // They cannot be read through O_PATH itself; its magic link leads to the object.
+        let magic = "/proc/self/fd/\(raw)"
+        func failure(_ call: String) -> ImageError { ImageError(SystemError(call, path: quoted(path), code: errno)) }
+        // Most objects have none, which the length alone says.
+        let needed = listxattr(magic, nil, 0)
+        if needed == 0 || needed < 0 && errno == EOPNOTSUPP { return [] }
+        var list = [CChar](repeating: 0, count: attributeByteCountMax)
+        let count = needed < 0 ? needed : listxattr(magic, &list, list.count)
+        guard count >= 0 else { throw failure("listxattr") }
         var found: [(name: [UInt8], value: [UInt8])] = []
+        var value = [UInt8](repeating: 0, count: attributeByteCountMax)
         for name in list[..<count].map({ UInt8(bitPattern: $0) }).split(separator: 0) {
-            let text = CPath(name)
-            let size = text.withPointer { getxattr(magic, $0, nil, 0) }
-            guard size >= 0 else { throw ImageError(SystemError("getxattr", path: quoted(path), code: errno)) }
-            var value = [UInt8](repeating: 0, count: max(1, size))
-            let read = text.withPointer { getxattr(magic, $0, &value, size) }
-            guard read >= 0 else { throw ImageError(SystemError("getxattr", path: quoted(path), code: errno)) }
-            found.append((Array(name), Array(value[..<min(read, size)])))
+            let read = CPath(name).withPointer { getxattr(magic, $0, &value, value.count) }
+            if read >= 0 {
+                found.append((Array(name), Array(value[..<read])))
+                continue
+            }
+            let isForbidden = errno == EACCES || errno == EPERM || errno == EOPNOTSUPP
+            if errno == ENODATA || isForbidden && !name.elementsEqual("security.capability".utf8) { continue }
+            throw failure("getxattr")
         }
         return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
     }
+
+    /// XATTR_LIST_MAX and XATTR_SIZE_MAX (linux/limits.h).
+    private static let attributeByteCountMax = 64 << 10
 }
 
 extension ImageError {

@@ -8,6 +8,8 @@ public enum HelperProgram {
         case exited(Int32)
         case signalled(Int32)
         case timedOut
+        /// `mayGoOn` said no.
+        case stopped
     }
 
     public struct Outcome: Equatable, Sendable {
@@ -26,9 +28,12 @@ public enum HelperProgram {
     ///   - timeoutMilliseconds: 0 waits as long as it takes; the program is killed after that time.
     ///   - outputByteCountMax: of the output's end that is kept.
     ///   - keepsErrorOutput: `false` sends the standard error to `/dev/null`.
+    ///   - mayGoOn: asked four times a second. With it the program has a process group of its own, and what it started
+    ///     is killed, too, when it ends, in whatever way.
     public static func run(
         path: String, arguments: [String], environment: [String], input: [UInt8], timeoutMilliseconds: UInt64,
-        outputByteCountMax: Int = defaultOutputByteCountMax, keepsErrorOutput: Bool = true
+        outputByteCountMax: Int = defaultOutputByteCountMax, keepsErrorOutput: Bool = true,
+        mayGoOn: (() -> Bool)? = nil
     ) throws(SystemError) -> Outcome {
         // Files, not pipes: a program that does not read its input, or leaves a daemon behind that holds its output,
         // breaks and blocks nothing.
@@ -43,8 +48,10 @@ public enum HelperProgram {
         } else {
             errors = try FileDescriptor.open("/dev/null", O_WRONLY)
         }
-        let pid = try spawn(path, arguments, environment, input: inputRaw, output: output.raw, errors: errors.raw)
-        let end = try wait(for: pid, timeoutMilliseconds)
+        let pid = try spawn(
+            path, arguments, environment, input: inputRaw, output: output.raw, errors: errors.raw,
+            hasOwnGroup: mayGoOn != nil)
+        let end = try wait(for: pid, timeoutMilliseconds, mayGoOn)
         return Outcome(end: end, output: try tail(of: output, byteCountMax: outputByteCountMax))
     }
 
@@ -53,7 +60,8 @@ public enum HelperProgram {
     }
 
     private static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], input: Int32, output: Int32, errors: Int32
+        _ path: String, _ arguments: [String], _ environment: [String], input: Int32, output: Int32, errors: Int32,
+        hasOwnGroup: Bool
     ) throws(SystemError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -70,7 +78,8 @@ public enum HelperProgram {
         sigemptyset(&none)
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        let group = hasOwnGroup ? POSIX_SPAWN_SETPGROUP : 0
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group))
         let vector = arguments.map { strdup($0) } + [nil]
         let variables = environment.map { strdup($0) } + [nil]
         defer { for string in vector + variables { free(string) } }
@@ -80,22 +89,36 @@ public enum HelperProgram {
         return pid
     }
 
-    private static func wait(for pid: pid_t, _ timeoutMilliseconds: UInt64) throws(SystemError) -> End {
-        var timedOut = false
-        if timeoutMilliseconds > 0 {
-            let process = FileDescriptor(owning: try check("pidfd_open") { gantry_pidfd_open(pid, 0) })
-            var polled = pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)
-            let milliseconds = Int32(clamping: timeoutMilliseconds)
-            if try check("poll", { poll(&polled, 1, milliseconds) }) == 0 {
-                kill(pid, SIGKILL)
-                timedOut = true
-            }
-        }
+    private static func wait(
+        for pid: pid_t, _ timeoutMilliseconds: UInt64, _ mayGoOn: (() -> Bool)?
+    ) throws(SystemError) -> End {
+        let early = try earlyEnd(of: pid, timeoutMilliseconds, mayGoOn)
+        if early != nil { kill(pid, SIGKILL) }
+        // Not reaped yet, it keeps its number and that of its group from others.
+        if mayGoOn != nil { kill(-pid, SIGKILL) }
         var status: Int32 = 0
         try check("waitpid") { waitpid(pid, &status, 0) }
-        if timedOut { return .timedOut }
+        if let early { return early }
         return gantry_wifexited(status) != 0
             ? .exited(gantry_wexitstatus(status)) : .signalled(gantry_wtermsig(status))
+    }
+
+    /// Why it must be killed; nil when it ended itself, or is waited for as long as it takes.
+    private static func earlyEnd(
+        of pid: pid_t, _ timeoutMilliseconds: UInt64, _ mayGoOn: (() -> Bool)?
+    ) throws(SystemError) -> End? {
+        guard timeoutMilliseconds > 0 || mayGoOn != nil else { return nil }
+        let process = FileDescriptor(owning: try check("pidfd_open") { gantry_pidfd_open(pid, 0) })
+        var polled = pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)
+        let sliceMillisecondsMax: UInt64 = 250
+        var left = timeoutMilliseconds > 0 ? timeoutMilliseconds : .max
+        while left > 0 {
+            let slice = mayGoOn == nil ? left : min(left, sliceMillisecondsMax)
+            if try check("poll", { poll(&polled, 1, Int32(clamping: slice)) }) > 0 { return nil }
+            if let mayGoOn, !mayGoOn() { return .stopped }
+            left -= min(left, slice)
+        }
+        return .timedOut
     }
 
     private static func tail(of file: borrowing FileDescriptor, byteCountMax: Int) throws(SystemError) -> [UInt8] {
@@ -116,6 +139,7 @@ extension HelperProgram.Outcome {
         case .exited(let code): return "exit code \(code)\(suffix)"
         case .signalled(let signal): return "killed by signal \(signal)\(suffix)"
         case .timedOut: return "it did not end in time\(suffix)"
+        case .stopped: return "it was stopped\(suffix)"
         }
     }
 }

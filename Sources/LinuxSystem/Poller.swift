@@ -86,10 +86,39 @@ public enum NamedThread {
 
     /// Starts `body` on a new thread. `name` is cut to the kernel's 15 bytes.
     public static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        pthread_detach(try begin(name, body))
+    }
+
+    /// Runs `body` on a new thread and blocks until the thread has ended. What it does to what is the thread's alone
+    /// (its namespaces; after `unshare(CLONE_FS)` its root) ends with it: nothing has to be undone.
+    /// - Throws: when there is no thread; the failure of `body` is in the result.
+    public static func run<Value: Sendable, Failure: Error>(
+        _ name: String, _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) throws(SystemError) -> Result<Value, Failure> {
+        let outcome = Outcome<Value, Failure>()
+        let thread = try begin(name) {
+            do throws(Failure) {
+                let value = try body()
+                outcome.result.withLock { $0 = .success(value) }
+            } catch {
+                outcome.result.withLock { $0 = .failure(error) }
+            }
+        }
+        pthread_join(thread, nil)
+        guard let result = outcome.result.withLock({ $0 }) else { preconditionFailure("thread ended without a result") }
+        return result
+    }
+
+    private final class Outcome<Value: Sendable, Failure: Error>: Sendable {
+        let result = Mutex<Result<Value, Failure>?>(nil)
+    }
+
+    private static func begin(
+        _ name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(SystemError) -> pthread_t {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         pthread_attr_setstacksize(&attributes, stackBytes)
         let box = Unmanaged.passRetained(Work(name: String(name.prefix(15)), body: body))
         var thread = pthread_t()
@@ -106,6 +135,7 @@ public enum NamedThread {
             box.release()
             throw SystemError("pthread_create", code: code)
         }
+        return thread
     }
 
     private final class Work: Sendable {

@@ -5,8 +5,9 @@ import Glibc
 /// deeper than a thread's stack, or than there are descriptors to hold the way down. Other file systems that are
 /// mounted in one are not entered.
 public enum TreeRemoval {
-    /// Folders below this depth are moved up to the top of the tree first.
-    private static let depthMax = 32
+    /// Folders on the way down that are held by descriptor; the way back into those below is their `..`, which must
+    /// still be the folder that it was.
+    private static let heldMax = 32
     /// Of a tree that is not ours alone.
     private static let roundsMax = 1000
 
@@ -30,51 +31,63 @@ public enum TreeRemoval {
         throw SystemError("unlinkat", path: name.text, code: ENOTEMPTY)
     }
 
-    /// False when folders were moved up, so that another round is needed; each round is `depthMax` levels of the tree.
+    /// False when somebody moved folders meanwhile, so that another round is needed.
     private static func removeRound(_ name: CPath, in parent: Int32) throws(SystemError) -> Bool {
         if try unlinkFile(name, in: parent) { return true }
-        let folder = try openFolder(name, in: parent)
-        var movedCount = 0
-        let top = Top(raw: folder.raw, device: try device(of: folder, name))
-        try empty(folder, top: top, depth: 1, movedCount: &movedCount)
-        if movedCount > 0 { return false }
+        guard try empty(try openFolder(name, in: parent), name) else { return false }
         try attempt("rmdir", name) { unlinkat(parent, $0, AT_REMOVEDIR) }
         return true
     }
 
-    private struct Top {
-        let raw: Int32
+    /// A folder that is being emptied, on the way from the top to where we are.
+    private struct Level {
+        /// In its parent.
+        let name: CPath
         let device: dev_t
+        let number: ino_t
+        var left: [CPath]
+        /// While it is not where we are: `nil` below `heldMax`.
+        var held: SharedDescriptor?
+
+        init(_ folder: borrowing FileDescriptor, _ name: CPath) throws(SystemError) {
+            let status = try TreeRemoval.status(of: folder, name)
+            self.name = name
+            (device, number) = (status.st_dev, status.st_ino)
+            left = try folder.names()
+        }
+
+        func isSame(_ status: stat) -> Bool { status.st_dev == device && status.st_ino == number }
     }
 
-    private static func empty(
-        _ folder: borrowing FileDescriptor, top: Top, depth: Int, movedCount: inout Int
-    ) throws(SystemError) {
-        let raw = folder.raw
-        for name in try names(in: folder) {
-            if try unlinkFile(name, in: raw) { continue }
-            if depth < depthMax {
+    private static func empty(_ top: consuming FileDescriptor, _ name: CPath) throws(SystemError) -> Bool {
+        var levels = [try Level(top, name)]
+        let device = levels[0].device
+        var folder = SharedDescriptor(top)
+        while let here = levels.indices.last {
+            let raw = folder.raw
+            if let name = levels[here].left.popLast() {
+                if try unlinkFile(name, in: raw) { continue }
                 let child = try openFolder(name, in: raw)
-                guard try device(of: child, name) == top.device else {
-                    throw SystemError("removeTree", path: name.text, code: EXDEV)
-                }
-                try empty(child, top: top, depth: depth + 1, movedCount: &movedCount)
-            } else if name.withPointer({ unlinkat(raw, $0, AT_REMOVEDIR) }) != 0 {
-                try moveUp(name, from: raw, to: top.raw, &movedCount)
+                let level = try Level(child, name)
+                guard level.device == device else { throw SystemError("removeTree", path: name.text, code: EXDEV) }
+                if here < heldMax { levels[here].held = folder }
+                levels.append(level)
+                folder = SharedDescriptor(child)
                 continue
             }
-            if depth < depthMax { try attempt("rmdir", name) { unlinkat(raw, $0, AT_REMOVEDIR) } }
+            let done = levels.removeLast()
+            guard let above = levels.indices.last else { return true }
+            if let held = levels[above].held {
+                (folder, levels[above].held) = (held, nil)
+            } else {
+                let parent = try openFolder(CPath("..".utf8), in: raw)
+                guard levels[above].isSame(try status(of: parent, done.name)) else { return false }
+                folder = SharedDescriptor(parent)
+            }
+            let aboveRaw = folder.raw
+            try attempt("rmdir", done.name) { unlinkat(aboveRaw, $0, AT_REMOVEDIR) }
         }
-    }
-
-    private static func moveUp(_ name: CPath, from: Int32, to top: Int32, _ movedCount: inout Int) throws(SystemError) {
-        while true {
-            movedCount += 1
-            let upper = ".gantry-removed-\(movedCount)"
-            if name.withPointer({ renameat2(from, $0, top, upper, UInt32(RENAME_NOREPLACE)) }) == 0 { return }
-            let code = errno
-            guard code == EEXIST else { throw SystemError("renameat2", path: name.text, code: code) }
-        }
+        return true
     }
 
     /// False when it is a folder.
@@ -95,27 +108,11 @@ public enum TreeRemoval {
             })
     }
 
-    private static func device(of folder: borrowing FileDescriptor, _ name: CPath) throws(SystemError) -> dev_t {
+    private static func status(of folder: borrowing FileDescriptor, _ name: CPath) throws(SystemError) -> stat {
         let raw = folder.raw
         var status = stat()
         try attempt("fstat", name) { _ in fstat(raw, &status) }
-        return status.st_dev
-    }
-
-    private static func names(in folder: borrowing FileDescriptor) throws(SystemError) -> [CPath] {
-        let raw = try folder.duplicate().take()
-        guard let stream = fdopendir(raw) else {
-            let code = errno
-            close(raw)
-            throw SystemError("fdopendir", code: code)
-        }
-        defer { closedir(stream) }
-        var found: [CPath] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) { found.append(CPath(name)) }
-        }
-        return found
+        return status
     }
 
     @discardableResult

@@ -3,39 +3,8 @@ import Glibc
 import LinuxSystem
 
 /// Sockets of the DNS server.
-public enum DNSSocket {
-    private static let backlog: Int32 = 64
+enum DNSSocket {
     private static let openFlags = Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-
-    /// A UDP socket bound to `address` (host order) in the calling thread's network namespace.
-    public static func udpListener(address: UInt32, port: UInt16) throws(SystemError) -> FileDescriptor {
-        try bound(Int32(SOCK_DGRAM.rawValue), address, port)
-    }
-
-    /// A TCP socket listening on `address` (host order) in the calling thread's network namespace.
-    public static func tcpListener(address: UInt32, port: UInt16) throws(SystemError) -> FileDescriptor {
-        let socket = try bound(Int32(SOCK_STREAM.rawValue), address, port)
-        let raw = socket.raw
-        try check("listen") { listen(raw, backlog) }
-        return socket
-    }
-
-    private static func bound(
-        _ type: Int32, _ address: UInt32, _ port: UInt16
-    ) throws(SystemError) -> FileDescriptor {
-        let descriptor = FileDescriptor(owning: try check("socket") { socket(AF_INET, type | openFlags, 0) })
-        let raw = descriptor.raw
-        if type == Int32(SOCK_STREAM.rawValue) {
-            var one: Int32 = 1
-            try check("setsockopt") {
-                setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-            }
-        }
-        try check("bind") {
-            withSocketAddress(.v4(address), port: port) { Glibc.bind(raw, $0, $1) }
-        }
-        return descriptor
-    }
 
     static func setNonBlocking(_ raw: Int32) throws(SystemError) {
         let flags = try check("fcntl") { gantry_fcntl(raw, F_GETFL, 0) }
@@ -82,22 +51,6 @@ public enum DNSSocket {
             withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: bytes.prefix($0.count)) }
             return call(address)
         }
-    }
-
-    /// One datagram and its sender into `buffer`; throws EAGAIN when there is none.
-    static func receive(
-        _ raw: Int32, into buffer: UnsafeMutableRawBufferPointer
-    ) throws(SystemError) -> (packet: [UInt8], sender: sockaddr_in) {
-        var sender = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let count = try check("recvfrom") {
-            withUnsafeMutablePointer(to: &sender) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    recvfrom(raw, buffer.baseAddress, buffer.count, 0, __SOCKADDR_ARG(__sockaddr__: $0), &length)
-                }
-            }
-        }
-        return (Array(buffer[..<min(count, buffer.count)]), sender)
     }
 
     /// Sends an answer. One that the kernel does not take is lost, as UDP may: the client asks again.

@@ -5,20 +5,15 @@ public struct DNSZone: Equatable, Sendable {
     /// Name to addresses of either family. Names are compared without case; a name that the DNS cannot carry (a label
     /// above 63 bytes) cannot be asked for and has no effect. A name without addresses exists, and has none.
     public var names: [String: [IPAddress]]
-    /// What a reverse look-up of an address says; without an entry, the names of that address, those that are its alone
-    /// first.
-    public var hostnames: [IPAddress: String]
     /// Whether names that are not here are asked of other servers; `false` on internal networks.
     public var external: Bool
     /// Servers in place of the host's: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`; with a port as `192.0.2.1#5353`.
     public var forwarders: [String]
 
     public init(
-        names: [String: [IPAddress]] = [:], hostnames: [IPAddress: String] = [:], external: Bool = true,
-        forwarders: [String] = []
+        names: [String: [IPAddress]] = [:], external: Bool = true, forwarders: [String] = []
     ) {
         self.names = names
-        self.hostnames = hostnames
         self.external = external
         self.forwarders = forwarders
     }
@@ -61,7 +56,7 @@ final class CompiledZone: Sendable {
 
     let source: DNSZone
     let addresses: [[UInt8]: Addresses]
-    /// `4.3.2.1.in-addr.arpa` and `….ip6.arpa` to host names.
+    /// `4.3.2.1.in-addr.arpa` and `….ip6.arpa` to the names of that address, those that are its alone first.
     let pointers: [[UInt8]: [[UInt8]]]
     let forwarders: ResolvConf
 
@@ -77,14 +72,12 @@ final class CompiledZone: Sendable {
             addresses[name] = known
         }
         self.addresses = addresses
-        pointers = Self.pointers(zone, addresses)
+        pointers = Self.pointers(addresses)
         forwarders = ResolvConf(
             servers: Array(zone.forwarders.compactMap(ResolverAddress.init).prefix(DNSLimits.serverCountMax)))
     }
 
-    private static func pointers(
-        _ zone: DNSZone, _ addresses: [[UInt8]: Addresses]
-    ) -> [[UInt8]: [[UInt8]]] {
+    private static func pointers(_ addresses: [[UInt8]: Addresses]) -> [[UInt8]: [[UInt8]]] {
         var names: [IPAddress: [[UInt8]]] = [:]
         // A name that many addresses share (a service) says less about one of them than a name of its own.
         let sorted = addresses.sorted { left, right in
@@ -93,9 +86,6 @@ final class CompiledZone: Sendable {
         }
         for (name, list) in sorted {
             for address in Set(list.all) { names[address, default: []].append(name) }
-        }
-        for (address, text) in zone.hostnames {
-            if let name = DNSReader.name(text) { names[address] = [name] }
         }
         var pointers: [[UInt8]: [[UInt8]]] = [:]
         for (address, list) in names { pointers[reverseName(address)] = list }

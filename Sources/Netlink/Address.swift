@@ -60,10 +60,6 @@ public struct AssignedAddress: Hashable, Sendable {
     }
 
     public var isPermanent: Bool { flags & UInt32(IFA_F_PERMANENT) != 0 }
-    /// Duplicate detection has not ended: it cannot be used yet.
-    public var isTentative: Bool { flags & UInt32(IFA_F_TENTATIVE) != 0 }
-    /// Another host has it.
-    public var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
 
     /// Reads an `RTM_NEWADDR` or `RTM_DELADDR` message.
     public init(_ message: NetlinkMessage) throws(NetlinkError) {

@@ -103,7 +103,6 @@ public struct Connection: Hashable, Sendable {
     public var isReplied: Bool { status & UInt32(IPS_SEEN_REPLY.rawValue) != 0 }
     public var isAssured: Bool { status & UInt32(IPS_ASSURED.rawValue) != 0 }
     public var isDestinationNAT: Bool { status & UInt32(IPS_DST_NAT.rawValue) != 0 }
-    public var isSourceNAT: Bool { status & UInt32(IPS_SRC_NAT.rawValue) != 0 }
 
     public init(original: ConnectionTuple, reply: ConnectionTuple, timeoutSeconds: UInt32) {
         self.original = original

@@ -130,14 +130,6 @@ extension MessageBuilder {
         rule(expressions, chain, table, family, comment, flags: NLM_F_CREATE, place: (NFTA_RULE_POSITION, handle))
     }
 
-    /// Puts a rule in the place of the one with the handle.
-    public mutating func replaceRule(
-        _ handle: UInt64, _ expressions: [RuleExpression], chain: String, table: String,
-        family: NetfilterFamily = .inet, comment: String? = nil
-    ) {
-        rule(expressions, chain, table, family, comment, flags: NLM_F_REPLACE, place: (NFTA_RULE_HANDLE, handle))
-    }
-
     private mutating func rule(
         _ expressions: [RuleExpression], _ chain: String, _ table: String, _ family: NetfilterFamily,
         _ comment: String?, flags: Int32, place: (type: nft_rule_attributes, handle: UInt64?)?
@@ -225,14 +217,6 @@ extension MessageBuilder {
     ) {
         self.elements(
             NFT_MSG_NEWSETELEM, family, flags: NLM_F_CREATE | NLM_F_EXCL, elements, set: set, table: table)
-    }
-
-    /// Adds elements; those that are there already with the same value stay as they are. Fails with EEXIST when one is
-    /// there with another value.
-    public mutating func ensureElements(
-        _ elements: [SetElement], set: String, table: String, family: NetfilterFamily = .inet
-    ) {
-        self.elements(NFT_MSG_NEWSETELEM, family, flags: NLM_F_CREATE, elements, set: set, table: table)
     }
 
     /// Removes elements; fails with ENOENT when one is not there.

@@ -70,9 +70,6 @@ public struct MessageBuilder: Sendable {
         attribute(type.type16) { $0.bytes.append(contentsOf: payload) }
     }
 
-    /// A flag: an attribute without payload.
-    public mutating func putFlag(_ type: some KernelConstant) { attribute(type.type16) { _ in } }
-
     /// A NUL-terminated string.
     public mutating func put(_ type: some KernelConstant, string: String) {
         attribute(type.type16) {

@@ -84,11 +84,6 @@ public enum RuleExpression: Hashable, Sendable {
     ) -> RuleExpression {
         .translate(Translation(.destination, family, address: address, port: port))
     }
-    public static func sourceNAT(
-        _ family: NetfilterFamily, address: Register, port: Register? = nil
-    ) -> RuleExpression {
-        .translate(Translation(.source, family, address: address, port: port))
-    }
 
     /// Source address of an IPv4 or IPv6 header: four or sixteen bytes, one word or four.
     public static func sourceAddress(_ family: NetfilterFamily, into register: Register) -> RuleExpression {

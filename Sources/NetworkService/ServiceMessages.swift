@@ -157,11 +157,6 @@ extension ServiceWriter {
             number(addresses.count)
             for address in addresses { data(address.bytes) }
         }
-        number(zone.hostnames.count)
-        for (address, name) in zone.hostnames {
-            data(address.bytes)
-            text(name)
-        }
     }
 
     mutating func port(_ port: RelayedPort) {
@@ -186,10 +181,6 @@ extension ServiceReader {
             var addresses: [IPAddress] = []
             for _ in 0..<(try number()) { addresses.append(try address()) }
             zone.names[name] = addresses
-        }
-        for _ in 0..<(try number()) {
-            let address = try address()
-            zone.hostnames[address] = try text()
         }
         return zone
     }

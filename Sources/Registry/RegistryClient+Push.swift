@@ -32,11 +32,7 @@ extension RegistryClient {
         var upload = BlobUpload(client: self, blob: blob, name: name, supply: supply, progress: progress)
         upload.chunkByteCount = chunkByteCount
         if try upload.begin(mountingFrom: source) { return .mounted }
-        if blob.size <= Self.byteCountOfOnePut && chunkByteCount == nil {
-            try upload.putWhole()
-        } else {
-            try upload.sendAll()
-        }
+        try upload.sendAll(inOnePut: blob.size <= Self.byteCountOfOnePut && chunkByteCount == nil)
         return .sent
     }
 
@@ -178,21 +174,14 @@ private struct BlobUpload {
         SupplyPart(supply: supply, first: first, byteCount: byteCount, progress: progress)
     }
 
-    /// Everything with the request that ends the upload.
-    func putWhole() throws(RegistryError) {
-        var call = target("PUT")
-        call.headers.add("content-type", "application/octet-stream")
-        call.body = body(0, blob.size)
-        call.accepted = [201]
-        _ = try client.perform(call)
-    }
-
-    mutating func sendAll() throws(RegistryError) {
+    /// - Parameter inOnePut: everything goes with the request that ends the upload.
+    mutating func sendAll(inOnePut: Bool) throws(RegistryError) {
         var restartCount = 0
         while true {
             do throws(RegistryError) {
+                if inOnePut { return try finish(with: body(0, blob.size)) }
                 while sentByteCount < blob.size { try sendPiece() }
-                return try finish()
+                return try finish(with: nil)
             } catch {
                 // The upload is gone or not where we think it is.
                 restartCount += 1
@@ -284,10 +273,15 @@ private struct BlobUpload {
         sentByteCount = range.last == 0 ? 0 : range.last + 1
     }
 
-    private func finish() throws(RegistryError) {
+    private func finish(with content: SupplyPart?) throws(RegistryError) {
         var call = target("PUT")
-        call.body = MemorySupply(bytes: [])
         call.accepted = [201]
+        if let content {
+            call.headers.add("content-type", "application/octet-stream")
+            call.body = content
+        } else {
+            call.body = MemorySupply(bytes: [])
+        }
         do throws(RegistryError) {
             _ = try client.perform(call)
         } catch {

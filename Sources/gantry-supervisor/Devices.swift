@@ -16,7 +16,7 @@ enum Devices {
     /// A fresh tmpfs with the default nodes. An image whose /dev is a link is refused (CVE-2026-41579): everything is
     /// made through the tmpfs's own descriptor.
     static func mount(_ mount: MountPlan, root: borrowing FileDescriptor) throws(SystemError) -> Int32 {
-        let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        let target = try root.openOrMakeInRoot(mount.target, isDirectory: true, strict: true)
         let folder = try MountSetup.make(
             "tmpfs", mount.parameters, attributes: mount.attributesSet & ~UInt64(MOUNT_ATTR_RDONLY))
         try MountSetup.attach(folder, to: target, path: mount.target)
@@ -43,8 +43,7 @@ enum Devices {
     /// - Parameter made: a detached mount of the node; -1: the kernel is asked for one.
     static func make(_ device: DevicePlan, made: Int32, root: borrowing FileDescriptor) throws(SystemError) {
         _ = umask(0)
-        let parent = try InRoot.openOrMake(
-            root, FileSystem.parent(of: device.path), directory: true, strict: true)
+        let parent = try root.openOrMakeInRoot(FileSystem.parent(of: device.path), isDirectory: true, strict: true)
         let name = FileSystem.lastComponent(of: device.path)
         guard made >= 0 else { return try makeNode(device, name: name, in: parent) }
         try bind(FileDescriptor(owning: made), device, name: name, in: parent)

@@ -65,7 +65,7 @@ struct MountSetup: ~Copyable {
                 if mount.behaviour.contains(.noFollowTarget), let link = try openLink(mount.target) {
                     link
                 } else {
-                    try InRoot.openOrMake(root, mount.target, directory: isDirectory)
+                    try root.openOrMakeInRoot(mount.target, isDirectory: isDirectory)
                 }
             try Self.refuseProc(target, mount.target)
             try Self.attach(tree, to: target, path: mount.target)
@@ -85,13 +85,13 @@ struct MountSetup: ~Copyable {
     }
 
     private func makeLink(_ content: String, at path: String) throws(SystemError) {
-        let parent = try InRoot.openOrMake(root, FileSystem.parent(of: path), directory: true)
+        let parent = try root.openOrMakeInRoot(FileSystem.parent(of: path), isDirectory: true)
         try Self.refuseProc(parent, path)
         let (raw, name) = (parent.raw, FileSystem.lastComponent(of: path))
         guard symlinkat(content, raw, name) != 0 else { return }
         let code = errno
         // The same link is what was asked for.
-        guard code == EEXIST, InRoot.readLink(name, in: parent) == content else {
+        guard code == EEXIST, readLink(name, in: parent) == content else {
             throw SystemError("symlinkat", path: path, code: code)
         }
     }
@@ -125,7 +125,7 @@ struct MountSetup: ~Copyable {
     }
 
     private mutating func fileSystem(_ mount: MountPlan, _ source: MountSources.Source) throws(SystemError) {
-        let target = try InRoot.openOrMake(root, mount.target, directory: true)
+        let target = try root.openOrMakeInRoot(mount.target, isDirectory: true)
         try Self.refuseProc(target, mount.target)
         if case .tree(let raw) = source {
             return try Self.attach(FileDescriptor(owning: raw), to: target, path: mount.target)
@@ -183,7 +183,7 @@ struct MountSetup: ~Copyable {
 
     /// proc and sysfs go on a real directory only: an image's link must not carry them elsewhere (CVE-2019-19921).
     private func kernel(_ mount: MountPlan, _ source: MountSources.Source) throws(SystemError) {
-        let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        let target = try root.openOrMakeInRoot(mount.target, isDirectory: true, strict: true)
         if case .tree(let raw) = source {
             return try Self.attach(FileDescriptor(owning: raw), to: target, path: mount.target)
         }
@@ -205,7 +205,7 @@ struct MountSetup: ~Copyable {
 
     /// The container's view of its cgroups. Inside a cgroup namespace each hierarchy is mounted afresh.
     private func cgroups(_ mount: MountPlan) throws(SystemError) {
-        let target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        let target = try root.openOrMakeInRoot(mount.target, isDirectory: true, strict: true)
         if mount.parameters.isEmpty {
             let made = try Self.make("cgroup2", [], attributes: mount.attributesSet)
             return try Self.attach(made, to: target, path: mount.target)
@@ -237,7 +237,7 @@ struct MountSetup: ~Copyable {
 
     /// The container's own folders, where it has no cgroup namespace to see the whole from.
     private func cgroupFolders(_ mount: MountPlan) throws(SystemError) {
-        var target = try InRoot.openOrMake(root, mount.target, directory: true, strict: true)
+        var target = try root.openOrMakeInRoot(mount.target, isDirectory: true, strict: true)
         if mount.parameters.contains(where: { $0.value != nil }) {
             let folder = try Self.make(
                 "tmpfs", [MountParameter("mode", "755"), MountParameter("size", "64k")], attributes: 0)
@@ -350,7 +350,7 @@ struct MountSetup: ~Copyable {
         for (file, tree) in zip(files, staged) {
             try step("place \(file.path)") { () throws(SystemError) in
                 let tree = FileDescriptor(owning: tree)
-                let target = try InRoot.openOrMake(root, file.path, directory: false)
+                let target = try root.openOrMakeInRoot(file.path, isDirectory: false)
                 try Self.refuseProc(target, file.path)
                 try Self.attach(tree, to: target, path: file.path)
             }

@@ -26,7 +26,8 @@ enum NetworkMode {
                 try answer.readAll(byteCountMax: 1 << 16)
             }
             if String(decoding: bytes, as: UTF8.self) == ready { return 0 }
-            _ = write(STDOUT_FILENO, bytes, bytes.count)
+            let text = bytes.isEmpty ? Array("the process ended without an answer".utf8) : bytes
+            _ = write(STDOUT_FILENO, text, text.count)
         } catch {
             let text = Array("\(error.step): \(error.text)".utf8)
             _ = write(STDOUT_FILENO, text, text.count)

@@ -27,7 +27,7 @@ enum RootSetup {
         if plan.makesDefaultDevices {
             try step("make the default devices") { () throws(SystemError) in
                 try Devices.makeDefaults(
-                    in: try InRoot.openOrMake(setup.root, "/dev", directory: true, strict: true))
+                    in: try setup.root.openOrMakeInRoot("/dev", isDirectory: true, strict: true))
             }
         }
         for (index, device) in plan.devices.enumerated() {
@@ -39,7 +39,7 @@ enum RootSetup {
         try writeSysctls(plan.sysctls, root: setup.root)
         if plan.process.createDirectory {
             try step("make the working directory \(plan.process.directory)") { () throws(SystemError) in
-                _ = try InRoot.openOrMake(setup.root, plan.process.directory, directory: true)
+                _ = try setup.root.openOrMakeInRoot(plan.process.directory, isDirectory: true)
             }
         }
         try setup.mask(plan.maskedPaths)

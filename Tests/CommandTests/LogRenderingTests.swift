@@ -1,5 +1,6 @@
 import EngineClient
 import EngineWire
+import StackModel
 import Testing
 
 @testable import gantry

@@ -144,6 +144,16 @@ import Testing
         }
         let again = try lab.run { try manager.reservePort(port: 8080, transport: .tcp) }
         #expect(again.port == 8080)
+        try lab.shell("ip -6 address add fd77::1/128 dev lo nodad")
+        let six = try #require(IPv6Address("fd77::1"))
+        for transport in [Transport.tcp, .udp] {
+            let held = try lab.run { try manager.reservePort6(hostIP: six, port: 8081, transport: transport) }
+            // Whoever asked finds out whose it is.
+            #expect(throws: NetworkError.portInUse(hostIP: nil, port: 8081, transport: transport)) {
+                try lab.run { try manager.reservePort6(hostIP: six, port: 8081, transport: transport) }
+            }
+            #expect(held.port == 8081)
+        }
         let address = try #require(IPv4Address("203.0.113.9"))
         #expect(throws: NetworkError.noSuchHostAddress(address)) {
             try lab.run { try manager.reservePort(hostIP: address, port: 8080, transport: .tcp) }

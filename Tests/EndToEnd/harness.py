@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 import tempfile
 import textwrap
+import threading
 import time
 import unittest
 import urllib.request
@@ -65,14 +66,65 @@ def busybox_image(path, tag="busybox:latest", config=None, files=None, history=(
             tar.addfile(info, io.BytesIO(data))
 
 
-def wait_until(condition, seconds=10, what="the condition"):
+def wait_until(condition, seconds=10, what="the condition", interval=0.02):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(interval)
     raise AssertionError(f"waited {seconds} s for {what} in vain")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Relay:
+    """Stands between the engine and a server of this host."""
+
+    piece_byte_count = 1 << 16
+
+    def __init__(self, target):
+        self.target = target
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def before(self, data, is_answer):
+        """Called with each piece before it is sent on."""
+
+    def after(self, data, is_answer):
+        """Called with each piece that was sent on."""
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            # Small buffers: what was sent on is nearly what has arrived.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+            server = socket.create_connection(("127.0.0.1", self.target))
+            threading.Thread(target=self.carry, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self.carry, args=(server, client, True), daemon=True).start()
+
+    def carry(self, source, target, is_answer):
+        try:
+            while data := source.recv(self.piece_byte_count):
+                self.before(data, is_answer)
+                target.sendall(data)
+                self.after(data, is_answer)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        source.close()
 
 
 def host_view():

@@ -67,6 +67,42 @@ class CrashTest(EngineCase):
         self.assertEqual((row["State"], row["ExitCode"]), ("exited", 9))
         self.gantry_ok("down", folder=folder)
 
+    def is_frozen(self, pid):
+        """In whichever hierarchy its freezer is. cgroups(7)."""
+        with open(f"/proc/{pid}/cgroup") as file:
+            groups = [line.rstrip("\n").split(":", 2) for line in file]
+        for _, controllers, path in groups:
+            for name, word in ((f"/sys/fs/cgroup{path}/cgroup.events", "frozen 1"),
+                               (f"/sys/fs/cgroup/unified{path}/cgroup.events", "frozen 1"),
+                               (f"/sys/fs/cgroup/freezer{path}/freezer.state", "FROZEN")):
+                if os.path.exists(name):
+                    with open(name) as file:
+                        if word in file.read().splitlines():
+                            return True
+        return False
+
+    def test_killed_in_the_middle_of_a_commit(self):
+        folder = self.stack("""
+            services:
+              box:
+                image: busybox
+                command: ["sh", "-c", "dd if=/dev/urandom of=/big bs=1M count=300 2>/dev/null; echo ready; exec sleep 1000"]
+                stop_grace_period: 0s
+            """, "committed")
+        self.gantry_ok("up", "-d", folder=folder)
+        wait_until(lambda: "ready" in self.gantry_ok("logs", folder=folder).stdout, 60, "the file")
+        pid = next(iter(self.pids(folder).values()))
+        with subprocess.Popen([GANTRY, "commit", "committed-box-1", "made:1"], env=self.environment(),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            wait_until(lambda: self.is_frozen(pid), what="the pause", interval=0.002)
+            self.kill_engine()
+        self.assertTrue(self.is_frozen(pid))
+        self.start_engine()
+        wait_until(lambda: not self.is_frozen(pid), what="its going on")
+        self.assertEqual(self.gantry_ok("exec", "-T", "box", "echo", "yes", folder=folder).stdout, "yes\n")
+        self.assertNotIn("made", self.gantry_ok("images").stdout)
+        self.gantry_ok("down", "-t", "0", folder=folder)
+
     def test_killed_in_the_middle_of_up(self):
         for delay in (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.07, 0.1):
             with self.subTest(delay=delay):

@@ -75,8 +75,8 @@ class DNSTest(EngineCase):
             os.kill(before, signal.SIGKILL)
             killed = time.monotonic()
             wait_until(lambda: self.network_process() not in (None, before), seconds=5, what="another process")
-            wait_until(lambda: "web" in self.lookup(folder, "web") and "Address" in self.lookup(folder, "web"),
-                       seconds=5, what="an answer")
+            # One is the server's own.
+            wait_until(lambda: self.lookup(folder, "web").count("Address") >= 3, seconds=5, what="both addresses")
             self.assertLess(time.monotonic() - killed, 1.5)
             time.sleep(0.3)
             self.assertEqual(self.results(folder)[-1], "ok")
@@ -87,7 +87,9 @@ class DNSTest(EngineCase):
         for name in ("web", "tasks.web", "kinds-web-1", "kinds-web-2", "web.kinds_default", "WEB"):
             with self.subTest(name=name):
                 self.assertIn("Address", self.lookup(folder, name).split("\n\n", 1)[-1])
-        self.assertNotIn("NXDOMAIN", self.lookup(folder, "web", "aaaa"))
+        no_address = self.lookup(folder, "web", "aaaa")
+        self.assertIn("127.0.0.11", no_address)
+        self.assertNotIn("NXDOMAIN", no_address)
         resolver = self.gantry_ok("exec", "-T", "options", "cat", "/etc/resolv.conf", folder=folder).stdout
         self.assertIn("nameserver 127.0.0.11", resolver)
         self.assertIn("search corp.example", resolver)

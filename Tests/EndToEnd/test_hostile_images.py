@@ -43,17 +43,23 @@ class HostileImageTest(EngineCase):
             file.write("of the host")
         paths = [f"/../../../../../../../..{host}", f"/tmp/../..{host}", f"//..{host}/.", f"/proc/1/root{host}",
                  f"/proc/self/cwd/../..{host}", f"..{host}", "", "/", "relative"]
+        entered = 0
         for index, path in enumerate(paths):
             with self.subTest(path):
                 name = f"volume{index}"
                 if self.image(name, Volumes={path: {}}).returncode == 0 and self.up(name).returncode == 0:
-                    found = self.inside(f"cat {host}/secret '{path}/secret' 2>/dev/null; find / -xdev -name secret")
+                    found = self.inside(
+                        f"cat {host}/secret '{path}/secret' 2>/dev/null; find / -xdev -name secret 2>/dev/null; echo end")
+                    self.assertEqual(found.returncode, 0, found.stderr)
+                    self.assertTrue(found.stdout.endswith("end\n"), found.stdout)
                     self.assertNotIn("of the host", found.stdout)
+                    entered += 1
                     self.inside(f"echo evil > {host}/secret; echo evil > '{path}/secret'")
                 self.down()
                 with open(f"{host}/secret") as file:
                     self.assertEqual(file.read(), "of the host")
                 self.assertEqual(os.listdir(host), ["secret"])
+        self.assertGreater(entered, 0)
 
     def test_users_are_who_they_say(self):
         """CVE-2024-40635, CVE-2026-30892: no number wraps, and no odd text is root."""
@@ -76,16 +82,22 @@ class HostileImageTest(EngineCase):
 
     def test_working_folders_are_the_images(self):
         """CVE-2024-21626 and its like."""
-        paths = [f"/proc/self/fd/{number}" for number in range(3, 14)]
-        paths += ["/proc/1/cwd", "../../..", "/proc/self/root/../..", "relative", ODD_TEXT]
-        for index, path in enumerate(paths):
+        refused = [f"/proc/self/fd/{number}" for number in range(3, 14)]
+        refused += ["/proc/1/cwd", "../../..", "/proc/self/root/../..", "relative", ODD_TEXT]
+        entered = []
+        for index, path in enumerate(refused + ["/", "/../../..", "/tmp/../../../.."]):
             with self.subTest(path):
                 name = f"folder{index}"
                 if self.image(name, WorkingDir=path).returncode == 0 and self.up(name).returncode == 0:
-                    seen = self.inside("ls ../../../../../../.. /proc/1/cwd/../../../..; pwd").stdout
-                    self.assertNotIn("work", seen.split())
-                    self.assertNotIn(os.path.basename(self.root), seen)
+                    told = self.inside("ls ../../../../../../.. /proc/1/cwd/../../../.. 2>&1; pwd")
+                    self.assertEqual(told.returncode, 0, told.stderr)
+                    # What it does see is the image's own root.
+                    self.assertIn("www", told.stdout.split())
+                    self.assertNotIn("work", told.stdout.split())
+                    self.assertNotIn(os.path.basename(self.root), told.stdout)
+                    entered.append(path)
                 self.down()
+        self.assertEqual(entered, ["/", "/../../..", "/tmp/../../../.."])
 
     def test_numbers_and_texts_end_nobody(self):
         cases = {

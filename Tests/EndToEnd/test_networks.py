@@ -4,6 +4,8 @@ import json
 import re
 import socket
 import subprocess
+import sys
+import time
 import unittest
 
 from harness import EngineCase, wait_until
@@ -79,6 +81,10 @@ class NetworkTest(EngineCase):
     def test_prune_takes_what_nobody_uses(self):
         self.network("--label", "temporary", "pruned")
         self.network("kept")
+        refused = self.gantry("network", "prune", "-f", "--filter", "until=yesterday")
+        self.assertIn("invalid filter 'until=yesterday'", refused.stderr)
+        self.gantry_ok("network", "prune", "-f", "--filter", "until=1h30m")
+        self.inspect("pruned")
         removed = self.gantry_ok("network", "prune", "-f", "--filter", "label=temporary").stdout
         self.assertIn("pruned", removed)
         self.assertNotIn("kept", removed)
@@ -271,6 +277,21 @@ class NetworkTest(EngineCase):
         self.gantry_ok("reconcile", folder=folder)
         wait_until(answers, what="an answer of the repaired interface")
         self.assertEqual(self.pids(folder), pids)
+        # It needs no forwarding: an interface that is not the engine's to open is not the engine's to close.
+        def forward(name, value):
+            with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+                file.write(value)
+
+        with open("/proc/sys/net/ipv4/ip_forward") as file:
+            self.addCleanup(forward, "ip_forward", file.read())
+        forward("ip_forward", "0")
+        subprocess.run(["nft", "add table inet other; delete table inet other"], check=True)
+        time.sleep(0.5)
+        forward("conf/mv1/forwarding", "1")
+        self.network("passing")
+        self.gantry_ok("network", "rm", "passing")
+        with open("/proc/sys/net/ipv4/conf/mv1/forwarding") as file:
+            self.assertEqual(file.read(), "1\n")
 
     # Ports
 
@@ -332,14 +353,32 @@ class NetworkTest(EngineCase):
                 """)
             self.assertEqual(self.gantry_ok("port", "web", "80", folder=folder).stdout, "0.0.0.0:18101\n")
 
+    def elements(self):
+        ruleset = json.loads(subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, check=True).stdout)
+        return sum(len(entry[kind].get("elem", [])) for entry in ruleset["nftables"] for kind in ("set", "map")
+                   if kind in entry)
+
     def test_a_long_range_is_one_element(self):
-        self.up("long", f"""
+        before = self.elements()
+        folder = self.up("long", f"""
             services:
               rtp:
                 image: busybox
                 {SLEEP}
                 ports: ["20000-21000:20000-21000/udp"]
             """)
+        # With those of the network and the container themselves.
+        self.assertIn(self.elements() - before, range(1, 50))
+        netns = f"--net=/proc/{next(iter(self.pids(folder).values()))}/ns/net"
+        echo = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 20500)); print(flush=True); "
+                "s.sendto(*s.recvfrom(9))")
+        with subprocess.Popen(["nsenter", netns, sys.executable, "-c", echo], stdout=subprocess.PIPE) as server:
+            self.addCleanup(server.kill)
+            server.stdout.readline()
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.settimeout(5)
+                client.sendto(b"datagram", ("127.0.0.1", 20500))
+                self.assertEqual(client.recv(9), b"datagram")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import threading
 import time
 import unittest
 
-from harness import BUSYBOX, GANTRY, EngineCase, wait_until
+from harness import BUSYBOX, GANTRY, EngineCase, Relay, free_port, wait_until
 
 KILL_COUNT = 20
 LAYER_COUNT = 6
@@ -32,51 +32,21 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
-class CountingRelay:
-    """Stands between the engine and a registry, lets `bytes_per_second` of answers through, and counts them."""
+class CountingRelay(Relay):
+    """Lets `bytes_per_second` of answers through, and counts them."""
 
     def __init__(self, target):
-        self.target, self.bytes_per_second, self.byte_count = target, None, 0
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.bytes_per_second, self.byte_count, self.lock = None, 0, threading.Lock()
+        super().__init__(target)
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            # Small buffers: what is counted is nearly what arrives.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-            server = socket.create_connection(("127.0.0.1", self.target))
-            threading.Thread(target=self.carry, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self.carry, args=(server, client, True), daemon=True).start()
+    def before(self, data, is_answer):
+        if is_answer and self.bytes_per_second:
+            time.sleep(len(data) / self.bytes_per_second)
 
-    def carry(self, source, target, is_answer):
-        try:
-            while data := source.recv(1 << 16):
-                if is_answer and self.bytes_per_second:
-                    time.sleep(len(data) / self.bytes_per_second)
-                target.sendall(data)
-                if is_answer:
-                    with self.lock:
-                        self.byte_count += len(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        source.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    def after(self, data, is_answer):
+        if is_answer:
+            with self.lock:
+                self.byte_count += len(data)
 
 
 def sha256(data):

@@ -6,11 +6,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
-from harness import GANTRY, EngineCase, busybox_image, wait_until
+from harness import GANTRY, EngineCase, Relay, busybox_image, free_port, wait_until
 
 # Of htpasswd(1): `tester`, `secret`.
 HTPASSWD = "tester:$2y$05$Ibow5IVEk4jrwvc2ZPvO6eM5rrkjLNf0Lvti9dPCdo9rf8Iqn5tiK\n"
@@ -23,47 +22,20 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
-class SlowRelay:
-    """Stands between the engine and a registry: sends answers on slowly while `slow`, and notes the requests."""
+class SlowRelay(Relay):
+    """Sends answers on slowly while `slow`, and notes the requests."""
+
+    piece_byte_count = 32768
 
     def __init__(self, target):
-        self.target, self.slow, self.requests = target, True, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.slow, self.requests = True, []
+        super().__init__(target)
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.target))
-            threading.Thread(target=self.carry, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self.carry, args=(server, client, False), daemon=True).start()
-
-    def carry(self, source, target, is_request):
-        try:
-            while data := source.recv(32768):
-                if is_request:
-                    self.requests.append(data.decode("latin-1"))
-                elif self.slow:
-                    time.sleep(0.02)
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        source.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    def before(self, data, is_answer):
+        if not is_answer:
+            self.requests.append(data.decode("latin-1"))
+        elif self.slow:
+            time.sleep(0.02)
 
 
 @unittest.skipUnless(shutil.which("docker-registry") and shutil.which("skopeo"), "docker-registry or skopeo is missing")
@@ -177,6 +149,34 @@ class RegistryTest(EngineCase):
             self.gantry_ok("down", "-t", "0", folder=folder)
         wrong = self.gantry("up", "-d", folder=self.stack(text.replace("up:1", "gone:1").replace("POLICY", "missing"), "gone"))
         self.assertIn("gone:1, and it cannot be pulled: manifest unknown", wrong.stderr)
+
+    def push(self, tag, value):
+        """An image whose containers tell `value`."""
+        archive = f"{self.root}/pushed.tar"
+        busybox_image(archive, tag="pushed:1", config={"Cmd": ["sleep", "1000"], "Env": ["PATH=/bin", f"APP={value}"]})
+        self.skopeo("copy", f"docker-archive:{archive}", f"docker://{self.host}/{tag}",
+                    "--dest-tls-verify=false", "--dest-creds=tester:secret")
+
+    def test_up_asks_again_in_time(self):
+        self.login(f"{self.home}/.docker")
+        for policy, waits in (("daily", False), ("weekly", False), ("every_12h", False), ("every_2s", True)):
+            with self.subTest(policy):
+                image = f"{self.host}/team/{policy}:1"
+                self.push(f"team/{policy}:1", "old")
+                folder = self.stack(
+                    f"services: {{web: {{image: \"{image}\", stop_grace_period: 0s, pull_policy: {policy}}}}}", policy)
+                self.assertIn("Pulled", self.gantry_ok("up", "-d", folder=folder).stderr)
+                asked = time.monotonic()
+                self.push(f"team/{policy}:1", "new")
+                # An engine that is started again knows when it was.
+                self.kill_engine()
+                self.start_engine()
+                if waits:
+                    time.sleep(max(0, asked + 2.1 - time.monotonic()))
+                self.assertEqual("Pulled" in self.gantry_ok("up", "-d", folder=folder).stderr, waits)
+                told = self.gantry_ok("exec", "-T", "web", "sh", "-c", "echo $APP", folder=folder).stdout
+                self.assertEqual(told, "new\n" if waits else "old\n")
+                self.gantry_ok("down", "-t", "0", folder=folder)
 
     def test_a_pull_goes_on_after_the_engine_was_killed(self):
         noise = f"{self.root}/noise"

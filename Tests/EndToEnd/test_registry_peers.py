@@ -8,8 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import EngineCase, busybox_image, wait_until
-from test_registry import free_port
+from harness import EngineCase, busybox_image, free_port, wait_until
 
 CONFIG = """
 version: 0.1

@@ -67,22 +67,42 @@ import Testing
         }
     }
 
+    private func filters(
+        _ values: [String: [String]], known: Set<String> = ImageFilters.listKeys
+    ) throws -> ImageFilters {
+        try ImageFilters(values, known: known)
+    }
+
     @Test func filters() throws {
-        let filters = try ImageFilters(["label": ["a", "b=1"], "dangling": ["false"], "reference": ["team/*", "x:?"]])
-        #expect(filters.matches(createdSeconds: 0, labels: ["a": "", "b": "1"]))
-        #expect(!filters.matches(createdSeconds: 0, labels: ["a": "", "b": "2"]))
-        #expect(filters.names(["team/app:1", "other:1", "x:1"]) == ["team/app:1", "x:1"])
-        #expect(filters.names(["other:1"]) == nil)
-        #expect(filters.names([]) == nil)
-        #expect(try ImageFilters(["dangling": ["true"]]).names([]) == [])
+        let some = try filters(["label": ["a", "b=1"], "dangling": ["false"], "reference": ["team/*", "x:?"]])
+        #expect(some.matches(createdSeconds: 0, labels: ["a": "", "b": "1"]))
+        #expect(!some.matches(createdSeconds: 0, labels: ["a": "", "b": "2"]))
+        #expect(some.names(["team/app:1", "other:1", "x:1"]) == ["team/app:1", "x:1"])
+        #expect(some.names(["other:1"]) == nil)
+        #expect(some.names([]) == nil)
+        #expect(try filters(["dangling": ["true"]]).names([]) == [])
         #expect(ImageFilters.matches("localhost:5000/a/b:1", pattern: "localhost:5000/a/*"))
         #expect(!ImageFilters.matches("a/b:1", pattern: "a*"))
-        var times = try ImageFilters([:])
+        var times = try filters([:])
         times.before = 10
         times.since = 5
         #expect([4, 5, 6, 9, 10].filter { times.matches(createdSeconds: $0, labels: [:]) } == [6, 9])
-        for bad in [["size": ["1"]], ["dangling": ["perhaps"]], ["until": ["yesterday"]]] {
-            #expect(throws: EngineError.self) { try ImageFilters(bad) }
+    }
+
+    /// An image says itself when it was made: nothing it says may overflow.
+    @Test func agesOfImages() throws {
+        let old = try filters(["until": ["1h30m"]])
+        let now = Clock.now() / 1_000_000_000
+        let ages: [Int64] = [.min, 0, now - 5460, now - 5340, now + 3600, .max]
+        #expect(ages.map { old.matches(createdSeconds: $0, labels: [:]) } == [true, true, true, false, false, false])
+    }
+
+    /// A filter that a prune did not look at would remove what it should have kept.
+    @Test func pruneKnowsOnlyWhatItLooksAt() throws {
+        for key in ["reference", "before", "since"] {
+            #expect(throws: EngineError.self) { try filters([key: ["a"]], known: ImageFilters.pruneKeys) }
         }
+        let kept = try filters(["label": ["a"], "until": ["1"], "dangling": ["0"]], known: ImageFilters.pruneKeys)
+        #expect(kept.dangling == false)
     }
 }

@@ -58,4 +58,14 @@ struct PortTests {
         let six = "h\n 0: 00000000000000000000000001000000:0050 x 0A a b c d e 5 1\n 1: 0:zz x 0A a b c d e 5"
         #expect(HostListeners.parse(six, .tcp).map(\.address) == [IPAddress("::1")])
     }
+
+    /// A Java program, say, that listens on IPv4 through a socket of IPv6.
+    @Test func mappedAddressesAreOfIPv4() throws {
+        let text = "h\n 0: 0000000000000000FFFF00000100007F:1F90 x 0A a b c d e 4711 1"
+        let sockets = HostListeners.parse(text, .udp) + HostListeners.parse(text, .tcp)
+        #expect(sockets.map(\.address) == [IPAddress("127.0.0.1")])
+        #expect(listeningPorts(table: text) == [])
+        let key = try PortRegistry.Key(hostIP: "127.0.0.1", port: 8080, transport: .tcp)
+        #expect(HostListeners(sockets: sockets).owner(of: key) != nil)
+    }
 }

@@ -61,6 +61,37 @@ import Testing
         #expect(try image.listing("x") == ["x/a/", "x/a/first=x", "x/b/", "x/b/second=x"])
     }
 
+    /// As a build has it: the image's layers below, what the step makes in a folder of its own.
+    @Test func intoAnOverlay() throws {
+        try image.folder("m")
+        try check("mount") { mount("none", image.at("m"), "tmpfs", 0, nil) }
+        defer { umount2(image.at("m"), Int32(MNT_DETACH)) }
+        try image.file("m/lower/etc/conf", "old").folder("m/lower/etc/keep", mode: 0o711).folder("m/lower/opt")
+        try image.link("m/lower/lib", to: "usr/lib").folder("m/lower/usr/lib").setModified("m/lower/etc", 1_000_000)
+        try image.folder("m/upper").folder("m/work").folder("m/root")
+        let top = image.at("m")
+        let options = "lowerdir=\(top)/lower,upperdir=\(top)/upper,workdir=\(top)/work"
+        try check("mount") { mount("overlay", "\(top)/root", "overlay", 0, options) }
+        defer { umount2("\(top)/root", Int32(MNT_DETACH)) }
+        let root = SharedDescriptor(try FileDescriptor.open("\(top)/root", O_PATH | O_DIRECTORY))
+        try context.file("conf", "new").file("d/keep/a", "a").file("d/keep/b", "b").folder("d/keep", mode: 0o700)
+        try check("link") { Glibc.link(context.at("d/keep/a"), context.at("d/keep/c")) }
+        func copy(_ file: String, _ destination: String) throws {
+            try CopySelection(CopyJob(files: [file], destination: destination), from: context.source()).copy(into: root)
+        }
+        try copy("conf", "/etc/conf")
+        try copy("d", "/etc/")
+        try copy("conf", "/lib/x")
+        #expect(
+            try image.listing("m/upper").map { $0.dropFirst(8) } == [
+                "etc/", "etc/conf=new", "etc/keep/", "etc/keep/a=a", "etc/keep/b=b", "etc/keep/c=a", "usr/", "usr/lib/",
+                "usr/lib/x=new",
+            ])
+        #expect(try image.attributes("m/upper/etc/keep") == "700 0:0" && image.attributes("m/upper/etc") == "755 0:0")
+        #expect(try image.status("m/upper/etc").st_mtim.tv_sec == 1_000_000)
+        #expect(try image.status("m/upper/etc/keep/a").st_nlink == 2)
+    }
+
     @Test func holesStayHoles() throws {
         try context.file("disk", "start")
         let file = try FileDescriptor.open(context.at("disk"), O_WRONLY)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxSystem
 import Testing
@@ -62,6 +63,17 @@ import Testing
         #expect(error("src/zzz", parents: true) == "\"/src/zzz\": not found in the build context")
         #expect(error("a\0b").contains("NUL") && error("sr[c").contains("syntax error in pattern"))
         #expect(try image.listing() == [])
+    }
+
+    @Test func objectsForMounts() throws {
+        try context.file("d/f", "f").file("hidden").link("l", to: "/d/../d/f").link("out", to: "/etc/passwd")
+        let source = try context.source(ignoring: "hidden")
+        let found = try source.object(at: "../l")
+        #expect(try !found.isFolder && source.object(at: "/").isFolder && source.object(at: "d").isFolder)
+        #expect(try FileSystem.readFile("/proc/self/fd/\(found.object.raw)") == Array("f".utf8))
+        for name in ["hidden", "out", "none"] {
+            #expect(failure { _ = try source.object(at: name) }.contains("not found"), "\(name)")
+        }
     }
 
     @Test func wildcardsDoNotSeeWhatIsIgnored() throws {

@@ -1,3 +1,4 @@
+import CLinux
 import Dockerfile
 import Glibc
 import LinuxSystem

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Images
 import LinuxSystem
-import Synchronization
+import Registry
 import Testing
 
 @testable import ImageBuild
@@ -171,6 +171,17 @@ import Testing
         #expect(image.exists("good/a"))
     }
 
+    @Test func aBuildThatIsGivenUp() throws {
+        try context.file("d/a", "1").file("d/b", "2")
+        let stop = Cancellation()
+        let selection = try CopySelection(CopyJob(files: ["d"], destination: "/x"), from: context.source())
+        _ = try selection.digest(nil, stop: stop)
+        stop.cancel()
+        #expect(failure { _ = try selection.digest(nil, stop: stop) } == "cancelled")
+        #expect(failure { try selection.copy(into: image.root, stop: stop) } == "cancelled")
+        #expect(!image.exists("x/a"))
+    }
+
     @Test func aFileThatGrowsWhileItIsRead() throws {
         try context.file("log", "")
         let path = context.at("log")
@@ -207,13 +218,6 @@ import Testing
         #expect(index.count == 100_000)
         #expect(try FileSystem.list(image.at("x")).count == 100 && FileSystem.list(image.at("x/99")).count == 1000)
     }
-}
-
-/// Stops a thread.
-private final class Cancellation: Sendable {
-    private let flag = Atomic<Bool>(false)
-    func cancel() { flag.store(true, ordering: .relaxed) }
-    var isCancelled: Bool { flag.load(ordering: .relaxed) }
 }
 
 /// Exchanges `swap` and `evil` in `root` again and again.

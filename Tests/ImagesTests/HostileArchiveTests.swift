@@ -214,7 +214,7 @@ import Testing
                     _ = try fixture.load(Array(archive[..<end]))
                     let image = try #require(try fixture.store.images().first)
                     #expect(try FileSystem.readFile(image.layers[0].path + "/hello") == Array("world\n".utf8))
-                    try fixture.store.remove(image.id) { _ in false }
+                    _ = try fixture.store.remove([image.id])
                 } catch is ImageError {
                     #expect(try fixture.store.images().isEmpty)
                 }

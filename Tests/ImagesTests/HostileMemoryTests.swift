@@ -129,6 +129,7 @@ import Testing
                 "-1", "", "9223372036854775807", "99999999999999999999999999", "-9223372036854775808", "1,2,3", "0,-1",
                 "../../x", "/etc/passwd", "1.9999999999999999", "BINARY", "-0.5", "user::rwx,user:1:r",
             ].map { Array($0.utf8) } + [[0], [0xff, 0xfe], [UInt8](repeating: 0x39, count: 4000)]
+        var acceptedCount = 0
         for key in keys {
             for value in values {
                 for more in [nil, "GNU.sparse.major", "size"] {
@@ -139,12 +140,14 @@ import Testing
                     }
                     let layer = try? Unpacked(tar.finished)  // Any refusal will do.
                     if let layer {
+                        acceptedCount += 1
                         #expect(try FileSystem.readFile(layer.sentinel) == Array("untouched".utf8))
                         #expect(try FileSystem.list(layer.folder.path) == ["discards", "fs", "sentinel"])
                     }
                 }
             }
         }
+        #expect(acceptedCount > 0)
     }
 
     /// Sizes in base 256 (GNU), negative and huge.

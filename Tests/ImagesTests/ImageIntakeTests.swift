@@ -134,21 +134,6 @@ import Testing
         #expect((1...6).contains(counts.read { $0.ended }))
     }
 
-    @Test func aRegistryWithoutRangesSendsAllAgain() throws {
-        let fixture = try StoreFixture()
-        let first = try fixture.store.beginIntake(reference)
-        let begun = try #require(try start(first, 0))
-        try begun.write(Array(layers[0][..<5000]))
-        first.end()
-        let intake = try fixture.store.beginIntake(reference)
-        let blob = try #require(try start(intake, 0))
-        blob.restart()
-        for start in stride(from: 0, to: layers[0].count, by: 999) {
-            try blob.write(Array(layers[0][start..<min(start + 999, layers[0].count)]))
-        }
-        try blob.finish()
-    }
-
     @Test func wrongBytesAreThrownAway() throws {
         let fixture = try StoreFixture()
         let intake = try fixture.store.beginIntake(reference)

@@ -77,7 +77,7 @@ import Testing
     private static func collect(_ root: String) -> Never {
         do {
             let store = try ImageStore(root: root)
-            try store.remove(store.image("gone:1").id, inUse: { _ in false })
+            _ = try store.remove([store.image("gone:1").id])
             store.trash.wait()
             _exit(0)
         } catch {

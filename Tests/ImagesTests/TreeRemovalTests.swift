@@ -12,13 +12,27 @@ import Testing
         let script = """
             cd \(folder.path) && mkdir -p tree/a && ln -s \(folder.path) tree/a/up && : > tree/$(printf 'f\\351') && \
             mkdir tree/$(printf 'd\\377') && : > tree/$(printf 'd\\377')/x && mkfifo tree/p && chmod 0 tree/a && \
-            cd tree && for i in $(seq 100); do mkdir d$i .gantry-removed-$i && : > f && cd d$i; done
+            cd tree && for i in $(seq 1000); do mkdir d && : > f && cd d; done; mkdir ../e ../g
             """
         _ = try #require(try output(of: script, in: folder))
         try TreeRemoval.remove("\(folder.path)/tree")
         #expect(!FileSystem.exists("\(folder.path)/tree"))
         #expect(FileSystem.exists(outside))
         try TreeRemoval.remove("\(folder.path)/tree")
+    }
+
+    /// Where folders of a lower layer cannot be moved (EXDEV).
+    @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func deepTreesOfAnOverlayGo() throws {
+        let folder = try TestFolder()
+        let make = """
+            cd \(folder.path) && mkdir m && mount -t tmpfs none m && cd m && mkdir lower upper work root && cd lower && \
+            for i in $(seq 100); do mkdir d && : > f && cd d; done
+            cd \(folder.path)/m && mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none root
+            """
+        _ = try #require(try output(of: make, in: folder))
+        #expect(throws: Never.self) { try TreeRemoval.remove("\(folder.path)/m/root/d") }
+        #expect(try FileSystem.list("\(folder.path)/m/root") == ["f"])
+        _ = try #require(try output(of: "umount \(folder.path)/m/root \(folder.path)/m", in: folder))
     }
 
     @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func staysOnItsFileSystem() throws {

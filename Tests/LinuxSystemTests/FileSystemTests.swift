@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 import LinuxSystem
 import Testing
 
@@ -127,5 +128,31 @@ final class TemporaryFolder {
         try poller.watch(FileDescriptor(owning: ends[0]), once: true) { continuation.yield() }
         try writer.writeAll([1])
         for await _ in news { break }
+    }
+
+    /// On a thread whose umask is its own.
+    @Test func whatIsMissingInARootIsMadeInIt() throws {
+        let folder = try TemporaryFolder()
+        let root = folder.path
+        #expect(symlink("/made/by/link", "\(root)/away") == 0)
+        #expect(symlink("../../../../outside", "\(root)/up") == 0)
+        try NamedThread.run("in-root") { () throws(SystemError) in
+            try check("unshare") { unshare(CLONE_FS) }
+            let top = try FileDescriptor.open(root, O_PATH | O_DIRECTORY)
+            for (path, isDirectory) in [("away", true), ("/up", false), ("/a/b/c/", true), ("a/b/file", false)] {
+                _ = try top.openOrMakeInRoot(path, isDirectory: isDirectory)
+                // It is there now.
+                _ = try top.openOrMakeInRoot(path, isDirectory: isDirectory)
+            }
+            do throws(SystemError) {
+                _ = try top.openOrMakeInRoot("/away/x", isDirectory: true, strict: true)
+                Issue.record("a link was followed")
+            } catch {
+                #expect(error.code == ELOOP)
+            }
+        }.get()
+        #expect(try FileSystem.list("\(root)/made/by") == ["link"])
+        #expect(try FileSystem.list(root) == ["a", "away", "made", "outside", "up"])
+        #expect(try FileSystem.list("\(root)/a/b") == ["c", "file"])
     }
 }

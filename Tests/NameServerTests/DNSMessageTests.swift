@@ -10,7 +10,7 @@ import Testing
                 "web": [0x0A00_0002, 0x0A00_0003, 0x0A00_0004], "shop-web-1": [0x0A00_0002],
                 "DB.Example.": [0x0A00_0009],
                 "empty": [], "bad..name": [1], String(repeating: "a", count: 64): [2],
-            ], hostnames: [0x0A00_0009: "database"]))
+            ]))
 
     private func decide(
         _ packet: [UInt8], _ zone: CompiledZone? = zone, isDatagram: Bool = true
@@ -74,7 +74,7 @@ import Testing
     @Test func answersReverseQuestions() throws {
         #expect(try answer(dnsQuestion("2.0.0.10.in-addr.arpa", type: DNSType.ptr)).names == ["shop-web-1", "web"])
         #expect(try answer(dnsQuestion("3.0.0.10.IN-ADDR.arpa", type: DNSType.ptr)).names == ["web"])
-        #expect(try answer(dnsQuestion("9.0.0.10.in-addr.arpa", type: DNSType.ptr)).names == ["database"])
+        #expect(try answer(dnsQuestion("9.0.0.10.in-addr.arpa", type: DNSType.ptr)).names == ["db.example"])
         #expect(try answer(dnsQuestion("2.0.0.10.in-addr.arpa", type: DNSType.a)).names == [])
     }
 

@@ -35,6 +35,19 @@ import Testing
         #expect(v6.port == 54)
     }
 
+    /// Those that are asked, with their scope, and none besides.
+    @Test func resolversOfTheHostAreAsked() throws {
+        let upstream = try DNSTestServer { packet, _ in [dnsAnswered(packet, [7])] }
+        defer { upstream.stop() }
+        let silent = try DNSTestServer { _, _ in [] }
+        defer { silent.stop() }
+        let file = "nameserver \(upstream.address)\nnameserver fe80::1%lo\nnameserver \(silent.address)\n"
+        let resolvers = HostResolver.list(Array((file + "nameserver 127.0.0.9\n").utf8))
+        #expect(resolvers.map(\.description) == [upstream.address, "fe80::1%lo", silent.address])
+        #expect(resolvers.map { $0.answers() } == [true, false, false])
+        #expect(upstream.packets.count == 1 && silent.packets.count == 1)
+    }
+
     @Test func readsAChangedFileAgain() throws {
         var template = Array("/tmp/gantry-dns.XXXXXX".utf8CString)
         _ = try #require(mkdtemp(&template))

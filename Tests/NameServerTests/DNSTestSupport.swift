@@ -226,13 +226,11 @@ private func dnsLocalPort(_ raw: Int32) -> UInt16 { dnsPort(of: raw) }
 extension DNSZone {
     /// With IPv4 addresses as numbers in host order.
     init(
-        names: [String: [UInt32]], hostnames: [UInt32: String] = [:], external: Bool = true,
-        forwarders: [String] = []
+        names: [String: [UInt32]], external: Bool = true, forwarders: [String] = []
     ) {
         self.init(
             names: names.mapValues { $0.map { .v4(IPv4Address(value: $0)) } }, external: external,
             forwarders: forwarders)
-        for (address, name) in hostnames { self.hostnames[.v4(IPv4Address(value: address))] = name }
     }
 }
 

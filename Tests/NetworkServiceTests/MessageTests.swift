@@ -8,7 +8,7 @@ import Testing
     private static func zone() throws -> DNSZone {
         DNSZone(
             names: ["web": [try #require(IPAddress("10.0.0.1")), try #require(IPAddress("fd00::1"))], "none": []],
-            hostnames: [try #require(IPAddress("10.0.0.1")): "web-1"], external: false, forwarders: ["192.0.2.1#54"])
+            external: false, forwarders: ["192.0.2.1#54"])
     }
 
     private static func requests() throws -> [ServiceRequest] {

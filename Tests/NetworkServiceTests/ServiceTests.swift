@@ -67,9 +67,18 @@ struct ServiceTests {
         let port: UInt16
 
         init() throws {
-            udp = SharedDescriptor(try DNSSocket.udpListener(address: 0x7F00_0001, port: 0))
-            tcp = SharedDescriptor(try DNSSocket.tcpListener(address: 0x7F00_0001, port: 0))
+            udp = SharedDescriptor(try Self.bound(gantry_ipv4_socket(0)))
+            tcp = SharedDescriptor(try Self.bound(gantry_ipv4_socket(1)))
+            let raw = tcp.raw
+            try check("listen") { listen(raw, 64) }
             port = UInt16(gantry_local_port_ipv4(udp.raw))
+        }
+
+        private static func bound(_ raw: Int32) throws(SystemError) -> FileDescriptor {
+            try check("socket") { raw }
+            let socket = FileDescriptor(owning: raw)
+            try check("bind") { gantry_bind_ipv4(raw, UInt32(0x7F00_0001).bigEndian, 0) }
+            return socket
         }
     }
 

@@ -142,6 +142,15 @@ struct FaultyServerTests {
         #expect(error?.description.hasPrefix("cannot reach localhost:\(closed): ") == true)
     }
 
+    /// What is small goes with one request, whose upload may be lost, too.
+    @Test(arguments: ["good", "breaking"]) func smallUploadsArrive(mode: String) throws {
+        let own = Array(content.prefix(10_000 + mode.utf8.count))
+        let blob = ContentDescriptor(mediaType: "a/b", digest: .sha256(of: own), size: Int64(own.count))
+        let client = RegistryClient.real()
+        #expect(try client.pushBlob(blob, name(mode), supply: BytesSupply(bytes: own)) == .sent)
+        #expect(try client.hasBlob(blob.digest, name(mode)))
+    }
+
     @Test(arguments: ["good", "breaking", "forgetful", "partial"], [nil, 700_000] as [Int64?])
     func uploadsArrive(mode: String, chunkByteCount: Int64?) throws {
         let own =

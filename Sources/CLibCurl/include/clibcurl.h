@@ -28,8 +28,6 @@ typedef struct {
     /// Gives up when fewer than `low_speed_byte_count` bytes a second pass for this long.
     int64_t low_speed_byte_count;
     int64_t low_speed_seconds;
-    /// 0: no limit.
-    int64_t total_timeout_ms;
     const char *user_agent;
     void *context;
     /// As CURLOPT_HEADERFUNCTION and CURLOPT_WRITEFUNCTION: anything but `size * count` aborts.
@@ -64,10 +62,6 @@ typedef enum {
 
 typedef struct {
     gantry_curl_failure failure;
-    /// HTTP status of the last answer, 0 without one.
-    int64_t status;
-    /// 10 for HTTP/1.0, 11, 20, 30; 0 when unknown.
-    int http_version;
     /// English, ended by NUL; from libcurl, with parts that the server wrote.
     char message[300];
 } gantry_curl_result;
@@ -78,7 +72,5 @@ const char *gantry_curl_load(void);
 void *gantry_curl_open(void);
 void gantry_curl_close(void *handle);
 gantry_curl_result gantry_curl_perform(void *handle, const gantry_curl_request *request);
-/// The library's version, as "7.88.1".
-const char *gantry_curl_version(void);
 
 #endif

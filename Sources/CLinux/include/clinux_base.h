@@ -105,9 +105,4 @@ static inline int gantry_has_syscall(long number) {
 static inline int gantry_has_openat2(void) { return gantry_has_syscall(SYS_openat2); }
 static inline int gantry_has_pidfd(void) { return gantry_has_syscall(SYS_pidfd_open); }
 static inline int gantry_has_mount_setattr(void) { return gantry_has_syscall(SYS_mount_setattr); }
-static inline int gantry_has_clone3(void) {
-  int saved = errno;
-  int known = syscall(SYS_clone3, 0L, 0L) >= 0 || errno != ENOSYS;
-  errno = saved;
-  return known;
-}
+static inline int gantry_has_clone3(void) { return gantry_has_syscall(SYS_clone3); }

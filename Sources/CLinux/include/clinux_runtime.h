@@ -1,5 +1,6 @@
 // Mounts, namespaces, cgroups, process attributes: used by ContainerRuntime and gantry-supervisor.
 #pragma once
+#include "clinux_datagrams.h"
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/bpf.h>
@@ -115,22 +116,9 @@ static inline int gantry_pty_resize(int terminal, unsigned short rows, unsigned 
 }
 static inline int gantry_pty_control(int terminal) { return ioctl(terminal, TIOCSCTTY, 0); }
 
-// CMSG_* do not import: one descriptor with some bytes over a Unix socket.
+// One descriptor with some bytes over a Unix socket.
 static inline ssize_t gantry_send_descriptor_with(int socket, int descriptor, const void *bytes, size_t count) {
-  struct iovec data = {.iov_base = (void *)bytes, .iov_len = count};
-  union {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
-  } control;
-  memset(&control, 0, sizeof control);
-  struct msghdr message = {
-      .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  return sendmsg(socket, &message, MSG_NOSIGNAL);
+  return gantry_send_descriptors(socket, &descriptor, 1, bytes, count);
 }
 static inline ssize_t gantry_send_descriptor(int socket, int descriptor) {
   char byte = 0;

@@ -111,7 +111,7 @@ public struct Add: Equatable, Sendable {
             return path.hasSuffix(".git") ? .git : .http
         }
         guard let (user, rest) = text.cut("@"), let (host, path) = rest.cut(":") else { return .context }
-        let isName = user.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x5F } && !user.isEmpty
+        let isName = user.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x5F || $0 == 0x2D } && !user.isEmpty
         let isHost = host.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x2E } && !host.isEmpty
         return isName && isHost && !path.isEmpty ? .git : .context
     }

@@ -9,7 +9,7 @@ struct NetworkRoutes {
 
     func add(to router: inout Router) {
         router.on("GET", "/networks") { request, _ in
-            try .json(try await engine.listNetworks(NetworkFilters(try request.filters())))
+            try .json(try await engine.listNetworks(try request.filters()))
         }
         router.on("GET", "/networks/{id}") { _, parameters in
             try .json(try await engine.inspectNetwork(parameters["id"]))
@@ -19,7 +19,7 @@ struct NetworkRoutes {
             return try .json(try await engine.createNetwork(body), status: 201)
         }
         router.on("POST", "/networks/prune") { request, _ in
-            let names = try await engine.pruneNetworks(NetworkFilters(try request.filters()))
+            let names = try await engine.pruneNetworks(try request.filters())
             return try .json(NetworkPruneReply(NetworksDeleted: names))
         }
         router.on("DELETE", "/networks/{id}") { request, parameters in

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Images
 import LinuxSystem
+import Registry
 
 /// SHA-256 of a file's content, or of content and attributes where it has any of the latter: 32 bytes.
 struct Fingerprint: Equatable, Sendable {
@@ -17,11 +18,13 @@ final class ContentHash {
     private static let attemptsMax = 3
     private let source: CopySource
     private let index: DigestIndex?
+    private let stop: Cancellation?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferByteCount, alignment: 64)
 
-    init(_ source: CopySource, _ index: DigestIndex?) {
+    init(_ source: CopySource, _ index: DigestIndex?, _ stop: Cancellation?) {
         self.source = source
         self.index = index
+        self.stop = stop
     }
 
     deinit { buffer.deallocate() }
@@ -61,6 +64,7 @@ final class ContentHash {
                 try check("read", path: quoted(entry.path)) { read(raw, buffer.baseAddress, buffer.count) }
             }
             if count == 0 { break }
+            if stop?.isCancelled == true { throw .cancelled }
             hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         }
         let content = hasher.finishBytes()

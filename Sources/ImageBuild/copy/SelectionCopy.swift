@@ -2,12 +2,15 @@ import CLinux
 import Glibc
 import Images
 import LinuxSystem
+import Registry
 
 extension CopySelection {
     /// Copies everything into the tree at `root`. Where `digest` was asked before, it copies what that saw: what was
     /// changed, added or removed in a context since is an error.
-    public func copy(into root: SharedDescriptor) throws(BuildError) {
-        let run = try SelectionCopy(self, into: root)
+    ///
+    /// - Parameter stop: ends it after the file that is being copied.
+    public func copy(into root: SharedDescriptor, stop: Cancellation? = nil) throws(BuildError) {
+        let run = try SelectionCopy(self, into: root, stop)
         let isSingle = items.count + inline.count == 1
         for item in items { try run.copy(item, isSingle: isSingle) }
         for file in inline { try run.copy(file.name, file.bytes, isSingle: isSingle) }
@@ -23,9 +26,11 @@ private final class SelectionCopy {
     /// What the digest saw and the copy is yet to see, in the order of the walk.
     private var expected: ArraySlice<FileStamp>?
     private var entryCount = 0
+    private let stop: Cancellation?
 
-    init(_ selection: CopySelection, into root: SharedDescriptor) throws(BuildError) {
+    init(_ selection: CopySelection, into root: SharedDescriptor, _ stop: Cancellation?) throws(BuildError) {
         self.selection = selection
+        self.stop = stop
         self.root = root
         destination = try CopyDestination(selection.job, in: root)
         expected = selection.source.keepsOwners ? nil : selection.witness.value.map { $0[...] }
@@ -92,6 +97,7 @@ private final class SelectionCopy {
     }
 
     private func witness(_ entry: SelectedEntry) throws(BuildError) {
+        if stop?.isCancelled == true { throw .cancelled }
         entryCount += 1
         guard entryCount <= CopySelection.entryCountMax else {
             throw .limit("more than \(CopySelection.entryCountMax) files are to be copied from \(source.name)")

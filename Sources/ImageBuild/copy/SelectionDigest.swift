@@ -3,6 +3,7 @@ import Dockerfile
 import Glibc
 import Images
 import LinuxSystem
+import Registry
 
 /// Values one after the other, each with its length: no two lists of values give the same bytes.
 struct DigestRecord {
@@ -44,8 +45,8 @@ extension CopySelection {
     /// What says whether two selections bring the same: paths as they are named at the destination, kinds, permissions
     /// and owners as they will be, content, attributes, targets of links and numbers of devices. Not times, not which
     /// files are hard links, and not what the Dockerfile says: that is the caller's to add.
-    public func digest(_ index: DigestIndex?) throws(BuildError) -> Digest {
-        let content = ContentHash(source, index)
+    public func digest(_ index: DigestIndex?, stop: Cancellation? = nil) throws(BuildError) -> Digest {
+        let content = ContentHash(source, index, stop)
         var record = DigestRecord()
         var stamps: [FileStamp] = []
         record.add("gantry copy 1".utf8)
@@ -53,6 +54,7 @@ extension CopySelection {
             record.add(item.isFolder ? 1 : 0)
             let walk = try SelectionWalk(item, of: source, excludes: excludes)
             while let step = try walk.next() {
+                if stop?.isCancelled == true { throw .cancelled }
                 guard case .entry(let entry) = step else { continue }
                 try add(entry, content, to: &record, &stamps)
                 guard stamps.count <= Self.entryCountMax else {

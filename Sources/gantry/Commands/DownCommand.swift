@@ -1,6 +1,7 @@
 import ArgumentParser
 import EngineClient
 import EngineWire
+import StackModel
 
 struct DownCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import EngineClient
 import EngineWire
 import LinuxSystem
+import StackModel
 
 struct LogsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -40,6 +40,9 @@ struct ReconcileCommand: ParsableCommand {
             try session.output.write(
                 renderPlan(plan, folder: session.workingDirectory, color: session.output.color))
         }
+        if let stack = target.stack {
+            try StackBuild(stack: stack, session: session).ensure([], dependencies: true, .missing)
+        }
         request.wait = true
         request.waitTimeout = waitTimeout?.nanoseconds
         try apply(request, plan, client, session)

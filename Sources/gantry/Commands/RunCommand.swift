@@ -46,6 +46,9 @@ struct RunCommand: ParsableCommand {
     @Flag(name: .customLong("no-deps"), help: "Do not start the services it depends on.")
     var noDependencies = false
 
+    @Flag(help: "Build the image before the container is made.")
+    var build = false
+
     @Flag(name: [.customShort("P"), .long], help: "Publish the service's ports.")
     var servicePorts = false
 
@@ -65,6 +68,8 @@ struct RunCommand: ParsableCommand {
         let (service, command) = try serviceAndCommand(words)
         let stack = try session.loadStack(services: [service]).stack
         guard stack.services[service] != nil else { throw noSuchService(service, known: Array(stack.services.keys)) }
+        try StackBuild(stack: stack, session: session)
+            .ensure([service], dependencies: !noDependencies, build ? .always : .missing)
         let client = try session.engine()
         let tty = !noTerminal && !detach && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
         let request = request(stack, service, command, tty: tty, environment: session.environment)

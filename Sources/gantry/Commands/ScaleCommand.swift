@@ -22,6 +22,8 @@ struct ScaleCommand: ParsableCommand {
         let session = Session(global, file)
         let scale = try scaleMap(scales)
         let stack = try session.loadStack(services: scale.keys.sorted()).stack
+        try StackBuild(stack: stack, session: session)
+            .ensure(scale.keys.sorted(), dependencies: true, .missing)
         var request = ApplyRequest(stack: stack, services: scale.keys.sorted(), scale: scale)
         request.noDependencies = noDependencies
         try session.complete(session.engine().apply(stack: stack.name, request))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import EngineClient
 import EngineWire
+import StackModel
 
 // The verbs that change running containers and nothing else.
 

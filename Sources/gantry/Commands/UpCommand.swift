@@ -38,6 +38,12 @@ struct UpCommand: ParsableCommand {
     @Flag(help: "Create containers, but do not start them.")
     var noStart = false
 
+    @Flag(help: "Build images before starting containers.")
+    var build = false
+
+    @Flag(help: "Do not build an image, even when it is missing.")
+    var noBuild = false
+
     @Flag(name: .customLong("no-deps"), help: "Leave the services alone that the named ones depend on.")
     var noDependencies = false
 
@@ -60,11 +66,14 @@ struct UpCommand: ParsableCommand {
         if forceRecreate, noRecreate {
             throw ValidationError("--force-recreate and --no-recreate contradict each other")
         }
+        if build, noBuild { throw ValidationError("--build and --no-build contradict each other") }
     }
 
     func run() throws {
         let session = Session(global, file)
         let stack = try session.loadStack(services: services).stack
+        try StackBuild(stack: stack, session: session)
+            .ensure(services, dependencies: !noDependencies, build ? .always : noBuild ? .never : .missing)
         var request = ApplyRequest(stack: stack, services: services, scale: try scaleMap(scales))
         request.forceRecreate = forceRecreate
         request.noRecreate = noRecreate

@@ -1,4 +1,5 @@
 import EngineWire
+import StackModel
 
 /// Output of `gantry system df`.
 struct DiskUsageLooks {

@@ -1,4 +1,5 @@
 import EngineWire
+import StackModel
 
 /// One line of `gantry images`: an image under one of its names.
 struct ImageRow: Equatable {

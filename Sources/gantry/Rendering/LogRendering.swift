@@ -1,5 +1,6 @@
 import EngineClient
 import EngineWire
+import StackModel
 
 /// How lines of several containers are told apart.
 struct LogStyle: Equatable {

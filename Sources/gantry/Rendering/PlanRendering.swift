@@ -8,7 +8,7 @@ extension PlanReply {
 
 private func symbol(_ action: PlanReply.Change.Action) -> (text: String, colour: Colour) {
     switch action {
-    case .create: ("+", .green)
+    case .create, .build: ("+", .green)
     case .recreate: ("-/+", .yellow)
     case .remove: ("-", .red)
     case .repair: ("!", .magenta)
@@ -47,7 +47,9 @@ func renderPlan(_ plan: PlanReply, folder: String, color: Bool) -> String {
 /// `Plan: 2 to create, 1 to recreate.`
 func planSummary(_ changes: [PlanReply.Change]) -> String {
     if changes.isEmpty { return "No changes." }
-    let order: [PlanReply.Change.Action] = [.create, .recreate, .start, .stop, .restart, .update, .repair, .remove]
+    let order: [PlanReply.Change.Action] = [
+        .build, .create, .recreate, .start, .stop, .restart, .update, .repair, .remove,
+    ]
     let parts = order.compactMap { action -> String? in
         let count = changes.count { $0.action == action }
         return count == 0 ? nil : "\(count) to \(action.rawValue)"

@@ -1,4 +1,5 @@
 import EngineWire
+import StackModel
 
 /// What is known about every object of a running command, and how that looks. Times are nanoseconds of one clock.
 struct ProgressBoard {

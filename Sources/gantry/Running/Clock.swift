@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import StackModel
 
 /// Nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)).
 func monotonicNow() -> Int64 { clockNanoseconds(CLOCK_MONOTONIC) }

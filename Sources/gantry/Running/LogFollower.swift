@@ -2,6 +2,7 @@ import EngineClient
 import EngineWire
 import Glibc
 import LinuxSystem
+import StackModel
 
 /// Follows the logs of a stack's containers, also of those that are started later, and writes their lines as they
 /// come. Driven from outside: `descriptors` are waited for together with others.

@@ -1,6 +1,7 @@
 import EngineClient
 import EngineWire
 import LinuxSystem
+import StackModel
 
 /// A container's log as lines with their times, read as they are needed.
 struct TimedLines {

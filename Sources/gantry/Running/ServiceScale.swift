@@ -1,5 +1,6 @@
 import ArgumentParser
 import EngineWire
+import StackModel
 
 /// `SERVICE=N` on the command line.
 struct ServiceScale: Equatable, Sendable, ExpressibleByArgument {

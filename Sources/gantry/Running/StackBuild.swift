@@ -29,6 +29,48 @@ struct StackBuild {
         }
     }
 
+    /// When images are built before a stack is brought up.
+    enum Mode {
+        /// `--build`.
+        case always
+        /// What is not there, and what says `pull_policy: build`.
+        case missing
+        /// `--no-build`.
+        case never
+    }
+
+    /// Builds what `services` (all when none is named), and what they depend on, need.
+    func ensure(_ services: [String], dependencies: Bool, _ mode: Mode) throws {
+        if case .never = mode { return }
+        let candidates = try requests(services, withDependencies: dependencies)
+        guard !candidates.isEmpty else { return }
+        let client = try session.engine()
+        var wanted: Set<String> = []
+        for request in candidates {
+            if case .always = mode {
+                wanted.insert(request.name)
+            } else if try isMissing(request, client) {
+                wanted.insert(request.name)
+            }
+        }
+        guard !wanted.isEmpty else { return }
+        // Those that others build on are built with them.
+        let names = wanted.sorted()
+        let built = try session.build(BuildBatch(builds: try requests(names))).images
+        for image in built { try session.errors.write(" Image \(image.tags.first ?? image.id)  Built\n") }
+    }
+
+    private func isMissing(_ request: BuildRequest, _ client: EngineClient) throws -> Bool {
+        guard let service = stack.services[request.name] else { return false }
+        if service.pullPolicy?.mode == .build { return true }
+        do {
+            _ = try client.imageDocument(service.image)
+            return false
+        } catch EngineClientError.refused(let status, _) where status == 404 {
+            return true
+        }
+    }
+
     private func contextServices(_ service: Service) -> [String] {
         (service.build?.additionalContexts.values).map(Array.init)?.compactMap { text in
             text.hasPrefix("service:") ? String(text.dropFirst("service:".count)) : nil

@@ -225,6 +225,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         identifier = path.rsplit("/", 1)[-1]
         if identifier not in uploads:
             return self.reply(404, b"")
+        if body and path.split("/")[2] == "breaking" and count("put") == 1:
+            # The upload is gone, and nobody is told.
+            uploads.pop(identifier)
+            self.close_connection = True
+            return
         content = uploads.pop(identifier) + body
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if digest.replace(":", "%3A") not in query or (not body and f"state={len(content)}" not in query):

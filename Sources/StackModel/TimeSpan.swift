@@ -1,8 +1,7 @@
-import ArgumentParser
-
-/// A duration on the command line: whole or decimal seconds, or Go's form (`1m30s`, `500ms`).
-struct TimeSpan: Equatable, Sendable, ExpressibleByArgument {
-    var nanoseconds: Int64
+/// A duration as people write it: whole or decimal seconds, or Go's form (`1m30s`, `500ms`; `ParseDuration` of Go's
+/// package `time`).
+public struct TimeSpan: Equatable, Sendable {
+    public var nanoseconds: Int64
 
     /// About 100 years: sums of a few of them stay far from Int64's end.
     private static let nanosecondsMax: Int64 = 3_200_000_000 * 1_000_000_000
@@ -13,19 +12,21 @@ struct TimeSpan: Equatable, Sendable, ExpressibleByArgument {
         ("m", 60 * 1_000_000_000), ("s", 1_000_000_000),
     ]
 
-    init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    init?(argument: String) {
+    /// Of either form.
+    public init?(argument: String) {
         if let plain = TimeSpan(seconds: argument) { self = plain } else { self.init(parsing: argument) }
     }
 
     /// Digits with an optional fraction, no unit.
-    init?(seconds text: String) {
+    public init?(seconds text: String) {
         guard let value = Self.product(text[...], 1_000_000_000) else { return nil }
         nanoseconds = value
     }
 
-    init?(parsing text: String) {
+    /// Numbers with units, as in `1h30m`.
+    public init?(parsing text: String) {
         var rest = text[...]
         guard !rest.isEmpty else { return nil }
         nanoseconds = 0
