@@ -46,7 +46,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Registry", "Images", "StackFile",
-                "StackModel", "InternetAddress", "LinuxSystem", "CLinux",
+                "StackModel", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -112,6 +112,8 @@ let package = Package(
         room(
             "HostCheck", ["ContainerNetwork", "Netlink", "NameServer", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("ContainerNetwork", ["Netlink", "InternetAddress", "LinuxSystem", "CLinux"]),
+        // Changes of files, by inotify.
+        room("FileWatch", ["Dockerfile", "StackModel", "LinuxSystem", "CLinux"]),
         room("NetworkService", ["NameServer", "PortRelay", "InternetAddress", "LinuxSystem", "CLinux"]),
         room("NameServer", ["InternetAddress", "LinuxSystem", "CLinux"]),
         room("PortRelay", ["LinuxSystem", "CLinux"]),
@@ -159,6 +161,7 @@ let package = Package(
             "ImageBuildTests", ["ImageBuild", "Registry", "Dockerfile", "Images", "LinuxSystem", "CLinux"],
             exclude: ["Servers"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
+        tests("FileWatchTests", ["FileWatch", "Dockerfile", "LinuxSystem", "CLinux"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
             "EngineTests",
@@ -170,8 +173,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "LinuxSystem",
-                "CLinux",
+                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "FileWatch",
+                "Dockerfile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),

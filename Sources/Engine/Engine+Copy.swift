@@ -84,6 +84,8 @@ extension Engine {
         public var keepsKinds: Bool
         /// Everything belongs to the container's user.
         public var ownedByUser: Bool
+        /// Whiteouts (character devices 0:0) remove what has their name.
+        public var whiteoutsRemove = false
 
         public init(path: String, keepsKinds: Bool, ownedByUser: Bool) {
             self.path = path
@@ -107,6 +109,7 @@ extension Engine {
             try root.checkFolder(path)
             var options = ExtractionOptions()
             options.keepsKinds = extraction.keepsKinds
+            options.whiteoutsRemove = extraction.whiteoutsRemove
             if extraction.ownedByUser, let user { options.owner = try owner(user, in: root) }
             if isSingleID { options.owner = .own }
             return options

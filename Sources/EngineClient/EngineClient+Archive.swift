@@ -47,13 +47,16 @@ extension EngineClient {
 
     /// `PUT /containers/{id}/archive`: sends what `produce` hands to its argument, which answers whether the engine
     /// still reads.
+    ///
+    /// - Parameter whiteoutsRemove: character devices 0:0 of the archive remove what has their name.
     public func extract(
-        _ id: String, path: String, keepsKinds: Bool, ownedByUser: Bool,
+        _ id: String, path: String, keepsKinds: Bool, ownedByUser: Bool, whiteoutsRemove: Bool = false,
         produce: (_ send: (UnsafeRawBufferPointer) throws(EngineClientError) -> Bool) throws -> Void
     ) throws {
         var query = [(name: "path", value: path)]
         if keepsKinds { query.append((name: "noOverwriteDirNonDir", value: "true")) }
         if ownedByUser { query.append((name: "copyUIDGID", value: "true")) }
+        if whiteoutsRemove { query.append((name: "whiteoutsRemove", value: "true")) }
         let stream = try open(
             HTTPRequest("PUT", ["containers", id, "archive"], query: query, body: .tar(length: nil)))
         var isRead = true

@@ -24,7 +24,8 @@ struct TarEntry {
     /// Extended attributes, without those an image may not bring.
     var attributes: [ExtendedAttribute]
 
-    init(_ entry: OpaquePointer) throws(ImageError) {
+    /// - Parameter takesWhiteouts: a character device 0:0 is no error: whoever asks for it makes none of it.
+    init(_ entry: OpaquePointer, takesWhiteouts: Bool = false) throws(ImageError) {
         path = try EntryPath(cleaning: entryBytes(archive_entry_pathname(entry)))
         kind = try TarEntry.kind(of: entry, path)
         mode = archive_entry_perm(entry) & 0o7777
@@ -32,7 +33,7 @@ struct TarEntry {
         let modified = TarEntry.time(seconds: archive_entry_mtime(entry), archive_entry_mtime_nsec(entry))
         times = [modified, modified]
         byteCount = archive_entry_size(entry)
-        device = try TarEntry.device(of: entry, path, kind)
+        device = try TarEntry.device(of: entry, path, kind, takesWhiteouts)
         attributes = []
         readAttributes(entry)
         guard byteCount >= 0 else { throw .archive(why: "entry \(quoted(path.bytes)): negative size") }
@@ -76,7 +77,7 @@ struct TarEntry {
     }
 
     private static func device(
-        of entry: OpaquePointer, _ path: EntryPath, _ kind: EntryKind
+        of entry: OpaquePointer, _ path: EntryPath, _ kind: EntryKind, _ takesWhiteouts: Bool
     ) throws(ImageError) -> dev_t {
         guard kind == .characterDevice || kind == .blockDevice else { return 0 }
         // The kernel's device numbers have 12 and 20 bits (include/linux/kdev_t.h).
@@ -86,7 +87,7 @@ struct TarEntry {
             throw .archive(why: "entry \(quoted(path.bytes)) has an impossible device number")
         }
         // A character device 0:0 is overlayfs's whiteout: as an entry it would hide what lies below.
-        guard kind == .blockDevice || major != 0 || minor != 0 else {
+        guard kind == .blockDevice || major != 0 || minor != 0 || takesWhiteouts else {
             throw .archive(why: "entry \(quoted(path.bytes)) is device 0:0")
         }
         return archive_entry_rdev(entry)

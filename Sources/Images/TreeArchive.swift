@@ -75,6 +75,18 @@ public final class TreeArchive {
         try add(try copying { () throws(SystemError) in try object.duplicate() }, as: name)
     }
 
+    /// Adds what `object` is without what is below it.
+    public func addAlone(_ object: consuming FileDescriptor, as name: [UInt8]) throws(CopyError) {
+        do throws(ImageError) { _ = try add(object, name, in: nil) } catch { throw CopyError(error) }
+    }
+
+    /// Adds a whiteout, which removes what has the name where `ExtractionOptions.whiteoutsRemove` holds.
+    public func addRemoval(of name: [UInt8]) throws(CopyError) {
+        try reading { () throws(ImageError) in
+            try writer.header(TarHeader(path: name, type: UInt8(ascii: "3")))
+        }
+    }
+
     private func addTree(_ object: consuming FileDescriptor, _ name: [UInt8]) throws(ImageError) {
         var levels: [Level] = []
         if let level = try add(object, name, in: nil) { levels.append(level) }

@@ -1,3 +1,4 @@
+import CLibArchive
 import CLinux
 import Glibc
 import LinuxSystem
@@ -19,6 +20,8 @@ public struct ExtractionOptions: Sendable {
     public var keepsPrivileges = true
     /// Device nodes; else they are left out.
     public var makesDevices = true
+    /// A character device 0:0, overlayfs's whiteout, removes what is in its place instead of being made.
+    public var whiteoutsRemove = false
     /// Links in the destination are followed, with the root as theirs; else one on the way is an error.
     public var followsLinks = true
     /// Archives packed with xz and bzip2 are read, too.
@@ -107,7 +110,10 @@ public final class TreeExtraction {
             guard entryCount <= Self.entryCountMax else {
                 throw .archive("bad archive: more than \(Self.entryCountMax) entries")
             }
-            try apply(try reading { () throws(ImageError) in try TarEntry(header) }, reader)
+            let entry = try reading { () throws(ImageError) in
+                try TarEntry(header, takesWhiteouts: options.whiteoutsRemove)
+            }
+            try apply(entry, reader)
         }
         try finishFolders()
     }
@@ -132,6 +138,9 @@ public final class TreeExtraction {
             return  // The destination keeps its own attributes, as with Docker.
         }
         try checkWay(entry.path)
+        if options.whiteoutsRemove, entry.kind == .characterDevice, entry.device == 0 {
+            return try remove(entry.path)
+        }
         let parent = try place.folder(entry.path.parent)
         let name = CPath(entry.path.name)
         guard try makeRoom(entry, name, parent) else { return try replaceContent(entry, name, parent, reader) }
@@ -140,6 +149,39 @@ public final class TreeExtraction {
         case .directory: try makeFolder(entry, name, parent)
         default: try copying { () throws(SystemError) in try makeOther(entry, name, parent) }
         }
+    }
+
+    /// Removes what is there, with all below it but other file systems. Nothing there is as good.
+    private func remove(_ path: EntryPath) throws(CopyError) {
+        let name = CPath(path.name)
+        do throws(SystemError) {
+            let parent = try place.open(path.parent, O_PATH | O_DIRECTORY)
+            guard !KernelFileSystem.contains(parent.raw) else {
+                throw SystemError("unlinkat", path: quoted(path.bytes), code: EPERM)
+            }
+            guard let present = try place.status(name, in: parent) else { return }
+            place.forgetFolder()
+            if gantry_is_directory(present.st_mode) != 0 {
+                try checkUnmounted(name, parent)
+                return try TreeRemoval.remove(name, in: parent.raw)
+            }
+            _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
+        } catch {
+            guard error.code != ENOENT, error.code != ENOTDIR else { return }
+            guard error.code != EXDEV, error.code != EBUSY else {
+                throw .conflict("\(quoted(path.bytes)) is not removed: something is mounted there")
+            }
+            throw CopyError(error)
+        }
+    }
+
+    /// EXDEV for a folder that something is mounted on: emptying that would be more than was asked for.
+    private func checkUnmounted(_ name: CPath, _ parent: SharedDescriptor) throws(SystemError) {
+        let flags = UInt64(O_PATH | O_NOFOLLOW | O_CLOEXEC)
+        let raw = try name.attempt("openat2") {
+            gantry_openat2(parent.raw, $0, flags, 0, UInt64(RESOLVE_NO_XDEV))
+        }
+        _ = FileDescriptor(owning: raw)
     }
 
     /// A tree has nothing behind its own links: an archive that does wants to write elsewhere.

@@ -33,7 +33,8 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Stack",
                 subcommands: [
-                    UpCommand.self, DownCommand.self, PlanCommand.self, ReconcileCommand.self, ConfigCommand.self,
+                    UpCommand.self, DownCommand.self, WatchCommand.self, PlanCommand.self, ReconcileCommand.self,
+                    ConfigCommand.self,
                     ScaleCommand.self, ListCommand.self, SchemaCommand.self,
                 ]),
             CommandGroup(
@@ -82,6 +83,7 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
 /// Flags with a value, as Docker's parser takes them, where somebody is likely to write one.
 private let dockerFlags = [
     "--pause=true": "--pause", "-p=true": "--pause", "--pause=false": "--no-pause", "-p=false": "--no-pause",
+    "--prune=true": "--prune", "--prune=false": "--no-prune",
 ]
 
 /// Goes straight to the subcommand, which saves every run the root's own round of parsing; the root is left with help,

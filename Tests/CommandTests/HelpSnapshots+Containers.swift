@@ -77,6 +77,7 @@ let containersHelp: [String: String] = [
                               Program to run instead of the image's entrypoint.
       --name <name>           Name of the container.
       --no-deps               Do not start the services it depends on.
+      --build                 Build the image before the container is made.
       -P, --service-ports     Publish the service's ports.
       -l, --label <label>     Label, NAME=VALUE; may be repeated.
 

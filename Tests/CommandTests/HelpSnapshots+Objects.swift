@@ -142,6 +142,53 @@ let objectsHelp: [String: String] = [
                               json; default: text)
 
     """,
+    "build": """
+    OVERVIEW: Build the images of a stack, or one image from a folder.
+
+    What has a slash, is a URL, ".", ".." or "-" (an archive or a Dockerfile on
+    standard input) is a context to build, as with docker build; -f names its
+    Dockerfile then. Everything else is a service of the stack file.
+
+    USAGE: gantry build [<global options>] [<options>] [<service> ...]
+           gantry build [<global options>] [<options>] <path> | <url> | -
+
+    ARGUMENTS:
+      <names>                 Services to build, all when none is named; or one
+                              context.
+
+    OPTIONS:
+      --build-arg <build-arg> Build argument, NAME=VALUE or NAME from the
+                              environment; repeatable.
+      --no-cache              Do not use what earlier builds made.
+      --no-cache-filter <no-cache-filter>
+                              Stage whose steps are carried out anew; repeatable.
+      --pull                  Look for newer base images.
+      --push                  Send the images to their registries.
+      --platform <platform>   OS/ARCHITECTURE to build for: this machine's.
+      --secret <secret>       Secret for RUN, id=NAME[,src=FILE|,env=VARIABLE];
+                              repeatable.
+      --ssh <ssh>             SSH agent for RUN, default or NAME=SOCKET; repeatable.
+      --add-host <add-host>   Line for /etc/hosts of RUN, NAME=ADDRESS; repeatable.
+      --network <network>     Network of RUN: default, none, host or a name.
+      --shm-size <shm-size>   Size of /dev/shm for RUN, such as 64m.
+      --ulimit <ulimit>       Limit for RUN, TYPE=SOFT[:HARD]; repeatable.
+      --build-context <build-context>
+                              Further context, NAME=PATH or
+                              NAME=docker-image://IMAGE; repeatable.
+      --allow <allow>         What RUN may ask for: network.host,
+                              security.insecure; repeatable.
+      --check                 Only check the Dockerfile.
+      --print                 Only show what would be built, as JSON.
+      -q, --quiet             Say only the ids of images.
+      -t, --tag <tag>         Name of the image, NAME[:TAG]; repeatable.
+      --target <target>       Stage to build instead of the last.
+      --label <label>         Label of the image, NAME=VALUE; repeatable.
+      --iidfile <iidfile>     File to write the image's id to.
+      --metadata-file <metadata-file>
+                              File to write the image's id and names to, as JSON.
+      --with-dependencies     Build also what the services depend on.
+
+    """,
     "pull": """
     OVERVIEW: Get an image from its registry.
 
@@ -286,6 +333,7 @@ let objectsHelp: [String: String] = [
 
     SUBCOMMANDS:
       ls, list                List the engine's images.
+      build                   Build an image from a Dockerfile.
       pull                    Get an image from its registry.
       push                    Send an image to its registry.
       load                    Load images from an archive: of `docker save`, or an
@@ -321,6 +369,47 @@ let objectsHelp: [String: String] = [
                               since= or until=; may be repeated.
       --format <format>       table, json, or a Go template of the fields.
                               (default: table)
+
+    """,
+    "image build": """
+    OVERVIEW: Build an image from a Dockerfile.
+
+    USAGE: gantry image build [<global options>] [<options>] <path> | <url> | -
+
+    ARGUMENTS:
+      <context>               Folder, URL, or - for standard input.
+
+    OPTIONS:
+      --build-arg <build-arg> Build argument, NAME=VALUE or NAME from the
+                              environment; repeatable.
+      --no-cache              Do not use what earlier builds made.
+      --no-cache-filter <no-cache-filter>
+                              Stage whose steps are carried out anew; repeatable.
+      --pull                  Look for newer base images.
+      --push                  Send the images to their registries.
+      --platform <platform>   OS/ARCHITECTURE to build for: this machine's.
+      --secret <secret>       Secret for RUN, id=NAME[,src=FILE|,env=VARIABLE];
+                              repeatable.
+      --ssh <ssh>             SSH agent for RUN, default or NAME=SOCKET; repeatable.
+      --add-host <add-host>   Line for /etc/hosts of RUN, NAME=ADDRESS; repeatable.
+      --network <network>     Network of RUN: default, none, host or a name.
+      --shm-size <shm-size>   Size of /dev/shm for RUN, such as 64m.
+      --ulimit <ulimit>       Limit for RUN, TYPE=SOFT[:HARD]; repeatable.
+      --build-context <build-context>
+                              Further context, NAME=PATH or
+                              NAME=docker-image://IMAGE; repeatable.
+      --allow <allow>         What RUN may ask for: network.host,
+                              security.insecure; repeatable.
+      --check                 Only check the Dockerfile.
+      --print                 Only show what would be built, as JSON.
+      -q, --quiet             Say only the ids of images.
+      -t, --tag <tag>         Name of the image, NAME[:TAG]; repeatable.
+      --target <target>       Stage to build instead of the last.
+      --label <label>         Label of the image, NAME=VALUE; repeatable.
+      --iidfile <iidfile>     File to write the image's id to.
+      --metadata-file <metadata-file>
+                              File to write the image's id and names to, as JSON.
+      -f, --file <file>       The Dockerfile; - is standard input.
 
     """,
     "image inspect": """

@@ -38,6 +38,8 @@ let stackHelp: [String: String] = [
     STACK SUBCOMMANDS:
       up                      Create and start a stack, or bring it up to date.
       down                    Stop and remove a stack's containers and networks.
+      watch                   Act on changes of files as the services' watch rules
+                              say.
       plan                    Show what `up` would change, and why.
       reconcile               Plan, apply, and wait until the stack has converged.
       config, convert         Check the stack file, and show it as it is understood.
@@ -67,6 +69,8 @@ let stackHelp: [String: String] = [
       network                 Make, list, connect and remove networks.
 
     IMAGES SUBCOMMANDS:
+      build                   Build the images of a stack, or one image from a
+                              folder.
       pull                    Get an image from its registry.
       push                    Send an image to its registry.
       load                    Load images from an archive: of `docker save`, or an
@@ -103,6 +107,8 @@ let stackHelp: [String: String] = [
 
     OPTIONS:
       -d, --detach            Do not stay and show logs.
+      -w, --watch             Stay, and act on changes of files as the watch rules
+                              say.
       --wait                  Wait until services are running and healthy; implies
                               --detach.
       --wait-timeout <wait-timeout>
@@ -114,6 +120,8 @@ let stackHelp: [String: String] = [
       --remove-orphans        Remove containers of services that the stack file no
                               longer has.
       --no-start              Create containers, but do not start them.
+      --build                 Build images before starting containers.
+      --no-build              Do not build an image, even when it is missing.
       --no-deps               Leave the services alone that the named ones depend
                               on.
       -t, --timeout <timeout> Seconds that containers get to stop.
@@ -132,6 +140,26 @@ let stackHelp: [String: String] = [
       --remove-orphans        Remove containers of services that the stack file no
                               longer has.
       -t, --timeout <timeout> Seconds that containers get to stop.
+
+    """,
+    "watch": """
+    OVERVIEW: Act on changes of files as the services' watch rules say.
+
+    The rules are those of `develop.watch` in the stack file: changed files are
+    copied into the containers, services are built, replaced or restarted, commands
+    run.
+
+    USAGE: gantry watch [<global options>] [<options>] [<service> ...]
+
+    ARGUMENTS:
+      <services>              Services to watch, with what they depend on; all when
+                              none is named.
+
+    OPTIONS:
+      --no-up                 Do not start the services before watching.
+      --prune/--no-prune      Remove images that have lost their name to rebuilt
+                              ones. (default: --prune)
+      --quiet                 Do not show how builds go on.
 
     """,
     "plan": """

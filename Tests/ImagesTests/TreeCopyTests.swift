@@ -54,6 +54,60 @@ import Testing
         #expect(try shell("cmp a/sub/big b/top/sub/big; stat -c %Y b/top/sub", folder) == "1000000000\n")
     }
 
+    /// What `watch` sends: whiteouts for what is to go, single entries for what is to come.
+    @Test func whiteoutsRemoveWhereTheyAreAskedTo() throws {
+        let folder = try TestFolder()
+        _ = try shell(
+            """
+            mkdir -p in/gone/deep in/kept src/kept; touch in/gone/deep/f in/old in/kept/f src/kept/f src/kept/g
+            ln -s ../src in/way; ln -s kept in/link; echo 1 > src/new; touch src/safe
+            """, folder)
+        var bytes: [UInt8] = []
+        let tree = TreeArchive(sink: { bytes += $0 })
+        for name in ["gone", "old", "link", "missing", "missing/below", "old/below"] {
+            try tree.addRemoval(of: Array(name.utf8))
+        }
+        for name in ["kept", "new"] {
+            try tree.addAlone(try FileDescriptor.open("\(folder.path)/src/\(name)", O_PATH), as: Array(name.utf8))
+        }
+        try tree.finish()
+        let root = SharedDescriptor(try FileDescriptor.open("\(folder.path)/in", O_PATH | O_DIRECTORY))
+        func extract(_ options: ExtractionOptions) throws {
+            var rest: [UInt8] = bytes
+            try TreeExtraction(root: root, folder: "/", options: options).extract { () throws(ImageError) in
+                defer { rest = [] }
+                return rest
+            }
+        }
+        #expect(throws: CopyError.self) { try extract(ExtractionOptions()) }
+        var options = ExtractionOptions()
+        options.whiteoutsRemove = true
+        try extract(options)
+        #expect(try shell("cd in; find . | sort", folder) == ".\n./kept\n./kept/f\n./new\n./way\n")
+        #expect(try shell("ls src", folder) == "kept\nnew\nsafe\n")
+    }
+
+    @Test(arguments: ["../src/safe", "way/safe", "way/../../src/safe", "/etc/../src/safe", ".", "/", ""])
+    func aRemovalStaysBelowTheRoot(name: String) throws {
+        let folder = try TestFolder()
+        _ = try shell("mkdir -p in src; touch src/safe in/own; ln -s ../src in/way; ln -s /src in/abs", folder)
+        var bytes: [UInt8] = []
+        let tree = TreeArchive(sink: { bytes += $0 })
+        try tree.addRemoval(of: Array(name.utf8))
+        try tree.finish()
+        let root = SharedDescriptor(try FileDescriptor.open("\(folder.path)/in", O_PATH | O_DIRECTORY))
+        var options = ExtractionOptions()
+        options.whiteoutsRemove = true
+        // Refused or without effect.
+        do throws(CopyError) {
+            try TreeExtraction(root: root, folder: "/", options: options).extract { () throws(ImageError) in
+                defer { bytes = [] }
+                return bytes
+            }
+        } catch {}
+        #expect(try shell("ls src in", folder) == "in:\nabs\nown\nway\n\nsrc:\nsafe\n")
+    }
+
     /// More names than listxattr(2) can tell: a capability among them would be lost without a word.
     @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func attributesThatCannotBeReadAreAnError() throws {
         let folder = try TestFolder()

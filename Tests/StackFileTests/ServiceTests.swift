@@ -4,6 +4,32 @@ import Testing
 @testable import StackFile
 
 struct ServiceTests {
+    @Test func watchRules() throws {
+        let service = try loadService(
+            """
+            build: .
+            develop:
+              watch:
+                - {action: sync, path: ./src, target: /app, ignore: node_modules/, include: ["*.js"], initial_sync: true}
+                - {action: rebuild, path: package.json}
+                - action: sync+exec
+                  path: /abs/conf
+                  target: /etc/app
+                  exec: {command: nginx -s reload, user: root, working_dir: /srv, privileged: true, environment: {A: 1}}
+                - {action: sync+restart, path: conf, target: /etc/conf}
+                - {action: restart, path: conf}
+            """)
+        let rules = try #require(service.develop?.watch)
+        #expect(rules.map(\.action) == [.sync, .rebuild, .syncExec, .syncRestart, .restart])
+        #expect(rules.allSatisfy { $0.path.hasPrefix("/") } && rules[2].path == "/abs/conf")
+        #expect(rules[0].target == "/app" && rules[0].ignore == ["node_modules/"] && rules[0].include == ["*.js"])
+        #expect(rules[0].initialSync && !rules[1].initialSync && rules[1].target == nil)
+        var hook = Hook(command: ["nginx", "-s", "reload"])
+        (hook.user, hook.workingDirectory, hook.privileged) = ("root", "/srv", true)
+        hook.environment = ["A": "1"]
+        #expect(rules[2].exec == hook && rules[3].exec == nil)
+    }
+
     @Test func processFields() throws {
         let service = try loadService(
             """

@@ -25,9 +25,8 @@ struct WarningTests {
                 "'version' is obsolete and is ignored",
                 "'services.web.build' is known, but this engine does not act on it",
                 "'services.web.deploy.update_config' is known, but this engine does not act on it",
-                "'services.web.develop' is known, but this engine does not act on it",
             ])
-        #expect(loaded.warnings.map(\.source?.line) == [1, 5, 7, 11])
+        #expect(loaded.warnings.map(\.source?.line) == [1, 5, 7])
         #expect(loaded.warnings[1].code == "stack.ignored-key")
     }
 

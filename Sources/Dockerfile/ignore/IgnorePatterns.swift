@@ -50,6 +50,27 @@ public struct IgnorePatterns: Equatable, Sendable {
         }
     }
 
+    /// Patterns without a file, such as a watch rule's `ignore`; `name` is for messages.
+    public init(_ patterns: [String], name: String) throws(DockerfileError) {
+        let start = SourcePosition(line: 1, column: 1)
+        for pattern in patterns {
+            do throws(Fault) {
+                try add(pattern.trimmed, SourceRange(start: start, end: start))
+            } catch {
+                throw SourceFile(name: name, lines: []).error([error])
+            }
+        }
+    }
+
+    /// Without all that is no exception when one pattern is `*`: how Docker Compose reads ignore files where it watches
+    /// folders, because such a file lists what a build needs, not what a developer edits.
+    public var withoutCatchAll: IgnorePatterns {
+        guard entries.contains(where: { !$0.isException && $0.pattern == PathPattern("*") }) else { return self }
+        var result = self
+        result.entries.removeAll { !$0.isException }
+        return result
+    }
+
     private mutating func add(_ line: String, _ range: SourceRange) throws(Fault) {
         guard !line.isEmpty else { return }
         guard entries.count < Self.countMax else {

@@ -18,11 +18,13 @@ struct ArchiveRoutes {
             return stream(archive, headers: try headers(status))
         }
         router.on("PUT", "/containers/{id}/archive", bodyByteCountMax: .max) { request, parameters in
-            let extraction = Engine.Extraction(
+            var extraction = Engine.Extraction(
                 path: try path(request), keepsKinds: request.queryFlag("noOverwriteDirNonDir"),
                 ownedByUser: request.queryFlag("copyUIDGID"))
-            let body = request.body
-            try await engine.extract(parameters["id"], extraction) { try await body.next() }
+            // Gantry's own: Docker's API removes nothing.
+            extraction.whiteoutsRemove = request.queryFlag("whiteoutsRemove")
+            let (body, wanted) = (request.body, extraction)
+            try await engine.extract(parameters["id"], wanted) { try await body.next() }
             return .empty(status: 200)
         }
         router.on("GET", "/containers/{id}/changes") { _, parameters in

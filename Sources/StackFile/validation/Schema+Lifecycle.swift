@@ -3,7 +3,7 @@ extension Schema {
     static let serviceLifecycle: [String: Field] = [
         "depends_on": Field(stringList.or(resources(dependency)), "Services that must be up first"),
         "deploy": Field(deploy.orNull, "Replicas, resources, and how updates go"),
-        "develop": Field(develop.orNull, "What to do when source files change", .ignored),
+        "develop": Field(develop.orNull, "What to do when source files change"),
         // compose-go has applied it before its schema is looked at, so that it takes `x-…` here.
         "extends": Field(
             .string.or(

@@ -17,6 +17,9 @@ struct UpCommand: ParsableCommand {
     @Flag(name: [.short, .customLong("detach")], help: "Do not stay and show logs.")
     var detach = false
 
+    @Flag(name: [.short, .long], help: "Stay, and act on changes of files as the watch rules say.")
+    var watch = false
+
     @Flag(help: "Wait until services are running and healthy; implies --detach.")
     var wait = false
 
@@ -66,12 +69,17 @@ struct UpCommand: ParsableCommand {
         if forceRecreate, noRecreate {
             throw ValidationError("--force-recreate and --no-recreate contradict each other")
         }
+        if watch, detach || wait || noStart {
+            throw ValidationError("--watch stays, which --detach, --wait and --no-start contradict")
+        }
         if build, noBuild { throw ValidationError("--build and --no-build contradict each other") }
     }
 
     func run() throws {
         let session = Session(global, file)
         let stack = try session.loadStack(services: services).stack
+        let rules = watch ? try WatchRules(stack, services: services) : nil
+        if noBuild { try rules?.refuseRebuilds() }
         try StackBuild(stack: stack, session: session)
             .ensure(services, dependencies: !noDependencies, build ? .always : noBuild ? .never : .missing)
         var request = ApplyRequest(stack: stack, services: services, scale: try scaleMap(scales))
@@ -87,15 +95,21 @@ struct UpCommand: ParsableCommand {
             try session.complete(client.apply(stack: stack.name, request))
             return
         }
-        try stay(session, client, request, stack: stack.name)
+        try stay(session, client, request, stack: stack.name, rules)
     }
 
-    private func stay(_ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String) throws {
+    private func stay(
+        _ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
+    ) throws {
         let beginning = wallClockNow()
         let signals = try SignalSource(endingSignals)
+        let watch = try rules.map { rules in
+            let rebuild = ServiceRebuild(session: session, client: client, stack: rules.stack)
+            return try WatchSession(session, client, rules, rebuild, signals)
+        }
         let foreground = ForegroundStack(
             session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
-            signals: signals)
+            signals: signals, watch: watch)
         switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
@@ -107,6 +121,7 @@ struct UpCommand: ParsableCommand {
             client: client, stack: stack, services: services,
             selection: LogSelection(follow: true, timestamps: timestamps, since: beginning.unixText), style: style,
             console: session.output, saysEnds: true)
+        try watch?.begin()
         try foreground.showLogs(logs)
     }
 }

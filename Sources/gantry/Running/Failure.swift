@@ -1,6 +1,7 @@
 import ArgumentParser
 import EngineClient
 import EngineWire
+import FileWatch
 import Images
 import LinuxSystem
 import Registry
@@ -41,6 +42,7 @@ func failure(for error: any Error) -> CommandFailure? {
     case let error as EngineHostError: CommandFailure([diagnostic(for: error)], exitCode: 2)
     case let error as RegistryError: CommandFailure(code: "registry", "\(error)")
     case let error as ImageError: CommandFailure(code: "image", "\(error)")
+    case let error as FileWatchError: CommandFailure(code: "watch", "\(error)", hint: error.hint)
     case let error as SystemError: CommandFailure(code: "system", "\(error)")
     default: nil
     }

@@ -11,15 +11,22 @@ struct ForegroundStack {
     let services: [String]
     let timeout: Int64?
     let signals: SignalSource
+    /// `--watch`: then it goes on when everything has ended, as a change may start something again.
+    var watch: WatchSession?
 
     func showLogs(_ logs: LogFollower) throws {
         try logs.start()
-        while !logs.isAtEnd {
-            let descriptors = logs.descriptors
+        while !logs.isAtEnd || watch != nil {
+            let descriptors = logs.descriptors + (watch.map { [$0.descriptor] } ?? [])
             var waited = [Waited(signals.descriptor)] + descriptors.map { Waited($0) }
-            try wait(for: &waited, milliseconds: nil)
+            try wait(for: &waited, milliseconds: watch?.patience)
             if waited[0].readable, try signals.take() != nil { try stop(logs: logs) }
             try logs.advance(readable: Set(waited.dropFirst().filter(\.readable).map(\.descriptor)))
+            do {
+                try watch?.act()
+            } catch is WatchInterruption {
+                try stop(logs: logs)
+            }
         }
     }
 

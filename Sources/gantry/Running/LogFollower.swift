@@ -167,7 +167,8 @@ final class LogFollower {
                 followed[container.id + " end"] = before
                 try console.write("\(harmless(logLabel(container))) exited with code \(container.exitCode ?? 0)\n")
             }
-            followed[container.id] = container.startedAt ?? ""
+            // While the log of the run before is not read to its end, the new run is still to be followed.
+            if !isOpen { followed[container.id] = container.startedAt ?? "" }
         }
     }
 
