@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -70,6 +71,26 @@ class Example:
 
     def up(self, *arguments):
         self.gantry("up", "-d", "--wait", "--wait-timeout", "300", *arguments, quiet=QUIET)
+
+    @contextlib.contextmanager
+    def background(self, *arguments):
+        """Runs the command while the block does, and gives it what the command has said so far."""
+        path = os.path.join(self.scratch, "output")
+        with open(path, "w") as output:
+            process = subprocess.Popen([GANTRY, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                       stdout=output, stderr=subprocess.STDOUT)
+
+        def said():
+            with open(path) as file:
+                return file.read()
+
+        try:
+            yield said
+        except Failed as failure:
+            raise Failed(f"{failure}\n{said()}") from failure
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
 
     def containers(self, *services):
         """What `gantry ps` knows, one dictionary a container, with those that do not run."""

@@ -29,6 +29,11 @@ with example("flask-redis") as this:
     this.gantry("down")
     this.up()
     require(visit()[0] == last + 1, "the count was lost")
-    this.step("the application is not root, and writes nowhere")
+    this.step("the application is not root, and may not change itself")
     require(this.gantry("exec", "-T", "web", "id", "-u").strip() == "10001", "runs as another user")
-    require("Read-only" in this.gantry("exec", "-T", "web", "sh", "-c", "touch /srv/app/x 2>&1 || true"), "may write")
+    require("denied" in this.gantry("exec", "-T", "web", "sh", "-c", "touch /srv/app/x 2>&1 || true"), "may write")
+    this.step("gantry watch: an edit of the application is served")
+    with this.background("watch") as said:
+        eventually(20, "that it watches", lambda: "Watch enabled" in said())
+        this.edit("app/counter.py", 'f"Visit', 'f"Call')
+        eventually(20, "the edit", lambda: ask(URL).text.startswith("Call "))
