@@ -12,6 +12,8 @@ PACKAGES := libyaml-dev libcap-dev libseccomp-dev libsqlite3-dev libarchive-dev 
             libssl-dev libcurl4-openssl-dev libisal2 nftables iproute2 mmdebstrap busybox-static python3 jq procps
 # What `make test-cgroup2` needs besides.
 CGROUP2_PACKAGES := qemu-system-x86 cpio e2fsprogs binutils
+# What the examples need besides, to reach Debian's mirror from a private copy of the host.
+EXAMPLES_PACKAGES := slirp4netns
 
 export PATH := $(PATH):/opt/swift/usr/bin:/usr/sbin:/sbin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -24,7 +26,7 @@ TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 COMPARE_ARGUMENTS ?=
 
-.PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images bench format lint \
+.PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images examples bench format lint \
         schemas compare-images compare-builds fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
 
 help:  ## Say what there is to make
@@ -159,6 +161,15 @@ demo: build  ## Bring the example shop up, ask it ten times, and say how to go o
 
 demo-down:  ## Take all of that away
 	@$(SUDO) env "PATH=$$PATH" GANTRY=$(GANTRY_BIN) examples/shop/demo.sh down
+
+# In a private copy of the host, with an engine of its own; what is left afterwards is the cache of images.
+examples: build  ## Try all examples, or example-NAME, from `gantry up`, which builds their images, to `gantry down -v`
+	@$(MAKE) --no-print-directory setup PACKAGES='$(EXAMPLES_PACKAGES)'
+	$(SUDO) env "PATH=$$PATH" GANTRY=$(GANTRY_BIN) examples/run.sh
+
+example-%: build
+	@$(MAKE) --no-print-directory setup PACKAGES='$(EXAMPLES_PACKAGES)'
+	$(SUDO) env "PATH=$$PATH" GANTRY=$(GANTRY_BIN) examples/run.sh $*
 
 demo-images: setup  ## Make the images of the examples, without loading them
 	$(SUDO) examples/images/build.sh --no-load

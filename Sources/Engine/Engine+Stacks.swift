@@ -46,15 +46,27 @@ extension Engine {
                     record: StackRecord(
                         stack: stack, scale: [:], stopped: [], selection: [], active: false, updatedAt: Clock.now()))
             }
-            return try await self.withLock(name) { () async throws(EngineError) in
+            let applied = try await self.withLock(name) { () async throws(EngineError) in
                 try await self.applyLocked(name, request, progress: progress)
             }
+            // Without the lock: what ends before it is ready is started again by its restart policy meanwhile.
+            if request.wait {
+                try await self.waitUntilReady(name, applied.record, deadline: applied.deadline, progress: progress)
+            }
+            return applied.changes
         }
+    }
+
+    private struct Applied: Sendable {
+        var changes: Int
+        var record: StackRecord
+        /// When `--wait-timeout` has passed.
+        var deadline: Nanoseconds?
     }
 
     private func applyLocked(
         _ name: String, _ request: ApplyRequest, progress: @escaping ProgressSink
-    ) async throws(EngineError) -> Int {
+    ) async throws(EngineError) -> Applied {
         let isNew = stacks[name]?.record.active == false
         let record: StackRecord
         let imageIDs: [String: String]
@@ -80,8 +92,7 @@ extension Engine {
             Reconciler.plan(desired: target, observed: observed, now: now)
         }
         for warning in forwardWarnings(name) { progress(.warning(warning)) }
-        if request.wait { try await waitUntilReady(name, record, deadline: deadline, progress: progress) }
-        return changes
+        return Applied(changes: changes, record: record, deadline: deadline)
     }
 
     /// Takes a stack down, with its file or without one.

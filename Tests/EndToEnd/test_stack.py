@@ -51,6 +51,19 @@ class StackTest(EngineCase):
         self.assertEqual(self.pids(folder), before)
         self.assertIn("No changes", self.gantry_ok("plan", folder=folder).stdout)
 
+    def test_what_ends_while_up_waits_is_started_again_by_its_policy(self):
+        self.up("second-try", """
+            services:
+              slow:
+                image: busybox
+                command: ["sh", "-c", "[ -e /data/begun ] && touch /tmp/well && exec sleep 60; touch /data/begun; exit 3"]
+                volumes: ["data:/data"]
+                stop_signal: SIGKILL
+                restart: unless-stopped
+                healthcheck: {test: ["CMD", "test", "-e", "/tmp/well"], interval: 200ms}
+            volumes: {data: {}}
+            """, "--wait-timeout", "15")
+
     def test_scale_up_and_down(self):
         folder = self.up("scaled")
         self.gantry_ok("scale", "web=5", folder=folder)

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Makes the images of the examples from Debian packages, and loads them into the engine.
 #
-#   build.sh [--no-load] [--gantry PROGRAM] [IMAGE...]      IMAGE: a folder here that has an image.json, or busybox
+#   build.sh [--no-load] [--gantry PROGRAM] [IMAGE...]      IMAGE: a folder here that has an image.json, or debian, busybox
+#
+# `debian` is debian:bookworm, which the Dockerfiles of the examples start from. Without this script it is made by hand:
+#   mmdebstrap --variant=minbase bookworm - | gantry import --change 'CMD ["bash"]' - debian:bookworm
 #
 # The archives are kept in $GANTRY_EXAMPLES_CACHE (default ${XDG_CACHE_HOME:-/var/cache}/gantry-examples), named by the
 # hash of all that went into them, so a second run only loads. With access to a registry none of this is needed: the
@@ -67,8 +70,26 @@ base_file() { printf '%s/base-%s.tar' "$cache" "$(hash_of "$here/build.sh")"; }
 archive_of() {
     case $1 in
     busybox) printf '%s/busybox-%s.tar' "$cache" "$(hash_of "$here/image.py" "$(command -v busybox)")" ;;
+    # The host's options for apt and its mirrors are in this image.
+    debian)
+        printf '%s/debian-%s.tar' "$cache" \
+            "$({ hash_of "$here/debian" "$here/image.py" "$here/build.sh"; host_apt_options; mirrors; } | sha256sum | cut -c 1-16)"
+        ;;
     *) printf '%s/%s-%s.tar' "$cache" "$1" "$(hash_of "$here/$1" "$here/image.py" "$here/build.sh")" ;;
     esac
+}
+
+# Docker's debian:bookworm: apt and what is required, with documentation, sources and the options this host's apt needs.
+make_debian() {
+    local option arguments=(
+        --quiet --mode=root --format=tar --variant=minbase
+        # Otherwise usrmerge comes, and all of Perl with it.
+        --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr
+        --customize-hook="sh '$here/debian/finish.sh' \"\$1\""
+    )
+    while read -r option; do arguments+=("--aptopt=$option"); done < <(host_apt_options)
+    unshare --mount --propagation private mmdebstrap "${arguments[@]}" "$suite" "$1.part" $(mirrors)
+    mv "$1.part" "$1"
 }
 
 build_base() {
@@ -87,6 +108,11 @@ build_image() {
     work=$(mktemp -d "$cache/work.XXXXXX")
     # Not local: the trap runs after this function is gone.
     trap 'rm -rf "$work"' EXIT
+    if [ "$name" = debian ]; then
+        make_debian "$work/root.tar"
+        python3 "$here/image.py" root --name "debian:$suite" --root "$work/root.tar" --output "$archive"
+        return
+    fi
     make_root "$(python3 "$here/image.py" packages "$here/$name/image.json")" "$here/$name" "$work/root.tar"
     python3 "$here/image.py" debian --spec "$here/$name/image.json" --base "$(base_file)" --root "$work/root.tar" \
         --overlay "$here/$name/root" --output "$archive"
@@ -99,7 +125,7 @@ while [ $# -gt 0 ]; do
     --no-load) load=no ;;
     --gantry) gantry=${2:?--gantry wants a program}; shift ;;
     --step) step=${2:?}; shift ;;    # used below: one image, in a process of its own
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) fail "unknown option $1" ;;
     *) images+=("$1") ;;
     esac
@@ -107,7 +133,7 @@ while [ $# -gt 0 ]; do
 done
 [ ${#images[@]} -gt 0 ] || images=(nginx postgres redis shop-app busybox)
 for name in "${images[@]}"; do
-    [ "$name" = busybox ] || [ -e "$here/$name/image.json" ] || fail "no image named $name"
+    [[ $name = busybox || $name = debian ]] || [ -e "$here/$name/image.json" ] || fail "no image named $name"
 done
 
 case $step in
@@ -122,7 +148,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     mkdir -p "$cache"
     exec 9>"$cache/lock"
     flock 9
-    if [ "${missing[*]}" != busybox ]; then "$here/build.sh" --step base; fi
+    # What an image.json describes is on top of a base of its own.
+    for name in "${missing[@]}"; do
+        [ ! -e "$here/$name/image.json" ] || { "$here/build.sh" --step base; break; }
+    done
     # Two at a time: one downloads while the other unpacks.
     printf '%s\n' "${missing[@]}" | xargs -P 2 -I{} "$here/build.sh" --step {}
     exec 9>&-

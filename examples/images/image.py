@@ -25,6 +25,7 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 CHUNK = 1 << 20
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def entry(name, mode=0o644, kind=tarfile.REGTYPE, size=0, link=""):
@@ -175,6 +176,15 @@ def make_debian(options):
         write_archive(options.output, spec["name"], spec["config"], layers)
 
 
+def make_root(options):
+    """One layer: a root file system as it is, with the config of Docker's debian images."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(options.output))) as scratch:
+        path = os.path.join(scratch, "root.tar")
+        write_base(options.root, path)
+        config = {"Env": [DEFAULT_PATH], "Cmd": ["bash"]}
+        write_archive(options.output, options.name, config, [Layer(path, "mmdebstrap")])
+
+
 BUSYBOX_FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n",
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -199,7 +209,7 @@ def make_busybox(options):
                 archive.addfile(entry("bin/" + applet, 0o755, tarfile.LNKTYPE, link="bin/busybox"))
             for name, text in BUSYBOX_FILES.items():
                 add_bytes(archive, name, text.encode())
-        config = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"]}
+        config = {"Env": [DEFAULT_PATH], "Cmd": ["sh"]}
         write_archive(options.output, options.name, config, [Layer(path, "busybox-static")])
 
 
@@ -215,6 +225,10 @@ def main():
     for option in ("--spec", "--base", "--root", "--overlay", "--output"):
         debian.add_argument(option, required=True)
     debian.set_defaults(run=make_debian)
+    root = commands.add_parser("root", help="an image of one root file system")
+    for option in ("--name", "--root", "--output"):
+        root.add_argument(option, required=True)
+    root.set_defaults(run=make_root)
     busybox = commands.add_parser("busybox", help="an image of this host's static busybox")
     busybox.add_argument("--output", required=True)
     busybox.add_argument("--busybox", help="the program (default: the one in PATH)")
