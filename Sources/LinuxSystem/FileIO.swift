@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 extension FileDescriptor {
     /// Reads once; an empty result is the end of the file.
@@ -50,6 +51,8 @@ private func readOnce(_ descriptor: Int32, _ buffer: UnsafeMutablePointer<UInt8>
 
 /// Whole-file helpers for paths that Gantry owns.
 public enum FileSystem {
+    private static let replacementCount = Atomic<UInt64>(0)
+
     public static func readFile(_ path: String, byteCountMax: Int = 16 << 20) throws(SystemError) -> [UInt8] {
         do {
             return try FileDescriptor.open(path, O_RDONLY).readAll(byteCountMax: byteCountMax)
@@ -63,7 +66,9 @@ public enum FileSystem {
     public static func replaceFile(
         _ path: String, with bytes: some Collection<UInt8>, mode: mode_t = 0o600, durable: Bool = false
     ) throws(SystemError) {
-        let temporary = "\(path).tmp.\(getpid())"
+        // Two threads may replace the same file at once.
+        let number = replacementCount.add(1, ordering: .relaxed).newValue
+        let temporary = "\(path).tmp.\(getpid()).\(number)"
         do {
             let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
             try file.writeAll(bytes)

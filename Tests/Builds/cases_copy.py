@@ -9,6 +9,7 @@ WEB = {
 
 CLEARED = dict.fromkeys((CLASSIC, BUILDAH), "clear the setuid and setgid bits of what is copied from the context")
 NO_MATCH = "a wildcard without a match is an error"
+ON_THE_WAY = "folders that are made for a target are 0755; BuildKit of today gives them an octal --chmod"
 
 
 def copy(name, *lines, context=None, **more):
@@ -71,7 +72,7 @@ CASES = [
         "holes": File("start", size=8 << 20), "zeroes": File(bytes(1 << 20)), "odd": File(bytes(range(256)) * 5000)}),
     copy("extended attributes", "COPY . /attributes/", context={
         "capable": File("#!", 0o755, attributes={"security.capability": bytes.fromhex("0100000200040000" + "00" * 12)})},
-         odd={BUILDAH: "keeps them"}),
+         odd=dict.fromkeys((CLASSIC, BUILDKIT), "lose security.capability of the context's files")),
     copy("owner by number", "COPY --chown=1234:5678 index.html static /owned/", "COPY --chown=77 app.js /owned/"),
     copy("owner by name", "COPY --chown=web:staff index.html /owned/a", "COPY --chown=mail:mail static /owned/b",
          "COPY --chown=web app.js /owned/c/d", "COPY --chown=web:0 app.css /owned/e"),
@@ -80,9 +81,11 @@ CASES = [
     copy("owner of a folder that is there", "COPY --chown=5:6 static /base/folder"),
     copy("owner after USER", "USER web", "COPY index.html /mine", "WORKDIR /its", "COPY app.js .",
          odd=dict.fromkeys((CLASSIC, BUILDAH), "the folder of WORKDIR is root's")),
-    copy("mode", "COPY --chmod=751 index.html /a", "COPY --chmod=0640 static /b", peers=(BUILDKIT, BUILDAH)),
-    copy("mode with bits", "COPY --chmod=4755 run.sh /c", "COPY --chmod=1777 empty /d/", peers=(BUILDAH,)),
-    copy("mode and owner", "COPY --chown=9:10 --chmod=600 index.html run.sh /both/", peers=(BUILDKIT, BUILDAH)),
+    copy("mode", "COPY --chmod=751 index.html /a", "COPY --chmod=0640 static /base/folder", peers=(BUILDKIT, BUILDAH)),
+    copy("mode with bits", "COPY --chmod=4755 run.sh /c", "COPY --chmod=2711 app.js /base/folder/", peers=(BUILDAH,)),
+    copy("mode of folders on the way", "COPY --chmod=0711 static /b/c", peers=(BUILDKIT, BUILDAH), alone=ON_THE_WAY,
+         odd=dict.fromkeys((BUILDKIT, BUILDAH), ON_THE_WAY)),
+    copy("mode and owner", "COPY --chown=9:10 --chmod=600 index.html run.sh /base/full/", peers=(BUILDKIT, BUILDAH)),
     copy("twice the same", "COPY index.html /a", "COPY index.html /a", "COPY static /s", "COPY static /s"),
     copy("into folders that the runtime fills", "COPY index.html /proc/x", "COPY app.js /dev/y", "COPY app.css /sys/z"),
     copy("over files that the runtime provides", "COPY index.html /etc/hosts", "COPY app.js /etc/resolv.conf"),
@@ -90,13 +93,14 @@ CASES = [
     copy("case and continuation", "copy --chown=1:2 \\", "  # a comment in between", "  index.html \\", "  app.js \\", "  /x/"),
     Case("copy onto nothing", "FROM scratch\nCOPY a /\nCOPY d /x/y\nCMD [\"/a\"]\n", {"a": "1", "d/b": "2"}),
     copy("link option", "COPY --link index.html /new/", "COPY --link --chown=5:6 static /other/deeper/",
-         equivalent="FROM base:1\nCOPY index.html /new/\nCOPY --chown=5:6 static /other/deeper/\n"),
+         equivalent="FROM base:1\nCOPY index.html /new/\nCOPY --chown=5:6 static /other/deeper/\n",
+         odd={CLASSIC: "folders on the way to a folder are root's"}),
     copy("heredoc", "COPY <<one <<\"two\" /docs/", "hello ${FROM_BASE}", "one", "as $it is", "two",
          "COPY <<-name /docs/name", "\ttabs", "\tgo", "name",
          equivalent="FROM base:1\nCOPY one two name /docs/\n", context={
-             "one": "hello yes\n", "two": "as $it is\n", "name": "tabs\ngo\n"},
+             "one": "hello yes\n", "two": "as $it is\n", "name": "tabs\ngo\n"}, timed=False,
          odd_fields=dict.fromkeys((CLASSIC, BUILDKIT, BUILDAH), ("history", "a layer for each step that has one"))),
-    copy("exclude", "COPY --exclude=*.js --exclude=static/deep . /x/", context={
+    copy("exclude", "COPY --exclude=*.js --exclude=static/deep --exclude=Dockerfile . /x/", context={
         "a.html": "1", "b.js": "2", "static/c.js": "3", "static/deep/d": "4"},
         equivalent="FROM base:1\nCOPY a.html /x/\nCOPY static/c.js /x/static/\n",
         odd_fields=dict.fromkeys((CLASSIC, BUILDKIT, BUILDAH), ("history",))),

@@ -85,6 +85,10 @@ class Case:
     fails: bool = False
     # Peer to the reason why its result is another.
     odd: dict = field(default_factory=dict)
+    # Why no peer can agree; empty where one must.
+    alone: str = ""
+    # Whether times are compared at all.
+    timed: bool = True
     # Differences of the image's configuration alone, peer to fields.
     odd_fields: dict = field(default_factory=dict)
 

@@ -112,12 +112,12 @@ class BuildCase(EngineCase):
                 return None
         return None
 
-    def find_in_data(self, text):
-        """Files below the engine's data and run folders that hold `text`, and images' names and histories that do."""
-        found = subprocess.run(
-            ["grep", "-rlaF", "--", text, f"{self.root}/data", f"{self.root}/run", f"{self.root}/engine-output.log"],
-            capture_output=True, text=True).stdout.split()
-        return found
+    def find_in_data(self, text, since=None):
+        """Files below the engine's data and run folders that hold `text`, of those that changed after the file `since`."""
+        newer = ["-cnewer", since] if since else []
+        return subprocess.run(
+            ["find", f"{self.root}/data", f"{self.root}/run", f"{self.root}/engine-output.log", "-type", "f", *newer,
+             "-exec", "grep", "-laF", "--", text, "{}", "+"], capture_output=True, text=True).stdout.split()
 
     def processes_with(self, word):
         lines = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
@@ -134,7 +134,13 @@ class HostileCase(BuildCase):
         self.addCleanup(shutil.rmtree, self.host)
         write_context(self.host, {"secret": CANARY, "stub": "", "folder/secret": CANARY, "empty": None})
         self.before = self.look()
+        self.stamp = f"{self.root}/stamp"
+        self.touch_stamp()
         self.climb = "../" * 30 + self.host[1:]
+
+    def touch_stamp(self):
+        with open(self.stamp, "w"):
+            os.utime(self.stamp)
 
     def look(self):
         found = {}
@@ -162,7 +168,9 @@ class HostileCase(BuildCase):
             self.assertIn(result.returncode, (0, 1, 2), result.stderr)
             self.assertNotIn(CANARY, result.stdout + result.stderr)
         self.assertEqual(self.look(), self.before)
-        self.assertEqual(self.find_in_data(CANARY), [])
+        found = self.find_in_data(CANARY, since=self.stamp)
+        self.touch_stamp()
+        self.assertEqual(found, [])
         self.assertIsNone(self.engine.poll())
         self.assertTrue(self.answers())
 

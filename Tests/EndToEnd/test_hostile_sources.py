@@ -167,7 +167,7 @@ class HostileSourceTest(HostileCase):
     def test_triggers_of_an_image(self):
         triggers = [["ONBUILD RUN true"], ["FROM evil"], ["ONBUILD ONBUILD RUN true"], ["RUN true\nFROM busybox\nRUN x"],
                     ["RUN --security=insecure true"], ["COPY --from=/etc /passwd /x"], ["MAINTAINER x"], [""], ["\x00"],
-                    ["\x1b[31mRUN x"], ["RUN echo x"] * 20_000, ["COPY " + self.climb + "/secret /got"],
+                    ["\x1b[31mRUN x"], ["LABEL a=1"] * 20_000, ["COPY " + self.climb + "/secret /got"],
                     ["ADD file://" + self.host + "/secret /got"], ["RUN --mount=type=bind,source=" + self.climb + ",target=/m cat /m/secret"],
                     ["WORKDIR " + self.climb], ["FETCH"], ["ENV A=$A$A$A$A"] * 40]
         for index, words in enumerate(triggers):

@@ -20,6 +20,25 @@ final class TemporaryFolder {
 }
 
 @Suite struct FileSystemTests {
+    /// Of several at once one is the last, and each is whole.
+    @Test func replacingOneFileManyTimesAtOnce() async throws {
+        let folder = try TemporaryFolder()
+        let path = "\(folder.path)/a"
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    let bytes = [UInt8](repeating: UInt8(number), count: 20_000 + number)
+                    for _ in 0..<50 { try FileSystem.replaceFile(path, with: bytes) }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let found = try FileSystem.readFile(path)
+        let first = try #require(found.first)
+        #expect(found == [UInt8](repeating: first, count: 20_000 + Int(first)))
+        #expect(try FileSystem.list(folder.path) == ["a"])
+    }
+
     @Test func replaceFileLeavesNoTemporaryBehind() throws {
         let folder = try TemporaryFolder()
         try FileSystem.replaceFile("\(folder.path)/a", with: Array("one".utf8))

@@ -72,7 +72,8 @@ private final class SelectionCopy {
         try TreeWriter(selection, in: place.folder).write(bytes, as: place.name)
     }
 
-    /// An archive's content; false where the file is none.
+    /// An archive's content, with the owners that it tells: --chown is for the folder that is made for it, as with the
+    /// other builders. False where the file is none.
     private func unpack(_ entry: SelectedEntry) throws(BuildError) -> Bool {
         guard entry.type == S_IFREG else { return false }
         let file = try source.openFile(entry)
@@ -84,7 +85,6 @@ private final class SelectionCopy {
         var options = ExtractionOptions()
         options.allowsAnyPacking = true
         options.modifiedMax = selection.job.timestampMax
-        if let owner = selection.job.owner { options.owner = .fixed(user: owner.uid, group: owner.gid) }
         do throws(CopyError) {
             try TreeExtraction(root: root, folder: "/" + folder.path.text, options: options).extract(from: raw)
         } catch {
