@@ -1,5 +1,7 @@
+import CLinux
 import Dockerfile
 import EngineWire
+import Glibc
 import ImageBuild
 import Images
 import LinuxSystem
@@ -36,9 +38,28 @@ extension Engine {
             let wanted = pruning
             let removed = try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) }
             if !removed.isEmpty { await collectImageGarbage() }
+            let (downloads, contexts) = ("\(options.imageRoot)/builds/downloads", options.buildContexts)
+            try await onThread { () throws(EngineError) in
+                do throws(BuildError) {
+                    try HTTPSource.prune(cache: downloads, unusedForSeconds: Self.cacheDaysMax * 86_400)
+                } catch {
+                    throw .diagnostics(BuildFailure(error).diagnostics)
+                }
+                do throws(SystemError) { try removeFiles(in: contexts, before: oldest) } catch { throw .system(error) }
+            }
         } catch {
             log.warning("build cache not trimmed", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+/// Removes a folder's files that were last changed before a moment (seconds since 1970). Blocks.
+private func removeFiles(in folder: String, before moment: Int64) throws(SystemError) {
+    for name in try FileSystem.list(folder) {
+        var status = stat()
+        let path = "\(folder)/\(name)"
+        guard lstat(path, &status) == 0, Int64(status.st_mtim.tv_sec) < moment else { continue }
+        unlink(path)
     }
 }
 
