@@ -1,7 +1,7 @@
 import Images
 
-/// A build's steps as an image, for `cache_to` and `cache_from`: its layers are theirs, and a label says which step made
-/// which.
+/// A build's steps as an image, for `cache_to` and `cache_from`: its layers are theirs, and a label says which step
+/// made which.
 public enum CacheImage {
     static let label = "gantry.build.steps"
     private static let stepCountMax = 100_000

@@ -175,6 +175,13 @@ let objectsHelp: [String: String] = [
       --build-context <build-context>
                               Further context, NAME=PATH or
                               NAME=docker-image://IMAGE; repeatable.
+      --cache-from <cache-from>
+                              Where steps may come from: an image's name,
+                              type=registry,ref=NAME or type=local,src=FOLDER;
+                              repeatable.
+      --cache-to <cache-to>   Where steps are left for others:
+                              type=registry,ref=NAME or type=local,dest=FOLDER;
+                              repeatable.
       --allow <allow>         What RUN may ask for: network.host,
                               security.insecure; repeatable.
       --check                 Only check the Dockerfile.
@@ -398,6 +405,13 @@ let objectsHelp: [String: String] = [
       --build-context <build-context>
                               Further context, NAME=PATH or
                               NAME=docker-image://IMAGE; repeatable.
+      --cache-from <cache-from>
+                              Where steps may come from: an image's name,
+                              type=registry,ref=NAME or type=local,src=FOLDER;
+                              repeatable.
+      --cache-to <cache-to>   Where steps are left for others:
+                              type=registry,ref=NAME or type=local,dest=FOLDER;
+                              repeatable.
       --allow <allow>         What RUN may ask for: network.host,
                               security.insecure; repeatable.
       --check                 Only check the Dockerfile.

@@ -89,6 +89,7 @@ let stackHelp: [String: String] = [
       engine                  Run the engine in the foreground, or stop a running
                               one
       system                  Show what the engine takes on the disk, and free some.
+      builder                 Build images, and remove what builds keep.
       doctor                  Check the host, and say how to mend what is wrong.
       version                 Show the version of this program, and of the engine
                               when it runs.

@@ -12,6 +12,7 @@ import Testing
 
     @Test func anIDIsNoPath() async throws {
         let (caches, folder) = try caches()
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         for id in ["../../etc", "/etc/passwd", "a/b", "..", "\u{0}", ""] {
             let held = try await caches.take(id, .shared, mode: 0o755, uid: 0, gid: 0)
@@ -22,6 +23,7 @@ import Testing
 
     @Test func sharedIsTheSameFolderAndPrivateIsNot() async throws {
         let (caches, folder) = try caches()
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         let first = try await caches.take("go", .shared, mode: 0o700, uid: 0, gid: 0)
         let second = try await caches.take("go", .shared, mode: 0o755, uid: 0, gid: 0)
@@ -36,6 +38,7 @@ import Testing
 
     @Test func lockedWaitsForItsTurn() async throws {
         let (caches, folder) = try caches()
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         let order = Mutex<[String]>([])
         let first = try await caches.take("npm", .locked, mode: 0o755, uid: 0, gid: 0)
@@ -53,6 +56,7 @@ import Testing
 
     @Test func whatIsUsedIsNotPruned() async throws {
         let (caches, folder) = try caches()
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         let used = try await caches.take("used", .shared, mode: 0o755, uid: 0, gid: 0)
         let idle = try await caches.take("idle", .shared, mode: 0o755, uid: 0, gid: 0)

@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func numbersNeedNoFiles() throws {
-        #expect(TreeUser(numbers: "7") .map { [$0.uid, $0.gid] } == [7, 7])
+        #expect(TreeUser(numbers: "7").map { [$0.uid, $0.gid] } == [7, 7])
         #expect(TreeUser(numbers: "7:8").map { [$0.uid, $0.gid] } == [7, 8])
         #expect(TreeUser(numbers: "web") == nil && TreeUser(numbers: "-1") == nil && TreeUser(numbers: "1:2:3") == nil)
     }
@@ -24,6 +24,7 @@ import Testing
     @Test func namesAreTheTrees() throws {
         let (tree, folder) = try tree(
             passwd: "root:x:0:0::/:/bin/sh\nweb:x:1000:100::/:/bin/sh\nshort:x\n", group: "staff:x:50:\n")
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         let web = try TreeUser("web", in: tree)
         #expect(web.uid == 1000 && web.gid == 100)
@@ -38,6 +39,7 @@ import Testing
     /// A hostile image's list of users must not be read from the host.
     @Test func aLinkStaysInTheTree() throws {
         let (tree, folder) = try tree(passwd: "", group: "")
+        // A folder that is left in /tmp fails nothing.
         defer { try? FileSystem.removeTree(folder) }
         unlink("\(folder)/etc/passwd")
         #expect(symlink("/etc/passwd", "\(folder)/etc/passwd") == 0)

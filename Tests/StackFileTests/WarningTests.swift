@@ -23,10 +23,9 @@ struct WarningTests {
         #expect(
             loaded.warnings.map(\.message) == [
                 "'version' is obsolete and is ignored",
-                "'services.web.build' is known, but this engine does not act on it",
                 "'services.web.deploy.update_config' is known, but this engine does not act on it",
             ])
-        #expect(loaded.warnings.map(\.source?.line) == [1, 5, 7])
+        #expect(loaded.warnings.map(\.source?.line) == [1, 7])
         #expect(loaded.warnings[1].code == "stack.ignored-key")
     }
 
