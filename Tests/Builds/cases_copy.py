@@ -7,7 +7,7 @@ WEB = {
     "static/one": "1", "static/deep/two": "2", "static/deep/three": "3", "other/one": "other one", "other/four": "4",
     "empty": Folder(), "run.sh": File("#!/bin/sh\n", 0o755)}
 
-CLEARED = dict.fromkeys((CLASSIC, BUILDAH), "clear the setuid and setgid bits of what is copied from the context")
+CLEARED = dict.fromkeys((CLASSIC, BUILDAH), "clears the setuid and setgid bits of what is copied from the context")
 NO_MATCH = "a wildcard without a match is an error"
 ON_THE_WAY = "folders that are made for a target are 0755; BuildKit of today gives them an octal --chmod"
 
@@ -72,7 +72,7 @@ CASES = [
         "holes": File("start", size=8 << 20), "zeroes": File(bytes(1 << 20)), "odd": File(bytes(range(256)) * 5000)}),
     copy("extended attributes", "COPY . /attributes/", context={
         "capable": File("#!", 0o755, attributes={"security.capability": bytes.fromhex("0100000200040000" + "00" * 12)})},
-         odd=dict.fromkeys((CLASSIC, BUILDKIT), "lose security.capability of the context's files")),
+         odd=dict.fromkeys((CLASSIC, BUILDKIT), "loses security.capability of the context's files")),
     copy("owner by number", "COPY --chown=1234:5678 index.html static /owned/", "COPY --chown=77 app.js /owned/"),
     copy("owner by name", "COPY --chown=web:staff index.html /owned/a", "COPY --chown=mail:mail static /owned/b",
          "COPY --chown=web app.js /owned/c/d", "COPY --chown=web:0 app.css /owned/e"),
@@ -113,7 +113,7 @@ CASES = [
     copy("missing source", "COPY nothing /x", fails=True),
     copy("one of many missing", "COPY index.html nothing /x/", fails=True),
     copy("many sources to a name", "COPY index.html app.js /x", fails=True,
-         odd=dict.fromkeys((BUILDKIT, BUILDAH), "take it for a folder")),
+         odd=dict.fromkeys((BUILDKIT, BUILDAH), "takes it for a folder")),
     copy("folder over file", "COPY static /base/file", fails=True),
     copy("through a file", "COPY index.html /base/file/below", fails=True),
     copy("unknown owner", "COPY --chown=nobody-knows index.html /x", fails=True, odd={BUILDKIT: "makes the file root's"}),

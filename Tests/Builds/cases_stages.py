@@ -59,6 +59,7 @@ CASES = [
            odd={BUILDKIT: MOUNT_POINTS}, odd_fields=FLAGS_TOLD),
     stages("mount of a cache", "FROM base:1\nRUN --mount=type=cache,target=/base/empty,id=compare echo x > /base/empty/x\n"
            "RUN --mount=type=cache,target=/base/empty,id=compare cp /base/empty/x /got\n", peers=(BUILDKIT, BUILDAH),
+           odd={BUILDAH: "takes a folder of the base away that it mounted on"},
            odd_fields=FLAGS_TOLD),
     stages("mount of memory", "FROM base:1\nRUN --mount=type=tmpfs,target=/t echo x > /t/x && cp /t/x /got\n", peers=(BUILDKIT, BUILDAH),
            odd={BUILDKIT: MOUNT_POINTS}, odd_fields=FLAGS_TOLD),

@@ -121,9 +121,6 @@ def print_table():
     for case in CASES:
         for peer, reason in case.odd.items():
             reasons.setdefault((peer, reason), []).append(case.name)
-    for case in CASES:
-        if case.alone:
-            reasons.setdefault(("all", case.alone), []).append(case.name)
     print("| Builder | What it does otherwise | Cases |\n| --- | --- | --- |")
     for (peer, reason), names in sorted(reasons.items()):
         print(f"| {peer} | {reason} | {', '.join(names)} |")
