@@ -38,13 +38,20 @@ struct BuildInputs {
     }
 
     /// Blocks.
-    func input(_ request: BuildRequest) throws(BuildFailure) -> BuildInput {
+    func input(_ asked: BuildRequest) throws(BuildFailure) -> BuildInput {
+        var request = asked
         let host = try platform(request)
         var root: SharedDescriptor?
         var folder = ""
         switch request.context {
         case .folder(let path): (root, folder) = (try open(path), path)
-        case .url(let text): (root, folder) = (try fetch(text, request), "/")
+        case .url(let text):
+            let fetched = try fetch(text, request)
+            (root, folder) = (fetched.root, "/")
+            if let bytes = fetched.dockerfile {
+                request.dockerfileText = String(decoding: bytes, as: UTF8.self)
+                root = nil
+            }
         case .none: break
         }
         let (bytes, name) = try dockerfile(request, root, folder)
@@ -137,22 +144,48 @@ struct BuildInputs {
         return false
     }
 
-    /// A repository's files, in a folder of the build's own.
-    private func fetch(_ address: String, _ request: BuildRequest) throws(BuildFailure) -> SharedDescriptor {
+    /// A context that was fetched: a tree, or a Dockerfile alone.
+    private struct Fetched {
+        var root: SharedDescriptor
+        var dockerfile: [UInt8]?
+    }
+
+    /// A repository's files, an archive's, or a single file, which is a Dockerfile then.
+    private func fetch(_ address: String, _ request: BuildRequest) throws(BuildFailure) -> Fetched {
         let draft: LayerDraft
         do throws(ImageError) { draft = try images.makeDraft() } catch { throw .image(error) }
         fetched.withLock { $0.append(draft) }
         do throws(BuildError) {
             guard let reference = try GitReference(address, isContext: true) else {
-                throw .invalid("context \(address) is no git repository: its address ends in .git")
+                return try fetchFile(address, into: draft)
             }
             var options = GitOptions()
             options.agentSocket = request.agents["default"]
             let git = try GitSource(reference, options: options)
-            return try git.checkOut(try git.resolve(stop: stop), into: draft.upper, stop: stop).root
+            return Fetched(
+                root: try git.checkOut(try git.resolve(stop: stop), into: draft.upper, stop: stop).root)
         } catch {
             throw BuildFailure(error)
         }
+    }
+
+    private func fetchFile(_ address: String, into draft: LayerDraft) throws(BuildError) -> Fetched {
+        let source = try HTTPSource(address, checksum: nil, cache: "\(options.imageRoot)/builds/downloads")
+        let file = try source.fetch(with: FileDownload(), stop: stop).source
+        let root: SharedDescriptor
+        let head: [UInt8]
+        do throws(SystemError) {
+            root = SharedDescriptor(try FileDescriptor.open(draft.upper, O_PATH | O_DIRECTORY))
+            let opened = try file.root.duplicate().openInRoot(source.fileName, O_RDONLY)
+            head = try opened.read(upTo: Dockerfile.bytesMax)
+        } catch {
+            throw BuildError(error)
+        }
+        guard ArchiveMark.isArchive(head) else { return Fetched(root: root, dockerfile: head) }
+        var job = CopyJob(files: [source.fileName], destination: "/")
+        (job.isLiteral, job.unpacksArchives) = (true, true)
+        try CopySelection(job, from: file).copy(into: root, stop: stop)
+        return Fetched(root: root)
     }
 
     // MARK: - Files

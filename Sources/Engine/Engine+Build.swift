@@ -160,6 +160,8 @@ private struct BatchRun: Sendable {
 
     private func build(_ request: BuildRequest, _ others: [String: BuildTask]) async throws(BuildFailure) -> Image {
         var input = try await input(request)
+        // What is wrong with stages that nobody needs does not matter here.
+        if let error = check(input).lint { throw .diagnostics(error.diagnostics) }
         for (name, text) in request.contexts {
             input.contexts[name] = try await context(name, text, others)
         }
@@ -252,18 +254,23 @@ private struct BatchRun: Sendable {
         var errors: [Diagnostic] = []
         for request in batch.builds {
             let input = try await input(request)
-            let found = input.dockerfile.check(input.options) { name in
-                // Not here: nothing is known of it.
-                guard let image = try? engine.images.image(name) else { return nil }
-                let defaults = image.config.config
-                return BaseImage(
-                    environment: defaults.env, workingDirectory: defaults.workingDir, shell: defaults.shell ?? [])
-            }
-            for warning in found.warnings { tell(.warning(input.dockerfile.diagnostic(warning))) }
-            errors += found.errors
-            if let error = input.dockerfile.lintError(found.warnings) { errors += error.diagnostics }
+            let found = check(input)
+            errors += found.errors + (found.lint?.diagnostics ?? [])
         }
         guard errors.isEmpty else { throw .diagnostics(errors) }
+    }
+
+    /// Tells what the checks find; the answer is what is impossible, and what `# check=error=true` refuses.
+    private func check(_ input: BuildInput) -> (errors: [Diagnostic], lint: DockerfileError?) {
+        let found = input.dockerfile.check(input.options) { name in
+            // Not here: nothing is known of it.
+            guard let image = try? engine.images.image(name) else { return nil }
+            let defaults = image.config.config
+            return BaseImage(
+                environment: defaults.env, workingDirectory: defaults.workingDir, shell: defaults.shell ?? [])
+        }
+        for warning in found.warnings { tell(.warning(input.dockerfile.diagnostic(warning))) }
+        return (found.errors, input.dockerfile.lintError(found.warnings))
     }
 }
 

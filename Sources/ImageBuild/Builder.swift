@@ -108,9 +108,17 @@ public struct Builder: Sendable {
         return images[name]
     }
 
+    /// Each is a step at least; people have a handful.
+    private static let triggerCountMax = 1000
+
     private func addTriggers(of image: Image, to stage: Int, _ graph: inout BuildGraph) throws(BuildFailure) {
         let expressions = image.config.config.onBuild
         guard !expressions.isEmpty else { return }
+        guard expressions.count <= Self.triggerCountMax else {
+            throw BuildFailure.failed(
+                "limit", "the image has \(expressions.count) ONBUILD triggers, more than \(Self.triggerCountMax)"
+            ).at(input.dockerfile.stages[stage].base.range, of: input.dockerfile)
+        }
         let title = input.dockerfile.stages[stage].base.text
         do throws(DockerfileError) {
             try graph.add(triggers: try Dockerfile.triggers(expressions, image: title), to: stage)

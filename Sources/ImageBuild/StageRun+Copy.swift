@@ -144,6 +144,11 @@ extension StageRun {
     func source(_ source: BuildGraph.Source) async throws(BuildFailure) -> Source {
         switch source {
         case .stage(let number):
+            if graph.nodes[number].isReplaced, case .context(let name) = graph.nodes[number].base,
+                let context = builder.folder(name)
+            {
+                return folderSource(context)
+            }
             let outcome = try await Self.outcome(number, others)
             return treeSource(outcome.tree.lowerDirectories, key: outcome.tree.key, name: stageName(number))
         case .image(let name):
@@ -251,6 +256,12 @@ extension StageRun {
 }
 
 extension Builder {
+    /// The folder that a named context stands for; nil for an image.
+    func folder(_ name: String) -> BuildContext? {
+        guard case .folder(let context) = input.contexts[name] else { return nil }
+        return context
+    }
+
     /// The image that a named context stands for.
     func image(ofContext name: String, _ images: [String: Image], _ stage: Int) throws(BuildFailure) -> Image {
         switch input.contexts[name] {

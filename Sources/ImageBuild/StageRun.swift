@@ -43,6 +43,12 @@ struct StageRun {
         self.records = records
         switch node.base {
         case .stage(let number):
+            if case .context(let name) = graph.nodes[number].base, graph.nodes[number].isReplaced,
+                builder.folder(name) != nil
+            {
+                // Says that a folder cannot be started from.
+                _ = try builder.image(ofContext: name, images, stage)
+            }
             let base = try await Self.outcome(number, others)
             (tree, config, hasCommand) = (base.tree, base.config, base.hasCommand)
             config.config.onBuild = []
@@ -53,6 +59,10 @@ struct StageRun {
         case .image(let name):
             guard let image = images[name] else { throw BuildFailure.failed("image", "image \(name) was not fetched") }
             (tree, config, scope) = try Self.start(image, graph, stage)
+        case .context(let name) where node.isReplaced && builder.folder(name) != nil:
+            // The folder is what others copy from; there is nothing to carry out.
+            (tree, config) = (StageTree(base: nil, key: StepKey.start([])), .scratch(graph.options.platform))
+            scope = StageScope(graph, stage: stage, base: .scratch)
         case .context(let name):
             let image = try builder.image(ofContext: name, images, stage)
             (tree, config, scope) = try Self.start(image, graph, stage)

@@ -13,7 +13,6 @@ enum TemporaryContext {
     }
 
     private static let dockerfileByteCountMax = 4 << 20
-    private static let headByteCount = 512
 
     static func withStandardInput(_ body: (Source) throws -> Void) throws {
         let folder = try makeFolder()
@@ -27,9 +26,9 @@ enum TemporaryContext {
         let raw = file.raw
         let byteCount = try copy(to: raw)
         try check("lseek") { lseek(raw, 0, SEEK_SET) }
-        let head = try file.read(upTo: headByteCount)
+        let head = try file.read(upTo: ArchiveMark.byteCount)
         try check("lseek") { lseek(raw, 0, SEEK_SET) }
-        guard isArchive(head) else {
+        guard ArchiveMark.isArchive(head) else {
             guard byteCount <= dockerfileByteCountMax else {
                 throw CommandFailure.usage("what comes on standard input is neither an archive nor a Dockerfile")
             }
@@ -67,16 +66,6 @@ enum TemporaryContext {
             }
             total += count
         }
-    }
-
-    /// tar(5)'s mark, or that of a compression that one is packed with.
-    static func isArchive(_ head: [UInt8]) -> Bool {
-        let marks: [[UInt8]] = [
-            [0x1F, 0x8B], [0x42, 0x5A, 0x68], [0xFD, 0x37, 0x7A, 0x58, 0x5A], [0x28, 0xB5, 0x2F, 0xFD],
-        ]
-        if marks.contains(where: { head.starts(with: $0) }) { return true }
-        let offset = 257
-        return head.count >= offset + 5 && head[offset..<(offset + 5)].elementsEqual("ustar".utf8)
     }
 }
 
