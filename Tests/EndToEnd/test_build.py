@@ -148,7 +148,7 @@ class BuildTest(BuildCase):
         self.assertEqual(self.file("web:2", "/alone"), "web\n")
         missing = self.gantry("build", f"{server.address}/missing")
         self.assertEqual(missing.returncode, 1)
-        self.assertIn("404", missing.stderr)
+        self.assertIn("is not found", missing.stderr)
 
     @unittest.skipUnless(HAS_GIT, "git is missing")
     def test_context_from_git(self):

@@ -454,16 +454,6 @@ class BuildCacheTest(BuildCase):
         text = self.build_fails("FROM busybox\nRUN --mount=type=ssh,required=true true\n")
         self.assertIn("ssh", text.lower())
 
-    def test_owner_and_mode_of_an_agent(self):
-        folder = tempfile.mkdtemp(prefix="gantry-e2e-agent-")
-        self.addCleanup(shutil.rmtree, folder)
-        self.start_agent(f"{folder}/agent", b"only")
-        self.build_ok("FROM busybox\nRUN --mount=type=ssh stat -c '%a %u %g' $SSH_AUTH_SOCK > /one\n"
-                      "RUN --mount=type=ssh,target=/agent,uid=1000,gid=5,mode=0660 stat -c '%a %u %g' /agent > /two\n",
-                      "-t", "agent:2", "--ssh", f"default={folder}/agent")
-        self.assertEqual(self.file("agent:2", "/one"), "600 0 0\n")
-        self.assertEqual(self.file("agent:2", "/two"), "660 1000 5\n")
-
     def start_agent(self, path, name):
         """Answers every request with a list of one key (the agent protocol: draft-miller-ssh-agent, section 4.4)."""
         def text(content):
