@@ -1,6 +1,6 @@
 /// Help of every command at 80 columns, by name; "" is the program's own. Written by refresh_help.py.
-let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(objectsHelp) { $1 }
-    .merging(engineHelp) { $1 }
+let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(networksHelp) { $1 }
+    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }
 
 /// What the help of a command without subcommands ends with; left out below.
 let helpEnding = """

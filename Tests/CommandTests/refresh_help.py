@@ -17,7 +17,8 @@ ENDING = "      -h, --help              Show help information.\n"
 FILES = {
     "HelpSnapshots.swift": ("stackHelp", ["STACK"]),
     "HelpSnapshots+Containers.swift": ("containersHelp", ["CONTAINERS"]),
-    "HelpSnapshots+Objects.swift": ("objectsHelp", ["NETWORKS", "IMAGES"]),
+    "HelpSnapshots+Networks.swift": ("networksHelp", ["NETWORKS"]),
+    "HelpSnapshots+Images.swift": ("imagesHelp", ["IMAGES"]),
     "HelpSnapshots+Engine.swift": ("engineHelp", ["ENGINE"]),
 }
 
@@ -64,8 +65,8 @@ def main():
             if "STACK" in headings:
                 output.write(
                     "/// Help of every command at 80 columns, by name; \"\" is the program's own. Written by refresh_help.py.\n"
-                    "let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(objectsHelp) { $1 }\n"
-                    "    .merging(engineHelp) { $1 }\n\n"
+                    "let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(networksHelp) { $1 }\n"
+                    "    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }\n\n"
                     "/// What the help of a command without subcommands ends with; left out below.\n"
                     f"let helpEnding = {literal(ENDING[4:])}\n\n".replace("    " + ENDING[4:], ENDING))
             output.write(f"let {variable}: [String: String] = [\n")

@@ -186,6 +186,8 @@ struct ServiceTests {
         }
         #expect(getsid(pid) == pid)
         try lab.end()
+        // Whoever is its parent now takes a moment to bury it.
+        lab.wait { kill(pid, 0) != 0 }
         #expect(kill(pid, 0) != 0)
     }
 
