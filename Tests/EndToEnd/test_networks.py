@@ -240,7 +240,14 @@ class NetworkTest(EngineCase):
             except OSError:
                 return set()  # None listens yet.
 
-        wait_until(lambda: len(replicas()) == 1, what="one replica for one client")
+        def is_settled():
+            for _ in range(5):
+                if len(replicas()) != 1:
+                    return False
+                time.sleep(0.2)
+            return True
+
+        wait_until(is_settled, 20, what="one replica for one client")
         self.assertEqual(len({self.get(18090) for _ in range(50)}), 1)
 
     def test_a_macvlan_lies_on_the_hosts_interface_and_is_repaired(self):
