@@ -122,7 +122,12 @@ unit: debug  ## Run the Swift tests; those that need root say so without it
 	else
 		echo 'not root: the tests of namespaces, networks and containers are skipped'
 	fi
-	$$private swift test --skip-build --scratch-path $(TEST_BUILD) $(TEST_ARGUMENTS) 2>&1 | tee $(TEST_LOG)
+	if ! $$private swift test --skip-build --scratch-path $(TEST_BUILD) $(TEST_ARGUMENTS) 2>&1 | tee $(TEST_LOG); then
+		# A thousand lines of tests that passed stand between the one that failed and the end.
+		printf '\nwhat failed:\n'
+		grep -A 2 'recorded an issue at\|Fatal error\|: error:' $(TEST_LOG) | tail -n 15
+		exit 1
+	fi
 
 # In an emulated machine: no root, no KVM. Under a minute for the machine that the other tests take one of.
 test-cgroup2: debug  ## Run the tests of the runtime on a kernel that has cgroup v2 only

@@ -15,7 +15,6 @@ final class EngineBuildHost: BuildHost {
     private let engine: Engine
     private let options: EngineOptions
     private let networks = Mutex<[StageNetwork: BuildNetwork]>([:])
-    private let pullSink: @Sendable (ImageReference) -> TransferSink
 
     /// Steps of a stage come one after the other, and share a namespace.
     private struct StageNetwork: Hashable {
@@ -23,10 +22,9 @@ final class EngineBuildHost: BuildHost {
         var network: RunNetwork
     }
 
-    init(_ engine: Engine, pullSink: @escaping @Sendable (ImageReference) -> TransferSink) {
+    init(_ engine: Engine) {
         self.engine = engine
         options = engine.options
-        self.pullSink = pullSink
     }
 
     func date(_ seconds: Int64?) -> String {
@@ -37,7 +35,9 @@ final class EngineBuildHost: BuildHost {
 
     // MARK: - Images
 
-    func image(_ name: String, pulls: Bool) async throws(BuildFailure) -> Image {
+    func image(
+        _ name: String, pulls: Bool, output: @escaping @Sendable ([UInt8]) -> Void
+    ) async throws(BuildFailure) -> Image {
         let images = engine.images
         if !pulls {
             do throws(ImageError) { return try images.image(name) } catch {
@@ -48,7 +48,12 @@ final class EngineBuildHost: BuildHost {
         do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
         do throws(EngineError) {
             let client = engine.registryClient(reference, nil)
-            let (engine, sink) = (engine, pullSink(reference))
+            let engine = engine
+            // Lines about bytes alone are for pictures that move.
+            let sink: TransferSink = { message in
+                guard message.progressDetail == nil, let status = message.status else { return }
+                output(Array(((message.id.map { $0 + ": " } ?? "") + status + "\n").utf8))
+            }
             let pulled: Result<Image, EngineError> = await withTaskCancellationHandler {
                 do throws(EngineError) {
                     return .success(try await engine.pull(PullRequest(reference), client, sink))

@@ -170,7 +170,7 @@ private struct BatchRun: Sendable {
         input.imported = records
         let lease = engine.images.makeLease()
         for image in brought { lease.hold(image) }
-        let host = EngineBuildHost(engine) { reference in pullSink(reference) }
+        let host = EngineBuildHost(engine)
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
             prefix: prefix(request))
@@ -242,10 +242,6 @@ private struct BatchRun: Sendable {
         }
         let inputs = inputs
         return try await engine.pool.run { () throws(BuildFailure) in try inputs.namedFolder(text, name: name) }
-    }
-
-    private func pullSink(_ reference: ImageReference) -> TransferSink {
-        { _ in }
     }
 
     // MARK: - Checks

@@ -132,7 +132,10 @@ public struct RunStep: Sendable {
 /// What a build needs of the engine.
 public protocol BuildHost: Sendable {
     /// The image of a name, fetched when it is not here or when `pulls` says so.
-    func image(_ name: String, pulls: Bool) async throws(BuildFailure) -> Image
+    /// `output` gets lines about a transfer.
+    func image(
+        _ name: String, pulls: Bool, output: @escaping @Sendable ([UInt8]) -> Void
+    ) async throws(BuildFailure) -> Image
 
     /// Carries out a command; `output` gets what it writes.
     func run(

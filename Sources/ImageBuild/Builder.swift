@@ -174,7 +174,7 @@ public struct Builder: Sendable {
     private func fetch(_ wanted: WantedImage) async -> Result<Image, BuildFailure> {
         let vertex = progress.start("[\(prefix)internal] load metadata for \(fullName(wanted.name))")
         do throws(BuildFailure) {
-            let image = try await host.image(wanted.name, pulls: input.pulls)
+            let image = try await host.image(wanted.name, pulls: input.pulls) { vertex.output($0) }
             vertex.finish()
             return .success(image)
         } catch {

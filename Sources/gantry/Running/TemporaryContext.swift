@@ -12,6 +12,8 @@ enum TemporaryContext {
         case folder(String)
     }
 
+    /// Unlike /tmp, no memory: a context may be large.
+    private static let defaultParent = "/var/tmp"
     private static let dockerfileByteCountMax = 4 << 20
 
     static func withStandardInput(_ body: (Source) throws -> Void) throws {
@@ -46,7 +48,9 @@ enum TemporaryContext {
     }
 
     private static func makeFolder() throws(SystemError) -> String {
-        var template = Array("/tmp/gantry-build-XXXXXX".utf8CString)
+        // mkdtemp(3) makes it with mode 0700, under a name that nobody knew.
+        let parent = processEnvironment()["TMPDIR"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? defaultParent
+        var template = Array("\(parent)/gantry-build-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", code: errno) }
         return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
