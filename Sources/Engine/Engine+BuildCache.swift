@@ -19,7 +19,7 @@ extension Engine {
     }
 
     private func cacheFolders() async throws(EngineError) -> [CacheMounts.Folder] {
-        do throws(SystemError) { return try await buildCaches.folders() } catch { throw .system(error) }
+        do throws(SystemError) { return try buildCaches.folders() } catch { throw .system(error) }
     }
 
     /// `POST /build/prune`. Without `all`, steps whose layers images have stay, and so do folders of cache mounts.
@@ -43,7 +43,7 @@ extension Engine {
         }
         if all {
             do throws(SystemError) {
-                removed += try await buildCaches.prune(usedBefore: moment).map { String($0.name.prefix(12)) }
+                removed += try buildCaches.prune(usedBefore: moment).map { String($0.name.prefix(12)) }
             } catch {
                 throw .system(error)
             }

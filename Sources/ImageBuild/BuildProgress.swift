@@ -19,6 +19,14 @@ public final class BuildProgress: Sendable {
 
     public func tell(_ event: BuildEvent) { sink(event) }
 
+    /// Tells what went wrong besides, where another error is the build's end.
+    func warn(_ failure: BuildFailure) {
+        for var diagnostic in failure.diagnostics {
+            diagnostic.severity = .warning
+            tell(.warning(diagnostic))
+        }
+    }
+
     public func start(_ name: String) -> BuildVertex {
         let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
         sink(.started(vertex: number, name: name))

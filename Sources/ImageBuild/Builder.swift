@@ -41,14 +41,19 @@ public struct Builder: Sendable {
         var graph = try reading { () throws(DockerfileError) in try BuildGraph(input.dockerfile, input.options) }
         tellWarnings(graph)
         try refusePlatforms(graph)
+        for case .built(let image) in input.contexts.values { lease.hold(image) }
         let images = try await baseImages(&graph)
         let records = StepRecords(store: store, lease: lease, imported: input.imported)
         let outcome: StageOutcome
         do throws(BuildFailure) {
             outcome = try await runStages(graph, images, records)
         } catch {
-            // What was made stays for the next attempt.
-            try await onPool { () throws(BuildFailure) in try records.flush() }
+            // What was made stays for the next attempt, which is no reason to tell another error, or not to end.
+            do throws(BuildFailure) {
+                try await pool.run { () throws(BuildFailure) in try records.flush() }
+            } catch let other {
+                progress.warn(other)
+            }
             throw error
         }
         return BuildOutput(image: try await export(outcome, records), records: records.all, lease: lease)
@@ -94,18 +99,27 @@ public struct Builder: Sendable {
             if wanted.isEmpty { return images }
             for (name, image) in try await fetch(wanted) { images[name] = image }
             for stage in graph.needed where triggered.insert(stage).inserted {
-                guard let image = baseImage(graph.nodes[stage].base, images) else {
-                    if case .image = graph.nodes[stage].base { triggered.remove(stage) }
-                    continue
-                }
+                guard !graph.nodes[stage].isReplaced, let image = baseImage(graph.nodes[stage].base, graph, images)
+                else { continue }
                 try addTriggers(of: image, to: stage, &graph)
             }
         }
     }
 
-    private func baseImage(_ source: BuildGraph.Source, _ images: [String: Image]) -> Image? {
-        guard case .image(let name) = source else { return nil }
-        return images[name]
+    /// nil for what has no triggers: nothing, a folder, a stage that the Dockerfile itself has.
+    private func baseImage(_ source: BuildGraph.Source, _ graph: BuildGraph, _ images: [String: Image]) -> Image? {
+        switch source {
+        case .image(let name): return images[name]
+        case .stage(let number) where graph.nodes[number].isReplaced:
+            return baseImage(graph.nodes[number].base, graph, images)
+        case .context(let name):
+            switch input.contexts[name] {
+            case .built(let image): return image
+            case .image(let text): return images[text]
+            case .folder, nil: return nil
+            }
+        case .stage, .scratch: return nil
+        }
     }
 
     /// Each is a step at least; people have a handful.

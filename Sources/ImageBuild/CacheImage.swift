@@ -16,7 +16,7 @@ public enum CacheImage {
         for (key, record) in records.sorted(by: { $0.key < $1.key }) {
             var words = [key.hex, record.key.hex, record.created]
             if let layer = record.layer {
-                words += [layer.diffID.hex, "\(layer.tarByteCount)", "\(layer.byteCount)"]
+                words.append(layer.diffID.hex)
                 if seen.insert(layer.diffID).inserted { layers.append(layer) }
             }
             lines.append(words.joined(separator: " "))
@@ -34,15 +34,14 @@ public enum CacheImage {
         var records: [Digest: BuildRecord] = [:]
         for line in text.split(separator: "\n").prefix(stepCountMax) {
             let words = line.split(separator: " ").map(String.init)
-            guard words.count == 3 || words.count == 6, let key = Digest(hex: words[0]),
+            guard words.count == 3 || words.count == 4, let key = Digest(hex: words[0]),
                 let canonical = Digest(hex: words[1])
             else { continue }
             var layer: BuiltLayer?
-            if words.count == 6 {
-                guard let diffID = Digest(hex: words[3]), own.contains(diffID), let tar = UInt64(words[4]),
-                    let content = UInt64(words[5])
-                else { continue }
-                layer = BuiltLayer(diffID: diffID, tarByteCount: tar, byteCount: content)
+            if words.count == 4 {
+                guard let diffID = Digest(hex: words[3]), own.contains(diffID) else { continue }
+                // How large it is only the store can say.
+                layer = BuiltLayer(diffID: diffID, tarByteCount: 0, byteCount: 0)
             }
             records[key] = BuildRecord(key: canonical, layer: layer, created: words[2])
         }

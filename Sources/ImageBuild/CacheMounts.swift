@@ -3,93 +3,234 @@ import Dockerfile
 import Glibc
 import Images
 import LinuxSystem
+import Synchronization
 
 /// Folders that `RUN --mount=type=cache` keeps between builds, each by its id's digest: an id is a user's text and
 /// never part of a path. Who uses one at a time is known here alone, so there is one of these for a store.
-public actor CacheMounts {
+public final class CacheMounts: Sendable {
     private struct Use {
         var shared = 0
         var isLocked = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+
+        var isFree: Bool { shared == 0 && !isLocked }
     }
 
-    private let folder: String
-    private var uses: [String: Use] = [:]
+    private struct State {
+        var uses: [String: Use] = [:]
+        var waiterCount: UInt64 = 0
 
-    /// - Parameter folder: absolute; made when it is needed.
-    public init(folder: String) { self.folder = folder }
+        func isFree(_ name: String, for access: Access) -> Bool {
+            guard let use = uses[name] else { return true }
+            return access == .shared ? !use.isLocked : use.isFree
+        }
+
+        mutating func enter(_ name: String, _ access: Access) {
+            switch access {
+            case .shared: uses[name, default: Use()].shared += 1
+            case .exclusive: uses[name, default: Use()].isLocked = true
+            }
+        }
+    }
+
+    private enum Access {
+        case shared
+        case exclusive
+    }
+
+    /// What one mount asks for.
+    struct Request: Sendable {
+        var id: String
+        var sharing = Mount.Sharing.shared
+        var mode: UInt32 = 0o755
+        var uid: UInt32 = 0
+        var gid: UInt32 = 0
+    }
 
     /// A folder in use; `release` gives it back.
     struct Held: Sendable {
         var name: String
         /// What is mounted.
         var path: String
-        /// It was made just now.
-        var isNew: Bool
         var isLocked: Bool
     }
 
-    /// - Parameter sharing: `locked` waits for whoever has the folder; `private` takes another folder then.
+    private let folder: String
+    private let state = Mutex(State())
+
+    /// - Parameter folder: absolute; made when it is needed.
+    public init(folder: String) { self.folder = folder }
+
+    // MARK: - Taking
+
+    /// Takes the folders of one step, all in one order whatever the step's own is: steps that want the same ones do
+    /// not wait for each other for ever. `locked` waits for whoever has a folder, `private` takes another one then.
+    /// A step that names a folder twice has it once, locked if either says so.
+    ///
+    /// - Parameters:
+    ///   - requests: of one step.
+    ///   - fill: gets the number of a request and a folder that is made for it, which nobody sees until it is filled.
+    /// - Returns: the path of each request, and what is to be released.
     func take(
-        _ id: String, _ sharing: Mount.Sharing, mode: UInt32, uid: UInt32, gid: UInt32
+        _ requests: [Request], fill: (Int, String) async throws(BuildFailure) -> Void
+    ) async throws(BuildFailure) -> (paths: [String], held: [Held]) {
+        var held: [String: Held] = [:]
+        var paths = requests.map { _ in "" }
+        do throws(BuildFailure) {
+            for (name, numbers) in sharedNames(requests) {
+                let first = requests[numbers[0]]
+                let isLocked = numbers.contains { requests[$0].sharing == .locked }
+                let taken = try await take(name, isLocked: isLocked, first) { path throws(BuildFailure) in
+                    try await fill(numbers[0], path)
+                }
+                held[name] = taken
+                for number in numbers { paths[number] = taken.path }
+            }
+            for (number, request) in requests.enumerated() where request.sharing == .private {
+                let name = enterPrivate(Self.name(request.id))
+                let taken = Held(name: name, path: dataPath(name), isLocked: true)
+                held[name] = taken
+                try await make(taken, request) { path throws(BuildFailure) in try await fill(number, path) }
+                paths[number] = taken.path
+            }
+        } catch {
+            for taken in held.values { release(taken) }
+            throw error
+        }
+        return (paths, Array(held.values))
+    }
+
+    private static func name(_ id: String) -> String { Digest.sha256(of: Array(id.utf8)).hex }
+
+    private func dataPath(_ name: String) -> String { "\(folder)/\(name)/data" }
+
+    /// The folders that several may want, in their order, with the requests for each.
+    private func sharedNames(_ requests: [Request]) -> [(name: String, numbers: [Int])] {
+        var numbers: [String: [Int]] = [:]
+        for (number, request) in requests.enumerated() where request.sharing != .private {
+            numbers[Self.name(request.id), default: []].append(number)
+        }
+        return numbers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// Who makes a folder has it alone meanwhile.
+    private func take(
+        _ name: String, isLocked: Bool, _ request: Request, fill: (String) async throws(BuildFailure) -> Void
     ) async throws(BuildFailure) -> Held {
-        let base = Digest.sha256(of: Array(id.utf8)).hex
-        var name = base
-        switch sharing {
-        case .shared: while uses[name]?.isLocked == true { await wait(for: name) }
-        case .locked:
-            while let use = uses[name], use.isLocked || use.shared > 0 { await wait(for: name) }
-        case .private:
+        let path = dataPath(name)
+        while true {
+            let isAlone = isLocked || !FileSystem.exists(path)
+            try await enter(name, isAlone ? .exclusive : .shared)
+            let held = Held(name: name, path: path, isLocked: isAlone)
+            if isAlone {
+                do throws(BuildFailure) { try await make(held, request, fill: fill) } catch {
+                    release(held)
+                    throw error
+                }
+                return isLocked ? held : share(held)
+            }
+            if FileSystem.exists(path) {
+                touch(path)
+                return held
+            }
+            // It was pruned before we had it.
+            release(held)
+        }
+    }
+
+    private func enter(_ name: String, _ access: Access) async throws(BuildFailure) {
+        while true {
+            let isIn = state.withLock { state in
+                guard state.isFree(name, for: access) else { return false }
+                state.enter(name, access)
+                return true
+            }
+            if isIn { return }
+            try await wait(for: name, access)
+        }
+    }
+
+    private func enterPrivate(_ base: String) -> String {
+        state.withLock { state in
+            var name = base
             var number = 0
-            while let use = uses[name], use.isLocked || use.shared > 0 {
+            while !state.isFree(name, for: .exclusive) {
                 number += 1
                 name = "\(base)-\(number)"
             }
-        }
-        var use = uses[name] ?? Use()
-        if sharing == .shared { use.shared += 1 } else { use.isLocked = true }
-        uses[name] = use
-        do throws(BuildFailure) {
-            let path = "\(folder)/\(name)/data"
-            let isNew = try make(path, mode: mode, uid: uid, gid: gid)
-            return Held(name: name, path: path, isNew: isNew, isLocked: sharing != .shared)
-        } catch {
-            release(name, isLocked: sharing != .shared)
-            throw error
+            state.enter(name, .exclusive)
+            return name
         }
     }
 
-    func release(_ held: Held) { release(held.name, isLocked: held.isLocked) }
-
-    private func release(_ name: String, isLocked: Bool) {
-        guard var use = uses[name] else { return }
-        if isLocked { use.isLocked = false } else { use.shared -= 1 }
-        let waiters = use.waiters
-        use.waiters = []
-        uses[name] = use.isLocked || use.shared > 0 ? use : nil
-        for waiter in waiters { waiter.resume() }
+    /// Until somebody leaves the folder, or the build is given up.
+    private func wait(for name: String, _ access: Access) async throws(BuildFailure) {
+        let number = state.withLock { state in
+            state.waiterCount += 1
+            return state.waiterCount
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if Task.isCancelled || state.isFree(name, for: access) { return true }
+                    state.uses[name]?.waiters[number] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.uses[name]?.waiters.removeValue(forKey: number) }?.resume()
+        }
+        if Task.isCancelled { throw .cancelled }
     }
 
-    private func wait(for name: String) async {
-        await withCheckedContinuation { continuation in uses[name, default: Use()].waiters.append(continuation) }
+    /// Others may come in.
+    private func share(_ held: Held) -> Held {
+        let waiters = state.withLock { state in
+            var use = state.uses[held.name] ?? Use()
+            let waiters = use.waiters
+            (use.isLocked, use.shared, use.waiters) = (false, use.shared + 1, [:])
+            state.uses[held.name] = use
+            return waiters
+        }
+        for waiter in waiters.values { waiter.resume() }
+        var held = held
+        held.isLocked = false
+        return held
     }
 
-    private func make(_ path: String, mode: UInt32, uid: UInt32, gid: UInt32) throws(BuildFailure) -> Bool {
-        // When it was last used: for pruning only.
-        utimensat(AT_FDCWD, FileSystem.parent(of: path), nil, 0)
-        guard !FileSystem.exists(path) else { return false }
+    func release(_ held: Held) {
+        let waiters = state.withLock { state in
+            var use = state.uses[held.name] ?? Use()
+            let waiters = use.waiters
+            if held.isLocked { use.isLocked = false } else { use.shared -= 1 }
+            use.waiters = [:]
+            state.uses[held.name] = use.isFree ? nil : use
+            return waiters
+        }
+        for waiter in waiters.values { waiter.resume() }
+    }
+
+    /// Under another name until it is whole: a folder that is there has its owner and its first content.
+    private func make(
+        _ held: Held, _ request: Request, fill: (String) async throws(BuildFailure) -> Void
+    ) async throws(BuildFailure) {
+        let path = held.path
+        guard !FileSystem.exists(path) else { return touch(path) }
+        let fresh = "\(path).new"
         try calling { () throws(SystemError) in
             try FileSystem.makeDirectories(FileSystem.parent(of: path))
-            // Under another name first: a folder that is there has its owner.
-            let fresh = "\(path).new"
             try FileSystem.removeTree(fresh)
             try FileSystem.makeDirectories(fresh)
-            try check("chown", path: fresh) { chown(fresh, uid, gid) }
-            try check("chmod", path: fresh) { chmod(fresh, mode_t(mode & 0o7777)) }
-            try check("rename", path: path) { rename(fresh, path) }
+            try check("chown", path: fresh) { chown(fresh, request.uid, request.gid) }
+            try check("chmod", path: fresh) { chmod(fresh, mode_t(request.mode & 0o7777)) }
         }
-        return true
+        try await fill(fresh)
+        try calling { () throws(SystemError) in _ = try check("rename", path: path) { rename(fresh, path) } }
     }
+
+    /// When it was last used: for pruning only.
+    private func touch(_ path: String) { utimensat(AT_FDCWD, FileSystem.parent(of: path), nil, 0) }
 
     // MARK: - Pruning
 
@@ -100,10 +241,24 @@ public actor CacheMounts {
         var removed: [Folder] = []
         for found in try folders() where !found.isInUse {
             if let moment, found.usedAt >= moment { continue }
-            try FileSystem.removeTree("\(folder)/\(found.name)")
-            removed.append(found)
+            if try remove(found.name) { removed.append(found) }
         }
         return removed
+    }
+
+    /// Nobody gets it while it goes.
+    ///
+    /// - Returns: false when somebody has it.
+    private func remove(_ name: String) throws(SystemError) -> Bool {
+        let isFree = state.withLock { state in
+            guard state.isFree(name, for: .exclusive) else { return false }
+            state.enter(name, .exclusive)
+            return true
+        }
+        guard isFree else { return false }
+        defer { release(Held(name: name, path: dataPath(name), isLocked: true)) }
+        try FileSystem.removeTree("\(folder)/\(name)")
+        return true
     }
 
     public struct Folder: Equatable, Sendable {
@@ -120,8 +275,9 @@ public actor CacheMounts {
             var status = stat()
             let path = "\(folder)/\(name)"
             try check("lstat", path: path) { lstat(path, &status) }
+            let isInUse = state.withLock { !$0.isFree(name, for: .exclusive) }
             return Folder(
-                name: name, byteCount: try FileSystem.treeByteCount(path), isInUse: uses[name] != nil,
+                name: name, byteCount: try FileSystem.treeByteCount(path), isInUse: isInUse,
                 usedAt: Int64(status.st_mtim.tv_sec))
         }
     }

@@ -81,7 +81,7 @@ extension StageRun {
     }
 
     /// Of heredocs, which bring their content themselves.
-    private func inlineSource() -> Source {
+    func inlineSource() -> Source {
         let store = builder.store
         return Source(key: nil) { () throws(BuildFailure) in
             let draft = try storing { () throws(ImageError) in try store.makeDraft() }

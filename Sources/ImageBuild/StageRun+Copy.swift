@@ -20,14 +20,6 @@ extension StageRun {
         try await self.copy([CopyPart(source: source, copying: try plan(copy, unpacks: false))], step, title)
     }
 
-    private struct FoundPart: Sendable {
-        var selection: CopySelection
-        /// Keeps what the selection reads from.
-        var opened: OpenedSource
-    }
-
-    private typealias FoundParts = SharedValue<[FoundPart]>
-
     /// Sources of one instruction that come from one place.
     struct CopyPart: Sendable {
         var source: Source
@@ -41,19 +33,24 @@ extension StageRun {
                 "destination", "with several sources the destination must be a folder and end in /")
         }
         let parent = tree.key
-        // The key of a stage's or an image's tree tells its content, so that it need not be looked at.
+        // The key of a stage's or an image's tree tells its content, so that it need not be looked at. Who owns the
+        // files may need a look at what a linked layer does not depend on.
         var alias: Digest?
-        if parts.allSatisfy({ $0.source.key != nil }) {
+        let needsUsers = first.copying.isLinked && first.copying.namesOwner
+        if !needsUsers, parts.allSatisfy({ $0.source.key != nil }) {
             let key = first.copying.key(parent: parent)
             for part in parts {
                 key.add("source", part.source.key?.hex)
                 key.add("files", part.copying.files)
+                key.add("unpacks", part.copying.unpacks)
             }
             alias = key.finish()
         }
         // What the key was taken of is what is copied: a file that changes in between is an error.
-        let found = FoundParts([])
-        try await fileStep(step, title, alias: alias) { [self] _ async throws(BuildFailure) in
+        let found = SharedValue<[FoundSelection]>([])
+        let fileStep = FileStep(
+            instruction: step, title: title, alias: alias, readsImported: parts.contains { $0.source.isImported })
+        try await self.fileStep(fileStep) { [self] () async throws(BuildFailure) in
             let owner = try await owner(first.copying)
             let stop = builder.stop
             found.withLock { $0 = [] }
@@ -61,13 +58,14 @@ extension StageRun {
                 let key = first.copying.key(parent: parent)
                 key.add("owner", owner.map { "\($0.uid):\($0.gid)" })
                 for part in parts {
+                    key.add("unpacks", part.copying.unpacks)
                     let opened = try part.source.open()
                     let selection = try ImageBuild.copying { () throws(BuildError) in
                         let selection = try CopySelection(part.copying.job(owner), from: opened.source)
                         key.add("content", try selection.digest(opened.index, stop: stop).hex)
                         return selection
                     }
-                    found.withLock { $0.append(FoundPart(selection: selection, opened: opened)) }
+                    found.withLock { $0.append(FoundSelection(selection: selection, opened: opened)) }
                 }
                 return key.finish()
             }
@@ -99,7 +97,7 @@ extension StageRun {
         key.add("path", path)
         key.add("user", user)
         let digest = key.finish()
-        try await fileStep(step, title) { _ async throws(BuildFailure) in
+        try await fileStep(FileStep(instruction: step, title: title)) { () async throws(BuildFailure) in
             digest
         } perform: { [self] tree, draft, _ async throws(BuildFailure) in
             let (host, lower) = (builder.host, tree.lowerDirectories)
@@ -119,6 +117,8 @@ extension StageRun {
         var key: Digest?
         /// Topmost first.
         var lower: [String] = []
+        /// Something of it came from `cache_from`.
+        var isImported = false
         var open: @Sendable () throws(BuildFailure) -> OpenedSource
     }
 
@@ -132,7 +132,7 @@ extension StageRun {
 
     /// Waits for the stage that an instruction's `--from` names.
     func source(of copy: Copy) async throws(BuildFailure) -> Source {
-        guard let word = copy.from else { return try contextSource() }
+        guard let word = copy.from else { return copy.sources.isEmpty ? inlineSource() : try contextSource() }
         guard
             let dependency = node.dependencies.first(where: { $0.word.range == word.range && $0.word.text == word.text }
             )
@@ -150,7 +150,9 @@ extension StageRun {
                 return folderSource(context)
             }
             let outcome = try await Self.outcome(number, others)
-            return treeSource(outcome.tree.lowerDirectories, key: outcome.tree.key, name: stageName(number))
+            var source = treeSource(outcome.tree.lowerDirectories, key: outcome.tree.key, name: stageName(number))
+            source.isImported = outcome.tree.isImported
+            return source
         case .image(let name):
             guard let image = images[name] else { throw BuildFailure.failed("image", "image \(name) was not fetched") }
             return imageSource(image, name)
@@ -204,6 +206,12 @@ extension StageRun {
         var unpacks: Bool
         var isLinked: Bool
 
+        /// `--chown` has names, which the stage's own lists of users explain.
+        var namesOwner: Bool {
+            guard let text = copy.owner?.text, !text.isEmpty else { return false }
+            return TreeUser(numbers: text) == nil
+        }
+
         func key(parent: Digest) -> StepKey {
             // A linked layer does not depend on what lies below it.
             let key = StepKey(parent: isLinked ? Digest.sha256(of: []) : parent, "copy")
@@ -214,7 +222,6 @@ extension StageRun {
             key.add("chown", copy.owner?.text)
             key.add("chmod", copy.mode?.text)
             key.add("parents", copy.keepsParents)
-            key.add("unpacks", unpacks)
             key.add("linked", isLinked)
             return key
         }

@@ -21,12 +21,12 @@ final class HeldMounts: Sendable {
 
     func keep(_ cache: CacheMounts.Held) { state.withLock { $0.caches.append(cache) } }
 
-    func release() async {
+    func release() {
         let held = state.withLock { state in
             defer { state = State() }
             return state.caches
         }
-        for cache in held { await caches.release(cache) }
+        for cache in held { caches.release(cache) }
     }
 }
 
@@ -38,6 +38,14 @@ extension StageRun {
         /// Absolute in the container.
         var target: String
         var source: Source?
+        /// Of a bind mount from a context: what the key was taken of is what is copied.
+        var found: FoundSelection?
+    }
+
+    struct FoundSelection: Sendable {
+        var selection: CopySelection
+        /// Keeps what the selection reads from.
+        var opened: OpenedSource
     }
 
     func prepare(_ mounts: [Mount]) async throws(BuildFailure) -> [PreparedMount] {
@@ -97,29 +105,43 @@ extension StageRun {
     // MARK: - The key
 
     /// What is read through a mount is part of what the step depends on; what caches and secrets hold is not.
-    func add(_ prepared: PreparedMount, to key: StepKey) async throws(BuildFailure) {
+    ///
+    /// - Returns: what a bind mount shows of a context.
+    func add(_ prepared: PreparedMount, to key: StepKey) async throws(BuildFailure) -> FoundSelection? {
         let mount = prepared.mount
         key.add("mount", mount.kind.rawValue)
         key.add("target", prepared.target)
         key.add("id", mount.id)
         key.add("variable", mount.variable)
         key.add("readonly", mount.isReadOnly)
-        guard mount.kind == .bind, let source = prepared.source else { return }
+        key.add("mode", mount.mode.map { "\($0)" })
+        key.add("user", mount.user.map { "\($0)" })
+        key.add("group", mount.group.map { "\($0)" })
+        key.add("size", mount.sizeMax.map { "\($0)" })
+        guard let source = prepared.source else { return nil }
         let (path, stop) = (mount.source ?? "/", builder.stop)
         key.add("source", path)
-        if let sourceKey = source.key { return key.add("tree", sourceKey.hex) }
-        let digest = try await builder.onPool { () throws(BuildFailure) in
+        if let sourceKey = source.key {
+            key.add("tree", sourceKey.hex)
+            return nil
+        }
+        let (digest, found) = try await builder.onPool { () throws(BuildFailure) in
             let opened = try source.open()
             return try copying { () throws(BuildError) in
-                try CopySelection(Self.mountJob(path), from: opened.source).digest(opened.index, stop: stop)
+                let selection = try CopySelection(Self.mountJob(path), from: opened.source)
+                let digest = try selection.digest(opened.index, stop: stop)
+                return (digest, FoundSelection(selection: selection, opened: opened))
             }
         }
         key.add("content", digest.hex)
+        return found
     }
 
     private static func mountJob(_ path: String) -> CopyJob {
         let relative = CopyPath.absolute(path)
-        return CopyJob(files: [relative == "/" ? "." : relative], destination: "/\(mountedName)")
+        var job = CopyJob(files: [relative == "/" ? "." : relative], destination: "/\(mountedName)")
+        job.isLiteral = true
+        return job
     }
 
     private static let mountedName = "mounted"
@@ -127,19 +149,30 @@ extension StageRun {
     // MARK: - Placing
 
     func place(
+        _ mounts: [PreparedMount], in command: inout RunStep, _ held: HeldMounts
+    ) async throws(BuildFailure) {
+        var caches = try await cacheFolders(mounts.filter { $0.mount.kind == .cache }, held)[...]
+        for mount in mounts {
+            if mount.mount.kind == .cache, let path = caches.popFirst() {
+                command.mounts.append(
+                    RunStep.Mount(target: mount.target, kind: .bind(path, readOnly: mount.mount.isReadOnly)))
+            } else {
+                try await place(mount, in: &command, held)
+            }
+        }
+    }
+
+    private func place(
         _ prepared: PreparedMount, in command: inout RunStep, _ held: HeldMounts
     ) async throws(BuildFailure) {
         let mount = prepared.mount
         switch mount.kind {
         case .bind:
             guard let source = prepared.source else { return }
-            let path = try await bindSource(source, mount, held)
+            let path = try await bindSource(source, prepared, held)
             command.mounts.append(
                 RunStep.Mount(target: prepared.target, kind: .bind(path, readOnly: mount.isReadOnly)))
-        case .cache:
-            let path = try await cacheFolder(prepared, held)
-            command.mounts.append(
-                RunStep.Mount(target: prepared.target, kind: .bind(path, readOnly: mount.isReadOnly)))
+        case .cache: break
         case .tmpfs:
             command.mounts.append(RunStep.Mount(target: prepared.target, kind: .tmpfs(mount.sizeMax)))
         case .secret: placeSecret(prepared, in: &command)
@@ -167,19 +200,18 @@ extension StageRun {
 
     /// The host's path of what a bind mount shows. A context's files are copied: what the step sees is what its key
     /// says, without what `.dockerignore` leaves out, and what it writes is gone afterwards.
-    private func bindSource(_ source: Source, _ mount: Mount, _ held: HeldMounts) async throws(BuildFailure) -> String {
-        let (store, host) = (builder.store, builder.host)
-        let path = mount.source ?? "/"
-        guard source.key != nil else {
+    private func bindSource(
+        _ source: Source, _ prepared: PreparedMount, _ held: HeldMounts
+    ) async throws(BuildFailure) -> String {
+        let (store, host, stop) = (builder.store, builder.host, builder.stop)
+        let path = prepared.mount.source ?? "/"
+        if let found = prepared.found {
             let draft = try await builder.onPool { () throws(BuildFailure) in
                 let draft = try storing { () throws(ImageError) in try store.makeDraft() }
                 let root = try calling { () throws(SystemError) in
                     SharedDescriptor(try FileDescriptor.open(draft.upper, O_PATH | O_DIRECTORY))
                 }
-                let opened = try source.open()
-                try copying { () throws(BuildError) in
-                    try CopySelection(Self.mountJob(path), from: opened.source).copy(into: root)
-                }
+                try copying { () throws(BuildError) in try found.selection.copy(into: root, stop: stop) }
                 return draft
             }
             held.keep(draft)
@@ -202,26 +234,30 @@ extension StageRun {
         var draft: LayerDraft
     }
 
-    private func cacheFolder(_ prepared: PreparedMount, _ held: HeldMounts) async throws(BuildFailure) -> String {
-        let mount = prepared.mount
-        let folder = try await builder.caches.take(
-            mount.id ?? prepared.target, mount.sharing ?? .shared, mode: mount.mode ?? 0o755, uid: mount.user ?? 0,
-            gid: mount.group ?? 0)
-        held.keep(folder)
-        if folder.isNew, let source = prepared.source {
+    private func cacheFolders(_ mounts: [PreparedMount], _ held: HeldMounts) async throws(BuildFailure) -> [String] {
+        let requests = mounts.map { prepared in
+            CacheMounts.Request(
+                id: prepared.mount.id ?? prepared.target, sharing: prepared.mount.sharing ?? .shared,
+                mode: prepared.mount.mode ?? 0o755, uid: prepared.mount.user ?? 0, gid: prepared.mount.group ?? 0)
+        }
+        let (builder, stop) = (builder, builder.stop)
+        let taken = try await builder.caches.take(requests) { number, path throws(BuildFailure) in
+            guard let source = mounts[number].source else { return }
+            var job = Self.mountJob(mounts[number].mount.source ?? "/")
+            job.destination = "/"
+            let whole = job
             try await builder.onPool { () throws(BuildFailure) in
                 let root = try calling { () throws(SystemError) in
-                    SharedDescriptor(try FileDescriptor.open(folder.path, O_PATH | O_DIRECTORY))
+                    SharedDescriptor(try FileDescriptor.open(path, O_PATH | O_DIRECTORY))
                 }
-                var job = Self.mountJob(mount.source ?? "/")
-                job.destination = "/"
-                let (opened, whole) = (try source.open(), job)
+                let opened = try source.open()
                 try copying { () throws(BuildError) in
-                    try CopySelection(whole, from: opened.source).copy(into: root)
+                    try CopySelection(whole, from: opened.source).copy(into: root, stop: stop)
                 }
             }
         }
-        return folder.path
+        for cache in taken.held { held.keep(cache) }
+        return taken.paths
     }
 
     /// Empty files and folders to mount on, in a layer below all others: so that they are not left in the step's.

@@ -1,6 +1,7 @@
 import Dockerfile
 import Images
 import LinuxSystem
+import StackModel
 
 /// RUN.
 extension StageRun {
@@ -8,11 +9,13 @@ extension StageRun {
         let network = try network(of: run)
         try checkSecurity(run)
         let script = run.script(shell: scope.effectiveShell)
-        let mounts = try await prepare(run.mounts)
+        let mounts = SharedValue(try await prepare(run.mounts))
         let environment = scope.runEnvironment
         let user = config.config.user
         let parent = tree.key
-        try await fileStep(step, title) { [self] _ async throws(BuildFailure) in
+        let readsImported = mounts.withLock { $0.contains { $0.source?.isImported == true } }
+        let fileStep = FileStep(instruction: step, title: title, isCommand: true, readsImported: readsImported)
+        try await self.fileStep(fileStep) { [self] () async throws(BuildFailure) in
             let key = StepKey(parent: parent, "run")
             key.add("arguments", script.arguments)
             key.add("file", script.file.map { [$0.name, $0.content] } ?? [])
@@ -22,7 +25,13 @@ extension StageRun {
             key.add("network", network.text)
             key.add("security", (run.security ?? .sandbox).rawValue)
             key.add("hosts", builder.input.hosts.map { "\($0.name)=\($0.address)" })
-            for mount in mounts { try await add(mount, to: key) }
+            key.add("memory", builder.input.sharedMemoryByteCount.map { "\($0)" })
+            for (name, limit) in builder.input.ulimits.sorted(by: { $0.key < $1.key }) {
+                key.add("ulimit", "\(name)=\(limit.soft):\(limit.hard)")
+            }
+            var prepared = mounts.withLock { $0 }
+            for index in prepared.indices { prepared[index].found = try await add(prepared[index], to: key) }
+            mounts.withLock { [prepared] in $0 = prepared }
             return key.finish()
         } perform: { [self] tree, draft, vertex async throws(BuildFailure) in
             let held = HeldMounts(builder.caches)
@@ -40,14 +49,14 @@ extension StageRun {
                         gid: 0))
             }
             do throws(BuildFailure) {
-                for mount in mounts { try await place(mount, in: &command, held) }
+                try await place(mounts.withLock { $0 }, in: &command, held)
                 try await addMountPoints(&command, held)
                 try await builder.host.run(command) { vertex.output($0, isError: $1) }
             } catch {
-                await held.release()
+                held.release()
                 throw error
             }
-            await held.release()
+            held.release()
         }
     }
 

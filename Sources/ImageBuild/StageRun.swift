@@ -26,7 +26,9 @@ struct StageRun {
         var piece: Int
         var draft: LayerDraft
         var record: BuildRecord
-        var aliases: [Digest]
+        var keys: [Digest]
+        var isImported: Bool
+        var range: SourceRange
         var task: Task<Result<BuiltLayer, BuildFailure>, Never>
     }
 
@@ -107,8 +109,9 @@ struct StageRun {
             do throws(BuildFailure) {
                 for instruction in node.instructions { try await carryOut(instruction) }
             } catch {
-                // The layers before are whole: the next build goes on from them.
-                try await settle()
+                // The layers before are whole: the next build goes on from them. Why this step failed stays what is
+                // told as the end.
+                do throws(BuildFailure) { try await settle() } catch let other { builder.progress.warn(other) }
                 throw error
             }
         }
@@ -179,37 +182,58 @@ struct StageRun {
 
     // MARK: - Steps that change files
 
-    /// What a step may be found under. `alias` is known before the content of what it reads is looked at.
-    struct Keys: Sendable {
-        var key: Digest
-        var aliases: [Digest] = []
+    /// A step's place in the cache.
+    private struct Place {
+        /// What it is found under.
+        var keys: [Digest]
+        /// What the next step counts as its parent.
+        var result: Digest
+        var isImported: Bool
+    }
+
+    /// What a step that changes files is about, beside what it does.
+    struct FileStep {
+        var instruction: Instruction
+        var title: String
+        /// A key that needs no look at the files; when it is known, the other is not asked for.
+        var alias: Digest?
+        /// Carried out again it may make something else.
+        var isCommand = false
+        /// It reads what came from `cache_from`.
+        var readsImported = false
     }
 
     /// Takes a step from the cache, or carries it out in a new layer.
     ///
-    /// - Parameters:
-    ///   - alias: a key that needs no look at the files; when it is known, `key` is not asked for.
-    ///   - perform: writes into the draft.
+    /// - Parameter perform: writes into the draft.
     mutating func fileStep(
-        _ step: Instruction, _ title: String, alias: Digest? = nil,
-        key: (BuildVertex) async throws(BuildFailure) -> Digest,
+        _ step: FileStep, key: () async throws(BuildFailure) -> Digest,
         perform: (StageTree, LayerDraft, BuildVertex) async throws(BuildFailure) -> Void
     ) async throws(BuildFailure) {
         stepNumber += 1
-        let vertex = builder.progress.start(stepName(title))
+        let vertex = builder.progress.start(stepName(step.title))
+        let timestamp = builder.input.timestamp
         do throws(BuildFailure) {
-            if let alias, !ignoresCache, let record = records.find(alias) { return take(record, step, vertex) }
-            let keys = Keys(key: try await key(vertex), aliases: alias.map { [$0] } ?? [])
-            if !ignoresCache, let record = records.find(keys.key) {
-                if !keys.aliases.isEmpty { try records.keep(record, aliases: keys.aliases) }
-                return take(record, step, vertex)
+            tree.isImported = tree.isImported || step.readsImported
+            let alias = step.alias.map { StepKey.stamped($0, timestamp) }
+            if let alias, !ignoresCache, let found = try records.find(alias) {
+                return try take(found, step.instruction, vertex)
+            }
+            let key = StepKey.stamped(try await key(), timestamp)
+            if !ignoresCache, let found = try records.find(key) {
+                try take(found, step.instruction, vertex)
+                if let alias { try records.keep(found.record, for: [alias], isImported: tree.isImported) }
+                return
             }
             let store = builder.store
             let draft = try await builder.onPool { () throws(BuildFailure) in
                 try storing { () throws(ImageError) in try store.makeDraft() }
             }
             try await perform(tree, draft, vertex)
-            try await add(draft, step, keys)
+            let place = Place(
+                keys: [key] + (alias.map { [$0] } ?? []), result: step.isCommand ? StepKey.result(of: key) : key,
+                isImported: tree.isImported)
+            try await add(draft, step.instruction, place)
             vertex.finish()
         } catch {
             vertex.fail(error)
@@ -217,28 +241,36 @@ struct StageRun {
         }
     }
 
-    private mutating func take(_ record: BuildRecord, _ step: Instruction, _ vertex: BuildVertex) {
-        if let layer = record.layer, let path = builder.store.present(layer) {
+    private mutating func take(
+        _ found: StepRecords.Found, _ step: Instruction, _ vertex: BuildVertex
+    ) throws(BuildFailure) {
+        let record = found.record
+        if let layer = record.layer {
+            guard let path = builder.store.present(layer) else {
+                throw BuildFailure.failed(
+                    "cache", "the layer \(layer.diffID) of this step is gone", hint: "build again")
+            }
             tree.built.append(StageTree.Piece(path: path.path, layer: layer))
         }
         tree.key = record.key
+        tree.isImported = tree.isImported || found.isImported
         if let entry = addHistory(step, created: record.created, isEmpty: record.layer == nil) {
             config.history.append(entry)
         }
         vertex.finish(isCached: true)
     }
 
-    private mutating func add(_ draft: LayerDraft, _ step: Instruction, _ keys: Keys) async throws(BuildFailure) {
+    private mutating func add(_ draft: LayerDraft, _ step: Instruction, _ place: Place) async throws(BuildFailure) {
         let timestamp = builder.input.timestamp
         let isFilled = try await builder.onPool { () throws(BuildFailure) in
             try storing { () throws(ImageError) in try draft.seal(timestampMax: timestamp) }
         }
         try await settle()
         let created = builder.host.date(timestamp)
-        tree.key = keys.key
+        tree.key = place.result
         if let entry = addHistory(step, created: created, isEmpty: !isFilled) { config.history.append(entry) }
-        let record = BuildRecord(key: keys.key, layer: nil, created: created)
-        guard isFilled else { return try records.keep(record, aliases: keys.aliases) }
+        let record = BuildRecord(key: place.result, layer: nil, created: created)
+        guard isFilled else { return try records.keep(record, for: place.keys, isImported: place.isImported) }
         tree.built.append(StageTree.Piece(path: draft.upper, draft: draft))
         let pool = builder.pool
         // OWNER: this stage, which waits for it in `settle`.
@@ -250,22 +282,27 @@ struct StageRun {
             }
         }
         pending = Pending(
-            piece: tree.built.count - 1, draft: draft, record: record, aliases: keys.aliases, task: task)
+            piece: tree.built.count - 1, draft: draft, record: record, keys: place.keys,
+            isImported: place.isImported, range: step.isTrigger ? stage.range : step.range, task: task)
     }
 
     /// Waits for the layer that is being measured, and gives it its name.
     private mutating func settle() async throws(BuildFailure) {
         guard let waiting = pending else { return }
         pending = nil
-        let layer = try await waiting.task.value.get()
         let (store, lease, records) = (builder.store, builder.lease, records)
-        let path = try await builder.pool.run { () throws(BuildFailure) in
-            let path = try storing { () throws(ImageError) in try store.keep(waiting.draft, layer, lease) }
-            var record = waiting.record
-            record.layer = layer
-            try records.keep(record, aliases: waiting.aliases)
-            return path
+        do throws(BuildFailure) {
+            let layer = try await waiting.task.value.get()
+            let path = try await builder.pool.run { () throws(BuildFailure) in
+                let path = try storing { () throws(ImageError) in try store.keep(waiting.draft, layer, lease) }
+                var record = waiting.record
+                record.layer = layer
+                try records.keep(record, for: waiting.keys, isImported: waiting.isImported)
+                return path
+            }
+            tree.built[waiting.piece] = StageTree.Piece(path: path.path, layer: layer)
+        } catch {
+            throw error.at(waiting.range, of: graph.dockerfile)
         }
-        tree.built[waiting.piece] = StageTree.Piece(path: path.path, layer: layer)
     }
 }

@@ -8,6 +8,8 @@ struct StageTree: Sendable {
     var built: [Piece] = []
     /// What all that is depends on.
     var key: Digest
+    /// Something of it came from `cache_from`: what is made of it is for this build alone.
+    var isImported = false
 
     /// A step's layer.
     struct Piece: Sendable {

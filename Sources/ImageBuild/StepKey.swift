@@ -5,7 +5,7 @@ struct StepKey {
     private let hasher = Hasher256()
 
     /// Changes with the meaning of a step: records of another version are not found.
-    private static let version = "gantry-step-1"
+    private static let version = "gantry-step-2"
 
     init(parent: Digest, _ kind: String) {
         add("version", Self.version)
@@ -32,6 +32,22 @@ struct StepKey {
 
     /// Call once.
     func finish() -> Digest { hasher.finish() }
+
+    /// The key of what a command made: carried out again it may make something else, and what was made of the one
+    /// does not stand on the other.
+    static func result(of step: Digest) -> Digest {
+        let key = StepKey(parent: step, "result")
+        key.add("run", (0..<2).map { _ in "\(UInt64.random(in: 0 ... .max))" })
+        return key.finish()
+    }
+
+    /// Of a step whose files are no younger than a moment (seconds since 1970): with another moment it makes others.
+    static func stamped(_ step: Digest, _ timestamp: Int64?) -> Digest {
+        guard let timestamp else { return step }
+        let key = StepKey(parent: step, "timestamp")
+        key.add("seconds", "\(timestamp)")
+        return key.finish()
+    }
 
     /// The key of what a stage starts from: the layers alone, since what else an image says goes into each step.
     static func start(_ layers: [Digest]) -> Digest {

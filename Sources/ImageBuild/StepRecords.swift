@@ -20,27 +20,36 @@ final class StepRecords: Sendable {
     /// Every step of the build, by its keys: what `cache_to` writes.
     var all: [Digest: BuildRecord] { used.withLock { $0 } }
 
-    func find(_ key: Digest) -> BuildRecord? {
-        guard let record = store.buildRecord(key, lease) ?? importedRecord(key) else { return nil }
-        used.withLock { $0[key] = record }
-        return record
+    struct Found: Sendable {
+        var record: BuildRecord
+        /// By `cache_from`.
+        var isImported: Bool
     }
 
-    private func importedRecord(_ key: Digest) -> BuildRecord? {
-        guard let record = imported[key] else { return nil }
-        guard let layer = record.layer else { return record }
+    func find(_ key: Digest) throws(BuildFailure) -> Found? {
+        var found = store.buildRecord(key, lease).map { Found(record: $0, isImported: false) }
+        if found == nil { found = try importedRecord(key).map { Found(record: $0, isImported: true) } }
+        if let found { used.withLock { $0[key] = found.record } }
+        return found
+    }
+
+    /// Whoever made it says what the layer is; how large it is the store knows.
+    private func importedRecord(_ key: Digest) throws(BuildFailure) -> BuildRecord? {
+        guard var record = imported[key], let layer = record.layer else { return imported[key] }
         lease.hold([layer.diffID])
-        return store.present(layer) == nil ? nil : record
+        let own = try storing { () throws(ImageError) in try store.builtLayer(layer.diffID) }
+        record.layer = own
+        return own == nil ? nil : record
     }
 
-    /// `aliases` lead to the same record.
-    func keep(_ record: BuildRecord, aliases: [Digest]) throws(BuildFailure) {
-        let keys = [record.key] + aliases
+    /// - Parameters:
+    ///   - keys: what the record is found under.
+    ///   - isImported: it depends on what came from `cache_from`, and is not made one's own.
+    func keep(_ record: BuildRecord, for keys: [Digest], isImported: Bool) throws(BuildFailure) {
         used.withLock { used in
             for key in keys { used[key] = record }
         }
-        // What was imported is not made one's own by giving it another name.
-        guard imported[record.key] == nil else { return }
+        guard !isImported else { return }
         try storing { () throws(ImageError) in
             for key in keys { try store.keepBuildRecord(record, for: key, isFlushed: false) }
         }

@@ -35,6 +35,13 @@ extension ImageStore {
         return path
     }
 
+    /// A layer that is here, with the sizes that the store knows; nil when it is not, or cannot be pushed.
+    public func builtLayer(_ diffID: Digest) throws(ImageError) -> BuiltLayer? {
+        guard let size = try layerSize(diffID) else { return nil }
+        let layer = BuiltLayer(diffID: diffID, tarByteCount: size.tarByteCount, byteCount: size.byteCount)
+        return present(layer) == nil ? nil : layer
+    }
+
     /// Waits for the disk: everything that was kept so far survives the loss of power.
     public func flush() throws(ImageError) { try syncFileSystem() }
 
@@ -76,7 +83,7 @@ extension ImageStore {
         let records = (baseEntry?.layers ?? []) + layers.map(\.record)
         let entry = ImageIndex.Entry(
             id: id, manifest: Digest.sha256(of: manifest), references: references,
-            byteCount: records.reduce(0) { $0 + $1.byteCount }, layers: records)
+            byteCount: records.reduce(0) { $0 &+ $1.byteCount }, layers: records)
         try add(entry, documents: [(entry.id, configBytes), (entry.manifest, manifest)])
         return try open(entry)
     }

@@ -190,7 +190,7 @@ class BuildCacheTest(BuildCase):
         self.build_ok(folder)
         self.assertEqual(self.states(self.build_ok(folder), *words), ["CACHED"] * 5)
         self.assertEqual(self.states(self.build_ok(folder, "--no-cache"), *words), ["DONE"] * 5)
-        # What the other stage takes over is what it was: content decides.
+        # What is taken over of it is what it was: content decides.
         filtered = self.build_ok(folder, "--no-cache-filter", "one")
         self.assertEqual(self.states(filtered, *words), ["DONE", "CACHED", "CACHED", "CACHED", "CACHED"])
 
