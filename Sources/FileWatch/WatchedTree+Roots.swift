@@ -11,7 +11,7 @@ extension WatchedTree {
 
     /// Watches what is above a root.
     mutating func anchor(_ root: String) throws(FileWatchError) {
-        let above = Self.folders(above: root)
+        let above = foldersAbove(root)
         let present = above.prefix { FileStamp($0, followsLink: true)?.isFolder == true }
         for (index, path) in present.enumerated() {
             var mask = Self.selfMask

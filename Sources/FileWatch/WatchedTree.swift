@@ -6,7 +6,8 @@ import LinuxSystem
 public struct FileChanges: Equatable, Sendable {
     /// New, or with other content or attributes; sorted, so that a folder stands before what is in it.
     public var changed: [String] = []
-    /// Gone, without what was below it; also what something of another kind has replaced, which is in `changed`, too.
+    /// Gone, each with what was below it that counted, sorted; also what something of another kind has replaced, which is
+    /// in `changed`, too. A rule may count what is in a folder without the folder: see `topmost` for what is left to do.
     public var removed: [String] = []
     /// What is not watched although it should be.
     public var problems: [FileWatchError] = []
@@ -63,7 +64,7 @@ struct WatchedTree: Sendable {
     init(_ scopes: [WatchScope]) throws(FileWatchError) {
         self.scopes = scopes
         roots = Set(scopes.map(\.root)).sorted()
-        waysToRoots = Set(roots.flatMap { [$0] + Self.folders(above: $0) })
+        waysToRoots = Set(roots.flatMap { [$0] + foldersAbove($0) })
         inotify = try Inotify()
         for root in roots {
             try anchor(root)
@@ -256,7 +257,7 @@ struct WatchedTree: Sendable {
         }
         (dirty, left, problems) = ([], [], [])
         changes.changed.sort()
-        changes.removed = Self.tops(of: changes.removed)
+        changes.removed.sort()
         return changes
     }
 
@@ -275,18 +276,4 @@ struct WatchedTree: Sendable {
         return around.held.flatMap { FileStamp(below, below: $0) }
     }
 
-    /// Without what is below another.
-    private static func tops(of paths: [String]) -> [String] {
-        let all = Set(paths)
-        return all.filter { path in !folders(above: path).contains { all.contains($0) } }.sorted()
-    }
-
-    /// From `/` down, without the path itself.
-    static func folders(above path: String) -> [String] {
-        var result: [String] = []
-        for index in path.indices where path[index] == "/" {
-            result.append(index == path.startIndex ? "/" : String(path[..<index]))
-        }
-        return path == "/" ? [] : result
-    }
 }

@@ -91,6 +91,17 @@ import Testing
         #expect(actions.syncs.first?.count == 1)
     }
 
+    @Test func eachRuleRemovesWhatItCounts() throws {
+        let changes = FileChanges(removed: ["/p/src/lib", "/p/src/lib/x.js", "/p/src/lib/y", "/p/src/libs"])
+        let scripts = rule(.sync, target: "/web") { $0.include = ["**/*.js"] }
+        let both = try actions(changes, [scripts, rule(.sync)])
+        #expect(both.syncs.first?.removals.map(\.container) == ["/web/lib/x.js", "/app/lib", "/app/libs"])
+        // One place: the file goes with the folder.
+        let same = try actions(changes, [rule(.sync) { $0.include = ["**/*.js"] }, rule(.sync)])
+        #expect(same.syncs.first?.removals.map(\.container) == ["/app/lib", "/app/libs"])
+        #expect(same.syncs.first?.count == 2)
+    }
+
     @Test func aCommandRunsOnceForManyFiles() throws {
         let changes = FileChanges(changed: (0..<50).map { "/p/src/\($0)" })
         #expect(try actions(changes, [rule(.syncExec) { $0.exec = Hook(command: ["make"]) }]).commands.count == 1)

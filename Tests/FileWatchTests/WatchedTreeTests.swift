@@ -191,6 +191,18 @@ import Testing
         #expect(try tree.changes().short(playground) == ["+all/web/gen/y", "+all/z"])
     }
 
+    /// One scope counts a folder, another only files in it: both must learn of theirs.
+    @Test func allThatIsGoneIsTold() throws {
+        for name in ["lib/x.js", "lib/y.txt", "lib/sub/z.js"] { try playground.write(name) }
+        var tree = try tree()
+        try playground.remove("lib")
+        let removed = try tree.changes().removed
+        #expect(removed == ["lib", "lib/sub", "lib/sub/z.js", "lib/x.js", "lib/y.txt"].map(playground.at))
+        #expect(topmost(of: removed) == [playground.at("lib")])
+        #expect(topmost(of: ["/a/b", "/a/bc", "/a/b/c", "/d", "/a/b"]) == ["/a/b", "/a/bc", "/d"])
+        #expect(topmost(of: ["/a", "/"]) == ["/"])
+    }
+
     @Test func namesThatAreNoTextAreTold() throws {
         var tree = try tree()
         let path = CPath(Array(playground.path.utf8) + Array("/folder".utf8))
