@@ -12,12 +12,14 @@ extension WatchedTree {
     /// Watches what is above a root.
     mutating func anchor(_ root: String) throws(FileWatchError) {
         let above = foldersAbove(root)
-        let present = above.prefix { FileStamp($0, followsLink: true)?.isFolder == true }
+        // What cannot be looked at cannot be watched either.
+        let isFolder = { (path: String) in (try? FileStamp(path, followsLink: true))?.isFolder == true }
+        let present = above.prefix(while: isFolder)
         for (index, path) in present.enumerated() {
             var mask = Self.selfMask
             if index == present.count - 1 {
                 mask |= Self.entryMask
-                if FileStamp(root, followsLink: true)?.isFolder != true { mask |= Self.contentMask }
+                if !isFolder(root) { mask |= Self.contentMask }
             }
             do throws(FileWatchError) {
                 anchors[try inotify.add(path, mask), default: []].insert(path)
@@ -49,7 +51,11 @@ extension WatchedTree {
 
     /// Enters a root that is there, or is another than before; leaves one that is gone.
     mutating func look(at root: String, isFirst: Bool) throws(FileWatchError) {
-        let stamp = FileStamp(root, followsLink: true)
+        let stamp: FileStamp?
+        do throws(SystemError) { stamp = try FileStamp(root, followsLink: true) } catch {
+            // It may be there: what is known of it stays.
+            return note(.system(error))
+        }
         let states = states(of: root)
         if let stamp, stamp.isFolder {
             let isSame = rootStamps[root].map(stamp.isSameObject) ?? false

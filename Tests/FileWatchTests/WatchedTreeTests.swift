@@ -203,6 +203,31 @@ import Testing
         #expect(topmost(of: ["/a", "/"]) == ["/"])
     }
 
+    /// Nothing that is copied somewhere may be removed there because of it.
+    @Test func whatCannotBeLookedAtIsNotGone() throws {
+        for name in ["closed/file", "open"] { try playground.write(name) }
+        var tree = try tree()
+        // Without root's rights for all files, which a plain user does not have anyway.
+        let (top, closed) = (playground.path, playground.at("closed"))
+        try check("chmod") { chmod(top, 0o755) }
+        func unprivileged() throws -> FileChanges {
+            if geteuid() == 0 { gantry_set_file_ids(65_534, 65_534) }
+            defer { if geteuid() == 0 { gantry_set_file_ids(0, 0) } }
+            return try tree.changes()
+        }
+        try playground.write("closed/file", "more")
+        try playground.write("open", "more")
+        try check("chmod") { chmod(closed, 0o600) }
+        let changes = try unprivileged()
+        #expect(changes.short(playground).contains("+open") && changes.removed.isEmpty)
+        #expect(changes.problems == [.system(SystemError("openat2", path: "closed/file", code: EACCES))])
+        #expect(tree.knownFiles.contains(playground.at("closed/file")))
+        // It is said once.
+        #expect(try unprivileged().isEmpty)
+        try check("chmod") { chmod(closed, 0o755) }
+        #expect(try tree.changes().short(playground) == ["+closed", "+closed/file"])
+    }
+
     @Test func namesThatAreNoTextAreTold() throws {
         var tree = try tree()
         let path = CPath(Array(playground.path.utf8) + Array("/folder".utf8))
