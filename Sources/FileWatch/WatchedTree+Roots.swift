@@ -57,16 +57,20 @@ extension WatchedTree {
             return note(.system(error))
         }
         let states = states(of: root)
+        let (parent, name) = (FileSystem.parent(of: root), FileSystem.lastComponent(of: root))
         if let stamp, stamp.isFolder {
             let isSame = rootStamps[root].map(stamp.isSameObject) ?? false
             if isSame, folders[root]?.watch != nil { return }
-            if !isFirst { leave(root) }
+            if !isFirst {
+                leave(root)
+                // The file that was here is gone.
+                if folders[parent]?.known[name]?.isFolder == false { mark(root, states) }
+            }
             rootStamps[root] = stamp
             return try enter(root, states, isFirst: isFirst)
         }
         if rootStamps.removeValue(forKey: root) != nil { leave(root) }
         if isFirst, let stamp {
-            let (parent, name) = (FileSystem.parent(of: root), FileSystem.lastComponent(of: root))
             folders[parent, default: Folder()].known[name] = stamp
         } else {
             mark(root, states)
