@@ -85,10 +85,11 @@ struct WatchedTree: Sendable {
 
     /// Looks at what has happened; throws when nothing can be watched any more.
     mutating func handle(_ events: [InotifyEvent]) throws(FileWatchError) {
+        var concernsRoots = false
         for event in events {
             // What follows was lost or belongs to the old instance.
             if event.has(IN_Q_OVERFLOW) { return try startAnew() }
-            var concernsRoots = handleAnchor(event)
+            if handleAnchor(event) { concernsRoots = true }
             if event.has(IN_IGNORED) {
                 for path in pathsOfWatch.removeValue(forKey: event.watch) ?? [] {
                     forget(path)
@@ -97,8 +98,9 @@ struct WatchedTree: Sendable {
             } else if let name = event.name {
                 for path in pathsOfWatch[event.watch] ?? [] { entryChanged(name, in: path, event) }
             }
-            if concernsRoots { noting { (tree: inout Self) throws(FileWatchError) in try tree.lookAtRoots() } }
         }
+        // Once for all of them: a file that is a root has one for each write.
+        if concernsRoots { noting { (tree: inout Self) throws(FileWatchError) in try tree.lookAtRoots() } }
     }
 
     private mutating func forget(_ path: String) {
