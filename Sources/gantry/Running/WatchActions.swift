@@ -54,8 +54,6 @@ struct WatchActions: Equatable {
         self.restarts = restarts.sorted()
         self.syncs = syncs.values.map(\.withoutNeedlessRemovals).sorted { $0.service < $1.service }
     }
-
-    var isEmpty: Bool { rebuilds.isEmpty && syncs.isEmpty && restarts.isEmpty && commands.isEmpty }
 }
 
 extension WatchActions.Sync {
