@@ -85,7 +85,8 @@ struct FolderListing {
 }
 
 extension SystemError {
-    /// Whether nothing is there, as opposed to nothing that can be looked at. A link in a folder's place has nothing in it.
+    /// Whether nothing is there, as opposed to nothing that can be looked at. A link in a folder's place has nothing in
+    /// it.
     var isAbsence: Bool { [ENOENT, ENOTDIR, ELOOP].contains(code) }
 }
 

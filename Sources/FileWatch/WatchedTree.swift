@@ -6,8 +6,8 @@ import LinuxSystem
 public struct FileChanges: Equatable, Sendable {
     /// New, or with other content or attributes; sorted, so that a folder stands before what is in it.
     public var changed: [String] = []
-    /// Gone, each with what was below it that counted, sorted; also what something of another kind has replaced, which is
-    /// in `changed`, too. A rule may count what is in a folder without the folder: see `topmost` for what is left to do.
+    /// Gone, sorted, each with all that counted below it, since a scope may have only that: see `topmost`. Also what
+    /// something of another kind has replaced, which is in `changed`, too.
     public var removed: [String] = []
     /// What is not watched although it should be.
     public var problems: [FileWatchError] = []
