@@ -39,7 +39,7 @@ public struct StandardPaths: Equatable, Sendable {
     }
 
     /// Whether nobody else can put anything into the folder; `nil` when there is none.
-    static func isOwnFolder(_ path: String, _ userID: UInt32) -> Bool? {
+    public static func isOwnFolder(_ path: String, _ userID: UInt32) -> Bool? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         return gantry_is_directory(status.st_mode) != 0 && status.st_uid == userID && status.st_mode & 0o022 == 0

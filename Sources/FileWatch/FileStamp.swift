@@ -20,20 +20,31 @@ struct FileStamp: Equatable, Sendable {
 
     func isSameObject(as other: FileStamp) -> Bool { device == other.device && number == other.number }
 
-    /// `nil`: nothing is there, or nothing that can be looked at.
-    init?(_ path: String, followsLink: Bool = false) {
+    /// `nil`: nothing is there. Throws when that cannot be told.
+    init?(_ path: String, followsLink: Bool = false) throws(SystemError) {
         var status = stat()
-        guard fstatat(AT_FDCWD, path, &status, followsLink ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        do throws(SystemError) {
+            try check("fstatat", path: path) {
+                fstatat(AT_FDCWD, path, &status, followsLink ? 0 : AT_SYMLINK_NOFOLLOW)
+            }
+        } catch {
+            guard error.isAbsence else { throw error }
+            return nil
+        }
         self.init(status)
     }
 
-    /// What is at `path` below a root, where no link leads there.
-    init?(_ path: String, below root: SharedDescriptor) {
+    /// What is at `path` below a root, where no link leads there; `nil` and errors as above.
+    init?(_ path: String, below root: SharedDescriptor) throws(SystemError) {
         var status = stat()
-        // Whatever keeps it from being opened, it cannot be looked at.
-        guard let object = try? openBelow(root, path) else { return nil }
-        let raw = object.raw
-        guard fstatat(raw, "", &status, AT_EMPTY_PATH) == 0 else { return nil }
+        do throws(SystemError) {
+            let object = try openBelow(root, path)
+            let raw = object.raw
+            try check("fstatat", path: path) { fstatat(raw, "", &status, AT_EMPTY_PATH) }
+        } catch {
+            guard error.isAbsence else { throw error }
+            return nil
+        }
         self.init(status)
     }
 
@@ -66,12 +77,17 @@ struct FolderListing {
                 continue
             }
             let type = Int32(entry.pointee.d_type)
-            let isFolder =
-                type == Int32(DT_DIR)
-                || (type == Int32(DT_UNKNOWN) && FileStamp(joined(path, name))?.isFolder == true)
+            var isFolder = type == Int32(DT_DIR)
+            if type == Int32(DT_UNKNOWN) { isFolder = try FileStamp(joined(path, name))?.isFolder == true }
             entries.append((name, isFolder))
         }
     }
+}
+
+extension SystemError {
+    /// Whether nothing is there, as opposed to nothing that can be looked at. A link in a folder's place has nothing in
+    /// it.
+    var isAbsence: Bool { [ENOENT, ENOTDIR, ELOOP].contains(code) }
 }
 
 /// Holds (`O_PATH`) what is at `path` below a root, itself when it is a link; `ELOOP` when a link is on the way.

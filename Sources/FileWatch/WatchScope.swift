@@ -125,3 +125,18 @@ func isOrIsBelow(_ path: String, _ base: String) -> Bool { pathBelow(base, path)
 func joined(_ folder: String, _ name: String) -> String {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
 }
+
+/// `paths` without those that are below another of them, each once, sorted. All are absolute and clean.
+public func topmost(of paths: [String]) -> [String] {
+    let all = Set(paths)
+    return all.filter { path in !foldersAbove(path).contains { all.contains($0) } }.sorted()
+}
+
+/// From `/` down, without the path itself.
+func foldersAbove(_ path: String) -> [String] {
+    var result: [String] = []
+    for index in path.indices where path[index] == "/" {
+        result.append(index == path.startIndex ? "/" : String(path[..<index]))
+    }
+    return path == "/" ? [] : result
+}

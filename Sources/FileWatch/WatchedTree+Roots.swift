@@ -11,13 +11,15 @@ extension WatchedTree {
 
     /// Watches what is above a root.
     mutating func anchor(_ root: String) throws(FileWatchError) {
-        let above = Self.folders(above: root)
-        let present = above.prefix { FileStamp($0, followsLink: true)?.isFolder == true }
+        let above = foldersAbove(root)
+        // What cannot be looked at cannot be watched either.
+        let isFolder = { (path: String) in (try? FileStamp(path, followsLink: true))?.isFolder == true }
+        let present = above.prefix(while: isFolder)
         for (index, path) in present.enumerated() {
             var mask = Self.selfMask
             if index == present.count - 1 {
                 mask |= Self.entryMask
-                if FileStamp(root, followsLink: true)?.isFolder != true { mask |= Self.contentMask }
+                if !isFolder(root) { mask |= Self.contentMask }
             }
             do throws(FileWatchError) {
                 anchors[try inotify.add(path, mask), default: []].insert(path)
@@ -49,18 +51,26 @@ extension WatchedTree {
 
     /// Enters a root that is there, or is another than before; leaves one that is gone.
     mutating func look(at root: String, isFirst: Bool) throws(FileWatchError) {
-        let stamp = FileStamp(root, followsLink: true)
+        let stamp: FileStamp?
+        do throws(SystemError) { stamp = try FileStamp(root, followsLink: true) } catch {
+            // It may be there: what is known of it stays.
+            return note(.system(error))
+        }
         let states = states(of: root)
+        let (parent, name) = (FileSystem.parent(of: root), FileSystem.lastComponent(of: root))
         if let stamp, stamp.isFolder {
             let isSame = rootStamps[root].map(stamp.isSameObject) ?? false
             if isSame, folders[root]?.watch != nil { return }
-            if !isFirst { leave(root) }
+            if !isFirst {
+                leave(root)
+                // The file that was here is gone.
+                if folders[parent]?.known[name]?.isFolder == false { mark(root, states) }
+            }
             rootStamps[root] = stamp
             return try enter(root, states, isFirst: isFirst)
         }
         if rootStamps.removeValue(forKey: root) != nil { leave(root) }
         if isFirst, let stamp {
-            let (parent, name) = (FileSystem.parent(of: root), FileSystem.lastComponent(of: root))
             folders[parent, default: Folder()].known[name] = stamp
         } else {
             mark(root, states)

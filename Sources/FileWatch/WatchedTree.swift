@@ -6,7 +6,8 @@ import LinuxSystem
 public struct FileChanges: Equatable, Sendable {
     /// New, or with other content or attributes; sorted, so that a folder stands before what is in it.
     public var changed: [String] = []
-    /// Gone, without what was below it; also what something of another kind has replaced, which is in `changed`, too.
+    /// Gone, sorted, each with all that counted below it, since a scope may have only that: see `topmost`. Also what
+    /// something of another kind has replaced, which is in `changed`, too.
     public var removed: [String] = []
     /// What is not watched although it should be.
     public var problems: [FileWatchError] = []
@@ -54,6 +55,8 @@ struct WatchedTree: Sendable {
     let waysToRoots: Set<String>
     var rootStamps: [String: FileStamp] = [:]
     private(set) var dirty: Set<String> = []
+    /// What the last `take` could not look at; it is dirty still.
+    private var unseen: Set<String> = []
     /// Grows with every look that is due, so that what does not count is told from what does.
     private(set) var noteCount = 0
     /// Folders that are not watched any more since the last `take`.
@@ -63,7 +66,7 @@ struct WatchedTree: Sendable {
     init(_ scopes: [WatchScope]) throws(FileWatchError) {
         self.scopes = scopes
         roots = Set(scopes.map(\.root)).sorted()
-        waysToRoots = Set(roots.flatMap { [$0] + Self.folders(above: $0) })
+        waysToRoots = Set(roots.flatMap { [$0] + foldersAbove($0) })
         inotify = try Inotify()
         for root in roots {
             try anchor(root)
@@ -82,10 +85,11 @@ struct WatchedTree: Sendable {
 
     /// Looks at what has happened; throws when nothing can be watched any more.
     mutating func handle(_ events: [InotifyEvent]) throws(FileWatchError) {
+        var concernsRoots = false
         for event in events {
             // What follows was lost or belongs to the old instance.
             if event.has(IN_Q_OVERFLOW) { return try startAnew() }
-            var concernsRoots = handleAnchor(event)
+            if handleAnchor(event) { concernsRoots = true }
             if event.has(IN_IGNORED) {
                 for path in pathsOfWatch.removeValue(forKey: event.watch) ?? [] {
                     forget(path)
@@ -94,8 +98,9 @@ struct WatchedTree: Sendable {
             } else if let name = event.name {
                 for path in pathsOfWatch[event.watch] ?? [] { entryChanged(name, in: path, event) }
             }
-            if concernsRoots { noting { (tree: inout Self) throws(FileWatchError) in try tree.lookAtRoots() } }
         }
+        // Once for all of them: a file that is a root has one for each write.
+        if concernsRoots { noting { (tree: inout Self) throws(FileWatchError) in try tree.lookAtRoots() } }
     }
 
     private mutating func forget(_ path: String) {
@@ -182,7 +187,7 @@ struct WatchedTree: Sendable {
                 let child = joined(path, name)
                 let own = self.states(of: child, in: states)
                 if isWanted(own) {
-                    if isFirst { folders[path]?.known[name] = FileStamp(child) } else { suspect(child) }
+                    if isFirst { learn(name, in: path) } else { suspect(child) }
                 }
                 guard isFolder, !canSkip(child, own) else { continue }
                 folders[path]?.subfolders.insert(name)
@@ -190,6 +195,12 @@ struct WatchedTree: Sendable {
             }
             if listing.hasOtherNames { note(.system(SystemError("name that is no UTF-8", path: path, code: EILSEQ))) }
         }
+    }
+
+    /// What is there from the start; what cannot be looked at is news when it can.
+    private mutating func learn(_ name: String, in folder: String) {
+        let path = joined(folder, name)
+        do throws(SystemError) { folders[folder]?.known[name] = try FileStamp(path) } catch { suspect(path) }
     }
 
     /// `nil`: it is gone, which an event will tell or has told, or must not be read.
@@ -206,7 +217,7 @@ struct WatchedTree: Sendable {
             do throws(SystemError) { return try FolderListing(path) } catch { throw .system(error) }
         } catch {
             guard case .system(let cause) = error else { throw error }
-            if ![ENOENT, ENOTDIR, ELOOP].contains(cause.code) { note(error) }
+            if !cause.isAbsence { note(error) }
             return nil
         }
     }
@@ -239,11 +250,18 @@ struct WatchedTree: Sendable {
 
     /// What is different from the last time, looked at now.
     mutating func take() -> FileChanges {
-        var changes = FileChanges(problems: problems)
+        var changes = FileChanges()
         let held = roots.map { ($0, Self.hold($0)) }
+        var (stillDirty, causes): (Set<String>, Set<Int32>) = ([], [])
         for path in dirty {
             let (parent, name) = (FileSystem.parent(of: path), FileSystem.lastComponent(of: path))
-            let stamp = Self.stamp(of: path, held)
+            let stamp: FileStamp?
+            do throws(SystemError) { stamp = try Self.stamp(of: path, held) } catch {
+                // It counts as it was told, until a look with the next changes. One word for each cause is enough.
+                stillDirty.insert(path)
+                if !unseen.contains(path), causes.insert(error.code).inserted { note(.system(error)) }
+                continue
+            }
             let before = folders[parent]?.known[name]
             guard stamp != before else { continue }
             folders[parent, default: Folder()].known[name] = stamp
@@ -254,39 +272,31 @@ struct WatchedTree: Sendable {
         for path in left where folders[path]?.watch == nil && folders[path]?.known.isEmpty == true {
             folders[path] = nil
         }
-        (dirty, left, problems) = ([], [], [])
+        changes.problems = problems
+        (dirty, unseen, left, problems) = (stillDirty, stillDirty, [], [])
         changes.changed.sort()
-        changes.removed = Self.tops(of: changes.removed)
+        changes.removed.sort()
         return changes
     }
 
     /// `nil`: it is not there.
-    private static func hold(_ root: String) -> SharedDescriptor? {
-        // What else keeps it from being opened keeps all in it from being looked at.
-        guard let descriptor = try? FileDescriptor.open(root, O_PATH) else { return nil }
-        return SharedDescriptor(descriptor)
+    private static func hold(_ root: String) -> Result<SharedDescriptor?, SystemError> {
+        do throws(SystemError) {
+            return .success(SharedDescriptor(try FileDescriptor.open(root, O_PATH)))
+        } catch {
+            return error.isAbsence ? .success(nil) : .failure(error)
+        }
     }
 
     /// Below the innermost root, without following links: a folder that a link has replaced has nothing in it.
-    private static func stamp(of path: String, _ roots: [(path: String, held: SharedDescriptor?)]) -> FileStamp? {
+    private static func stamp(
+        of path: String, _ roots: [(path: String, held: Result<SharedDescriptor?, SystemError>)]
+    ) throws(SystemError) -> FileStamp? {
         let around = roots.filter { isOrIsBelow(path, $0.path) }.max { $0.path.utf8.count < $1.path.utf8.count }
         guard let around, let below = pathBelow(around.path, path) else { return nil }
-        if below.isEmpty { return FileStamp(path, followsLink: true) }
-        return around.held.flatMap { FileStamp(below, below: $0) }
+        if below.isEmpty { return try FileStamp(path, followsLink: true) }
+        guard let root = try around.held.get() else { return nil }
+        return try FileStamp(below, below: root)
     }
 
-    /// Without what is below another.
-    private static func tops(of paths: [String]) -> [String] {
-        let all = Set(paths)
-        return all.filter { path in !folders(above: path).contains { all.contains($0) } }.sorted()
-    }
-
-    /// From `/` down, without the path itself.
-    static func folders(above path: String) -> [String] {
-        var result: [String] = []
-        for index in path.indices where path[index] == "/" {
-            result.append(index == path.startIndex ? "/" : String(path[..<index]))
-        }
-        return path == "/" ? [] : result
-    }
 }

@@ -8,6 +8,8 @@ import Testing
 
 /// From rules to what is done with a path. Pure.
 @Suite struct WatchRulesTests {
+    private let nothing = WatchActions(FileChanges(), [])
+
     private func rule(
         _ action: Develop.Watch.Action, _ path: String = "/p/src", target: String? = "/app",
         _ change: (inout Develop.Watch) -> Void = { _ in }
@@ -72,7 +74,7 @@ import Testing
         let hook = Hook(command: ["make"])
         let exec = try actions(changes, [rule(.syncExec) { $0.exec = hook }])
         #expect(exec.syncs == [copy] && exec.commands == [WatchActions.Command(service: "web", hook: hook)])
-        #expect(try actions(FileChanges(changed: ["/p/other"]), [rule(.sync), rule(.restart)]).isEmpty)
+        #expect(try actions(FileChanges(changed: ["/p/other"]), [rule(.sync), rule(.restart)]) == nothing)
     }
 
     @Test func rebuildNeedsABuildSection() throws {
@@ -89,6 +91,17 @@ import Testing
         let actions = try actions(FileChanges(changed: ["/p/src/gen/x"]), [first, second, same])
         #expect(actions.syncs.first?.copies.map(\.container) == ["/other/x", "/app/gen/x"])
         #expect(actions.syncs.first?.count == 1)
+    }
+
+    @Test func eachRuleRemovesWhatItCounts() throws {
+        let changes = FileChanges(removed: ["/p/src/lib", "/p/src/lib/x.js", "/p/src/lib/y", "/p/src/libs"])
+        let scripts = rule(.sync, target: "/web") { $0.include = ["**/*.js"] }
+        let both = try actions(changes, [scripts, rule(.sync)])
+        #expect(both.syncs.first?.removals.map(\.container) == ["/web/lib/x.js", "/app/lib", "/app/libs"])
+        // One place: the file goes with the folder.
+        let same = try actions(changes, [rule(.sync) { $0.include = ["**/*.js"] }, rule(.sync)])
+        #expect(same.syncs.first?.removals.map(\.container) == ["/app/lib", "/app/libs"])
+        #expect(same.syncs.first?.count == 2)
     }
 
     @Test func aCommandRunsOnceForManyFiles() throws {
@@ -120,8 +133,8 @@ import Testing
         // What is below a rule's folder comes by the mount, which would tell of the copy as of another change.
         let above = try rules([rule(.syncRestart)], bind)
         #expect(above.warnings.isEmpty)
-        #expect(WatchActions(FileChanges(changed: ["/p/src/data/x"]), above.rules).isEmpty)
-        #expect(!WatchActions(FileChanges(changed: ["/p/src/x"]), above.rules).isEmpty)
+        #expect(WatchActions(FileChanges(changed: ["/p/src/data/x"]), above.rules) == nothing)
+        #expect(WatchActions(FileChanges(changed: ["/p/src/x"]), above.rules) != nothing)
     }
 
     @Test func theInitialCopyLeavesFilesOfTheBuildOut() throws {

@@ -58,6 +58,11 @@ class Watch:
 
 
 class WatchCase(EngineCase):
+    @classmethod
+    def environment(cls):
+        # Where locks are.
+        return super().environment() | {"GANTRY_EXEC_ROOT": f"{cls.root}/run"}
+
     def prepare(self, rules, service=SERVICE, extra=""):
         name = self.id().rsplit(".", 1)[1].replace("_", "")[:40].lower()
         text = "\n".join(line[4:] for line in service.strip("\n").splitlines()) + "\n" + extra
@@ -134,6 +139,15 @@ class SyncTest(WatchCase):
         self.write("src/file")
         wait_until(lambda: self.content("/app/file") == "text", 5, "the file")
         self.assertLess(time.monotonic() - began, 2)
+
+    def test_each_rule_removes_what_it_copied(self):
+        self.prepare(["{action: sync, path: ./src, target: /scripts, include: ['**/*.js']}", self.RULE])
+        self.start()
+        self.write("src/lib/x.js")
+        self.write("src/lib/y.css")
+        wait_until(lambda: "lib/x.js" in self.tree("/scripts") and "lib/y.css" in self.tree("/app"), what="the copies")
+        shutil.rmtree(f"{self.folder}/src/lib")
+        wait_until(lambda: self.tree("/app") == [] and "lib/x.js" not in self.tree("/scripts"), what="the removal")
 
     def test_renamed_folder(self):
         self.prepare([self.RULE])
@@ -396,6 +410,23 @@ class RefusalTest(WatchCase):
     def test_unknown_service(self):
         self.prepare(["{action: restart, path: ./src}"])
         self.assertIn("no such service", self.refused("wbe"))
+
+    def test_a_project_is_watched_by_one(self):
+        self.prepare(["{action: sync, path: ./src, target: /app}"])
+        first = self.start()
+        for arguments in (["watch"], ["up", "--watch"]):
+            result = self.gantry(*arguments, folder=self.folder, timeout=20)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"are watched already, by process {first.process.pid}", result.stderr)
+        # Another project of the same folder is not the same.
+        other = self.start("-p", f"{os.path.basename(self.folder)}-other")
+        self.addCleanup(lambda: self.gantry("-p", f"{os.path.basename(self.folder)}-other", "down", "-t", "0",
+                                            folder=self.folder))
+        self.assertEqual(other.end(), 130)
+        # Neither one that was killed nor one that has ended is in the way.
+        first.end(signal.SIGKILL)
+        self.assertEqual(self.start("--no-up").end(), 130)
+        self.start("--no-up")
 
     def test_a_bind_mount_is_not_watched(self):
         self.prepare(["{action: sync, path: ./src, target: /app}", "{action: restart, path: ./other}"],

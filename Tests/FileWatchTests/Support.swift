@@ -56,9 +56,9 @@ extension WatchedTree {
 }
 
 extension FileChanges {
-    /// Paths counted from the playground, `+` changed and `-` removed.
+    /// Paths counted from the playground, `+` changed and `-` removed, without what has gone with its folder.
     func short(_ playground: Playground) -> [String] {
-        (removed.map { "-" + (pathBelow(playground.path, $0) ?? $0) }
+        (topmost(of: removed).map { "-" + (pathBelow(playground.path, $0) ?? $0) }
             + changed.map { "+" + (pathBelow(playground.path, $0) ?? $0) }).sorted()
     }
 }

@@ -191,6 +191,43 @@ import Testing
         #expect(try tree.changes().short(playground) == ["+all/web/gen/y", "+all/z"])
     }
 
+    /// One scope counts a folder, another only files in it: both must learn of theirs.
+    @Test func allThatIsGoneIsTold() throws {
+        for name in ["lib/x.js", "lib/y.txt", "lib/sub/z.js"] { try playground.write(name) }
+        var tree = try tree()
+        try playground.remove("lib")
+        let removed = try tree.changes().removed
+        #expect(removed == ["lib", "lib/sub", "lib/sub/z.js", "lib/x.js", "lib/y.txt"].map(playground.at))
+        #expect(topmost(of: removed) == [playground.at("lib")])
+        #expect(topmost(of: ["/a/b", "/a/bc", "/a/b/c", "/d", "/a/b"]) == ["/a/b", "/a/bc", "/d"])
+        #expect(topmost(of: ["/a", "/"]) == ["/"])
+    }
+
+    /// Nothing that is copied somewhere may be removed there because of it.
+    @Test func whatCannotBeLookedAtIsNotGone() throws {
+        for name in ["closed/file", "open"] { try playground.write(name) }
+        var tree = try tree()
+        // Without root's rights for all files, which a plain user does not have anyway.
+        let (top, closed) = (playground.path, playground.at("closed"))
+        try check("chmod") { chmod(top, 0o755) }
+        func unprivileged() throws -> FileChanges {
+            if geteuid() == 0 { gantry_set_file_ids(65_534, 65_534) }
+            defer { if geteuid() == 0 { gantry_set_file_ids(0, 0) } }
+            return try tree.changes()
+        }
+        try playground.write("closed/file", "more")
+        try playground.write("open", "more")
+        try check("chmod") { chmod(closed, 0o600) }
+        let changes = try unprivileged()
+        #expect(changes.short(playground).contains("+open") && changes.removed.isEmpty)
+        #expect(changes.problems == [.system(SystemError("openat2", path: "closed/file", code: EACCES))])
+        #expect(tree.knownFiles.contains(playground.at("closed/file")))
+        // It is said once.
+        #expect(try unprivileged().isEmpty)
+        try check("chmod") { chmod(closed, 0o755) }
+        #expect(try tree.changes().short(playground) == ["+closed", "+closed/file"])
+    }
+
     @Test func namesThatAreNoTextAreTold() throws {
         var tree = try tree()
         let path = CPath(Array(playground.path.utf8) + Array("/folder".utf8))

@@ -90,6 +90,14 @@ struct Session {
         try EngineHost.choose(option: options.host, environment: environment)
     }
 
+    /// Folder for what ends with a reboot, as the user's own engine has it.
+    var execRoot: String {
+        guard let path = environment["GANTRY_EXEC_ROOT"], !path.isEmpty else {
+            return StandardPaths.current(environment).execRoot
+        }
+        return path.hasPrefix("/") ? path : "\(workingDirectory)/\(path)"
+    }
+
     /// A client of an engine that answers; it is started when it does not run.
     func engine() throws -> EngineClient {
         let client = EngineClient(host: try host())

@@ -33,7 +33,8 @@ struct WatchActions: Equatable {
         var (rebuilds, restarts): (Set<String>, Set<String>) = ([], [])
         for rule in rules {
             let changed = changes.changed.filter(rule.scope.includes)
-            let removed = changes.removed.filter(rule.scope.includes)
+            // Only now: another rule may count the folder of what this one counts.
+            let removed = topmost(of: changes.removed.filter(rule.scope.includes))
             guard !changed.isEmpty || !removed.isEmpty else { continue }
             if rule.copies {
                 let (copies, removals) = (changed.compactMap(rule.mapping), removed.compactMap(rule.mapping))
@@ -51,18 +52,25 @@ struct WatchActions: Equatable {
         }
         self.rebuilds = rebuilds.sorted()
         self.restarts = restarts.sorted()
-        self.syncs = syncs.values.sorted { $0.service < $1.service }
+        self.syncs = syncs.values.map(\.withoutNeedlessRemovals).sorted { $0.service < $1.service }
     }
-
-    var isEmpty: Bool { rebuilds.isEmpty && syncs.isEmpty && restarts.isEmpty && commands.isEmpty }
 }
 
 extension WatchActions.Sync {
+    /// What goes with its folder, by another rule, is not removed once more.
+    fileprivate var withoutNeedlessRemovals: Self {
+        let tops = Set(topmost(of: removals.map(\.container)))
+        var sync = self
+        sync.removals.removeAll { !tops.contains($0.container) }
+        return sync
+    }
+
     /// Two rules may copy to one place: the later one counts. What one removes and another copies, stays.
     fileprivate mutating func merge(_ removals: [PathMapping], _ copies: [PathMapping]) {
         let places = Set(copies.map(\.container))
         self.copies.removeAll { places.contains($0.container) }
         self.copies += copies
-        for removal in removals where !self.removals.contains(removal) { self.removals.append(removal) }
+        let known = Set(self.removals)
+        self.removals += removals.filter { !known.contains($0) }
     }
 }

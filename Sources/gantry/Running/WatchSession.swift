@@ -20,16 +20,18 @@ final class WatchSession {
     private let rebuild: ServiceRebuild
     private let signals: SignalSource
     private let watcher: FileWatcher
+    private let lock: WatchLock
     /// What the engine was not there for.
     private var unsent = FileChanges()
 
-    /// Watches from now on. Shows the rules' warnings.
+    /// Watches from now on, unless somebody else does. Shows the rules' warnings.
     init(
         _ session: Session, _ client: EngineClient, _ rules: WatchRules, _ rebuild: ServiceRebuild,
         _ signals: SignalSource
     ) throws {
         (self.session, self.client, self.signals, self.rebuild) = (session, client, signals, rebuild)
         (stack, self.rules) = (rules.stack, rules.rules)
+        lock = try WatchLock(project: stack.name, host: client.host, folder: "\(session.execRoot)/watch")
         try session.show(rules.warnings)
         for rule in self.rules where !FileSystem.exists(rule.definition.path) {
             try session.show([
