@@ -106,6 +106,34 @@ struct GitSourceTests {
         #expect(failure { _ = try source("?keep-git-dir=0", keepsGitFolder: true) }.contains("keep-git-dir"))
     }
 
+    /// User and password reach the server, its submodules' too, and nothing else: no file, and no list of processes.
+    @Test func passwordsAreKeptFromEverybodyElse() throws {
+        try shell(
+            tree.path,
+            """
+            git init -q module; cd module; echo m > m; git add m; git commit -qm m; cd ..
+            git clone -q --bare module module.git
+            cd work; git submodule --quiet add ../module.git part
+            git config -f .gitmodules submodule.part.url ../module.git
+            git add .; git commit -qm s; git push -q ../r.git main
+            """)
+        let address = "http://user:qX7%2Freadable-by-nobody@127.0.0.1:\(server.port)/private/r.git"
+        let wanted = try GitSource(try #require(try GitReference(address)), keepsGitFolder: true)
+        #expect(try checkOut(wanted).contains("out/part/m=m\n"))
+        #expect(try tree.text("out/.git/config").contains("http://127.0.0.1"))
+        #expect(try shell(tree.at("out"), "grep -r readable-by-nobody . || echo nothing") == "nothing")
+        let log = try serverLog()
+        #expect(log.contains("/private/module.git") && !log.contains("LEAK"), "\(log)")
+        let other = try #require(try GitReference(address.replacing("qX7", with: "qX8")))
+        #expect(failure { _ = try GitSource(other).resolve(stop: stop) }.contains("git ls-remote"))
+    }
+
+    private func serverLog() throws -> String {
+        try shell(
+            tree.path,
+            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'")
+    }
+
     @Test func checksums() throws {
         #expect(try source(checksum: second).resolve(stop: stop).id == second)
         #expect(try source("#v1", checksum: String(first.prefix(7))).resolve(stop: stop).id == first)
@@ -174,9 +202,7 @@ struct GitSourceTests {
     @Test func authorizationGoesToTheRepositoryOnly() throws {
         let commit = try source { $0.authorization = "basic c2VjcmV0" }.resolve(stop: stop)
         #expect(commit.id == second)
-        let log = try shell(
-            tree.path,
-            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'")
+        let log = try serverLog()
         #expect(log.contains("basic c2VjcmV0"))
     }
 

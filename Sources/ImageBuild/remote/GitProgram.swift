@@ -33,6 +33,9 @@ final class GitProgram {
     private static let outputByteCountMax = 1 << 20
     /// How often the folder is measured: every so many quarters of a second.
     private static let measureInterval = 8
+    /// Of the repository, as git is told it: what it is told it keeps in `.git`, and arguments are for everybody to
+    /// read. User and password of http go by the environment.
+    let address: String
     private let path: String
     private let folder: String?
     private let options: GitOptions
@@ -49,7 +52,9 @@ final class GitProgram {
         self.folder = folder
         self.options = options
         self.stop = stop
-        environment = Self.environment(options, remote)
+        let (user, rest) = AddressParts.cutUser(remote)
+        address = AddressParts.origin(rest) == nil ? remote : rest
+        environment = Self.environment(options, address, user: user)
         deadline = Self.now() + options.secondsMax * 1000
     }
 
@@ -60,7 +65,7 @@ final class GitProgram {
     }
 
     /// Settings by environment, not by arguments: others can read those.
-    private static func environment(_ options: GitOptions, _ remote: String) -> [String] {
+    private static func environment(_ options: GitOptions, _ address: String, user: Substring?) -> [String] {
         var settings = [
             ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("core.attributesFile", "/dev/null"),
             ("credential.helper", ""), ("protocol.allow", "never"), ("gc.auto", "0"), ("maintenance.auto", "false"),
@@ -68,8 +73,11 @@ final class GitProgram {
             ("http.lowSpeedLimit", "64"), ("http.lowSpeedTime", "60"), ("uploadpack.packObjectsHook", ""),
         ]
         settings += options.protocols.map { ("protocol.\($0).allow", "always") }
-        if let authorization = options.authorization, let origin = origin(remote) {
-            settings.append(("http.\(origin).extraHeader", "Authorization: \(authorization)"))
+        // Submodules of the same host get it, too, as those with a relative address always did.
+        if let origin = AddressParts.origin(address),
+            let authorization = options.authorization ?? user.flatMap(Self.authorization)
+        {
+            settings.append(("http.\(origin.prefix).extraHeader", "Authorization: \(authorization)"))
         }
         let hosts =
             options.knownHosts.map { "-o StrictHostKeyChecking=yes -o UserKnownHostsFile='\($0)'" }
@@ -88,11 +96,12 @@ final class GitProgram {
         return result + options.proxies
     }
 
-    /// `https://HOST/`, of http and https.
-    private static func origin(_ remote: String) -> String? {
-        let parts = AddressParts.withoutUser(remote).split(separator: "/", maxSplits: 2)
-        guard parts.count > 1, parts[0] == "https:" || parts[0] == "http:" else { return nil }
-        return "\(parts[0])//\(parts[1])/"
+    /// Of `USER:PASSWORD` in an address.
+    private static func authorization(_ user: Substring) -> String? {
+        let (name, password) = AddressParts.cut(user, ":")
+        func decoded(_ text: Substring) -> String { AddressParts.decoded(text) ?? String(text) }
+        return RegistryCredential.password(username: decoded(name), password: decoded(password ?? ""))
+            .basicAuthorization
     }
 
     struct Failure: Error {

@@ -53,7 +53,7 @@ public struct GitSource: Sendable {
         let git = try GitProgram(folder: nil, remote: reference.remote, options, stop)
         let patterns = wanted == "HEAD" ? ["HEAD"] : [wanted, "\(wanted)^{}"]
         var known: [String: String] = [:]
-        for line in try git.run(["ls-remote", "--quiet", "--", reference.remote] + patterns).split(separator: "\n") {
+        for line in try git.run(["ls-remote", "--quiet", "--", git.address] + patterns).split(separator: "\n") {
             let parts = line.split(separator: "\t", maxSplits: 1)
             guard parts.count == 2, GitReference.isCommit(String(parts[0])) else { continue }
             known[String(parts[1])] = String(parts[0])
@@ -90,7 +90,7 @@ public struct GitSource: Sendable {
     public func checkOut(_ commit: Commit, into folder: String, stop: Cancellation) throws(BuildError) -> CopySource {
         let git = try GitProgram(folder: folder, remote: reference.remote, options, stop)
         _ = try git.run(["init", "--quiet", "--template="])
-        _ = try git.run(["remote", "add", "origin", reference.remote])
+        _ = try git.run(["remote", "add", "origin", git.address])
         let head = try fetch(commit, git)
         // A branch that has moved since it was asked for is another content than the key says.
         guard head == commit.id else { throw .changed("\(shown) was changed while the build read it; build again") }
