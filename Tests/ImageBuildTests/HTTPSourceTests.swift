@@ -126,6 +126,51 @@ struct HTTPSourceTests {
         try HTTPSource.prune(cache: tree.at("none"), unusedForSeconds: 60)
     }
 
+    /// Two builds that fetch the same at once: what one has seen stays what it is.
+    @Test func aFileThatIsThereIsNotReplaced() throws {
+        let first = try fetch("/plain/x").file
+        var selected = CopyJob(files: ["x"], destination: "/x")
+        selected.isLiteral = true
+        let selection = try CopySelection(selected, from: first.source)
+        _ = try selection.digest(nil)
+        #expect(try fetch("/plain/x").file.digest == first.digest)
+        let image = try Tree()
+        try selection.copy(into: image.root)
+        #expect(try image.text("x") == "content\n")
+        #expect(try tree.listing("cache").filter { $0.hasSuffix("/") }.count == 2)
+    }
+
+    /// Content of another date is as old as that says.
+    @Test func theSameContentOfAnotherAge() throws {
+        for second in [37, 38] {
+            try tree.file("date", "Sun, 06 Nov 1994 08:49:\(second) GMT")
+            let image = try Tree()
+            try copy("x", to: "/x", from: fetch("/aged/x").file.source, into: image) { $0.isLiteral = true }
+            #expect(try image.status("x").st_mtim.tv_sec == 784_111_740 + second)
+        }
+    }
+
+    @Test func olderVersionsAreForgotten() throws {
+        _ = try fetch("/tagged/x")
+        try tree.file("tag", "\"2\"")
+        let now = try fetch("/tagged/x").file
+        let address = try "cache/" + #require(FileSystem.list(tree.at("cache")).first)
+        try tree.file("\(address)/new-1-1/x", "half")
+        func prune() throws -> Int {
+            try HTTPSource.prune(cache: tree.at("cache"), unusedForSeconds: 10_000_000)
+            return try FileSystem.list(tree.at(address)).count
+        }
+        // Builds may be at them still.
+        #expect(try prune() == 4)
+        for name in try FileSystem.list(tree.at(address)) {
+            try tree.setModified("\(address)/\(name)", Int(time(nil)) - 100_000)
+        }
+        #expect(try prune() == 2)
+        let image = try Tree()
+        try copy("x", to: "/x", from: now.source, into: image) { $0.isLiteral = true }
+        #expect(try image.text("x") == "content\n\"2\"")
+    }
+
     @Test func dates() {
         #expect(HTTPDate.seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 784_111_777)
         for text in [

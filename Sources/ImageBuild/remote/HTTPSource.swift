@@ -90,7 +90,7 @@ public struct HTTPSource: Sendable {
         let digest = receipt.digest()
         try check(digest)
         let made = DownloadPlace.Known(digest: digest, validator: answer.validator)
-        try place.keep(receipt, made, modified: HTTPDate.seconds(answer.validator.date) ?? 0)
+        try place.keep(receipt, made)
         return try file(place, made, wasKnown: false)
     }
 
@@ -102,7 +102,7 @@ public struct HTTPSource: Sendable {
     private func file(
         _ place: DownloadPlace, _ known: DownloadPlace.Known, wasKnown: Bool
     ) throws(BuildError) -> File {
-        let folder = place.folder(of: known.digest)
+        let folder = place.folder(of: known)
         let root = try building { () throws(SystemError) in try FileDescriptor.open(folder, O_PATH | O_DIRECTORY) }
         let source = CopySource(root: SharedDescriptor(root), ignore: nil, name: address, keepsOwners: false)
         return File(source: source, digest: known.digest, wasKnown: wasKnown)
@@ -119,17 +119,20 @@ public struct HTTPSource: Sendable {
         }
     }
 
-    /// Forgets files that no build asked for in the last `seconds`.
+    /// Forgets files that no build asked for in the last `seconds`, and older versions of the others.
     public static func prune(cache: String, unusedForSeconds seconds: Int64) throws(BuildError) {
         try building { () throws(SystemError) in
             guard FileSystem.exists(cache) else { return }
             let now = Int64(time(nil))
             for name in try FileSystem.list(cache) {
                 var status = stat()
-                guard lstat("\(cache)/\(name)", &status) == 0, now - Int64(status.st_mtim.tv_sec) > seconds else {
+                let path = "\(cache)/\(name)"
+                guard lstat(path, &status) == 0 else { continue }
+                guard now - Int64(status.st_mtim.tv_sec) <= seconds else {
+                    try FileSystem.removeTree(path)
                     continue
                 }
-                try FileSystem.removeTree("\(cache)/\(name)")
+                try DownloadPlace.prune(path, now: now)
             }
         }
     }

@@ -60,6 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(304, b"", ETag=tag)
         self.reply(200, CONTENT + tag.encode(), ETag=tag)
 
+    def get_aged(self):
+        self.reply(200, CONTENT, Last_Modified=open(os.path.join(folder, "date")).read())
+
     def get_redirect(self):
         self.reply(302, b"elsewhere", Location="/plain/other")
 
