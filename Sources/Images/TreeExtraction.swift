@@ -215,12 +215,16 @@ public final class TreeExtraction {
         place.forgetFolder()
         do {
             if isFolder {
+                try checkUnmounted(name, parent)
                 try TreeRemoval.remove(name, in: parent.raw)
             } else {
                 _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
             }
         } catch {
             if error.code == ENOENT { return true }
+            guard error.code != EXDEV else {
+                throw .conflict("\(quoted(entry.path.bytes)) is not replaced: something is mounted there")
+            }
             let isFile = gantry_is_regular(present.st_mode) != 0 && entry.kind == .file
             guard error.code == EBUSY, isFile, options.followsLinks else { throw CopyError(error) }
             return false
