@@ -142,6 +142,18 @@ import Testing
         #expect(try image.status("conf/only").st_mtim.tv_sec == 1000)
     }
 
+    /// Also of folders that are only on the way to what is copied, so that equal builds give equal layers.
+    @Test func foldersOnTheWayKeepTheirTimes() throws {
+        try context.file("way/deep/x", "x").file("way/deep/y", "y")
+        try image.folder("way/deep")
+        for name in ["way/deep", "way"] { try image.setModified(name, 3_000_000) }
+        try copy("way/deep/x", to: "/", from: context.source(), into: image) { $0.keepsParents = true }
+        try copy("way", to: "/way", from: context.source(ignoring: "way\n!way/deep/y"), into: image)
+        #expect(try image.listing("way") == ["way/deep/", "way/deep/x=x", "way/deep/y=y"])
+        #expect(try image.status("way").st_mtim.tv_sec == 3_000_000)
+        #expect(try image.status("way/deep").st_mtim.tv_sec == 3_000_000)
+    }
+
     @Test func timesAreKeptAndClamped() throws {
         try context.setModified("sub/x.txt", 1_000_000)
         try context.setModified("foo.go", 2_000_000)

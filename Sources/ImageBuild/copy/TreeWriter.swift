@@ -16,8 +16,8 @@ final class TreeWriter {
     private struct Level {
         var folder: SharedDescriptor
         var entry: SelectedEntry
-        /// It was there before.
-        var isMerged: Bool
+        /// Of one that was there before, which were its.
+        var oldTimes: [timespec]?
     }
 
     init(_ selection: CopySelection, in top: SharedDescriptor) {
@@ -81,18 +81,22 @@ final class TreeWriter {
             throw .conflict(
                 "cannot copy folder \(shown(entry)) over what is no folder: the image has a file or a link there")
         }
+        let folder = SharedDescriptor(FileDescriptor(owning: raw))
+        var status = stat()
+        try building { () throws(SystemError) in _ = try check("fstat") { fstat(raw, &status) } }
         levels.append(
-            Level(folder: SharedDescriptor(FileDescriptor(owning: raw)), entry: entry, isMerged: made != 0))
+            Level(folder: folder, entry: entry, oldTimes: made == 0 ? nil : [status.st_atim, status.st_mtim]))
     }
 
     /// All of the folder entered last is there.
     func leave() throws(BuildError) {
         guard let level = levels.popLast() else { return }
         let raw = level.folder.raw
-        if level.entry.isImplied, level.isMerged {
+        if level.entry.isImplied, let oldTimes = level.oldTimes {
             let mode = mode_t(selection.permissions(of: level.entry.status))
             try building { () throws(SystemError) in
-                _ = try check("fchmod", path: shown(level.entry)) { fchmod(raw, mode) }
+                try check("fchmod", path: shown(level.entry)) { fchmod(raw, mode) }
+                try check("futimens", path: shown(level.entry)) { futimens(raw, oldTimes) }
             }
             return
         }
