@@ -106,6 +106,25 @@ struct GitSourceTests {
         #expect(failure { _ = try source("?keep-git-dir=0", keepsGitFolder: true) }.contains("keep-git-dir"))
     }
 
+    /// Names are bytes to git.
+    @Test func submodulesBesideNamesThatAreNoText() throws {
+        try shell(
+            tree.path,
+            """
+            git init -q module; cd module; echo m > m; git add m; git commit -qm m; cd ..
+            git clone -q --bare module module.git
+            cd work; git submodule --quiet add ../module.git part
+            git config -f .gitmodules submodule.part.url ../module.git
+            name=$(printf 'b\\377d'); mkdir "$name"; echo x > "$name/x"
+            git add .; git commit -qm s; git push -q ../r.git main
+            """)
+        try tree.folder("out", mode: 0o700)
+        let wanted = try source()
+        _ = try wanted.checkOut(wanted.resolve(stop: stop), into: tree.at("out"), stop: stop)
+        #expect(try tree.text("out/part/m") == "m\n" && !tree.exists("out/part/.git"))
+        #expect(try shell(tree.at("out"), "cat b*/x") == "x")
+    }
+
     /// User and password reach the server, its submodules' too, and nothing else: no file, and no list of processes.
     @Test func passwordsAreKeptFromEverybodyElse() throws {
         try shell(
