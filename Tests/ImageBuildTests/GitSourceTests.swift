@@ -219,7 +219,9 @@ struct GitSourceTests {
     }
 
     @Test func authorizationGoesToTheRepositoryOnly() throws {
-        let commit = try source { $0.authorization = "basic c2VjcmV0" }.resolve(stop: stop)
+        let commit = try source {
+            $0.secrets = RemoteSecrets(["GIT_AUTH_HEADER": Array("basic c2VjcmV0\n".utf8)])
+        }.resolve(stop: stop)
         #expect(commit.id == second)
         let log = try serverLog()
         #expect(log.contains("basic c2VjcmV0"))

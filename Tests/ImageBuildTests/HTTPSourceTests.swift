@@ -116,6 +116,25 @@ struct HTTPSourceTests {
         #expect(refused.contains("no user name") && !refused.contains("u:p"))
     }
 
+    @Test func secretsGoToTheAddressAlone() throws {
+        let other = try LoopbackServer(files: tree.path)
+        func log(_ server: LoopbackServer) throws -> String {
+            let source = try HTTPSource(
+                "http://127.0.0.1:\(server.port)/log", checksum: nil, cache: tree.at("logs"))
+            let file = try source.fetch(with: download, stop: Cancellation())
+            let image = try Tree()
+            try copy("log", to: "/log", from: file.source, into: image) { $0.isLiteral = true }
+            return try image.text("log")
+        }
+        try tree.file("target", "http://127.0.0.1:\(other.port)/plain/y")
+        let source = try HTTPSource(
+            "http://127.0.0.1:\(server.port)/away/x", checksum: nil, cache: tree.at("cache"))
+        let secrets = RemoteSecrets(["HTTP_AUTH_TOKEN_127.0.0.1": Array("token".utf8)])
+        _ = try source.fetch(with: download, secrets: secrets, stop: Cancellation())
+        #expect(try log(server).contains("GET /away/x Bearer token"))
+        #expect(try log(other).contains("GET /plain/y -"))
+    }
+
     @Test func whatNobodyUsesIsForgotten() throws {
         _ = try fetch("/plain/x")
         try HTTPSource.prune(cache: tree.at("cache"), unusedForSeconds: 60)

@@ -13,8 +13,8 @@ public struct GitOptions: Sendable {
     public var agentSocket: String?
     /// `known_hosts` of ssh; without it, a host is taken as whom it says it is, as BuildKit does.
     public var knownHosts: String?
-    /// Of `Authorization:`, sent to the repository's own host only: of the secrets GIT_AUTH_HEADER and GIT_AUTH_TOKEN.
-    public var authorization: String?
+    /// Shown to the repository's own host only.
+    public var secrets = RemoteSecrets()
     /// `HTTP_PROXY=…` and the like.
     public var proxies: [String] = []
     /// Protocols that git may speak, also for submodules.
@@ -23,6 +23,13 @@ public struct GitOptions: Sendable {
     var paths = ["/usr/bin/git", "/usr/local/bin/git", "/bin/git"]
 
     public init() {}
+
+    /// As a build was given them: secrets and agents by id, proxies as `NAME=VALUE`.
+    public init(secrets: [String: [UInt8]], agents: [String: String], proxies: [String]) {
+        self.secrets = RemoteSecrets(secrets)
+        agentSocket = agents["default"]
+        self.proxies = proxies
+    }
 }
 
 /// The system's git on one repository, without anything of its configuration, hooks, helpers, prompts and filters: what
@@ -75,7 +82,8 @@ final class GitProgram {
         settings += options.protocols.map { ("protocol.\($0).allow", "always") }
         // Submodules of the same host get it, too, as those with a relative address always did.
         if let origin = AddressParts.origin(address),
-            let authorization = options.authorization ?? user.flatMap(Self.authorization)
+            let authorization = options.secrets.gitAuthorization(authority: origin.authority)
+                ?? user.flatMap(Self.authorization)
         {
             settings.append(("http.\(origin.prefix).extraHeader", "Authorization: \(authorization)"))
         }

@@ -69,7 +69,11 @@ public struct HTTPSource: Sendable {
 
     /// Brings the file, or what is known of it when the server says that it did not change, or when it is what
     /// `--checksum` says.
-    public func fetch(with download: FileDownload, stop: Cancellation) throws(BuildError) -> File {
+    ///
+    /// - Parameter secrets: what the address's own host is shown.
+    public func fetch(
+        with download: FileDownload, secrets: RemoteSecrets = RemoteSecrets(), stop: Cancellation
+    ) throws(BuildError) -> File {
         let place = DownloadPlace(address, in: cache, fileName: fileName)
         let known = place.known()
         if let known, let checksum, known.digest == checksum { return try file(place, known, wasKnown: true) }
@@ -77,7 +81,8 @@ public struct HTTPSource: Sendable {
         let answer: FileDownload.Answer
         do throws(RegistryError) {
             answer = try download.fetch(
-                address, unless: known?.validator, byteCountMax: byteCountMax, stop: stop,
+                address, unless: known?.validator, authorization: secrets.httpAuthorization(address),
+                byteCountMax: byteCountMax, stop: stop,
                 restart: { () throws(RegistryError) in try receipt.restart() },
                 into: { piece throws(RegistryError) in try receipt.add(piece) })
         } catch {

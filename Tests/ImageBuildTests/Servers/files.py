@@ -66,6 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_redirect(self):
         self.reply(302, b"elsewhere", Location="/plain/other")
 
+    def get_away(self):
+        self.reply(302, b"", Location=open(os.path.join(folder, "target")).read())
+
     def get_loop(self):
         self.reply(302, b"", Location="/loop")
 
