@@ -227,6 +227,18 @@ struct GitSourceTests {
         #expect(log.contains("basic c2VjcmV0"))
     }
 
+    /// Hosts are not asked about: there is nobody to answer.
+    @Test func howSSHIsRun() throws {
+        let wanted = try #require(try GitReference("git@host.invalid:r.git"))
+        try tree.file("git", "#!/bin/sh\necho \"fatal: $GIT_SSH_COMMAND, $SSH_AUTH_SOCK\"; exit 1", mode: 0o755)
+        var options = GitOptions(secrets: [:], agents: ["default": "/agent"], proxies: [])
+        options.paths = [tree.at("git")]
+        let error = failure { _ = try GitSource(wanted, options: options).resolve(stop: stop) }
+        #expect(
+            error.contains("-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null, /agent"), "\(error)")
+        #expect(error.contains("-F /dev/null -o BatchMode=yes"))
+    }
+
     @Test func withoutGit() throws {
         let error = failure { _ = try source { $0.paths = ["/nonexistent/git"] }.resolve(stop: stop) }
         #expect(error.contains("git is not installed") && error.contains("install git"))

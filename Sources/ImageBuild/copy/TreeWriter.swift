@@ -204,7 +204,6 @@ final class TreeWriter {
         _ raw: Int32, _ entry: SelectedEntry, _ owner: (uid: UInt32, gid: UInt32), _ attributes: [ExtendedAttribute]
     ) throws(BuildError) {
         let mode = mode_t(selection.permissions(of: entry.status))
-        let time = selection.modified(entry.status)
         try building { () throws(SystemError) in
             try check("fchown", path: shown(entry)) { fchown(raw, owner.uid, owner.gid) }
             try check("fchmod", path: shown(entry)) { fchmod(raw, mode) }
@@ -217,7 +216,7 @@ final class TreeWriter {
             if result == 0 || (!attribute.isRequired && (code == EOPNOTSUPP || code == EPERM)) { continue }
             throw BuildError(SystemError("setxattr", path: shown(entry), code: code))
         }
-        let times = [time, time]
+        let times = [timespec](repeating: entry.status.st_mtim, count: 2)
         try building { () throws(SystemError) in _ = try check("futimens") { futimens(raw, times) } }
     }
 
@@ -229,7 +228,7 @@ final class TreeWriter {
         let object = made.raw
         let owner = selection.owner(of: entry.status)
         let mode = mode_t(selection.permissions(of: entry.status))
-        let times = [timespec](repeating: selection.modified(entry.status), count: 2)
+        let times = [timespec](repeating: entry.status.st_mtim, count: 2)
         try building { () throws(SystemError) in
             var status = stat()
             try check("fstat") { fstat(object, &status) }

@@ -21,8 +21,6 @@ public struct HTTPSource: Sendable {
         /// Has the one file, as `fileName`; for a `CopyJob` with `isLiteral`.
         public let source: CopySource
         public let digest: Digest
-        /// Nothing was transferred: it was known, and the server or `--checksum` says that it is still the same.
-        public let wasKnown: Bool
     }
 
     /// - Parameters:
@@ -76,7 +74,7 @@ public struct HTTPSource: Sendable {
     ) throws(BuildError) -> File {
         let place = DownloadPlace(address, in: cache, fileName: fileName)
         let known = place.known()
-        if let known, let checksum, known.digest == checksum { return try file(place, known, wasKnown: true) }
+        if let known, let checksum, known.digest == checksum { return try file(place, known) }
         let receipt = try place.receive()
         let answer: FileDownload.Answer
         do throws(RegistryError) {
@@ -90,13 +88,13 @@ public struct HTTPSource: Sendable {
         }
         if answer.isUnchanged, let known {
             try check(known.digest)
-            return try file(place, known, wasKnown: true)
+            return try file(place, known)
         }
         let digest = receipt.digest()
         try check(digest)
         let made = DownloadPlace.Known(digest: digest, validator: answer.validator)
         try place.keep(receipt, made)
-        return try file(place, made, wasKnown: false)
+        return try file(place, made)
     }
 
     private func check(_ digest: Digest) throws(BuildError) {
@@ -105,12 +103,12 @@ public struct HTTPSource: Sendable {
     }
 
     private func file(
-        _ place: DownloadPlace, _ known: DownloadPlace.Known, wasKnown: Bool
+        _ place: DownloadPlace, _ known: DownloadPlace.Known
     ) throws(BuildError) -> File {
         let folder = place.folder(of: known)
         let root = try building { () throws(SystemError) in try FileDescriptor.open(folder, O_PATH | O_DIRECTORY) }
         let source = CopySource(root: SharedDescriptor(root), ignore: nil, name: address, keepsOwners: false)
-        return File(source: source, digest: known.digest, wasKnown: wasKnown)
+        return File(source: source, digest: known.digest)
     }
 
     private static func error(_ error: RegistryError, _ address: String) -> BuildError {

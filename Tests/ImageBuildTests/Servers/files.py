@@ -38,6 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def reply(self, code, body, **headers):
+        log.append(f"{code} {self.path} -")
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
