@@ -141,8 +141,11 @@ struct GitSourceTests {
         #expect(try checkOut(wanted).contains("out/part/m=m\n"))
         #expect(try tree.text("out/.git/config").contains("http://127.0.0.1"))
         #expect(try shell(tree.at("out"), "grep -r readable-by-nobody . || echo nothing") == "nothing")
+        let named = try #require(try GitReference("http://named@127.0.0.1:\(server.port)/git/module.git"))
+        _ = try GitSource(named).resolve(stop: stop)
         let log = try serverLog()
         #expect(log.contains("/private/module.git") && !log.contains("LEAK"), "\(log)")
+        #expect(!log.contains("bmFtZWQ6"))
         let other = try #require(try GitReference(address.replacing("qX7", with: "qX8")))
         #expect(failure { _ = try GitSource(other).resolve(stop: stop) }.contains("git ls-remote"))
     }

@@ -96,12 +96,12 @@ final class GitProgram {
         return result + options.proxies
     }
 
-    /// Of `USER:PASSWORD` in an address.
+    /// Of `USER:PASSWORD` in an address. A name alone is nothing to show: servers refuse it also where they ask nobody.
     private static func authorization(_ user: Substring) -> String? {
         let (name, password) = AddressParts.cut(user, ":")
+        guard let password else { return nil }
         func decoded(_ text: Substring) -> String { AddressParts.decoded(text) ?? String(text) }
-        return RegistryCredential.password(username: decoded(name), password: decoded(password ?? ""))
-            .basicAuthorization
+        return RegistryCredential.password(username: decoded(name), password: decoded(password)).basicAuthorization
     }
 
     struct Failure: Error {
