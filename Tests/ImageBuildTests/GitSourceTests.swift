@@ -141,16 +141,23 @@ struct GitSourceTests {
         #expect(try checkOut(wanted).contains("out/part/m=m\n"))
         #expect(try tree.text("out/.git/config").contains("http://127.0.0.1"))
         #expect(try shell(tree.at("out"), "grep -r readable-by-nobody . || echo nothing") == "nothing")
+        // What is redirected elsewhere is asked for without them.
+        let elsewhere = try LoopbackServer(files: tree.path)
+        try tree.file("target", "http://127.0.0.1:\(elsewhere.port)/private/r.git/info/refs?service=git-upload-pack")
+        let away = try #require(try GitReference(address.replacing("/private/r", with: "/away/r")))
+        #expect(failure { _ = try GitSource(away).resolve(stop: stop) }.contains("git ls-remote"))
+        let asked = try log(of: elsewhere)
+        #expect(asked.contains("/private/r.git") && !asked.contains("Basic"), "\(asked)")
         let named = try #require(try GitReference("http://named@127.0.0.1:\(server.port)/git/module.git"))
         _ = try GitSource(named).resolve(stop: stop)
-        let log = try serverLog()
-        #expect(log.contains("/private/module.git") && !log.contains("LEAK"), "\(log)")
-        #expect(!log.contains("bmFtZWQ6"))
+        let told = try log(of: server)
+        #expect(told.contains("/private/module.git") && !told.contains("LEAK"), "\(told)")
+        #expect(!told.contains("bmFtZWQ6"))
         let other = try #require(try GitReference(address.replacing("qX7", with: "qX8")))
         #expect(failure { _ = try GitSource(other).resolve(stop: stop) }.contains("git ls-remote"))
     }
 
-    private func serverLog() throws -> String {
+    private func log(of server: LoopbackServer) throws -> String {
         try shell(
             tree.path,
             "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'")
@@ -226,8 +233,8 @@ struct GitSourceTests {
             $0.secrets = RemoteSecrets(["GIT_AUTH_HEADER": Array("basic c2VjcmV0\n".utf8)])
         }.resolve(stop: stop)
         #expect(commit.id == second)
-        let log = try serverLog()
-        #expect(log.contains("basic c2VjcmV0"))
+        let told = try log(of: server)
+        #expect(told.contains("basic c2VjcmV0"))
     }
 
     /// Hosts are not asked about: there is nobody to answer.

@@ -36,6 +36,8 @@ final class GitProgram {
     /// Blocks of `ulimit -f` in sh(1p).
     private static let fileBlockByteCount: UInt64 = 512
     private static let outputByteCountMax = 1 << 20
+    private static let userVariable = "GANTRY_GIT_USER"
+    private static let passwordVariable = "GANTRY_GIT_PASSWORD"
     /// How often the folder is measured: every so many quarters of a second.
     private static let measureInterval = 8
     /// Of the repository, as git is told it: what it is told it keeps in `.git`, and arguments are for everybody to
@@ -72,12 +74,18 @@ final class GitProgram {
             ("http.lowSpeedLimit", "64"), ("http.lowSpeedTime", "60"), ("uploadpack.packObjectsHook", ""),
         ]
         settings += options.protocols.map { ("protocol.\($0).allow", "always") }
+        var password: [String] = []
         // Submodules of the same host get it, too, as those with a relative address always did.
-        if let origin = AddressParts.origin(address),
-            let authorization = options.secrets.gitAuthorization(authority: origin.authority)
-                ?? user.flatMap(Self.authorization)
-        {
-            settings.append(("http.\(origin.prefix).extraHeader", "Authorization: \(authorization)"))
+        if let origin = AddressParts.origin(address) {
+            if let authorization = options.secrets.gitAuthorization(authority: origin.authority) {
+                settings.append(("http.\(origin.prefix).extraHeader", "Authorization: \(authorization)"))
+            } else if let pair = user.flatMap(Self.credential) {
+                // Asked by git when the host wants to know: gitcredentials(7).
+                let lines = "'username=%s\\npassword=%s\\n' \"$\(userVariable)\" \"$\(passwordVariable)\""
+                settings.append(
+                    ("credential.\(origin.prefix).helper", "!f() { test \"$1\" = get && printf \(lines); }; f"))
+                password = ["\(userVariable)=\(pair.user)", "\(passwordVariable)=\(pair.password)"]
+            }
         }
         // Hosts that the machine's /etc/ssh/ssh_known_hosts names are checked; others are taken as whom they say they
         // are, as BuildKit does, and remembered nowhere.
@@ -93,15 +101,17 @@ final class GitProgram {
             result += ["GIT_CONFIG_KEY_\(index)=\(setting.0)", "GIT_CONFIG_VALUE_\(index)=\(setting.1)"]
         }
         if let socket = options.agentSocket { result.append("SSH_AUTH_SOCK=\(socket)") }
-        return result + options.proxies
+        return result + password + options.proxies
     }
 
-    /// Of `USER:PASSWORD` in an address. A name alone is nothing to show: servers refuse it also where they ask nobody.
-    private static func authorization(_ user: Substring) -> String? {
-        let (name, password) = AddressParts.cut(user, ":")
-        guard let password else { return nil }
-        func decoded(_ text: Substring) -> String { AddressParts.decoded(text) ?? String(text) }
-        return RegistryCredential.password(username: decoded(name), password: decoded(password)).basicAuthorization
+    /// Of `USER:PASSWORD` in an address.
+    private static func credential(_ text: Substring) -> (user: String, password: String)? {
+        let (user, password) = AddressParts.cut(text, ":")
+        guard let password, let name = AddressParts.decoded(user), let word = AddressParts.decoded(password),
+            // One line each is what git reads.
+            (name + word).unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
+        else { return nil }
+        return (name, word)
     }
 
     struct Failure: Error {
