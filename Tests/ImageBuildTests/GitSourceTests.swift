@@ -146,21 +146,15 @@ struct GitSourceTests {
         try tree.file("target", "http://127.0.0.1:\(elsewhere.port)/private/r.git/info/refs?service=git-upload-pack")
         let away = try #require(try GitReference(address.replacing("/private/r", with: "/away/r")))
         #expect(failure { _ = try GitSource(away).resolve(stop: stop) }.contains("git ls-remote"))
-        let asked = try log(of: elsewhere)
+        let asked = try elsewhere.log()
         #expect(asked.contains("/private/r.git") && !asked.contains("Basic"), "\(asked)")
         let named = try #require(try GitReference("http://named@127.0.0.1:\(server.port)/git/module.git"))
         _ = try GitSource(named).resolve(stop: stop)
-        let told = try log(of: server)
+        let told = try server.log()
         #expect(told.contains("/private/module.git") && !told.contains("LEAK"), "\(told)")
         #expect(!told.contains("bmFtZWQ6"))
         let other = try #require(try GitReference(address.replacing("qX7", with: "qX8")))
         #expect(failure { _ = try GitSource(other).resolve(stop: stop) }.contains("git ls-remote"))
-    }
-
-    private func log(of server: LoopbackServer) throws -> String {
-        try shell(
-            tree.path,
-            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'")
     }
 
     @Test func checksums() throws {
@@ -233,7 +227,7 @@ struct GitSourceTests {
             $0.secrets = RemoteSecrets(["GIT_AUTH_HEADER": Array("basic c2VjcmV0\n".utf8)])
         }.resolve(stop: stop)
         #expect(commit.id == second)
-        let told = try log(of: server)
+        let told = try server.log()
         #expect(told.contains("basic c2VjcmV0"))
     }
 

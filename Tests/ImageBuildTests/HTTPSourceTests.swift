@@ -64,13 +64,7 @@ struct HTTPSourceTests {
 
     @Test func whatIsKnownIsNotTransferred() throws {
         func wasSent(_ path: String, checksum: String? = nil) throws -> Bool {
-            func count() throws -> Int {
-                let log = try shell(
-                    tree.path,
-                    "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'"
-                )
-                return log.ranges(of: "200 \(path) ").count
-            }
+            func count() throws -> Int { try server.log().ranges(of: "200 \(path) ").count }
             let before = try count()
             _ = try fetch(path, checksum: checksum)
             return try count() > before
@@ -130,21 +124,13 @@ struct HTTPSourceTests {
 
     @Test func secretsGoToTheAddressAlone() throws {
         let other = try LoopbackServer(files: tree.path)
-        func log(_ server: LoopbackServer) throws -> String {
-            let source = try HTTPSource(
-                "http://127.0.0.1:\(server.port)/log", checksum: nil, cache: tree.at("logs"))
-            let file = try source.fetch(with: download, stop: Cancellation())
-            let image = try Tree()
-            try copy("log", to: "/log", from: file.source, into: image) { $0.isLiteral = true }
-            return try image.text("log")
-        }
         try tree.file("target", "http://127.0.0.1:\(other.port)/plain/y")
         let source = try HTTPSource(
             "http://127.0.0.1:\(server.port)/away/x", checksum: nil, cache: tree.at("cache"))
         let secrets = RemoteSecrets(["HTTP_AUTH_TOKEN_127.0.0.1": Array("token".utf8)])
         _ = try source.fetch(with: download, secrets: secrets, stop: Cancellation())
-        #expect(try log(server).contains("GET /away/x Bearer token"))
-        #expect(try log(other).contains("GET /plain/y -"))
+        #expect(try server.log().contains("GET /away/x Bearer token"))
+        #expect(try other.log().contains("GET /plain/y -"))
     }
 
     @Test func whatNobodyUsesIsForgotten() throws {

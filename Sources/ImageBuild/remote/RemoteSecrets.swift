@@ -8,8 +8,8 @@ public struct RemoteSecrets: Sendable {
     /// - Parameter secrets: of the build, by id.
     public init(_ secrets: [String: [UInt8]] = [:]) { self.secrets = secrets }
 
-    /// `Authorization:` for a git repository: of `GIT_AUTH_HEADER`, else of `GIT_AUTH_TOKEN`, which is a password; those
-    /// with `.HOST` or `.HOST:PORT` at their ends first.
+    /// `Authorization:` for a git repository: of `GIT_AUTH_HEADER`, else of `GIT_AUTH_TOKEN`, which is a password;
+    /// those with `.HOST` or `.HOST:PORT` at their ends first.
     func gitAuthorization(authority: String) -> String? {
         for end in [".\(authority)", ""] {
             if let header = text("GIT_AUTH_HEADER\(end)") { return header }
@@ -19,7 +19,8 @@ public struct RemoteSecrets: Sendable {
         return nil
     }
 
-    /// `Authorization:` for a file: of `HTTP_AUTH_TOKEN_HOST`, which is a bearer token, else of `HTTP_AUTH_HEADER_HOST`.
+    /// `Authorization:` for a file: of `HTTP_AUTH_TOKEN_HOST`, which is a bearer token, else of
+    /// `HTTP_AUTH_HEADER_HOST`.
     func httpAuthorization(_ address: String) -> String? {
         // An IPv6 address is named without its brackets.
         guard let host = RegistryURL(address)?.host.filter({ $0 != "[" && $0 != "]" }) else { return nil }
