@@ -108,7 +108,7 @@ struct BuildInputs {
         input.ignoresCache = request.noCache
         input.uncachedStages = Set(request.noCacheFilter)
         input.pulls = request.pull
-        input.secrets = Dictionary(request.secrets.map { ($0.id, $0.bytes) }, uniquingKeysWith: { _, last in last })
+        input.secrets = secrets(request)
         input.agents = request.agents
         input.hosts = request.extraHosts.map { (name: $0.name, address: $0.address) }
         input.sharedMemoryByteCount = request.shmSize
@@ -152,15 +152,14 @@ struct BuildInputs {
 
     /// A repository's files, an archive's, or a single file, which is a Dockerfile then.
     private func fetch(_ address: String, _ request: BuildRequest) throws(BuildFailure) -> Fetched {
+        let options = try gitOptions(request)
         let draft: LayerDraft
         do throws(ImageError) { draft = try images.makeDraft() } catch { throw .image(error) }
         fetched.withLock { $0.append(draft) }
         do throws(BuildError) {
             guard let reference = try GitReference(address, isContext: true) else {
-                return try fetchFile(address, into: draft)
+                return try fetchFile(address, options.secrets, into: draft)
             }
-            var options = GitOptions()
-            options.agentSocket = request.agents["default"]
             let git = try GitSource(reference, options: options)
             return Fetched(
                 root: try git.checkOut(try git.resolve(stop: stop), into: draft.upper, stop: stop).root)
@@ -169,9 +168,22 @@ struct BuildInputs {
         }
     }
 
-    private func fetchFile(_ address: String, into draft: LayerDraft) throws(BuildError) -> Fetched {
+    /// As ADD has them.
+    private func gitOptions(_ request: BuildRequest) throws(BuildFailure) -> GitOptions {
+        var build = BuildOptions(platform: try platform(request))
+        build.arguments = request.arguments
+        return GitOptions(secrets: secrets(request), agents: request.agents, proxies: build.proxyEnvironment)
+    }
+
+    private func secrets(_ request: BuildRequest) -> [String: [UInt8]] {
+        Dictionary(request.secrets.map { ($0.id, $0.bytes) }, uniquingKeysWith: { _, last in last })
+    }
+
+    private func fetchFile(
+        _ address: String, _ secrets: RemoteSecrets, into draft: LayerDraft
+    ) throws(BuildError) -> Fetched {
         let source = try HTTPSource(address, checksum: nil, cache: "\(options.imageRoot)/builds/downloads")
-        let file = try source.fetch(with: FileDownload(), stop: stop).source
+        let file = try source.fetch(with: FileDownload(), secrets: secrets, stop: stop).source
         let root: SharedDescriptor
         let head: [UInt8]
         do throws(SystemError) {

@@ -40,10 +40,11 @@ extension StageRun {
         _ address: String, _ checksum: String?
     ) async throws(BuildFailure) -> (name: String, source: Source) {
         let (cache, stop) = (builder.downloads, builder.stop)
+        let secrets = RemoteSecrets(builder.input.secrets)
         return try await builder.onPool { () throws(BuildFailure) in
             try copying { () throws(BuildError) in
                 let source = try HTTPSource(address, checksum: checksum, cache: cache)
-                let file = try source.fetch(with: FileDownload(), stop: stop)
+                let file = try source.fetch(with: FileDownload(), secrets: secrets, stop: stop)
                 let opened = Source(key: file.digest) { () throws(BuildFailure) in
                     OpenedSource(source: file.source)
                 }
@@ -95,15 +96,7 @@ extension StageRun {
 }
 
 extension Builder {
-    /// Agent and token that the build was given (BuildKit's secrets GIT_AUTH_TOKEN and GIT_AUTH_HEADER).
     var gitOptions: GitOptions {
-        var options = GitOptions()
-        options.agentSocket = input.agents["default"]
-        options.proxies = input.options.proxyEnvironment
-        func text(_ id: String) -> String? {
-            input.secrets[id].map { String(decoding: $0.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self) }
-        }
-        options.authorization = text("GIT_AUTH_HEADER") ?? text("GIT_AUTH_TOKEN").map { "Bearer \($0)" }
-        return options
+        GitOptions(secrets: input.secrets, agents: input.agents, proxies: input.options.proxyEnvironment)
     }
 }

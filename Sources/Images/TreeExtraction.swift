@@ -26,8 +26,6 @@ public struct ExtractionOptions: Sendable {
     public var followsLinks = true
     /// Archives packed with xz and bzip2 are read, too.
     public var allowsAnyPacking = false
-    /// Seconds since 1970: nothing is younger.
-    public var modifiedMax: Int64?
     /// New name of an entry and of a hard link's target, both counted from the destination; nil: as it is.
     public var rename: (@Sendable ([UInt8]) -> [UInt8]?)?
 
@@ -122,9 +120,6 @@ public final class TreeExtraction {
 
     private func apply(_ entry: TarEntry, _ reader: TarReader) throws(CopyError) {
         var entry = entry
-        if let latest = options.modifiedMax, let modified = entry.times.last, modified.tv_sec > Int(latest) {
-            entry.times = [timespec](repeating: timespec(tv_sec: Int(latest), tv_nsec: 0), count: 2)
-        }
         if let rename = options.rename {
             guard let renamed = rename(entry.path.bytes) else {
                 throw .archive("bad archive: entry \(quoted(entry.path.bytes)) was not asked for")
@@ -215,12 +210,16 @@ public final class TreeExtraction {
         place.forgetFolder()
         do {
             if isFolder {
+                try checkUnmounted(name, parent)
                 try TreeRemoval.remove(name, in: parent.raw)
             } else {
                 _ = try name.attempt("unlinkat") { unlinkat(parent.raw, $0, 0) }
             }
         } catch {
             if error.code == ENOENT { return true }
+            guard error.code != EXDEV else {
+                throw .conflict("\(quoted(entry.path.bytes)) is not replaced: something is mounted there")
+            }
             let isFile = gantry_is_regular(present.st_mode) != 0 && entry.kind == .file
             guard error.code == EBUSY, isFile, options.followsLinks else { throw CopyError(error) }
             return false

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 
 /// Removes trees that others filled, such as archives and containers: names are bytes, not text, and trees may be
-/// deeper than a thread's stack, or than there are descriptors to hold the way down. Other file systems that are
-/// mounted in one are not entered.
+/// deeper than a thread's stack, or than there are descriptors to hold the way down. What is mounted in one is not
+/// entered.
 public enum TreeRemoval {
     /// Folders on the way down that are held by descriptor; the way back into those below is their `..`, which must
     /// still be the folder that it was.
@@ -67,7 +67,7 @@ public enum TreeRemoval {
             let raw = folder.raw
             if let name = levels[here].left.popLast() {
                 if try unlinkFile(name, in: raw) { continue }
-                let child = try openFolder(name, in: raw)
+                let child = try openChild(name, in: raw)
                 let level = try Level(child, name)
                 guard level.device == device else { throw SystemError("removeTree", path: name.text, code: EXDEV) }
                 if here < heldMax { levels[here].held = folder }
@@ -99,6 +99,13 @@ public enum TreeRemoval {
         case EISDIR, EPERM: return false
         case let code: throw SystemError("unlinkat", path: name.text, code: code)
         }
+    }
+
+    /// EXDEV for what is mounted, also of the same file system.
+    private static func openChild(_ name: CPath, in parent: Int32) throws(SystemError) -> FileDescriptor {
+        let flags = UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        return FileDescriptor(
+            owning: try attempt("openat2", name) { gantry_openat2(parent, $0, flags, 0, UInt64(RESOLVE_NO_XDEV)) })
     }
 
     private static func openFolder(_ name: CPath, in parent: Int32) throws(SystemError) -> FileDescriptor {

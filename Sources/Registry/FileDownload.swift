@@ -1,6 +1,6 @@
 import Images
 
-/// Fetches single files by http and https, by libcurl and without credentials: what ADD names by its address.
+/// Fetches single files by http and https, by libcurl: what ADD names by its address.
 public struct FileDownload: Sendable {
     /// As Go's client, which BuildKit uses.
     private static let redirectCountMax = 10
@@ -40,11 +40,12 @@ public struct FileDownload: Sendable {
     }
 
     /// - Parameters:
+    ///   - authorization: of `Authorization:`, which only the address's own scheme, host and port get.
     ///   - restart: called before each attempt; what came before is void.
     ///   - sink: takes the file in pieces.
     public func fetch(
-        _ address: String, unless known: Validator?, byteCountMax: Int64, stop: Cancellation,
-        restart: () throws(RegistryError) -> Void, into sink: @escaping BlobSink
+        _ address: String, unless known: Validator?, authorization: String? = nil, byteCountMax: Int64,
+        stop: Cancellation, restart: () throws(RegistryError) -> Void, into sink: @escaping BlobSink
     ) throws(RegistryError) -> Answer {
         guard let url = RegistryURL(address) else {
             throw .invalidReference("an http address has no user name, no spaces, and ASCII only")
@@ -54,7 +55,7 @@ public struct FileDownload: Sendable {
             let failure: RegistryError
             do throws(RegistryError) {
                 try restart()
-                return try fetchOnce(url, known, byteCountMax, stop, sink)
+                return try fetchOnce(url, known, authorization, byteCountMax, stop, sink)
             } catch {
                 failure = error
             }
@@ -66,12 +67,17 @@ public struct FileDownload: Sendable {
     }
 
     private func fetchOnce(
-        _ url: RegistryURL, _ known: Validator?, _ byteCountMax: Int64, _ stop: Cancellation, _ sink: @escaping BlobSink
+        _ url: RegistryURL, _ known: Validator?, _ authorization: String?, _ byteCountMax: Int64, _ stop: Cancellation,
+        _ sink: @escaping BlobSink
     ) throws(RegistryError) -> Answer {
         var request = HTTPRequest(url: url, stallSeconds: retry.stallSeconds)
         if let known, !known.tag.isEmpty { request.headers.set("if-none-match", known.tag) }
         if let known, !known.date.isEmpty { request.headers.set("if-modified-since", known.date) }
         for _ in 0...Self.redirectCountMax {
+            request.headers.remove("authorization")
+            if let authorization, request.url.isSameOrigin(as: url) {
+                request.headers.set("authorization", authorization)
+            }
             var byteCount: Int64 = 0
             let response = try transport.perform(request, stop: stop) { head, piece throws(RegistryError) in
                 guard head.status == 200 else { return false }

@@ -19,7 +19,7 @@ public enum RegistryCredential: Hashable, Sendable, CustomStringConvertible, Cus
     public var customMirror: Mirror { Mirror(self, children: []) }
 
     /// `Basic` with base64 (RFC 7617); nil without a user's name and password.
-    var basicAuthorization: String? {
+    public var basicAuthorization: String? {
         guard case .password(let username, let password) = self else { return nil }
         return "Basic " + Data("\(username):\(password)".utf8).base64EncodedString()
     }

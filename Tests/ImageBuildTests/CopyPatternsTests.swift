@@ -65,17 +65,6 @@ import Testing
         #expect(try image.listing() == [])
     }
 
-    @Test func objectsForMounts() throws {
-        try context.file("d/f", "f").file("hidden").link("l", to: "/d/../d/f").link("out", to: "/etc/passwd")
-        let source = try context.source(ignoring: "hidden")
-        let found = try source.object(at: "../l")
-        #expect(try !found.isFolder && source.object(at: "/").isFolder && source.object(at: "d").isFolder)
-        #expect(try FileSystem.readFile("/proc/self/fd/\(found.object.raw)") == Array("f".utf8))
-        for name in ["hidden", "out", "none"] {
-            #expect(failure { _ = try source.object(at: name) }.contains("not found"), "\(name)")
-        }
-    }
-
     @Test func wildcardsDoNotSeeWhatIsIgnored() throws {
         try context.file("a.key").file("b.key").file("c/d.key")
         try copy("*.key", "*/*.key", to: "/x/", from: context.source(ignoring: "a.key\nc"), into: image)

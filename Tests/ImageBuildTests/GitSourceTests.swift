@@ -106,6 +106,57 @@ struct GitSourceTests {
         #expect(failure { _ = try source("?keep-git-dir=0", keepsGitFolder: true) }.contains("keep-git-dir"))
     }
 
+    /// Names are bytes to git.
+    @Test func submodulesBesideNamesThatAreNoText() throws {
+        try shell(
+            tree.path,
+            """
+            git init -q module; cd module; echo m > m; git add m; git commit -qm m; cd ..
+            git clone -q --bare module module.git
+            cd work; git submodule --quiet add ../module.git part
+            git config -f .gitmodules submodule.part.url ../module.git
+            name=$(printf 'b\\377d'); mkdir "$name"; echo x > "$name/x"
+            git add .; git commit -qm s; git push -q ../r.git main
+            """)
+        try tree.folder("out", mode: 0o700)
+        let wanted = try source()
+        _ = try wanted.checkOut(wanted.resolve(stop: stop), into: tree.at("out"), stop: stop)
+        #expect(try tree.text("out/part/m") == "m\n" && !tree.exists("out/part/.git"))
+        #expect(try shell(tree.at("out"), "cat b*/x") == "x")
+    }
+
+    /// User and password reach the server, its submodules' too, and nothing else: no file, and no list of processes.
+    @Test func passwordsAreKeptFromEverybodyElse() throws {
+        try shell(
+            tree.path,
+            """
+            git init -q module; cd module; echo m > m; git add m; git commit -qm m; cd ..
+            git clone -q --bare module module.git
+            cd work; git submodule --quiet add ../module.git part
+            git config -f .gitmodules submodule.part.url ../module.git
+            git add .; git commit -qm s; git push -q ../r.git main
+            """)
+        let address = "http://user:qX7%2Freadable-by-nobody@127.0.0.1:\(server.port)/private/r.git"
+        let wanted = try GitSource(try #require(try GitReference(address)), keepsGitFolder: true)
+        #expect(try checkOut(wanted).contains("out/part/m=m\n"))
+        #expect(try tree.text("out/.git/config").contains("http://127.0.0.1"))
+        #expect(try shell(tree.at("out"), "grep -r readable-by-nobody . || echo nothing") == "nothing")
+        // What is redirected elsewhere is asked for without them.
+        let elsewhere = try LoopbackServer(files: tree.path)
+        try tree.file("target", "http://127.0.0.1:\(elsewhere.port)/private/r.git/info/refs?service=git-upload-pack")
+        let away = try #require(try GitReference(address.replacing("/private/r", with: "/away/r")))
+        #expect(failure { _ = try GitSource(away).resolve(stop: stop) }.contains("git ls-remote"))
+        let asked = try elsewhere.log()
+        #expect(asked.contains("/private/r.git") && !asked.contains("Basic"), "\(asked)")
+        let named = try #require(try GitReference("http://named@127.0.0.1:\(server.port)/git/module.git"))
+        _ = try GitSource(named).resolve(stop: stop)
+        let told = try server.log()
+        #expect(told.contains("/private/module.git") && !told.contains("LEAK"), "\(told)")
+        #expect(!told.contains("bmFtZWQ6"))
+        let other = try #require(try GitReference(address.replacing("qX7", with: "qX8")))
+        #expect(failure { _ = try GitSource(other).resolve(stop: stop) }.contains("git ls-remote"))
+    }
+
     @Test func checksums() throws {
         #expect(try source(checksum: second).resolve(stop: stop).id == second)
         #expect(try source("#v1", checksum: String(first.prefix(7))).resolve(stop: stop).id == first)
@@ -172,12 +223,24 @@ struct GitSourceTests {
     }
 
     @Test func authorizationGoesToTheRepositoryOnly() throws {
-        let commit = try source { $0.authorization = "basic c2VjcmV0" }.resolve(stop: stop)
+        let commit = try source {
+            $0.secrets = RemoteSecrets(["GIT_AUTH_HEADER": Array("basic c2VjcmV0\n".utf8)])
+        }.resolve(stop: stop)
         #expect(commit.id == second)
-        let log = try shell(
-            tree.path,
-            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:\(server.port)/log\").read())'")
-        #expect(log.contains("basic c2VjcmV0"))
+        let told = try server.log()
+        #expect(told.contains("basic c2VjcmV0"))
+    }
+
+    /// Hosts are not asked about: there is nobody to answer.
+    @Test func howSSHIsRun() throws {
+        let wanted = try #require(try GitReference("git@host.invalid:r.git"))
+        try tree.file("git", "#!/bin/sh\necho \"fatal: $GIT_SSH_COMMAND, $SSH_AUTH_SOCK\"; exit 1", mode: 0o755)
+        var options = GitOptions(secrets: [:], agents: ["default": "/agent"], proxies: [])
+        options.paths = [tree.at("git")]
+        let error = failure { _ = try GitSource(wanted, options: options).resolve(stop: stop) }
+        #expect(
+            error.contains("-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null, /agent"), "\(error)")
+        #expect(error.contains("-F /dev/null -o BatchMode=yes"))
     }
 
     @Test func withoutGit() throws {

@@ -63,26 +63,32 @@ struct HTTPSourceTests {
     }
 
     @Test func whatIsKnownIsNotTransferred() throws {
-        #expect(try fetch("/dated/x").file.wasKnown == false)
-        #expect(try fetch("/dated/x").file.wasKnown)
+        func wasSent(_ path: String, checksum: String? = nil) throws -> Bool {
+            func count() throws -> Int { try server.log().ranges(of: "200 \(path) ").count }
+            let before = try count()
+            _ = try fetch(path, checksum: checksum)
+            return try count() > before
+        }
+        #expect(try wasSent("/dated/x"))
+        #expect(try !wasSent("/dated/x"))
         let first = try fetch("/tagged/x").file
-        #expect(try fetch("/tagged/x").file.wasKnown)
+        #expect(try !wasSent("/tagged/x"))
         try tree.file("tag", "\"2\"")
-        let second = try fetch("/tagged/x").file
-        #expect(!second.wasKnown && second.digest != first.digest)
+        #expect(try wasSent("/tagged/x"))
+        #expect(try fetch("/tagged/x").file.digest != first.digest)
         // Who copies from the old one still has it.
         let image = try Tree()
         try copy("x", to: "/x", from: first.source, into: image)
         #expect(try image.text("x") == "content\n\"1\"")
         // Without validators everything is fetched again; with a checksum nothing is.
-        #expect(try fetch("/plain/x").file.wasKnown == false)
-        #expect(try fetch("/plain/x").file.wasKnown == false)
-        #expect(try fetch("/plain/x", checksum: "\(Self.digest)").file.wasKnown)
+        #expect(try wasSent("/plain/x"))
+        #expect(try wasSent("/plain/x"))
+        #expect(try !wasSent("/plain/x", checksum: "\(Self.digest)"))
         // What was damaged is fetched again.
         for name in try FileSystem.list(tree.at("cache")) {
             try tree.file("cache/\(name)/about", "gantry download 1\n")
         }
-        #expect(try fetch("/dated/x").file.wasKnown == false)
+        #expect(try wasSent("/dated/x"))
     }
 
     @Test func checksums() throws {
@@ -116,6 +122,17 @@ struct HTTPSourceTests {
         #expect(refused.contains("no user name") && !refused.contains("u:p"))
     }
 
+    @Test func secretsGoToTheAddressAlone() throws {
+        let other = try LoopbackServer(files: tree.path)
+        try tree.file("target", "http://127.0.0.1:\(other.port)/plain/y")
+        let source = try HTTPSource(
+            "http://127.0.0.1:\(server.port)/away/x", checksum: nil, cache: tree.at("cache"))
+        let secrets = RemoteSecrets(["HTTP_AUTH_TOKEN_127.0.0.1": Array("token".utf8)])
+        _ = try source.fetch(with: download, secrets: secrets, stop: Cancellation())
+        #expect(try server.log().contains("GET /away/x Bearer token"))
+        #expect(try other.log().contains("GET /plain/y -"))
+    }
+
     @Test func whatNobodyUsesIsForgotten() throws {
         _ = try fetch("/plain/x")
         try HTTPSource.prune(cache: tree.at("cache"), unusedForSeconds: 60)
@@ -124,6 +141,51 @@ struct HTTPSourceTests {
         try HTTPSource.prune(cache: tree.at("cache"), unusedForSeconds: 60)
         #expect(try FileSystem.list(tree.at("cache")).isEmpty)
         try HTTPSource.prune(cache: tree.at("none"), unusedForSeconds: 60)
+    }
+
+    /// Two builds that fetch the same at once: what one has seen stays what it is.
+    @Test func aFileThatIsThereIsNotReplaced() throws {
+        let first = try fetch("/plain/x").file
+        var selected = CopyJob(files: ["x"], destination: "/x")
+        selected.isLiteral = true
+        let selection = try CopySelection(selected, from: first.source)
+        _ = try selection.digest(nil)
+        #expect(try fetch("/plain/x").file.digest == first.digest)
+        let image = try Tree()
+        try selection.copy(into: image.root)
+        #expect(try image.text("x") == "content\n")
+        #expect(try tree.listing("cache").filter { $0.hasSuffix("/") }.count == 2)
+    }
+
+    /// Content of another date is as old as that says.
+    @Test func theSameContentOfAnotherAge() throws {
+        for second in [37, 38] {
+            try tree.file("date", "Sun, 06 Nov 1994 08:49:\(second) GMT")
+            let image = try Tree()
+            try copy("x", to: "/x", from: fetch("/aged/x").file.source, into: image) { $0.isLiteral = true }
+            #expect(try image.status("x").st_mtim.tv_sec == 784_111_740 + second)
+        }
+    }
+
+    @Test func olderVersionsAreForgotten() throws {
+        _ = try fetch("/tagged/x")
+        try tree.file("tag", "\"2\"")
+        let now = try fetch("/tagged/x").file
+        let address = try "cache/" + #require(FileSystem.list(tree.at("cache")).first)
+        try tree.file("\(address)/new-1-1/x", "half")
+        func prune() throws -> Int {
+            try HTTPSource.prune(cache: tree.at("cache"), unusedForSeconds: 10_000_000)
+            return try FileSystem.list(tree.at(address)).count
+        }
+        // Builds may be at them still.
+        #expect(try prune() == 4)
+        for name in try FileSystem.list(tree.at(address)) {
+            try tree.setModified("\(address)/\(name)", Int(time(nil)) - 100_000)
+        }
+        #expect(try prune() == 2)
+        let image = try Tree()
+        try copy("x", to: "/x", from: now.source, into: image) { $0.isLiteral = true }
+        #expect(try image.text("x") == "content\n\"2\"")
     }
 
     @Test func dates() {

@@ -51,6 +51,12 @@ final class LoopbackServer {
         waitpid(pid, nil, 0)
     }
 
+    /// What `Servers/files.py` was asked for.
+    func log() throws -> String {
+        let address = "http://127.0.0.1:\(port)/log"
+        return try shell("/", "python3 -c 'import urllib.request as u; print(u.urlopen(\"\(address)\").read())'")
+    }
+
     private static func openSocket() throws -> FileDescriptor {
         FileDescriptor(owning: try check("socket") { socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) })
     }

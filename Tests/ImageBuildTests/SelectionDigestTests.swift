@@ -173,6 +173,24 @@ import Testing
         #expect(DigestIndex(path: folder.at("index"), now: clock.later).count == 2)
     }
 
+    @Test func aFullIndexForgetsToo() throws {
+        let folder = try Tree()
+        let clock = ContextClock()
+        func index(_ days: Int64) -> DigestIndex {
+            DigestIndex(path: folder.at("index"), recordCountMax: 2) { clock.later() + days * 86_400_000_000_000 }
+        }
+        let first = index(0)
+        _ = try digest("d", from: context.source(), index: first)
+        try first.save()
+        try context.file("new", "n")
+        for _ in 1...2 {
+            let later = index(40)
+            _ = try digest("new", from: context.source(), index: later)
+            try later.save()
+        }
+        #expect(first.count == 2 && index(40).count == 1)
+    }
+
     /// 300 files, nothing of them read. The limit is generous: the machine may be busy.
     @Test func aWarmDigestIsFast() throws {
         let big = try Tree()

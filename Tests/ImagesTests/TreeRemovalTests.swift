@@ -43,4 +43,26 @@ import Testing
         #expect(FileSystem.exists("\(folder.path)/tree/m/kept"))
         _ = try #require(try output(of: "umount \(folder.path)/tree/m", in: folder))
     }
+
+    /// A volume that is mounted in a volume of the same disk is another's all the same.
+    @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func staysOnItsMount() throws {
+        let folder = try TestFolder()
+        let mount = "cd \(folder.path) && mkdir -p tree/d/m other && : > other/kept && mount --bind other tree/d/m"
+        _ = try #require(try output(of: mount, in: folder))
+        #expect(throws: SystemError.self) { try TreeRemoval.remove("\(folder.path)/tree") }
+        #expect(FileSystem.exists("\(folder.path)/other/kept"))
+        let root = SharedDescriptor(try FileDescriptor.open("\(folder.path)/tree/d", O_PATH | O_DIRECTORY))
+        var tar = TarBuilder()
+        tar.file("m", "x")
+        var file: [UInt8]? = tar.finished
+        #expect(throws: CopyError.self) {
+            try TreeExtraction(root: root, folder: "/", options: ExtractionOptions()).extract {
+                () throws(ImageError) in
+                defer { file = [] }
+                return file ?? []
+            }
+        }
+        #expect(FileSystem.exists("\(folder.path)/other/kept"))
+        _ = try #require(try output(of: "umount \(folder.path)/tree/d/m", in: folder))
+    }
 }

@@ -13,7 +13,6 @@ final class CopyDestination {
     private let shown: String
     private let owner: (uid: UInt32, gid: UInt32)
     private let permissions: mode_t
-    private let modified: timespec?
     /// What times folders are to have, by what they are.
     private var times: [FolderIdentity: (folder: SharedDescriptor, times: [timespec])] = [:]
 
@@ -33,7 +32,6 @@ final class CopyDestination {
         let defaultMode: UInt32 = 0o755
         let mode = job.mode.flatMap { $0.isAbsolute ? $0.applied(to: defaultMode, isFolder: true) : nil }
         permissions = mode_t((mode ?? defaultMode) & 0o777)
-        modified = job.timestampMax.map { timespec(tv_sec: Int($0), tv_nsec: 0) }
     }
 
     /// The folder itself, made where it is missing, and its path in the root without links.
@@ -92,7 +90,6 @@ final class CopyDestination {
             try check("fchown", path: text) { fchown(raw, owner.uid, owner.gid) }
             try check("fchmod", path: text) { fchmod(raw, permissions) }
         }
-        if let modified { try setTimes(of: folder, [modified, modified]) }
         try keepTimes(of: folder)
         return folder
     }

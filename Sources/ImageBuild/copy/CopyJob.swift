@@ -20,8 +20,6 @@ public struct CopyJob: Sendable {
     public var excludes: [String] = []
     /// Of ADD: files that are archives are unpacked at the destination.
     public var unpacksArchives = false
-    /// SOURCE_DATE_EPOCH, seconds since 1970: nothing that is made is younger.
-    public var timestampMax: Int64?
     /// `files` are names as they are: of what was downloaded.
     public var isLiteral = false
 

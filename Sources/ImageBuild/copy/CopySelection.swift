@@ -62,9 +62,6 @@ public struct CopySelection: Sendable {
         self.inline = inline
     }
 
-    /// Whether there is nothing to copy: wildcards that match nothing.
-    public var isEmpty: Bool { items.isEmpty && inline.isEmpty }
-
     static func patterns(_ texts: [String]) throws(BuildError) -> IgnorePatterns {
         let start = SourcePosition(line: 1, column: 1)
         do {

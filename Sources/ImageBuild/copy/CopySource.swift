@@ -32,15 +32,6 @@ public struct CopySource: Sendable {
         return PathLookup(root: root) { path, isFolder in isVisible(path, isFolder: isFolder) }
     }
 
-    /// What a bind mount takes from here: what is at `path`, by `O_PATH`. Links are followed within the source, and
-    /// what is ignored is not there; what is ignored within a folder is.
-    public func object(at path: String) throws(BuildError) -> (object: SharedDescriptor, isFolder: Bool) {
-        let wanted = try PathParts(cleaning: Array(path.utf8))
-        let place = try lookup.place(wanted)
-        guard place.exists, let object = place.objects.last else { throw notFound(wanted, place) }
-        return (object, place.isFolder)
-    }
-
     /// A folder that is ignored is visible as long as there may be exceptions in it.
     func isVisible(_ path: PathParts, isFolder: Bool) -> Bool {
         guard let ignore else { return true }

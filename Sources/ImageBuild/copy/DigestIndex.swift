@@ -31,6 +31,7 @@ public final class DigestIndex: Sendable {
     }
 
     private let path: String
+    private let recordCountMax: Int
     private let state: Mutex<State>
     /// Nanoseconds since 1970.
     private let now: @Sendable () -> Int64
@@ -44,8 +45,9 @@ public final class DigestIndex: Sendable {
         }
     }
 
-    init(path: String, now: @escaping @Sendable () -> Int64) {
+    init(path: String, recordCountMax: Int = recordCountMax, now: @escaping @Sendable () -> Int64) {
         self.path = path
+        self.recordCountMax = recordCountMax
         self.now = now
         state = Mutex(State(known: Self.load(path)))
     }
@@ -67,9 +69,10 @@ public final class DigestIndex: Sendable {
         // Also when the clock was set back since: nothing is known of a time that is yet to come.
         guard now &- max(stamp.changed, stamp.modified) >= Self.racyNanoseconds else { return }
         state.withLock { state in
-            guard state.known.count < Self.recordCountMax else { return }
-            state.known[stamp] = Known(fingerprint: fingerprint, day: now / Self.nanosecondsADay)
+            // Also of one that is full: `save` makes room.
             state.isChanged = true
+            guard state.known.count < recordCountMax else { return }
+            state.known[stamp] = Known(fingerprint: fingerprint, day: now / Self.nanosecondsADay)
         }
     }
 

@@ -54,7 +54,7 @@ private final class SelectionCopy {
             let top = try source.open(item.path, O_PATH | O_DIRECTORY)
             var status = stat()
             try building { () throws(SystemError) in _ = try check("fstat") { fstat(top.raw, &status) } }
-            try destination.setFinalTimes(of: place.folder, selection.modified(status))
+            try destination.setFinalTimes(of: place.folder, status.st_mtim)
         }
         let writer = TreeWriter(selection, in: place.folder)
         while let step = try walk.next() {
@@ -84,7 +84,6 @@ private final class SelectionCopy {
         let folder = try destination.folder()
         var options = ExtractionOptions()
         options.allowsAnyPacking = true
-        options.modifiedMax = selection.job.timestampMax
         do throws(CopyError) {
             try TreeExtraction(root: root, folder: "/" + folder.path.text, options: options).extract(from: raw)
         } catch {
@@ -111,13 +110,5 @@ private final class SelectionCopy {
             throw .changed("files vanished from \(source.name) while the build read it; build again")
         }
         try destination.finish()
-    }
-}
-
-extension CopySelection {
-    /// As old as the original, but not younger than the job allows.
-    func modified(_ status: stat) -> timespec {
-        guard let latest = job.timestampMax, status.st_mtim.tv_sec >= Int(latest) else { return status.st_mtim }
-        return timespec(tv_sec: Int(latest), tv_nsec: 0)
     }
 }

@@ -16,8 +16,8 @@ final class TreeWriter {
     private struct Level {
         var folder: SharedDescriptor
         var entry: SelectedEntry
-        /// It was there before.
-        var isMerged: Bool
+        /// Of one that was there before, which were its.
+        var oldTimes: [timespec]?
     }
 
     init(_ selection: CopySelection, in top: SharedDescriptor) {
@@ -81,18 +81,22 @@ final class TreeWriter {
             throw .conflict(
                 "cannot copy folder \(shown(entry)) over what is no folder: the image has a file or a link there")
         }
+        let folder = SharedDescriptor(FileDescriptor(owning: raw))
+        var status = stat()
+        try building { () throws(SystemError) in _ = try check("fstat") { fstat(raw, &status) } }
         levels.append(
-            Level(folder: SharedDescriptor(FileDescriptor(owning: raw)), entry: entry, isMerged: made != 0))
+            Level(folder: folder, entry: entry, oldTimes: made == 0 ? nil : [status.st_atim, status.st_mtim]))
     }
 
     /// All of the folder entered last is there.
     func leave() throws(BuildError) {
         guard let level = levels.popLast() else { return }
         let raw = level.folder.raw
-        if level.entry.isImplied, level.isMerged {
+        if level.entry.isImplied, let oldTimes = level.oldTimes {
             let mode = mode_t(selection.permissions(of: level.entry.status))
             try building { () throws(SystemError) in
-                _ = try check("fchmod", path: shown(level.entry)) { fchmod(raw, mode) }
+                try check("fchmod", path: shown(level.entry)) { fchmod(raw, mode) }
+                try check("futimens", path: shown(level.entry)) { futimens(raw, oldTimes) }
             }
             return
         }
@@ -200,7 +204,6 @@ final class TreeWriter {
         _ raw: Int32, _ entry: SelectedEntry, _ owner: (uid: UInt32, gid: UInt32), _ attributes: [ExtendedAttribute]
     ) throws(BuildError) {
         let mode = mode_t(selection.permissions(of: entry.status))
-        let time = selection.modified(entry.status)
         try building { () throws(SystemError) in
             try check("fchown", path: shown(entry)) { fchown(raw, owner.uid, owner.gid) }
             try check("fchmod", path: shown(entry)) { fchmod(raw, mode) }
@@ -213,7 +216,7 @@ final class TreeWriter {
             if result == 0 || (!attribute.isRequired && (code == EOPNOTSUPP || code == EPERM)) { continue }
             throw BuildError(SystemError("setxattr", path: shown(entry), code: code))
         }
-        let times = [time, time]
+        let times = [timespec](repeating: entry.status.st_mtim, count: 2)
         try building { () throws(SystemError) in _ = try check("futimens") { futimens(raw, times) } }
     }
 
@@ -225,7 +228,7 @@ final class TreeWriter {
         let object = made.raw
         let owner = selection.owner(of: entry.status)
         let mode = mode_t(selection.permissions(of: entry.status))
-        let times = [timespec](repeating: selection.modified(entry.status), count: 2)
+        let times = [timespec](repeating: entry.status.st_mtim, count: 2)
         try building { () throws(SystemError) in
             var status = stat()
             try check("fstat") { fstat(object, &status) }

@@ -33,12 +33,24 @@ enum AddressParts {
     }
 
     /// A URL without user and password, for messages and what is kept.
-    static func withoutUser(_ address: String) -> String {
-        guard let scheme = address.range(of: "://") else { return address }
+    static func withoutUser(_ address: String) -> String { cutUser(address).rest }
+
+    /// User and password of a URL as they are written, and the URL without them.
+    static func cutUser(_ address: String) -> (user: Substring?, rest: String) {
+        guard let scheme = address.range(of: "://") else { return (nil, address) }
         let rest = address[scheme.upperBound...]
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        guard let at = authority.lastIndex(of: "@") else { return address }
-        return String(address[..<scheme.upperBound] + rest[rest.index(after: at)...])
+        guard let at = authority.lastIndex(of: "@") else { return (nil, address) }
+        return (rest[..<at], String(address[..<scheme.upperBound] + rest[rest.index(after: at)...]))
+    }
+
+    /// `HOST` or `HOST:PORT` of an http or https URL without user, and `https://HOST:PORT/`; nil for any other.
+    static func origin(_ address: String) -> (authority: String, prefix: String)? {
+        guard let scheme = address.range(of: "://") else { return nil }
+        guard ["http", "https"].contains(address[..<scheme.lowerBound].lowercased()) else { return nil }
+        let authority = address[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        guard !authority.isEmpty else { return nil }
+        return (String(authority), "\(address[..<scheme.upperBound])\(authority)/")
     }
 }
 

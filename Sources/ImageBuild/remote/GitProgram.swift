@@ -11,10 +11,8 @@ public struct GitOptions: Sendable {
     public var byteCountMax: UInt64 = 16 << 30
     /// `SSH_AUTH_SOCK`: a socket of an agent, of `--ssh`.
     public var agentSocket: String?
-    /// `known_hosts` of ssh; without it, a host is taken as whom it says it is, as BuildKit does.
-    public var knownHosts: String?
-    /// Of `Authorization:`, sent to the repository's own host only: of the secrets GIT_AUTH_HEADER and GIT_AUTH_TOKEN.
-    public var authorization: String?
+    /// Shown to the repository's own host only.
+    public var secrets = RemoteSecrets()
     /// `HTTP_PROXY=…` and the like.
     public var proxies: [String] = []
     /// Protocols that git may speak, also for submodules.
@@ -23,6 +21,13 @@ public struct GitOptions: Sendable {
     var paths = ["/usr/bin/git", "/usr/local/bin/git", "/bin/git"]
 
     public init() {}
+
+    /// As a build was given them: secrets and agents by id, proxies as `NAME=VALUE`.
+    public init(secrets: [String: [UInt8]], agents: [String: String], proxies: [String]) {
+        self.secrets = RemoteSecrets(secrets)
+        agentSocket = agents["default"]
+        self.proxies = proxies
+    }
 }
 
 /// The system's git on one repository, without anything of its configuration, hooks, helpers, prompts and filters: what
@@ -31,8 +36,13 @@ final class GitProgram {
     /// Blocks of `ulimit -f` in sh(1p).
     private static let fileBlockByteCount: UInt64 = 512
     private static let outputByteCountMax = 1 << 20
+    private static let userVariable = "GANTRY_GIT_USER"
+    private static let passwordVariable = "GANTRY_GIT_PASSWORD"
     /// How often the folder is measured: every so many quarters of a second.
     private static let measureInterval = 8
+    /// Of the repository, as git is told it: what it is told it keeps in `.git`, and arguments are for everybody to
+    /// read. User and password of http go by the environment.
+    let address: String
     private let path: String
     private let folder: String?
     private let options: GitOptions
@@ -49,18 +59,14 @@ final class GitProgram {
         self.folder = folder
         self.options = options
         self.stop = stop
-        environment = Self.environment(options, remote)
-        deadline = Self.now() + options.secondsMax * 1000
-    }
-
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+        let (user, rest) = AddressParts.cutUser(remote)
+        address = AddressParts.origin(rest) == nil ? remote : rest
+        environment = Self.environment(options, address, user: user)
+        deadline = monotonicMilliseconds() + options.secondsMax * 1000
     }
 
     /// Settings by environment, not by arguments: others can read those.
-    private static func environment(_ options: GitOptions, _ remote: String) -> [String] {
+    private static func environment(_ options: GitOptions, _ address: String, user: Substring?) -> [String] {
         var settings = [
             ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"), ("core.attributesFile", "/dev/null"),
             ("credential.helper", ""), ("protocol.allow", "never"), ("gc.auto", "0"), ("maintenance.auto", "false"),
@@ -68,12 +74,22 @@ final class GitProgram {
             ("http.lowSpeedLimit", "64"), ("http.lowSpeedTime", "60"), ("uploadpack.packObjectsHook", ""),
         ]
         settings += options.protocols.map { ("protocol.\($0).allow", "always") }
-        if let authorization = options.authorization, let origin = origin(remote) {
-            settings.append(("http.\(origin).extraHeader", "Authorization: \(authorization)"))
+        var password: [String] = []
+        // Submodules of the same host get it, too, as those with a relative address always did.
+        if let origin = AddressParts.origin(address) {
+            if let authorization = options.secrets.gitAuthorization(authority: origin.authority) {
+                settings.append(("http.\(origin.prefix).extraHeader", "Authorization: \(authorization)"))
+            } else if let pair = user.flatMap(Self.credential) {
+                // Asked by git when the host wants to know: gitcredentials(7).
+                let lines = "'username=%s\\npassword=%s\\n' \"$\(userVariable)\" \"$\(passwordVariable)\""
+                settings.append(
+                    ("credential.\(origin.prefix).helper", "!f() { test \"$1\" = get && printf \(lines); }; f"))
+                password = ["\(userVariable)=\(pair.user)", "\(passwordVariable)=\(pair.password)"]
+            }
         }
-        let hosts =
-            options.knownHosts.map { "-o StrictHostKeyChecking=yes -o UserKnownHostsFile='\($0)'" }
-            ?? "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        // Hosts that the machine's /etc/ssh/ssh_known_hosts names are checked; others are taken as whom they say they
+        // are, as BuildKit does, and remembered nowhere.
+        let hosts = "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null"
         var result = [
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/nonexistent",
             "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false",
@@ -85,14 +101,17 @@ final class GitProgram {
             result += ["GIT_CONFIG_KEY_\(index)=\(setting.0)", "GIT_CONFIG_VALUE_\(index)=\(setting.1)"]
         }
         if let socket = options.agentSocket { result.append("SSH_AUTH_SOCK=\(socket)") }
-        return result + options.proxies
+        return result + password + options.proxies
     }
 
-    /// `https://HOST/`, of http and https.
-    private static func origin(_ remote: String) -> String? {
-        let parts = AddressParts.withoutUser(remote).split(separator: "/", maxSplits: 2)
-        guard parts.count > 1, parts[0] == "https:" || parts[0] == "http:" else { return nil }
-        return "\(parts[0])//\(parts[1])/"
+    /// Of `USER:PASSWORD` in an address.
+    private static func credential(_ text: Substring) -> (user: String, password: String)? {
+        let (user, password) = AddressParts.cut(text, ":")
+        guard let password, let name = AddressParts.decoded(user), let word = AddressParts.decoded(password),
+            // One line each is what git reads.
+            (name + word).unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
+        else { return nil }
+        return (name, word)
     }
 
     struct Failure: Error {
@@ -119,7 +138,7 @@ final class GitProgram {
     }
 
     func attempt(_ arguments: [String]) throws(Trouble) -> String {
-        let now = Self.now()
+        let now = monotonicMilliseconds()
         guard now < deadline else { throw .build(late) }
         // New files are 0644 and 0755, as BuildKit has them, and none is larger than all may be.
         let blocks = options.byteCountMax / Self.fileBlockByteCount

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Images
 import LinuxSystem
 import Registry
 
@@ -53,7 +54,7 @@ public struct GitSource: Sendable {
         let git = try GitProgram(folder: nil, remote: reference.remote, options, stop)
         let patterns = wanted == "HEAD" ? ["HEAD"] : [wanted, "\(wanted)^{}"]
         var known: [String: String] = [:]
-        for line in try git.run(["ls-remote", "--quiet", "--", reference.remote] + patterns).split(separator: "\n") {
+        for line in try git.run(["ls-remote", "--quiet", "--", git.address] + patterns).split(separator: "\n") {
             let parts = line.split(separator: "\t", maxSplits: 1)
             guard parts.count == 2, GitReference.isCommit(String(parts[0])) else { continue }
             known[String(parts[1])] = String(parts[0])
@@ -90,7 +91,7 @@ public struct GitSource: Sendable {
     public func checkOut(_ commit: Commit, into folder: String, stop: Cancellation) throws(BuildError) -> CopySource {
         let git = try GitProgram(folder: folder, remote: reference.remote, options, stop)
         _ = try git.run(["init", "--quiet", "--template="])
-        _ = try git.run(["remote", "add", "origin", reference.remote])
+        _ = try git.run(["remote", "add", "origin", git.address])
         let head = try fetch(commit, git)
         // A branch that has moved since it was asked for is another content than the key says.
         guard head == commit.id else { throw .changed("\(shown) was changed while the build read it; build again") }
@@ -140,19 +141,33 @@ public struct GitSource: Sendable {
     /// Submodules have a file `.git` that leads to what was just removed.
     private static func removeLinks(toRepositoriesIn folder: String) throws(SystemError) {
         guard FileSystem.exists("\(folder)/.gitmodules") else { return }
+        let top = SharedDescriptor(try FileDescriptor.open(folder, O_RDONLY | O_DIRECTORY))
+        let flags = UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        let resolve = UInt64(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
         let foldersMax = 1_000_000
         let depthMax = 256
-        var pending = [(path: folder, depth: 0)]
+        // Below the top, as git has them: names are bytes.
+        var pending = [(path: Array(".".utf8), depth: 0)]
         var count = 0
         while let (path, depth) = pending.popLast() {
             count += 1
-            guard count <= foldersMax, depth <= depthMax else { throw SystemError("readdir", path: path, code: E2BIG) }
-            for name in try FileSystem.list(path) {
+            let shown = quoted(path)
+            guard count <= foldersMax, depth <= depthMax else { throw SystemError("readdir", path: shown, code: E2BIG) }
+            let here = FileDescriptor(
+                owning: try check("openat2", path: shown) {
+                    CPath(path).withPointer { gantry_openat2(top.raw, $0, flags, 0, resolve) }
+                })
+            let raw = here.raw
+            for name in try here.names() {
                 var status = stat()
-                try check("lstat", path: name) { lstat("\(path)/\(name)", &status) }
-                if gantry_is_directory(status.st_mode) != 0 { pending.append(("\(path)/\(name)", depth + 1)) }
-                guard name == ".git", gantry_is_regular(status.st_mode) != 0 else { continue }
-                try check("unlink", path: name) { unlink("\(path)/\(name)") }
+                try check("lstat", path: shown) {
+                    name.withPointer { fstatat(raw, $0, &status, AT_SYMLINK_NOFOLLOW) }
+                }
+                if gantry_is_directory(status.st_mode) != 0 {
+                    pending.append((path + [UInt8(ascii: "/")] + name.bytes, depth + 1))
+                }
+                guard name.bytes.elementsEqual(".git".utf8), gantry_is_regular(status.st_mode) != 0 else { continue }
+                try check("unlink", path: shown) { name.withPointer { unlinkat(raw, $0, 0) } }
             }
         }
     }

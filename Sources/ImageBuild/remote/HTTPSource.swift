@@ -21,8 +21,6 @@ public struct HTTPSource: Sendable {
         /// Has the one file, as `fileName`; for a `CopyJob` with `isLiteral`.
         public let source: CopySource
         public let digest: Digest
-        /// Nothing was transferred: it was known, and the server or `--checksum` says that it is still the same.
-        public let wasKnown: Bool
     }
 
     /// - Parameters:
@@ -69,15 +67,20 @@ public struct HTTPSource: Sendable {
 
     /// Brings the file, or what is known of it when the server says that it did not change, or when it is what
     /// `--checksum` says.
-    public func fetch(with download: FileDownload, stop: Cancellation) throws(BuildError) -> File {
+    ///
+    /// - Parameter secrets: what the address's own host is shown.
+    public func fetch(
+        with download: FileDownload, secrets: RemoteSecrets = RemoteSecrets(), stop: Cancellation
+    ) throws(BuildError) -> File {
         let place = DownloadPlace(address, in: cache, fileName: fileName)
         let known = place.known()
-        if let known, let checksum, known.digest == checksum { return try file(place, known, wasKnown: true) }
+        if let known, let checksum, known.digest == checksum { return try file(place, known) }
         let receipt = try place.receive()
         let answer: FileDownload.Answer
         do throws(RegistryError) {
             answer = try download.fetch(
-                address, unless: known?.validator, byteCountMax: byteCountMax, stop: stop,
+                address, unless: known?.validator, authorization: secrets.httpAuthorization(address),
+                byteCountMax: byteCountMax, stop: stop,
                 restart: { () throws(RegistryError) in try receipt.restart() },
                 into: { piece throws(RegistryError) in try receipt.add(piece) })
         } catch {
@@ -85,13 +88,13 @@ public struct HTTPSource: Sendable {
         }
         if answer.isUnchanged, let known {
             try check(known.digest)
-            return try file(place, known, wasKnown: true)
+            return try file(place, known)
         }
         let digest = receipt.digest()
         try check(digest)
         let made = DownloadPlace.Known(digest: digest, validator: answer.validator)
-        try place.keep(receipt, made, modified: HTTPDate.seconds(answer.validator.date) ?? 0)
-        return try file(place, made, wasKnown: false)
+        try place.keep(receipt, made)
+        return try file(place, made)
     }
 
     private func check(_ digest: Digest) throws(BuildError) {
@@ -100,12 +103,12 @@ public struct HTTPSource: Sendable {
     }
 
     private func file(
-        _ place: DownloadPlace, _ known: DownloadPlace.Known, wasKnown: Bool
+        _ place: DownloadPlace, _ known: DownloadPlace.Known
     ) throws(BuildError) -> File {
-        let folder = place.folder(of: known.digest)
+        let folder = place.folder(of: known)
         let root = try building { () throws(SystemError) in try FileDescriptor.open(folder, O_PATH | O_DIRECTORY) }
         let source = CopySource(root: SharedDescriptor(root), ignore: nil, name: address, keepsOwners: false)
-        return File(source: source, digest: known.digest, wasKnown: wasKnown)
+        return File(source: source, digest: known.digest)
     }
 
     private static func error(_ error: RegistryError, _ address: String) -> BuildError {
@@ -119,17 +122,20 @@ public struct HTTPSource: Sendable {
         }
     }
 
-    /// Forgets files that no build asked for in the last `seconds`.
+    /// Forgets files that no build asked for in the last `seconds`, and older versions of the others.
     public static func prune(cache: String, unusedForSeconds seconds: Int64) throws(BuildError) {
         try building { () throws(SystemError) in
             guard FileSystem.exists(cache) else { return }
             let now = Int64(time(nil))
             for name in try FileSystem.list(cache) {
                 var status = stat()
-                guard lstat("\(cache)/\(name)", &status) == 0, now - Int64(status.st_mtim.tv_sec) > seconds else {
+                let path = "\(cache)/\(name)"
+                guard lstat(path, &status) == 0 else { continue }
+                guard now - Int64(status.st_mtim.tv_sec) <= seconds else {
+                    try FileSystem.removeTree(path)
                     continue
                 }
-                try FileSystem.removeTree("\(cache)/\(name)")
+                try DownloadPlace.prune(path, now: now)
             }
         }
     }

@@ -3,9 +3,11 @@
 
     files.py PORT FOLDER
 
-Everything below /git/ goes to git-http-backend(1) with FOLDER as its root, below /dumb/ come FOLDER's files themselves.
-What was asked for is told at /log.
+Everything below /git/ goes to git-http-backend(1) with FOLDER as its root, below /private/ too for who says PASSWORD;
+below /dumb/ come FOLDER's files themselves. What was asked for is told at /log.
 """
+import base64
+import glob
 import http.server
 import os
 import subprocess
@@ -15,6 +17,7 @@ import time
 port, folder = int(sys.argv[1]), sys.argv[2]
 CONTENT = b"content\n"
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+USER, PASSWORD = "user", "qX7/readable-by-nobody"
 log = []
 
 
@@ -26,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/log":
             return self.reply(200, "\n".join(log).encode())
         log.append(f"{self.command} {self.path} {self.headers.get('Authorization', '-')}")
-        for prefix, handler in (("/git/", self.git), ("/dumb/", self.dumb)):
+        for prefix, handler in (("/git/", self.git), ("/dumb/", self.dumb), ("/private/", self.private)):
             if path.startswith(prefix):
                 return handler(path[len(prefix) - 1:])
         name = path.split("/")[1]
@@ -35,6 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def reply(self, code, body, **headers):
+        log.append(f"{code} {self.path} -")
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -57,8 +61,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(304, b"", ETag=tag)
         self.reply(200, CONTENT + tag.encode(), ETag=tag)
 
+    def get_aged(self):
+        self.reply(200, CONTENT, Last_Modified=open(os.path.join(folder, "date")).read())
+
     def get_redirect(self):
         self.reply(302, b"elsewhere", Location="/plain/other")
+
+    def get_away(self):
+        self.reply(302, b"", Location=open(os.path.join(folder, "target")).read())
 
     def get_loop(self):
         self.reply(302, b"", Location="/loop")
@@ -96,6 +106,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not file.startswith(folder) or not os.path.isfile(file):
             return self.reply(404, b"")
         self.reply(200, open(file, "rb").read())
+
+    def private(self, path):
+        # Who asks still runs, and everybody can read its arguments.
+        for file in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                if b"readable-by-nobody" in open(file, "rb").read():
+                    log.append("LEAK")
+            except OSError:
+                pass
+        wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.headers.get("Authorization") != wanted:
+            return self.reply(401, b"", WWW_Authenticate='Basic realm="x"')
+        self.git(path)
 
     def git(self, path):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
