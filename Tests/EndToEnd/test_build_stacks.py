@@ -50,6 +50,28 @@ class BuildStackTest(BuildCase):
         self.gantry_ok("up", "-d", "--build", folder=folder)
         self.assertEqual(self.pids(folder), before)
 
+    def test_what_is_not_asked_for_needs_no_image(self):
+        text = """
+            services:
+              web: {build: ., command: [sleep, "1000"], init: true, stop_grace_period: 0s, depends_on: [store]}
+              store: {image: busybox, command: [sleep, "1000"], init: true, stop_grace_period: 0s}
+              worker: {build: ./worker, command: [sleep, "1000"]}
+            """
+        files = {"Dockerfile": "FROM busybox\n", "worker/Dockerfile": "FROM busybox\nRUN false\n"}
+        for number, (command, running) in enumerate((
+                (["up", "-d", "web"], {"web", "store"}), (["up", "-d", "--build", "--no-deps", "web"], {"web"}),
+                (["scale", "web=2"], {"web", "store"}), (["run", "--rm", "-T", "web", "true"], {"store"}))):
+            with self.subTest(command):
+                folder = self.project(f"partial{number}", text, files)
+                self.assertEqual(self.gantry_ok("plan", "web", folder=folder).stdout.count("worker"), 0)
+                self.gantry_ok(*command, folder=folder)
+                self.gantry_ok(*command, folder=folder)
+                there = self.gantry_ok("ps", "--services", folder=folder).stdout.split()
+                self.assertEqual(set(there), running)
+                # Everything is another matter.
+                self.assertIn("worker", self.gantry("up", "-d", "--no-build", folder=folder).stderr)
+                self.gantry_ok("down", "-t", "0", folder=folder)
+
     def test_no_build(self):
         folder = self.project("nobuild", self.SIMPLE, {"Dockerfile": "FROM busybox\n"})
         refused = self.gantry("up", "-d", "--no-build", folder=folder)
