@@ -221,6 +221,17 @@ RUN exit 1
         self.assertEqual(unknown.returncode, 1)
         self.assertIn("nobody", unknown.stderr)
 
+    def test_what_is_only_built_on_is_built_with_what_needs_it(self):
+        folder = self.project("based", self.GRAPH, self.GRAPH_FILES)
+        self.gantry_ok("up", "-d", "app", folder=folder)
+        self.gantry_ok("rmi", "-f", "based-base")
+        again = self.gantry_ok("up", "-d", "app", folder=folder)
+        self.assertNotIn("load build definition", again.stdout + again.stderr)
+        # Nothing that `app` depends on is needed.
+        self.gantry_ok("rmi", "-f", "based-db")
+        self.gantry_ok("scale", "--no-deps", "app=2", folder=folder)
+        self.assertNotEqual(self.gantry("image", "inspect", "based-db").returncode, 0)
+
     def test_circle_of_services(self):
         folder = self.project("circle", """
             services:
