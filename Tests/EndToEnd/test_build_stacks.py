@@ -280,6 +280,14 @@ RUN exit 1
         self.assertEqual(up.returncode, 1)
         self.assertEqual(self.ps(folder, "-a"), [])
 
+    def test_reconcile_says_that_a_build_failed(self):
+        folder = self.project("unreconciled", self.SIMPLE, {"Dockerfile": "FROM busybox\nRUN exit 7\n"})
+        result = self.gantry("reconcile", "--format", "json", folder=folder)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        said = json.loads(result.stdout)
+        self.assertFalse(said["converged"])
+        self.assertIn("exit code: 7", said["errors"][0]["message"])
+
     def test_image_of_a_build_is_what_plan_and_config_say(self):
         folder = self.project("planned", self.SIMPLE, {"Dockerfile": "FROM busybox\n"})
         config = self.gantry_ok("config", folder=folder).stdout
