@@ -35,6 +35,7 @@ extension Engine {
             let oldest = Clock.now() / 1_000_000_000 - Self.cacheDaysMax * 86_400
             var pruning = ImageStore.BuildPruning()
             (pruning.usedBefore, pruning.byteCountMax) = (oldest, Self.cacheByteCountMax)
+            pruning.takesEither = true
             let wanted = pruning
             let removed = try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) }
             if !removed.isEmpty { await collectImageGarbage() }
