@@ -29,15 +29,20 @@ extension Engine {
         return lines
     }
 
+    /// What looks at everything that builds keep is not done after each of them.
+    private static let cacheTrimSecondsMin: Int64 = 600
+
     /// Makes room when builds have left too much behind.
     func trimBuildCache() async {
+        let now = Clock.now() / 1_000_000_000
+        guard now < buildCacheTrimmedAt || now - buildCacheTrimmedAt >= Self.cacheTrimSecondsMin else { return }
+        buildCacheTrimmedAt = now
         do throws(EngineError) {
-            let oldest = Clock.now() / 1_000_000_000 - Self.cacheDaysMax * 86_400
+            let oldest = now - Self.cacheDaysMax * 86_400
             var pruning = ImageStore.BuildPruning()
             (pruning.usedBefore, pruning.byteCountMax) = (oldest, Self.cacheByteCountMax)
             pruning.takesEither = true
-            let wanted = pruning
-            let removed = try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) }
+            let removed = try await pruneBuilds(pruning, withFolders: true)
             if !removed.isEmpty { await collectImageGarbage() }
             let (downloads, contexts) = ("\(options.imageRoot)/builds/downloads", options.buildContexts)
             try await onThread { () throws(EngineError) in

@@ -96,6 +96,8 @@ public actor Engine {
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()
+    /// Seconds since 1970.
+    var buildCacheTrimmedAt: Int64 = 0
     /// Stages of builds with an interface on the bridge of builds.
     var buildNetworkUsers = 0
     let buildNetworkLock = AsyncLock()
