@@ -25,6 +25,13 @@ extension Engine {
     /// The bridge of RUN steps, there while builds use it.
     static let buildNetwork = "gantry-build"
 
+    /// Nobody else's: it is removed with its last build.
+    func refuseBuildNetwork(_ name: String) throws(EngineError) {
+        guard name != Self.buildNetwork else {
+            throw .badRequest("the name '\(name)' is taken: it is the network of builds")
+        }
+    }
+
     private static let stepHostname = "gantry-build"
 
     func makeBuildNetwork(_ wanted: RunNetwork) async throws(EngineError) -> BuildNetwork {
@@ -76,9 +83,13 @@ extension Engine {
     /// What builds of an engine that was killed have left: their bridge, and trees that RUN steps had bound. Their
     /// containers are orphans like others.
     func sweepBuilds() async {
+        do throws(EngineError) {
+            if networks[Self.buildNetwork] != nil { try await removeNetwork(Self.buildNetwork) }
+        } catch {
+            log.warning("network of builds not swept", metadata: ["error": "\(error)"])
+        }
         let folder = options.buildMounts
         do {
-            if networks[Self.buildNetwork] != nil { try await removeNetwork(Self.buildNetwork) }
             try await onPool { () throws(SystemError) in
                 for name in try FileSystem.list(folder) {
                     umount2("\(folder)/\(name)", Int32(MNT_DETACH))
@@ -86,7 +97,7 @@ extension Engine {
                 }
             }
         } catch {
-            log.warning("rests of builds not swept", metadata: ["error": "\(error)"])
+            log.warning("mounts of builds not swept", metadata: ["error": "\(error)"])
         }
     }
 

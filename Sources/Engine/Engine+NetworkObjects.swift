@@ -21,6 +21,7 @@ extension Engine {
         guard !Self.builtIn.contains(name), name != "bridge", name != "default" else {
             throw .badRequest("the name '\(name)' is taken: it stands for a network that is always there")
         }
+        try refuseBuildNetwork(name)
         guard networks[name] == nil else { throw .conflict("network with name \(name) already exists") }
         if let scope = request.Scope, !scope.isEmpty, scope != "local" {
             throw .badRequest("network \(name): there is no scope '\(scope)' on a single host")

@@ -13,6 +13,7 @@ extension Engine {
     func createNetwork(_ key: String, stack: Stack) async throws(EngineError) {
         let name = stack.networkName(key)
         guard let definition = stack.networks[key], !definition.external else { return }
+        try refuseBuildNetwork(name)
         if let existing = networks[name] {
             guard existing.stackName == stack.name else {
                 let owner =

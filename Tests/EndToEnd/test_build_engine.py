@@ -73,6 +73,19 @@ class BuildEngineTest(BuildCase):
         self.assertIn("default via", self.file("net:1", "/r"))
         self.assertIn("nameserver", self.file("net:1", "/d"))
 
+    def test_network_of_builds_is_theirs(self):
+        refused = self.gantry("network", "create", "gantry-build")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("network of builds", refused.stderr)
+        folder = self.stack("""
+            services: {web: {image: busybox, command: [sleep, "1000"], networks: [x]}}
+            networks: {x: {name: gantry-build}}
+            """, "stolen")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        refused = self.gantry("up", "-d", folder=folder)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("network of builds", refused.stderr)
+
     # Ends
 
     def test_interrupted_client(self):
