@@ -39,7 +39,16 @@ extension Engine {
         switch wanted {
         case .host: return BuildNetwork(stored: stored, namespace: .host)
         case .none: return try await makeNamespace(stored, network: nil)
-        case .named(let name):
+        case .named(let name): return try await join(name, stored)
+        case .standard: return try await join(Self.buildNetwork, stored)
+        }
+    }
+
+    /// The network stays at least until the namespace is removed.
+    private func join(_ name: String, _ stored: StoredContainer) async throws(EngineError) -> BuildNetwork {
+        buildUsers[name, default: 0] += 1
+        do throws(EngineError) {
+            if name == Self.buildNetwork { try await ensureBuildNetwork() }
             guard networks[name] != nil else {
                 throw .diagnostics([
                     Diagnostic(
@@ -48,16 +57,20 @@ extension Engine {
                 ])
             }
             return try await makeNamespace(stored, network: name)
-        case .standard:
-            buildNetworkUsers += 1
-            do throws(EngineError) {
-                try await ensureBuildNetwork()
-                return try await makeNamespace(stored, network: Self.buildNetwork)
-            } catch {
-                await leaveBuildNetwork()
-                throw error
-            }
+        } catch {
+            await leave(name)
+            throw error
         }
+    }
+
+    private func leave(_ name: String) async {
+        let left = (buildUsers[name] ?? 0) - 1
+        buildUsers[name] = left > 0 ? left : nil
+        if name == Self.buildNetwork { await removeUnusedBuildNetwork() }
+    }
+
+    func isUsed(_ network: StoredNetwork) -> Bool {
+        buildUsers[network.name] != nil || !users(ofNetwork: network.name).isEmpty
     }
 
     /// Builds that begin at the same time wait for the first of them.
@@ -68,11 +81,10 @@ extension Engine {
         _ = try await makeNetwork(Self.buildNetwork, stack: "", key: "", Network())
     }
 
-    private func leaveBuildNetwork() async {
-        buildNetworkUsers -= 1
+    private func removeUnusedBuildNetwork() async {
         await buildNetworkLock.acquire()
         defer { buildNetworkLock.release() }
-        guard buildNetworkUsers == 0, networks[Self.buildNetwork] != nil else { return }
+        guard buildUsers[Self.buildNetwork] == nil, networks[Self.buildNetwork] != nil else { return }
         do throws(EngineError) {
             try await removeNetwork(Self.buildNetwork)
         } catch {
@@ -121,7 +133,7 @@ extension Engine {
 
     func removeBuildNetwork(_ made: BuildNetwork) async {
         if case .path = made.namespace { await removeNamespace(made) }
-        if made.network == Self.buildNetwork { await leaveBuildNetwork() }
+        if let network = made.network { await leave(network) }
     }
 
     private func removeNamespace(_ made: BuildNetwork) async {

@@ -133,7 +133,7 @@ extension Engine {
 
     func removeNetwork(_ name: String) async throws(EngineError) {
         guard let record = networks[name] else { return }
-        guard name != Self.buildNetwork || buildNetworkUsers == 0 else {
+        guard buildUsers[name] == nil else {
             throw .conflict("network \(name) is used by a build that is under way")
         }
         let users = users(ofNetwork: name)

@@ -98,8 +98,8 @@ public actor Engine {
     var events = EventHub()
     /// Seconds since 1970.
     var buildCacheTrimmedAt: Int64 = 0
-    /// Stages of builds with an interface on the bridge of builds.
-    var buildNetworkUsers = 0
+    /// Stages of builds with an interface on a network, by its name.
+    var buildUsers: [String: Int] = [:]
     let buildNetworkLock = AsyncLock()
     var networkChangePending = false
     var networkChangeConcernsStacks = false

@@ -86,6 +86,21 @@ class BuildEngineTest(BuildCase):
         self.assertEqual(refused.returncode, 1)
         self.assertIn("network of builds", refused.stderr)
 
+    def test_network_that_a_step_is_on_stays(self):
+        self.gantry_ok("network", "create", "busy")
+        self.addCleanup(self.gantry, "network", "rm", "busy")
+        word = 31_177
+        process = self.start(self.sleeper(word), "--no-cache", "--network", "busy")
+        wait_until(lambda: self.running(word), what="the step to run")
+        refused = self.gantry("network", "rm", "busy")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("build that is under way", refused.stderr)
+        self.assertNotIn("busy", self.gantry_ok("network", "prune", "-f").stdout)
+        self.assertIn("busy", self.gantry_ok("network", "ls").stdout)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=10)
+        wait_until(lambda: self.gantry("network", "rm", "busy").returncode == 0, what="the network to be free")
+
     # Ends
 
     def test_interrupted_client(self):
