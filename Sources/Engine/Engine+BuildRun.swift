@@ -168,9 +168,10 @@ extension Engine {
         var stored = try stepContainer(randomID(), service(for: step))
         stored.attachments = network.stored.attachments
         let folder = options.containerRun(stored.id)
-        let (request, session) = try stepRequest(step, stored, network)
         let result: Result<StoredContainer.Exit, EngineError>
         do throws(EngineError) {
+            // It writes files before it can fail.
+            let (request, session) = try stepRequest(step, stored, network)
             result = .success(try await launchAndWait(request, stored, session, output))
         } catch {
             result = .failure(error)

@@ -101,6 +101,14 @@ class BuildEngineTest(BuildCase):
         process.wait(timeout=10)
         wait_until(lambda: self.gantry("network", "rm", "busy").returncode == 0, what="the network to be free")
 
+    def test_step_whose_settings_are_refused_leaves_nothing(self):
+        before = host_view()
+        self.assertIn("nonsense", self.build_fails("FROM busybox\nRUN true\n", "--no-cache", "--ulimit", "nonsense=5"))
+        self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
+        after = wait_until_same(before)
+        for kind in before:
+            self.assertEqual(after[kind] - before[kind], set(), kind)
+
     # Ends
 
     def test_interrupted_client(self):
