@@ -18,14 +18,14 @@ extension Engine {
     private static let cacheDaysMax: Int64 = 30
 
     /// Builds all images of the batch, side by side. Ending the lines early cancels it.
-    public nonisolated func startBuild(_ batch: BuildBatch) -> AsyncStream<BuildLine> {
-        let (lines, continuation) = AsyncStream.makeStream(of: BuildLine.self)
-        // OWNER: the stream, whose end cancels it.
+    public nonisolated func startBuild(_ batch: BuildBatch) -> BuildLines {
+        let (lines, queue) = BuildLineQueue.make()
+        // OWNER: the lines, whose end cancels it.
         let task = Task { [self] in
-            await BatchRun(self, batch) { continuation.yield($0) }.run()
-            continuation.finish()
+            await BatchRun(self, batch, queue).run()
+            queue.finish()
         }
-        continuation.onTermination = { _ in task.cancel() }
+        queue.onEnd { task.cancel() }
         return lines
     }
 
@@ -74,17 +74,19 @@ private struct BatchRun: Sendable {
     let engine: Engine
     let batch: BuildBatch
     let progress: BuildProgress
-    let tell: @Sendable (BuildLine) -> Void
+    private let queue: BuildLineQueue
     private let dockerfiles = SharedDockerfiles()
     private let inputs: BuildInputs
 
-    init(_ engine: Engine, _ batch: BuildBatch, _ tell: @escaping @Sendable (BuildLine) -> Void) {
+    init(_ engine: Engine, _ batch: BuildBatch, _ queue: BuildLineQueue) {
         self.engine = engine
         inputs = BuildInputs(engine)
         self.batch = batch
-        self.tell = tell
-        progress = BuildProgress { event in tell(BuildLine(event)) }
+        self.queue = queue
+        progress = BuildProgress { event in queue.tell(event) }
     }
+
+    private func tell(_ line: BuildLine) { queue.send(line) }
 
     func run() async {
         do throws(BuildFailure) {
@@ -171,7 +173,7 @@ private struct BatchRun: Sendable {
         for (name, text) in request.contexts {
             input.contexts[name] = try await context(name, text, others)
         }
-        let transfer = BuildCacheTransfer(engine: engine) { [tell] in tell(.warning($0)) }
+        let transfer = BuildCacheTransfer(engine: engine) { [queue] in queue.send(.warning($0)) }
         let (records, brought) = await transfer.bring(request.cacheFrom)
         input.imported = records
         let lease = engine.images.makeLease()
@@ -308,19 +310,6 @@ extension BuildInput {
             do throws(BuildError) { try index.save() } catch {
                 log.warning("digests of a build context not kept", metadata: ["error": "\(error)"])
             }
-        }
-    }
-}
-
-extension BuildLine {
-    fileprivate init(_ event: BuildEvent) {
-        switch event {
-        case .started(let vertex, let name): self = .started(vertex: vertex, name: name)
-        case .output(let vertex, let bytes, let isError):
-            self = .output(vertex: vertex, text: String(decoding: bytes, as: UTF8.self), isError: isError)
-        case .finished(let vertex, let isCached, let nanoseconds, let error):
-            self = .finished(vertex: vertex, isCached: isCached, nanoseconds: nanoseconds, error: error)
-        case .warning(let diagnostic): self = .warning(diagnostic)
         }
     }
 }

@@ -402,6 +402,13 @@ class BuildTest(BuildCase):
         self.assertEqual(progress.of("RUN seq"), "DONE")
         self.assertIn("3000", progress.lines("RUN seq"))
 
+    def test_step_that_writes_too_much(self):
+        progress = self.build_ok("FROM busybox\nRUN yes | head -c 5000000\nRUN echo after\n")
+        lines = progress.lines("RUN yes")
+        self.assertEqual(lines[-1], "[output clipped, log limit 2MiB reached]")
+        self.assertLess(len(lines), 1_100_000)
+        self.assertEqual(progress.lines("RUN echo after"), ["after"])
+
 
 @unittest.skipUnless(shutil.which("docker-registry"), "docker-registry is missing")
 class BuildRegistryTest(BuildCase):
