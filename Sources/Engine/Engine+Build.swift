@@ -147,6 +147,10 @@ private struct BatchRun: Sendable {
 
     /// Each behind those whose images it takes.
     private func ordered() throws(BuildFailure) -> [BuildRequest] {
+        var names: Set<String> = []
+        for request in batch.builds where !names.insert(request.name).inserted {
+            throw .failed("name", "two builds of a batch have the name '\(request.name)'")
+        }
         var ordered: [BuildRequest] = []
         var left = batch.builds
         while !left.isEmpty {

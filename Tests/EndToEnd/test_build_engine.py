@@ -1,5 +1,6 @@
 """Builds and the machine they run on: confinement, ends of every kind, many at once, full disks."""
 
+import json
 import os
 import shutil
 import signal
@@ -108,6 +109,18 @@ class BuildEngineTest(BuildCase):
         after = wait_until_same(before)
         for kind in before:
             self.assertEqual(after[kind] - before[kind], set(), kind)
+
+    def test_names_in_a_batch_are_unique(self):
+        build = {"name": "same", "context": {"none": {}}, "dockerfileText": "FROM busybox\n"}
+        defaults = {
+            "isTemporary": False, "arguments": {}, "labels": {}, "tags": [], "contexts": {}, "noCache": False,
+            "noCacheFilter": [], "pull": False, "cacheFrom": [], "cacheTo": [], "platforms": [], "secrets": [],
+            "agents": {}, "allow": [], "extraHosts": [], "ulimits": {}, "privileged": False}
+        body = json.dumps({"builds": [build | defaults] * 2, "checks": False})
+        said = subprocess.run(
+            ["curl", "-s", "--unix-socket", self.socket, "-H", "Content-Type: application/json", "-d", body,
+             "http://engine/build/batch"], capture_output=True, text=True, timeout=30).stdout
+        self.assertIn("two builds of a batch have the name 'same'", said)
 
     # Ends
 
