@@ -104,26 +104,32 @@ struct BuildCacheTransfer: Sendable {
     private func push(_ output: BuildOutput, _ name: String) async throws(EngineError) {
         let reference: ImageReference
         do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
+        // Under a name of its own: that of the registry may be some image's here.
+        let local = try passingName()
         _ = try await engine.onImages { images throws(ImageError) in
-            try CacheImage.make(output.records, in: images, reference: reference)
+            try CacheImage.make(output.records, in: images, reference: local)
         }
         var failure: String?
-        for await message in engine.startPush(reference, credential: nil).messages {
+        for await message in engine.startPush(reference, from: local, credential: nil).messages {
             failure = message.error ?? failure
         }
-        await forget(reference)
+        await forget(local)
         if let failure {
             throw .diagnostics([Diagnostic(code: "build.cache", "the build's cache cannot be pushed: \(failure)")])
         }
     }
 
-    private func write(_ output: BuildOutput, _ folder: String) async throws(EngineError) {
-        let reference: ImageReference
+    /// Of an image that is there for the way only.
+    private func passingName() throws(EngineError) -> ImageReference {
         do throws(ImageError) {
-            reference = try ImageReference(parsing: "gantry-build-cache:\(randomID().prefix(12))")
+            return try ImageReference(parsing: "gantry-build-cache:\(randomID().prefix(12))")
         } catch {
             throw .image(error)
         }
+    }
+
+    private func write(_ output: BuildOutput, _ folder: String) async throws(EngineError) {
+        let reference = try passingName()
         let path = Self.file(folder)
         let result: Result<Void, EngineError>
         do throws(EngineError) {
@@ -163,7 +169,6 @@ struct BuildCacheTransfer: Sendable {
         }
     }
 
-    /// The image was for the way only.
     private func forget(_ reference: ImageReference) async {
         do throws(EngineError) {
             try await engine.onImages { images throws(ImageError) in

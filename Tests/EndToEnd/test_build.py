@@ -461,7 +461,11 @@ class BuildRegistryTest(BuildCase):
     def test_cache_in_a_registry(self):
         folder = self.context("FROM busybox\nRUN echo $(cat /proc/uptime) > /when\n")
         cache = f"type=registry,ref={self.host}/team/cache:1"
+        # An image here that has the cache's name keeps it.
+        self.gantry_ok("tag", "busybox", f"{self.host}/team/cache:1")
         self.build_ok(folder, "-t", "cached:1", "--cache-to", f"{cache},mode=max")
+        self.assertEqual(self.identity(f"{self.host}/team/cache:1"), self.identity("busybox"))
+        self.gantry_ok("rmi", f"{self.host}/team/cache:1")
         when = self.file("cached:1", "/when")
         self.gantry_ok("rmi", "-f", "cached:1")
         self.gantry_ok("system", "prune", "-a", "-f")
