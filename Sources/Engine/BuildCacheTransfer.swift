@@ -101,13 +101,42 @@ struct BuildCacheTransfer: Sendable {
         }
     }
 
+    /// What fits an image, whose layers are counted although nobody mounts this one: steps that were made first, as
+    /// those after them are found through them.
+    static func fitting(_ records: [Digest: BuildRecord], layerCountMax: Int) -> [Digest: BuildRecord] {
+        var layers: Set<Digest> = []
+        var kept: [Digest: BuildRecord] = [:]
+        for (key, record) in records.sorted(by: { ($0.value.created, $0.key) < ($1.value.created, $1.key) }) {
+            if let layer = record.layer {
+                guard layers.contains(layer.diffID) || layers.count < layerCountMax else { continue }
+                layers.insert(layer.diffID)
+            }
+            kept[key] = record
+        }
+        return kept
+    }
+
+    private func fitting(_ output: BuildOutput) -> [Digest: BuildRecord] {
+        let limit = engine.options.imageStoreOptions.limits.layerCountMax
+        let kept = Self.fitting(output.records, layerCountMax: limit)
+        let left = output.records.count - kept.count
+        if left > 0 {
+            warn(
+                Diagnostic(
+                    .warning, code: "build.cache",
+                    "\(left) steps are left out of cache_to: an image has at most \(limit) layers"))
+        }
+        return kept
+    }
+
     private func push(_ output: BuildOutput, _ name: String) async throws(EngineError) {
         let reference: ImageReference
         do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
         // Under a name of its own: that of the registry may be some image's here.
         let local = try passingName()
+        let records = fitting(output)
         _ = try await engine.onImages { images throws(ImageError) in
-            try CacheImage.make(output.records, in: images, reference: local)
+            try CacheImage.make(records, in: images, reference: local)
         }
         var failure: String?
         for await message in engine.startPush(reference, from: local, credential: nil).messages {
@@ -130,11 +159,12 @@ struct BuildCacheTransfer: Sendable {
 
     private func write(_ output: BuildOutput, _ folder: String) async throws(EngineError) {
         let reference = try passingName()
+        let records = fitting(output)
         let path = Self.file(folder)
         let result: Result<Void, EngineError>
         do throws(EngineError) {
             try await engine.onImages { images throws(ImageError) in
-                let image = try CacheImage.make(output.records, in: images, reference: reference)
+                let image = try CacheImage.make(records, in: images, reference: reference)
                 let fresh = "\(path).new"
                 let file: SharedDescriptor
                 do throws(SystemError) {
