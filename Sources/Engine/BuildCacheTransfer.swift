@@ -157,6 +157,16 @@ struct BuildCacheTransfer: Sendable {
         }
     }
 
+    private static func makeFile(_ path: String, in folder: String) throws(ImageError) -> SharedDescriptor {
+        do throws(SystemError) {
+            try FileSystem.makeDirectories(folder, mode: 0o755)
+            return SharedDescriptor(
+                try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644))
+        } catch {
+            throw ImageError(error)
+        }
+    }
+
     private func write(_ output: BuildOutput, _ folder: String) async throws(EngineError) {
         let reference = try passingName()
         let records = fitting(output)
@@ -165,19 +175,17 @@ struct BuildCacheTransfer: Sendable {
         do throws(EngineError) {
             try await engine.onImages { images throws(ImageError) in
                 let image = try CacheImage.make(records, in: images, reference: reference)
-                let fresh = "\(path).new"
-                let file: SharedDescriptor
-                do throws(SystemError) {
-                    try FileSystem.makeDirectories(folder, mode: 0o755)
-                    file = SharedDescriptor(
-                        try FileDescriptor.open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644))
+                // As a whole: somebody may be reading the one before, or writing another.
+                let fresh = "\(path).\(randomID().prefix(12))"
+                do throws(ImageError) {
+                    let file = try Self.makeFile(fresh, in: folder)
+                    try images.export([(image, [])], as: .oci, to: file.raw)
+                    guard rename(fresh, path) == 0 else {
+                        throw ImageError(SystemError("rename", path: path, code: errno))
+                    }
                 } catch {
-                    throw ImageError(error)
-                }
-                try images.export([(image, [])], as: .oci, to: file.raw)
-                // As a whole: somebody may be reading the one before.
-                guard rename(fresh, path) == 0 else {
-                    throw ImageError(SystemError("rename", path: path, code: errno))
+                    unlink(fresh)
+                    throw error
                 }
             }
             result = .success(())
