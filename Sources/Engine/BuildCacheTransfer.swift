@@ -50,6 +50,7 @@ struct BuildCacheTransfer: Sendable {
                 guard let found = CacheImage.records(of: image) else { continue }
                 records.merge(found) { first, _ in first }
             } catch {
+                if Task.isCancelled { break }
                 let why = error.diagnostics.map(\.message).joined(separator: "; ")
                 warn(Diagnostic(.warning, code: "build.cache", "cache_from '\(text)' is not used: \(why)"))
             }
@@ -62,8 +63,7 @@ struct BuildCacheTransfer: Sendable {
         case .registry(let name):
             let reference: ImageReference
             do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
-            let client = engine.registryClient(reference, nil)
-            return try await engine.pull(PullRequest(reference), client) { _ in }
+            return try await engine.pullUntilCancelled(PullRequest(reference)) { _ in }
         case .folder(let folder):
             let path = Self.file(folder)
             // A first build has no cache yet.
@@ -143,6 +143,8 @@ struct BuildCacheTransfer: Sendable {
             failure = message.error ?? failure
         }
         await forget(local)
+        // The messages end then without one that says so.
+        if Task.isCancelled { throw .cancelled }
         if let failure {
             throw .diagnostics([Diagnostic(code: "build.cache", "the build's cache cannot be pushed: \(failure)")])
         }

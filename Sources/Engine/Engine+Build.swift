@@ -200,6 +200,7 @@ private struct BatchRun: Sendable {
         do throws(EngineError) {
             try await transfer.send(output, to: request.cacheTo)
         } catch {
+            if case .cancelled = error { throw .cancelled }
             throw .diagnostics(error.diagnostics)
         }
         let image = output.image

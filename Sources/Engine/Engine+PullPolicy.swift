@@ -83,19 +83,7 @@ extension Engine {
                 return nil
             }
             tell(.working, "Pulling")
-            let client = registryClient(reference, nil)
-            // The engine shuts down: threads that wait for a network must not keep it.
-            let outcome: Result<Void, EngineError> = await withTaskCancellationHandler {
-                do throws(EngineError) {
-                    _ = try await pull(PullRequest(reference), client) { _ in }
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            } onCancel: {
-                client.stop.cancel()
-            }
-            try outcome.get()
+            _ = try await pullUntilCancelled(PullRequest(reference)) { _ in }
             tell(.done, "Pulled")
             return nil
         } catch {
