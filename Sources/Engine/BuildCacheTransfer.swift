@@ -39,23 +39,33 @@ struct BuildCacheTransfer: Sendable {
 
     private static func file(_ folder: String) -> String { "\(folder)/gantry-cache.tar" }
 
-    /// The steps of all places; a place that cannot be read costs time only, so it is a warning.
-    func bring(_ texts: [String]) async -> (records: [Digest: BuildRecord], images: [Image]) {
+    struct Brought {
+        var texts: [String]
         var records: [Digest: BuildRecord] = [:]
-        var images: [Image] = []
+        /// That brought steps, by their places' texts.
+        var images: [String: Digest] = [:]
+    }
+
+    /// The steps of all places; a place that cannot be read costs time only, so it is a warning.
+    ///
+    /// - Parameter lease: holds what they bring.
+    func bring(_ texts: [String], _ lease: BuildLease) async -> Brought {
+        var brought = Brought(texts: Array(Set(texts)))
+        for text in brought.texts { await engine.beginUsing(cacheSource: text) }
         for text in texts {
             do throws(EngineError) {
                 guard let image = try await image(from: Place(text, folderKey: "src"), text) else { continue }
-                images.append(image)
+                lease.hold(image)
                 guard let found = CacheImage.records(of: image) else { continue }
-                records.merge(found) { first, _ in first }
+                brought.images[text] = image.id
+                brought.records.merge(found) { first, _ in first }
             } catch {
                 if Task.isCancelled { break }
                 let why = error.diagnostics.map(\.message).joined(separator: "; ")
                 warn(Diagnostic(.warning, code: "build.cache", "cache_from '\(text)' is not used: \(why)"))
             }
         }
-        return (records, images)
+        return brought
     }
 
     private func image(from place: Place, _ text: String) async throws(EngineError) -> Image? {
@@ -198,13 +208,13 @@ struct BuildCacheTransfer: Sendable {
         try result.get()
     }
 
-    /// Images that brought steps were for this build only.
-    func discard(_ images: [Image]) async {
-        for image in images where CacheImage.records(of: image) != nil {
+    /// Images that brought steps were for builds only, and go with the last that takes them from the same place.
+    func discard(_ brought: Brought) async {
+        for text in brought.texts {
             do throws(EngineError) {
-                try await engine.onImages { images throws(ImageError) in _ = try images.remove([image.id]) }
+                try await engine.endUsing(cacheSource: text, brought.images[text])
             } catch {
-                warn(Diagnostic(.warning, code: "build.cache", "the image of a cache stays: \(image.id.short)"))
+                warn(Diagnostic(.warning, code: "build.cache", "the image of cache_from '\(text)' stays"))
             }
         }
     }
@@ -221,5 +231,23 @@ struct BuildCacheTransfer: Sendable {
         } catch {
             warn(Diagnostic(.warning, code: "build.cache", "the build's cache stays as image \(reference.familiar)"))
         }
+    }
+}
+
+extension Engine {
+    fileprivate func beginUsing(cacheSource text: String) async {
+        await cacheSourceLock.acquire()
+        defer { cacheSourceLock.release() }
+        cacheSourceUsers[text, default: 0] += 1
+    }
+
+    /// Nobody begins to use it while its image is removed.
+    fileprivate func endUsing(cacheSource text: String, _ image: Digest?) async throws(EngineError) {
+        await cacheSourceLock.acquire()
+        defer { cacheSourceLock.release() }
+        let left = (cacheSourceUsers[text] ?? 0) - 1
+        cacheSourceUsers[text] = left > 0 ? left : nil
+        guard left <= 0, let image else { return }
+        try await onImages { images throws(ImageError) in _ = try images.remove([image]) }
     }
 }

@@ -178,10 +178,9 @@ private struct BatchRun: Sendable {
             input.contexts[name] = try await context(name, text, others)
         }
         let transfer = BuildCacheTransfer(engine: engine) { [queue] in queue.send(.warning($0)) }
-        let (records, brought) = await transfer.bring(request.cacheFrom)
-        input.imported = records
         let lease = engine.images.makeLease()
-        for image in brought { lease.hold(image) }
+        let brought = await transfer.bring(request.cacheFrom, lease)
+        input.imported = brought.records
         let host = EngineBuildHost(engine)
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,

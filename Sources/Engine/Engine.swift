@@ -101,6 +101,9 @@ public actor Engine {
     /// Stages of builds with an interface on a network, by its name.
     var buildUsers: [String: Int] = [:]
     let buildNetworkLock = AsyncLock()
+    /// Builds that have a place in `cache_from`, by its text.
+    var cacheSourceUsers: [String: Int] = [:]
+    let cacheSourceLock = AsyncLock()
     var networkChangePending = false
     var networkChangeConcernsStacks = false
     /// Nobody waits for news of a stack any more.

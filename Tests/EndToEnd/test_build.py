@@ -1,5 +1,6 @@
 """`gantry build` of one folder: every option, what it prints, and what it says when something is wrong."""
 
+import concurrent.futures
 import io
 import json
 import os
@@ -472,6 +473,17 @@ class BuildRegistryTest(BuildCase):
         self.gantry_ok("load", "-i", f"{self.root}/busybox.tar")
         self.build_ok(folder, "-t", "cached:2", "--cache-from", cache)
         self.assertEqual(self.file("cached:2", "/when"), when)
+        # Side by side: the first to end takes nothing away from the others.
+        self.gantry_ok("rmi", "-f", "cached:2")
+        self.gantry_ok("builder", "prune", "-a", "-f")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            ways = [["-t", f"side:{number}", "--cache-from", cache] for number in range(4)]
+            told = list(pool.map(lambda options: self.build(folder, *options), ways))
+        for number, result in enumerate(told):
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertNotIn("is not used", result.stderr)
+            self.assertEqual(self.file(f"side:{number}", "/when"), when)
+        self.assertNotIn("team/cache", self.gantry_ok("images").stdout)
 
 
 if __name__ == "__main__":
