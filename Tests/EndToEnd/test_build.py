@@ -147,6 +147,8 @@ class BuildTest(BuildCase):
         self.assertEqual(self.file("web:1", "/b"), "from the web\n")
         self.gantry_ok("build", "-t", "web:2", f"{server.address}/Dockerfile")
         self.assertEqual(self.file("web:2", "/alone"), "web\n")
+        self.gantry_ok("build", "-f", "-", "-t", "web:3", f"{server.address}/context.tar", input="FROM busybox\nCOPY a /c\n")
+        self.assertEqual(self.file("web:3", "/c"), "from the web\n")
         missing = self.gantry("build", f"{server.address}/missing")
         self.assertEqual(missing.returncode, 1)
         self.assertIn("is not found", missing.stderr)
@@ -391,6 +393,20 @@ class BuildTest(BuildCase):
                 self.assertIn(result.returncode, (1, 2), result.stderr)
                 self.assertNotEqual(result.stderr, "")
                 self.assertLess(len(result.stderr.splitlines()), 12)
+
+    def test_options_that_contradict_each_other(self):
+        folder = self.hello()
+        for arguments, said in (
+                (["-f", "-", "-"], "can't use stdin for both build context and dockerfile"),
+                (["-f", "Dockerfile", "-"], "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"),
+                (["--with-dependencies", folder], "--with-dependencies is for services"),
+                (["--push", folder], "tag is needed when pushing to registry"),
+                (["--allow", "anything", folder], "unknown entitlement 'anything'")):
+            with self.subTest(arguments):
+                result = self.gantry("build", "--progress", "plain", *arguments, input="FROM busybox\nRUN echo built\n")
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn(said, result.stderr)
+                self.assertNotIn("RUN", result.stderr)
 
     def test_output_of_steps(self):
         """Long, odd and unfinished lines arrive as they are told, and end nobody."""
