@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import unittest
@@ -138,6 +139,21 @@ class BuildTest(BuildCase):
 
         self.build_bytes(gzip.compress(tar_of(files)), "-t", "tar:4", "-")
         self.assertEqual(self.file("tar:4", "/b"), "from the tar\n")
+
+    def test_interrupted_while_standard_input_is_read(self):
+        folder = f"{self.root}/temporary"
+        os.makedirs(folder)
+        for ends in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(ends.name):
+                process = subprocess.Popen(
+                    [GANTRY, "build", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    env=self.environment() | {"TMPDIR": folder}, cwd=self.root)
+                wait_until(lambda: os.listdir(folder), what="the folder of the context")
+                process.send_signal(ends)
+                self.assertEqual(process.wait(timeout=10), 128 + ends)
+                process.stdin.close()
+                process.stderr.close()
+                self.assertEqual(os.listdir(folder), [])
 
     def test_context_from_the_web(self):
         files = {"Dockerfile": b"FROM busybox\nCOPY a /b\n", "a": b"from the web\n"}
