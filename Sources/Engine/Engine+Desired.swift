@@ -36,7 +36,13 @@ extension Engine {
         if let old, !selection.isEmpty {
             selection = old.selection.isEmpty ? [] : Set(old.selection).union(selection).sorted()
         }
-        var stopped = request.services.isEmpty ? [] : (old?.stopped ?? []).subtracting(request.services)
+        let applied = stack.applied(request.services, noDependencies: request.noDependencies)
+        var stopped = (old?.stopped ?? []).subtracting(applied)
+        if request.noDependencies {
+            // Nor does the background loop bring up what the command leaves alone.
+            let kept = old.map { $0.stack.applied($0.selection) } ?? []
+            stopped.formUnion(stack.applied(request.services).subtracting(applied).subtracting(kept))
+        }
         if request.noStart {
             stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services)
         }
