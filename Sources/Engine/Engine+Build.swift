@@ -250,7 +250,8 @@ private struct BatchRun: Sendable {
         }
         if let image = rest("docker-image://") { return .image(image) }
         guard !text.contains("://") else {
-            throw .failed("context", "context \(name): '\(text)' is not a folder, an image or a service")
+            // It may hold a password.
+            throw .failed("context", "context \(name) is an address, and not a folder, an image or a service")
         }
         let inputs = inputs
         return try await engine.pool.run { () throws(BuildFailure) in try inputs.namedFolder(text, name: name) }
