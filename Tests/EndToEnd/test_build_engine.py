@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -104,7 +105,7 @@ class BuildEngineTest(BuildCase):
 
     def test_step_whose_settings_are_refused_leaves_nothing(self):
         before = host_view()
-        self.assertIn("nonsense", self.build_fails("FROM busybox\nRUN true\n", "--no-cache", "--ulimit", "nonsense=5"))
+        self.assertIn("NONSENSE", self.build_fails("FROM busybox\nRUN true\n", "--no-cache", "--ulimit", "nonsense=5"))
         self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
         after = wait_until_same(before)
         for kind in before:
@@ -137,6 +138,20 @@ class BuildEngineTest(BuildCase):
                 for kind in before:
                     self.assertEqual(after[kind] - before[kind], set(), kind)
                 self.assertNotEqual(self.gantry("image", "inspect", "interrupted:1").returncode, 0)
+
+    def test_interrupted_while_a_cache_is_fetched(self):
+        """From a registry that never answers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            name = f"localhost:{listener.getsockname()[1]}/slow"
+            process = self.start(self.context("FROM busybox\n"), "--cache-from", name)
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(timeout=10), 130)
+                connection.settimeout(10)
+                while connection.recv(4096):
+                    pass
 
     def test_killed_engine(self):
         word = 33_333
