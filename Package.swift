@@ -166,8 +166,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "Images", "Reconciler", "ContainerNetwork", "InternetAddress",
-                "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineAPI", "EngineWire", "ImageBuild", "Images", "Reconciler", "ContainerNetwork",
+                "InternetAddress", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -47,23 +47,12 @@ final class EngineBuildHost: BuildHost {
         let reference: ImageReference
         do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
         do throws(EngineError) {
-            let client = engine.registryClient(reference, nil)
-            let engine = engine
             // Lines about bytes alone are for pictures that move.
             let sink: TransferSink = { message in
                 guard message.progressDetail == nil, let status = message.status else { return }
                 output(Array(((message.id.map { $0 + ": " } ?? "") + status + "\n").utf8))
             }
-            let pulled: Result<Image, EngineError> = await withTaskCancellationHandler {
-                do throws(EngineError) {
-                    return .success(try await engine.pull(PullRequest(reference), client, sink))
-                } catch {
-                    return .failure(error)
-                }
-            } onCancel: {
-                client.stop.cancel()
-            }
-            return try pulled.get()
+            return try await engine.pullUntilCancelled(PullRequest(reference), sink)
         } catch {
             throw missing(name, error)
         }

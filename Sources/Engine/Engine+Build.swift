@@ -18,25 +18,31 @@ extension Engine {
     private static let cacheDaysMax: Int64 = 30
 
     /// Builds all images of the batch, side by side. Ending the lines early cancels it.
-    public nonisolated func startBuild(_ batch: BuildBatch) -> AsyncStream<BuildLine> {
-        let (lines, continuation) = AsyncStream.makeStream(of: BuildLine.self)
-        // OWNER: the stream, whose end cancels it.
+    public nonisolated func startBuild(_ batch: BuildBatch) -> BuildLines {
+        let (lines, queue) = BuildLineQueue.make()
+        // OWNER: the lines, whose end cancels it.
         let task = Task { [self] in
-            await BatchRun(self, batch) { continuation.yield($0) }.run()
-            continuation.finish()
+            await BatchRun(self, batch, queue).run()
+            queue.finish()
         }
-        continuation.onTermination = { _ in task.cancel() }
+        queue.onEnd { task.cancel() }
         return lines
     }
 
+    /// What looks at everything that builds keep is not done after each of them.
+    private static let cacheTrimSecondsMin: Int64 = 600
+
     /// Makes room when builds have left too much behind.
     func trimBuildCache() async {
+        let now = Clock.now() / 1_000_000_000
+        guard now < buildCacheTrimmedAt || now - buildCacheTrimmedAt >= Self.cacheTrimSecondsMin else { return }
+        buildCacheTrimmedAt = now
         do throws(EngineError) {
-            let oldest = Clock.now() / 1_000_000_000 - Self.cacheDaysMax * 86_400
+            let oldest = now - Self.cacheDaysMax * 86_400
             var pruning = ImageStore.BuildPruning()
             (pruning.usedBefore, pruning.byteCountMax) = (oldest, Self.cacheByteCountMax)
-            let wanted = pruning
-            let removed = try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) }
+            pruning.takesEither = true
+            let removed = try await pruneBuilds(pruning, withFolders: true)
             if !removed.isEmpty { await collectImageGarbage() }
             let (downloads, contexts) = ("\(options.imageRoot)/builds/downloads", options.buildContexts)
             try await onThread { () throws(EngineError) in
@@ -68,17 +74,19 @@ private struct BatchRun: Sendable {
     let engine: Engine
     let batch: BuildBatch
     let progress: BuildProgress
-    let tell: @Sendable (BuildLine) -> Void
+    private let queue: BuildLineQueue
     private let dockerfiles = SharedDockerfiles()
     private let inputs: BuildInputs
 
-    init(_ engine: Engine, _ batch: BuildBatch, _ tell: @escaping @Sendable (BuildLine) -> Void) {
+    init(_ engine: Engine, _ batch: BuildBatch, _ queue: BuildLineQueue) {
         self.engine = engine
         inputs = BuildInputs(engine)
         self.batch = batch
-        self.tell = tell
-        progress = BuildProgress { event in tell(BuildLine(event)) }
+        self.queue = queue
+        progress = BuildProgress { event in queue.tell(event) }
     }
+
+    private func tell(_ line: BuildLine) { queue.send(line) }
 
     func run() async {
         do throws(BuildFailure) {
@@ -139,6 +147,10 @@ private struct BatchRun: Sendable {
 
     /// Each behind those whose images it takes.
     private func ordered() throws(BuildFailure) -> [BuildRequest] {
+        var names: Set<String> = []
+        for request in batch.builds where !names.insert(request.name).inserted {
+            throw .failed("name", "two builds of a batch have the name '\(request.name)'")
+        }
         var ordered: [BuildRequest] = []
         var left = batch.builds
         while !left.isEmpty {
@@ -165,11 +177,10 @@ private struct BatchRun: Sendable {
         for (name, text) in request.contexts {
             input.contexts[name] = try await context(name, text, others)
         }
-        let transfer = BuildCacheTransfer(engine: engine) { [tell] in tell(.warning($0)) }
-        let (records, brought) = await transfer.bring(request.cacheFrom)
-        input.imported = records
+        let transfer = BuildCacheTransfer(engine: engine) { [queue] in queue.send(.warning($0)) }
         let lease = engine.images.makeLease()
-        for image in brought { lease.hold(image) }
+        let brought = await transfer.bring(request.cacheFrom, lease)
+        input.imported = brought.records
         let host = EngineBuildHost(engine)
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
@@ -188,6 +199,7 @@ private struct BatchRun: Sendable {
         do throws(EngineError) {
             try await transfer.send(output, to: request.cacheTo)
         } catch {
+            if case .cancelled = error { throw .cancelled }
             throw .diagnostics(error.diagnostics)
         }
         let image = output.image
@@ -238,7 +250,8 @@ private struct BatchRun: Sendable {
         }
         if let image = rest("docker-image://") { return .image(image) }
         guard !text.contains("://") else {
-            throw .failed("context", "context \(name): '\(text)' is not a folder, an image or a service")
+            // It may hold a password.
+            throw .failed("context", "context \(name) is an address, and not a folder, an image or a service")
         }
         let inputs = inputs
         return try await engine.pool.run { () throws(BuildFailure) in try inputs.namedFolder(text, name: name) }
@@ -302,19 +315,6 @@ extension BuildInput {
             do throws(BuildError) { try index.save() } catch {
                 log.warning("digests of a build context not kept", metadata: ["error": "\(error)"])
             }
-        }
-    }
-}
-
-extension BuildLine {
-    fileprivate init(_ event: BuildEvent) {
-        switch event {
-        case .started(let vertex, let name): self = .started(vertex: vertex, name: name)
-        case .output(let vertex, let bytes, let isError):
-            self = .output(vertex: vertex, text: String(decoding: bytes, as: UTF8.self), isError: isError)
-        case .finished(let vertex, let isCached, let nanoseconds, let error):
-            self = .finished(vertex: vertex, isCached: isCached, nanoseconds: nanoseconds, error: error)
-        case .warning(let diagnostic): self = .warning(diagnostic)
         }
     }
 }

@@ -19,7 +19,14 @@ extension Engine {
     }
 
     private func cacheFolders() async throws(EngineError) -> [CacheMounts.Folder] {
-        do throws(SystemError) { return try buildCaches.folders() } catch { throw .system(error) }
+        try await onCaches { caches throws(SystemError) in try caches.folders() }
+    }
+
+    private func onCaches<Value: Sendable>(
+        _ body: @escaping @Sendable (CacheMounts) throws(SystemError) -> Value
+    ) async throws(EngineError) -> Value {
+        let caches = buildCaches
+        return try await onPool { () throws(SystemError) in try body(caches) }
     }
 
     /// `POST /build/prune`. Without `all`, steps whose layers images have stay, and so do folders of cache mounts.
@@ -35,21 +42,72 @@ extension Engine {
         let before = try await buildCacheItems().filter { !$0.Shared }.reduce(Int64(0)) { $0 &+ $1.Size }
         var pruning = ImageStore.BuildPruning()
         (pruning.usedBefore, pruning.byteCountMax, pruning.takesShared) = (moment, keepStorage, all)
-        let wanted = pruning
-        var removed = try await onImages { images throws(ImageError) in
-            let removed = try images.pruneBuildRecords(wanted).map(\.short)
-            try images.collectGarbage()
-            return removed
-        }
-        if all {
-            do throws(SystemError) {
-                removed += try buildCaches.prune(usedBefore: moment).map { String($0.name.prefix(12)) }
-            } catch {
-                throw .system(error)
-            }
-        }
+        let removed = try await pruneBuilds(pruning, withFolders: all)
+        try await onImages { images throws(ImageError) in _ = try images.collectGarbage() }
         let after = try await buildCacheItems().filter { !$0.Shared }.reduce(Int64(0)) { $0 &+ $1.Size }
         return BuildPruneReply(CachesDeleted: removed, SpaceReclaimed: max(0, before - after))
+    }
+
+    /// Forgets steps, and removes folders of cache mounts `withFolders`; a limit of bytes is for both together.
+    ///
+    /// - Returns: ids of what went.
+    func pruneBuilds(
+        _ asked: ImageStore.BuildPruning, withFolders: Bool
+    ) async throws(EngineError) -> [String] {
+        let folders = try await cacheFolders()
+        let steps = try await onImages { images throws(ImageError) in try images.rememberedSteps() }
+        let share = BuildCacheShare(asked, steps: steps, folders: folders, takesFolders: withFolders)
+        var pruning = asked
+        pruning.byteCountMax = share.stepByteCountMax
+        let wanted = pruning
+        var removed = try await onImages { images throws(ImageError) in
+            try images.pruneBuildRecords(wanted).map(\.short)
+        }
+        // To look for them is to look at every file in them.
+        guard withFolders, let moment = share.foldersUsedBefore,
+            folders.contains(where: { !$0.isInUse && $0.usedAt < moment })
+        else { return removed }
+        removed += try await onCaches { caches throws(SystemError) in
+            try caches.prune(usedBefore: moment).map { String($0.name.prefix(12)) }
+        }
+        return removed
+    }
+}
+
+/// How steps and folders of cache mounts share a limit: of both together, what was used last stays.
+struct BuildCacheShare: Equatable {
+    /// What the folders that stay leave for steps.
+    private(set) var stepByteCountMax: UInt64?
+    /// Folders that were used before go (seconds since 1970); nil: none goes.
+    private(set) var foldersUsedBefore: Int64?
+
+    init(
+        _ pruning: ImageStore.BuildPruning, steps: [ImageStore.RememberedStep], folders: [CacheMounts.Folder],
+        takesFolders: Bool
+    ) {
+        guard let limit = pruning.byteCountMax else {
+            foldersUsedBefore = takesFolders ? pruning.usedBefore ?? .max : nil
+            return
+        }
+        if takesFolders {
+            let stepSizes = steps.filter { !$0.isShared }.map { ($0.usedAt, $0.byteCount, false) }
+            let sizes = stepSizes + folders.map { ($0.usedAt, $0.byteCount, true) }
+            var total: UInt64 = 0
+            for (usedAt, byteCount, isFolder) in sizes.sorted(by: { $0.0 > $1.0 }) {
+                let sum = total.addingReportingOverflow(byteCount)
+                total = sum.overflow ? .max : sum.partialValue
+                guard isFolder, total > limit else { continue }
+                // All that come now were used before it, or with it.
+                foldersUsedBefore = usedAt &+ 1
+                break
+            }
+            if let age = pruning.usedBefore {
+                let over = foldersUsedBefore ?? .min
+                foldersUsedBefore = pruning.takesEither ? max(over, age) : min(over, age)
+            }
+        }
+        let kept = folders.filter { folder in folder.isInUse || folder.usedAt >= foldersUsedBefore ?? .min }
+        stepByteCountMax = kept.reduce(limit) { left, folder in left > folder.byteCount ? left - folder.byteCount : 0 }
     }
 }
 

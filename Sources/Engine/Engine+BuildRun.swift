@@ -25,6 +25,13 @@ extension Engine {
     /// The bridge of RUN steps, there while builds use it.
     static let buildNetwork = "gantry-build"
 
+    /// Nobody else's: it is removed with its last build.
+    func refuseBuildNetwork(_ name: String) throws(EngineError) {
+        guard name != Self.buildNetwork else {
+            throw .badRequest("the name '\(name)' is taken: it is the network of builds")
+        }
+    }
+
     private static let stepHostname = "gantry-build"
 
     func makeBuildNetwork(_ wanted: RunNetwork) async throws(EngineError) -> BuildNetwork {
@@ -32,7 +39,16 @@ extension Engine {
         switch wanted {
         case .host: return BuildNetwork(stored: stored, namespace: .host)
         case .none: return try await makeNamespace(stored, network: nil)
-        case .named(let name):
+        case .named(let name): return try await join(name, stored)
+        case .standard: return try await join(Self.buildNetwork, stored)
+        }
+    }
+
+    /// The network stays at least until the namespace is removed.
+    private func join(_ name: String, _ stored: StoredContainer) async throws(EngineError) -> BuildNetwork {
+        buildUsers[name, default: 0] += 1
+        do throws(EngineError) {
+            if name == Self.buildNetwork { try await ensureBuildNetwork() }
             guard networks[name] != nil else {
                 throw .diagnostics([
                     Diagnostic(
@@ -41,16 +57,20 @@ extension Engine {
                 ])
             }
             return try await makeNamespace(stored, network: name)
-        case .standard:
-            buildNetworkUsers += 1
-            do throws(EngineError) {
-                try await ensureBuildNetwork()
-                return try await makeNamespace(stored, network: Self.buildNetwork)
-            } catch {
-                await leaveBuildNetwork()
-                throw error
-            }
+        } catch {
+            await leave(name)
+            throw error
         }
+    }
+
+    private func leave(_ name: String) async {
+        let left = (buildUsers[name] ?? 0) - 1
+        buildUsers[name] = left > 0 ? left : nil
+        if name == Self.buildNetwork { await removeUnusedBuildNetwork() }
+    }
+
+    func isUsed(_ network: StoredNetwork) -> Bool {
+        buildUsers[network.name] != nil || !users(ofNetwork: network.name).isEmpty
     }
 
     /// Builds that begin at the same time wait for the first of them.
@@ -61,11 +81,10 @@ extension Engine {
         _ = try await makeNetwork(Self.buildNetwork, stack: "", key: "", Network())
     }
 
-    private func leaveBuildNetwork() async {
-        buildNetworkUsers -= 1
+    private func removeUnusedBuildNetwork() async {
         await buildNetworkLock.acquire()
         defer { buildNetworkLock.release() }
-        guard buildNetworkUsers == 0, networks[Self.buildNetwork] != nil else { return }
+        guard buildUsers[Self.buildNetwork] == nil, networks[Self.buildNetwork] != nil else { return }
         do throws(EngineError) {
             try await removeNetwork(Self.buildNetwork)
         } catch {
@@ -76,9 +95,13 @@ extension Engine {
     /// What builds of an engine that was killed have left: their bridge, and trees that RUN steps had bound. Their
     /// containers are orphans like others.
     func sweepBuilds() async {
+        do throws(EngineError) {
+            if networks[Self.buildNetwork] != nil { try await removeNetwork(Self.buildNetwork) }
+        } catch {
+            log.warning("network of builds not swept", metadata: ["error": "\(error)"])
+        }
         let folder = options.buildMounts
         do {
-            if networks[Self.buildNetwork] != nil { try await removeNetwork(Self.buildNetwork) }
             try await onPool { () throws(SystemError) in
                 for name in try FileSystem.list(folder) {
                     umount2("\(folder)/\(name)", Int32(MNT_DETACH))
@@ -86,7 +109,7 @@ extension Engine {
                 }
             }
         } catch {
-            log.warning("rests of builds not swept", metadata: ["error": "\(error)"])
+            log.warning("mounts of builds not swept", metadata: ["error": "\(error)"])
         }
     }
 
@@ -110,7 +133,7 @@ extension Engine {
 
     func removeBuildNetwork(_ made: BuildNetwork) async {
         if case .path = made.namespace { await removeNamespace(made) }
-        if made.network == Self.buildNetwork { await leaveBuildNetwork() }
+        if let network = made.network { await leave(network) }
     }
 
     private func removeNamespace(_ made: BuildNetwork) async {
@@ -145,9 +168,10 @@ extension Engine {
         var stored = try stepContainer(randomID(), service(for: step))
         stored.attachments = network.stored.attachments
         let folder = options.containerRun(stored.id)
-        let (request, session) = try stepRequest(step, stored, network)
         let result: Result<StoredContainer.Exit, EngineError>
         do throws(EngineError) {
+            // It writes files before it can fail.
+            let (request, session) = try stepRequest(step, stored, network)
             result = .success(try await launchAndWait(request, stored, session, output))
         } catch {
             result = .failure(error)

@@ -36,7 +36,13 @@ extension Engine {
         if let old, !selection.isEmpty {
             selection = old.selection.isEmpty ? [] : Set(old.selection).union(selection).sorted()
         }
-        var stopped = request.services.isEmpty ? [] : (old?.stopped ?? []).subtracting(request.services)
+        let applied = stack.applied(request.services, noDependencies: request.noDependencies)
+        var stopped = (old?.stopped ?? []).subtracting(applied)
+        if request.noDependencies {
+            // Nor does the background loop bring up what the command leaves alone.
+            let kept = old.map { $0.stack.applied($0.selection) } ?? []
+            stopped.formUnion(stack.applied(request.services).subtracting(applied).subtracting(kept))
+        }
         if request.noStart {
             stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services)
         }
@@ -60,11 +66,12 @@ extension Engine {
         return desired
     }
 
-    /// Image ids by service; all services whose image is missing are reported at once, each at its line.
-    func resolveImages(_ record: StackRecord, lacking: Set<String> = []) throws(EngineError) -> [String: String] {
-        var ids: [String: String] = [:]
+    /// Image ids by service, as far as there are images; all `needed` services whose image is missing are reported at
+    /// once, each at its line.
+    func resolveImages(_ record: StackRecord, needed: Set<String>) throws(EngineError) -> [String: String] {
+        var ids = knownImageIDs(record.stack)
         var problems: [Diagnostic] = []
-        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where !lacking.contains(name) {
+        for (name, service) in record.stack.services.sorted(by: { $0.key < $1.key }) where needed.contains(name) {
             do throws(ImageError) {
                 ids[name] = try images.image(service.image).id.description
             } catch {
@@ -80,7 +87,7 @@ extension Engine {
         return ids
     }
 
-    /// For the background loop: an image that has been removed meanwhile is no reason to touch its containers.
+    /// An image that has been removed meanwhile is no reason to touch the containers that were made of it.
     private func knownImageIDs(_ stack: Stack) -> [String: String] {
         // A missing entry means "the image its containers have".
         stack.services.compactMapValues { try? images.image($0.image).id.description }

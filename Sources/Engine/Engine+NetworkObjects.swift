@@ -21,6 +21,7 @@ extension Engine {
         guard !Self.builtIn.contains(name), name != "bridge", name != "default" else {
             throw .badRequest("the name '\(name)' is taken: it stands for a network that is always there")
         }
+        try refuseBuildNetwork(name)
         guard networks[name] == nil else { throw .conflict("network with name \(name) already exists") }
         if let scope = request.Scope, !scope.isEmpty, scope != "local" {
             throw .badRequest("network \(name): there is no scope '\(scope)' on a single host")
@@ -59,7 +60,7 @@ extension Engine {
         let filters = try NetworkFilters(values)
         let own = networks.values.filter { record in
             filters.matches(
-                inspect(record), isBuiltIn: false, isUsed: !users(ofNetwork: record.name).isEmpty,
+                inspect(record), isBuiltIn: false, isUsed: isUsed(record),
                 createdAt: record.createdAt)
         }.map { inspect($0) }
         let always = Self.builtIn.map { inspectBuiltIn($0) }.filter {
@@ -174,8 +175,7 @@ extension Engine {
     public func pruneNetworks(_ values: [String: [String]]) async throws(EngineError) -> [String] {
         let filters = try NetworkFilters(values)
         let unused = networks.values.filter { record in
-            users(ofNetwork: record.name).isEmpty && record.name != Self.buildNetwork
-                && stacks[record.stackName]?.record.active != true
+            !isUsed(record) && stacks[record.stackName]?.record.active != true
                 && filters.matches(inspect(record), isBuiltIn: false, isUsed: false, createdAt: record.createdAt)
         }.map(\.name).sorted()
         for name in unused { try await removeNetwork(name) }

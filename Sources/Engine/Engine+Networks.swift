@@ -13,6 +13,7 @@ extension Engine {
     func createNetwork(_ key: String, stack: Stack) async throws(EngineError) {
         let name = stack.networkName(key)
         guard let definition = stack.networks[key], !definition.external else { return }
+        try refuseBuildNetwork(name)
         if let existing = networks[name] {
             guard existing.stackName == stack.name else {
                 let owner =
@@ -132,7 +133,7 @@ extension Engine {
 
     func removeNetwork(_ name: String) async throws(EngineError) {
         guard let record = networks[name] else { return }
-        guard name != Self.buildNetwork || buildNetworkUsers == 0 else {
+        guard buildUsers[name] == nil else {
             throw .conflict("network \(name) is used by a build that is under way")
         }
         let users = users(ofNetwork: name)

@@ -29,6 +29,23 @@ extension Engine {
         }
     }
 
+    /// Ends with the task that waits for it: threads that wait for a network must not keep it.
+    nonisolated func pullUntilCancelled(
+        _ request: PullRequest, _ sink: @escaping TransferSink
+    ) async throws(EngineError) -> Image {
+        let client = registryClient(request.reference, request.credential)
+        let outcome: Result<Image, EngineError> = await withTaskCancellationHandler {
+            do throws(EngineError) {
+                return .success(try await pull(request, client, sink))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            client.stop.cancel()
+        }
+        return try outcome.get()
+    }
+
     /// Runs a transfer in the background and turns its outcome into the last message.
     nonisolated func transfer(
         _ work: @escaping @Sendable (RegistryClient, @escaping TransferSink) async throws -> Void,

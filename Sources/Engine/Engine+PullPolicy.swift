@@ -9,8 +9,10 @@ extension Engine {
 
     /// Gets what the services' `pull_policy` asks for (Compose Specification, "pull_policy"), before anything is
     /// changed. Images that cannot be had are left to `resolveImages`, unless their registry said why.
-    func pullImages(of record: StackRecord, progress: @escaping ProgressSink) async throws(EngineError) {
-        let wanted = imagesToPull(record)
+    func pullImages(
+        of record: StackRecord, services: Set<String>, progress: @escaping ProgressSink
+    ) async throws(EngineError) {
+        let wanted = imagesToPull(record, services)
         guard !wanted.isEmpty else { return }
         var failures: [Diagnostic] = []
         await withTaskGroup(of: (String, String, EngineError?).self) { group in
@@ -48,9 +50,10 @@ extension Engine {
     }
 
     /// Each image once, by the first service that has it.
-    private func imagesToPull(_ record: StackRecord) -> [(service: String, image: String)] {
+    private func imagesToPull(_ record: StackRecord, _ services: Set<String>) -> [(service: String, image: String)] {
         var seen: Set<String> = []
         return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
+            guard services.contains(name) else { return nil }
             // Not there, or damaged: what to do is the policy's to say.
             let isPresent = (try? images.image(service.image)) != nil
             // What is built here has no registry unless the file says so.
@@ -80,19 +83,7 @@ extension Engine {
                 return nil
             }
             tell(.working, "Pulling")
-            let client = registryClient(reference, nil)
-            // The engine shuts down: threads that wait for a network must not keep it.
-            let outcome: Result<Void, EngineError> = await withTaskCancellationHandler {
-                do throws(EngineError) {
-                    _ = try await pull(PullRequest(reference), client) { _ in }
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            } onCancel: {
-                client.stop.cancel()
-            }
-            try outcome.get()
+            _ = try await pullUntilCancelled(PullRequest(reference)) { _ in }
             tell(.done, "Pulled")
             return nil
         } catch {

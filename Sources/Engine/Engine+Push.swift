@@ -4,22 +4,27 @@ import LinuxSystem
 import Registry
 
 extension Engine {
-    /// - Parameter reference: what it is pushed as; the image must have that name.
-    public nonisolated func startPush(_ reference: ImageReference, credential: RegistryCredential?) -> ImageTransfer {
+    /// - Parameters:
+    ///   - reference: what it is pushed as.
+    ///   - source: the image's name here; nil: the same.
+    public nonisolated func startPush(
+        _ reference: ImageReference, from source: ImageReference? = nil, credential: RegistryCredential?
+    ) -> ImageTransfer {
         transfer { client, sink in
-            try await self.push(reference, client, sink)
+            try await self.push(reference, from: source ?? reference, client, sink)
         } client: {
             self.registryClient(reference, credential)
         }
     }
 
     private nonisolated func push(
-        _ reference: ImageReference, _ client: RegistryClient, _ sink: @escaping TransferSink
+        _ reference: ImageReference, from local: ImageReference, _ client: RegistryClient,
+        _ sink: @escaping TransferSink
     ) async throws(EngineError) {
         let name = RepositoryName(reference)
         sink(TransferMessage("The push refers to repository [\(name)]"))
         let (image, manifest) = try await onImages { images throws(ImageError) in
-            let image = try images.image(reference.canonical)
+            let image = try images.image(local.canonical)
             guard let manifest = try images.document(image.manifestDigest) else {
                 throw .damaged("the manifest of \(reference.familiar) is gone; load or pull the image again")
             }
@@ -33,7 +38,7 @@ extension Engine {
         }
         // Another name of the image at the same registry: its blobs are likely there.
         let source = image.references.first {
-            $0.registry == reference.registry && $0.repository != reference.repository
+            $0 != local && $0.registry == reference.registry && $0.repository != reference.repository
         }
         for blob in layers + [config] { sink(TransferMessage("Preparing", id: blob.digest.short)) }
         for blob in layers + [config] {

@@ -12,8 +12,9 @@ extension Engine {
     /// What `apply` with the same request would do, without doing any of it.
     public func plan(_ name: String, _ request: ApplyRequest) async throws(EngineError) -> PlanReply {
         let record = try requestedRecord(name, request)
-        let unbuilt = unbuiltServices(record)
-        let imageIDs = try resolveImages(record, lacking: Set(unbuilt))
+        let applied = record.stack.applied(request.services, noDependencies: request.noDependencies)
+        let unbuilt = unbuiltServices(record).filter(applied.contains)
+        let imageIDs = try resolveImages(record, needed: applied.subtracting(unbuilt))
         let desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
         let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
         return PlanReply(
@@ -72,8 +73,10 @@ extension Engine {
         let imageIDs: [String: String]
         do throws(EngineError) {
             record = try requestedRecord(name, request)
-            try await pullImages(of: record, progress: progress)
-            imageIDs = try resolveImages(record)
+            // What the command does not act on needs no image, and may have none yet.
+            let applied = record.stack.applied(request.services, noDependencies: request.noDependencies)
+            try await pullImages(of: record, services: applied, progress: progress)
+            imageIDs = try resolveImages(record, needed: applied)
             try reservePorts(record)
             try save(record)
         } catch {

@@ -96,9 +96,14 @@ public actor Engine {
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()
-    /// Stages of builds with an interface on the bridge of builds.
-    var buildNetworkUsers = 0
+    /// Seconds since 1970.
+    var buildCacheTrimmedAt: Int64 = 0
+    /// Stages of builds with an interface on a network, by its name.
+    var buildUsers: [String: Int] = [:]
     let buildNetworkLock = AsyncLock()
+    /// Builds that have a place in `cache_from`, by its text.
+    var cacheSourceUsers: [String: Int] = [:]
+    let cacheSourceLock = AsyncLock()
     var networkChangePending = false
     var networkChangeConcernsStacks = false
     /// Nobody waits for news of a stack any more.

@@ -128,12 +128,14 @@ extension ImageStore {
         return found
     }
 
-    /// What a prune may take.
+    /// What a prune may take: what all of it allows, as a user asks for, unless it says `takesEither`.
     public struct BuildPruning: Sendable {
         /// Only what was last used before (seconds since 1970).
         public var usedBefore: Int64?
         /// Beyond so many bytes, those that were used longest ago.
         public var byteCountMax: UInt64?
+        /// What is too old and what is too much, as when nobody asked: neither alone is to stay.
+        public var takesEither = false
         /// Also steps whose layers images have.
         public var takesShared = true
 
@@ -151,14 +153,14 @@ extension ImageStore {
         var removed: [Digest] = []
         for entry in try buildRecords().sorted(by: { ($1.usedAt, $1.path) < ($0.usedAt, $0.path) }) {
             let isShared = entry.record.layer.map { shared.contains($0.diffID) } ?? false
-            var isOver = pruning.byteCountMax == nil
+            var isOver = pruning.byteCountMax == nil && !pruning.takesEither
             if let layer = entry.record.layer, !isShared, !kept.contains(layer.diffID), let max = pruning.byteCountMax {
                 byteCount &+= layer.byteCount &+ layer.tarByteCount
                 isOver = byteCount > max
                 if !isOver { kept.insert(layer.diffID) }
             }
-            let isOld = pruning.usedBefore.map { entry.usedAt < $0 }
-            let isWanted = pruning.byteCountMax == nil ? isOld ?? true : isOver || isOld ?? false
+            let isOld = pruning.usedBefore.map { entry.usedAt < $0 } ?? !pruning.takesEither
+            let isWanted = pruning.takesEither ? isOver || isOld : isOver && isOld
             guard isWanted, pruning.takesShared || !isShared else { continue }
             unlink(entry.path)
             removed.append(entry.key)

@@ -56,12 +56,18 @@ public struct DesiredState: Equatable, Sendable {
 }
 
 extension Stack {
+    /// The services that a command acts on which names `selection` (all when it names none): those and, unless
+    /// `noDependencies`, what they depend on.
+    public func applied(_ selection: [String], noDependencies: Bool = false) -> Set<String> {
+        guard !selection.isEmpty else { return Set(services.keys) }
+        return noDependencies ? Set(selection) : DependencyGraph(services: services).closure(of: selection)
+    }
+
     /// The stack that the engine keeps after a command that named only some services: those (and, unless
     /// `noDependencies`, what they depend on) as in `self`, the others as they were in `previous`.
     public func keeping(_ previous: Stack?, selection: [String], noDependencies: Bool = false) -> Stack {
         guard let previous, !selection.isEmpty else { return self }
-        let graph = DependencyGraph(services: services)
-        let applied = noDependencies ? Set(selection) : graph.closure(of: selection)
+        let applied = applied(selection, noDependencies: noDependencies)
         var result = self
         for (name, service) in previous.services where !applied.contains(name) { result.services[name] = service }
         for name in services.keys where !applied.contains(name) && previous.services[name] == nil {

@@ -29,6 +29,21 @@ import Testing
                 """)
     }
 
+    /// In one piece, as a step's last words may come.
+    @Test func manyLinesAtOnce() {
+        var text = BuildText()
+        _ = text.lines(.started(vertex: 1, name: "a"), at: 0)
+        let count = 100_000
+        let clock = ContinuousClock()
+        var shown: [String] = []
+        let spent = clock.measure {
+            let lines = String(repeating: "line\n", count: count) + "rest"
+            shown = text.lines(.output(vertex: 1, text: lines, isError: false), at: 0)
+        }
+        #expect(shown.count == count && spent < .seconds(20))
+        #expect(text.lines(.output(vertex: 1, text: "!\n", isError: false), at: 0) == ["#1 0.000 rest!\n"])
+    }
+
     @Test func saysWhoseLinesFollow() {
         var text = BuildText()
         _ = text.lines(.started(vertex: 1, name: "a"), at: 0)

@@ -1,11 +1,13 @@
 """`gantry build` of one folder: every option, what it prints, and what it says when something is wrong."""
 
+import concurrent.futures
 import io
 import json
 import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import unittest
@@ -138,6 +140,21 @@ class BuildTest(BuildCase):
         self.build_bytes(gzip.compress(tar_of(files)), "-t", "tar:4", "-")
         self.assertEqual(self.file("tar:4", "/b"), "from the tar\n")
 
+    def test_interrupted_while_standard_input_is_read(self):
+        folder = f"{self.root}/temporary"
+        os.makedirs(folder)
+        for ends in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(ends.name):
+                process = subprocess.Popen(
+                    [GANTRY, "build", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    env=self.environment() | {"TMPDIR": folder}, cwd=self.root)
+                wait_until(lambda: os.listdir(folder), what="the folder of the context")
+                process.send_signal(ends)
+                self.assertEqual(process.wait(timeout=10), 128 + ends)
+                process.stdin.close()
+                process.stderr.close()
+                self.assertEqual(os.listdir(folder), [])
+
     def test_context_from_the_web(self):
         files = {"Dockerfile": b"FROM busybox\nCOPY a /b\n", "a": b"from the web\n"}
         server = WebServer({"/context.tar": tar_of(files), "/Dockerfile": b"FROM busybox\nRUN echo web > /alone\n"})
@@ -146,6 +163,8 @@ class BuildTest(BuildCase):
         self.assertEqual(self.file("web:1", "/b"), "from the web\n")
         self.gantry_ok("build", "-t", "web:2", f"{server.address}/Dockerfile")
         self.assertEqual(self.file("web:2", "/alone"), "web\n")
+        self.gantry_ok("build", "-f", "-", "-t", "web:3", f"{server.address}/context.tar", input="FROM busybox\nCOPY a /c\n")
+        self.assertEqual(self.file("web:3", "/c"), "from the web\n")
         missing = self.gantry("build", f"{server.address}/missing")
         self.assertEqual(missing.returncode, 1)
         self.assertIn("is not found", missing.stderr)
@@ -391,6 +410,20 @@ class BuildTest(BuildCase):
                 self.assertNotEqual(result.stderr, "")
                 self.assertLess(len(result.stderr.splitlines()), 12)
 
+    def test_options_that_contradict_each_other(self):
+        folder = self.hello()
+        for arguments, said in (
+                (["-f", "-", "-"], "can't use stdin for both build context and dockerfile"),
+                (["-f", "Dockerfile", "-"], "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"),
+                (["--with-dependencies", folder], "--with-dependencies is for services"),
+                (["--push", folder], "tag is needed when pushing to registry"),
+                (["--allow", "anything", folder], "unknown entitlement 'anything'")):
+            with self.subTest(arguments):
+                result = self.gantry("build", "--progress", "plain", *arguments, input="FROM busybox\nRUN echo built\n")
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn(said, result.stderr)
+                self.assertNotIn("RUN", result.stderr)
+
     def test_output_of_steps(self):
         """Long, odd and unfinished lines arrive as they are told, and end nobody."""
         progress = self.build_ok("""
@@ -401,6 +434,13 @@ class BuildTest(BuildCase):
         self.assertEqual(progress.lines("RUN printf 'no end"), ["no end of line"])
         self.assertEqual(progress.of("RUN seq"), "DONE")
         self.assertIn("3000", progress.lines("RUN seq"))
+
+    def test_step_that_writes_too_much(self):
+        progress = self.build_ok("FROM busybox\nRUN yes | head -c 5000000\nRUN echo after\n")
+        lines = progress.lines("RUN yes")
+        self.assertEqual(lines[-1], "[output clipped, log limit 2MiB reached]")
+        self.assertLess(len(lines), 1_100_000)
+        self.assertEqual(progress.lines("RUN echo after"), ["after"])
 
 
 @unittest.skipUnless(shutil.which("docker-registry"), "docker-registry is missing")
@@ -454,13 +494,28 @@ class BuildRegistryTest(BuildCase):
     def test_cache_in_a_registry(self):
         folder = self.context("FROM busybox\nRUN echo $(cat /proc/uptime) > /when\n")
         cache = f"type=registry,ref={self.host}/team/cache:1"
+        # An image here that has the cache's name keeps it.
+        self.gantry_ok("tag", "busybox", f"{self.host}/team/cache:1")
         self.build_ok(folder, "-t", "cached:1", "--cache-to", f"{cache},mode=max")
+        self.assertEqual(self.identity(f"{self.host}/team/cache:1"), self.identity("busybox"))
+        self.gantry_ok("rmi", f"{self.host}/team/cache:1")
         when = self.file("cached:1", "/when")
         self.gantry_ok("rmi", "-f", "cached:1")
         self.gantry_ok("system", "prune", "-a", "-f")
         self.gantry_ok("load", "-i", f"{self.root}/busybox.tar")
         self.build_ok(folder, "-t", "cached:2", "--cache-from", cache)
         self.assertEqual(self.file("cached:2", "/when"), when)
+        # Side by side: the first to end takes nothing away from the others.
+        self.gantry_ok("rmi", "-f", "cached:2")
+        self.gantry_ok("builder", "prune", "-a", "-f")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            ways = [["-t", f"side:{number}", "--cache-from", cache] for number in range(4)]
+            told = list(pool.map(lambda options: self.build(folder, *options), ways))
+        for number, result in enumerate(told):
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertNotIn("is not used", result.stderr)
+            self.assertEqual(self.file(f"side:{number}", "/when"), when)
+        self.assertNotIn("team/cache", self.gantry_ok("images").stdout)
 
 
 if __name__ == "__main__":

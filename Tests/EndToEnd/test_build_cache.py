@@ -250,6 +250,12 @@ class BuildCacheTest(BuildCase):
         self.assertEqual(self.file("gone:1", "/third"), "2\n")
         self.assertEqual(self.gantry_ok("image", "verify", "gone:1").stdout, "gone:1: ok\n")
 
+    def test_cache_folder_that_cannot_be_written(self):
+        place = f"{self.root}/cache-blocked"
+        os.makedirs(f"{place}/gantry-cache.tar")
+        self.assertIn("gantry-cache.tar", self.build_fails("FROM busybox\nRUN true\n", "--cache-to", f"type=local,dest={place}"))
+        self.assertEqual(os.listdir(place), ["gantry-cache.tar"])
+
     def test_poisoned_records(self):
         """What lies in the store under a step's key is looked at before it is believed."""
         folder = self.sources()

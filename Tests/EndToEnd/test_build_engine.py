@@ -1,8 +1,10 @@
 """Builds and the machine they run on: confinement, ends of every kind, many at once, full disks."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -73,6 +75,54 @@ class BuildEngineTest(BuildCase):
         self.assertIn("default via", self.file("net:1", "/r"))
         self.assertIn("nameserver", self.file("net:1", "/d"))
 
+    def test_network_of_builds_is_theirs(self):
+        refused = self.gantry("network", "create", "gantry-build")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("network of builds", refused.stderr)
+        folder = self.stack("""
+            services: {web: {image: busybox, command: [sleep, "1000"], networks: [x]}}
+            networks: {x: {name: gantry-build}}
+            """, "stolen")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        refused = self.gantry("up", "-d", folder=folder)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("network of builds", refused.stderr)
+
+    def test_network_that_a_step_is_on_stays(self):
+        self.gantry_ok("network", "create", "busy")
+        self.addCleanup(self.gantry, "network", "rm", "busy")
+        word = 31_177
+        process = self.start(self.sleeper(word), "--no-cache", "--network", "busy")
+        wait_until(lambda: self.running(word), what="the step to run")
+        refused = self.gantry("network", "rm", "busy")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("build that is under way", refused.stderr)
+        self.assertNotIn("busy", self.gantry_ok("network", "prune", "-f").stdout)
+        self.assertIn("busy", self.gantry_ok("network", "ls").stdout)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=10)
+        wait_until(lambda: self.gantry("network", "rm", "busy").returncode == 0, what="the network to be free")
+
+    def test_step_whose_settings_are_refused_leaves_nothing(self):
+        before = host_view()
+        self.assertIn("NONSENSE", self.build_fails("FROM busybox\nRUN true\n", "--no-cache", "--ulimit", "nonsense=5"))
+        self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
+        after = wait_until_same(before)
+        for kind in before:
+            self.assertEqual(after[kind] - before[kind], set(), kind)
+
+    def test_names_in_a_batch_are_unique(self):
+        build = {"name": "same", "context": {"none": {}}, "dockerfileText": "FROM busybox\n"}
+        defaults = {
+            "isTemporary": False, "arguments": {}, "labels": {}, "tags": [], "contexts": {}, "noCache": False,
+            "noCacheFilter": [], "pull": False, "cacheFrom": [], "cacheTo": [], "platforms": [], "secrets": [],
+            "agents": {}, "allow": [], "extraHosts": [], "ulimits": {}, "privileged": False}
+        body = json.dumps({"builds": [build | defaults] * 2, "checks": False})
+        said = subprocess.run(
+            ["curl", "-s", "--unix-socket", self.socket, "-H", "Content-Type: application/json", "-d", body,
+             "http://engine/build/batch"], capture_output=True, text=True, timeout=30).stdout
+        self.assertIn("two builds of a batch have the name 'same'", said)
+
     # Ends
 
     def test_interrupted_client(self):
@@ -88,6 +138,20 @@ class BuildEngineTest(BuildCase):
                 for kind in before:
                     self.assertEqual(after[kind] - before[kind], set(), kind)
                 self.assertNotEqual(self.gantry("image", "inspect", "interrupted:1").returncode, 0)
+
+    def test_interrupted_while_a_cache_is_fetched(self):
+        """From a registry that never answers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            name = f"localhost:{listener.getsockname()[1]}/slow"
+            process = self.start(self.context("FROM busybox\n"), "--cache-from", name)
+            connection, _ = listener.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(timeout=10), 130)
+                connection.settimeout(10)
+                while connection.recv(4096):
+                    pass
 
     def test_killed_engine(self):
         word = 33_333

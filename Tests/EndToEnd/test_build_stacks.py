@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 from build_harness import BuildCase, Progress, write_context
@@ -49,6 +50,30 @@ class BuildStackTest(BuildCase):
         before = self.pids(folder)
         self.gantry_ok("up", "-d", "--build", folder=folder)
         self.assertEqual(self.pids(folder), before)
+
+    def test_what_is_not_asked_for_needs_no_image(self):
+        text = """
+            services:
+              web: {build: ., command: [sleep, "1000"], init: true, stop_grace_period: 0s, depends_on: [store]}
+              store: {image: busybox, command: [sleep, "1000"], init: true, stop_grace_period: 0s}
+              worker: {build: ./worker, command: [sleep, "1000"]}
+            """
+        files = {"Dockerfile": "FROM busybox\n", "worker/Dockerfile": "FROM busybox\nRUN false\n"}
+        for number, (command, running) in enumerate((
+                (["up", "-d", "web"], {"web", "store"}), (["up", "-d", "--build", "--no-deps", "web"], {"web"}),
+                (["scale", "web=2"], {"web", "store"}), (["run", "--rm", "-T", "web", "true"], {"store"}))):
+            with self.subTest(command):
+                folder = self.project(f"partial{number}", text, files)
+                self.assertEqual(self.gantry_ok("plan", "web", folder=folder).stdout.count("worker"), 0)
+                self.gantry_ok(*command, folder=folder)
+                self.gantry_ok(*command, folder=folder)
+                if "--no-deps" in command:
+                    time.sleep(2)  # The background loop does not bring up more than was asked for.
+                there = self.gantry_ok("ps", "--services", folder=folder).stdout.split()
+                self.assertEqual(set(there), running)
+                # Everything is another matter.
+                self.assertIn("worker", self.gantry("up", "-d", "--no-build", folder=folder).stderr)
+                self.gantry_ok("down", "-t", "0", folder=folder)
 
     def test_no_build(self):
         folder = self.project("nobuild", self.SIMPLE, {"Dockerfile": "FROM busybox\n"})
@@ -199,6 +224,17 @@ RUN exit 1
         self.assertEqual(unknown.returncode, 1)
         self.assertIn("nobody", unknown.stderr)
 
+    def test_what_is_only_built_on_is_built_with_what_needs_it(self):
+        folder = self.project("based", self.GRAPH, self.GRAPH_FILES)
+        self.gantry_ok("up", "-d", "app", folder=folder)
+        self.gantry_ok("rmi", "-f", "based-base")
+        again = self.gantry_ok("up", "-d", "app", folder=folder)
+        self.assertNotIn("load build definition", again.stdout + again.stderr)
+        # Nothing that `app` depends on is needed.
+        self.gantry_ok("rmi", "-f", "based-db")
+        self.gantry_ok("scale", "--no-deps", "app=2", folder=folder)
+        self.assertNotEqual(self.gantry("image", "inspect", "based-db").returncode, 0)
+
     def test_circle_of_services(self):
         folder = self.project("circle", """
             services:
@@ -246,6 +282,14 @@ RUN exit 1
         up = self.gantry("up", "-d", folder=folder)
         self.assertEqual(up.returncode, 1)
         self.assertEqual(self.ps(folder, "-a"), [])
+
+    def test_reconcile_says_that_a_build_failed(self):
+        folder = self.project("unreconciled", self.SIMPLE, {"Dockerfile": "FROM busybox\nRUN exit 7\n"})
+        result = self.gantry("reconcile", "--format", "json", folder=folder)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        said = json.loads(result.stdout)
+        self.assertFalse(said["converged"])
+        self.assertIn("exit code: 7", said["errors"][0]["message"])
 
     def test_image_of_a_build_is_what_plan_and_config_say(self):
         folder = self.project("planned", self.SIMPLE, {"Dockerfile": "FROM busybox\n"})

@@ -139,7 +139,12 @@ import Testing
         var pruning = ImageStore.BuildPruning()
         pruning.usedBefore = 5
         #expect(try store.pruneBuildRecords(pruning).isEmpty)
-        (pruning.usedBefore, pruning.byteCountMax) = (nil, 0)
+        // What is too much, but not old: only where nobody asked for both.
+        pruning.byteCountMax = 0
+        #expect(try store.pruneBuildRecords(pruning).isEmpty)
+        (pruning.usedBefore, pruning.byteCountMax) = (.max, 1 << 40)
+        #expect(try store.pruneBuildRecords(pruning).isEmpty)
+        (pruning.usedBefore, pruning.byteCountMax, pruning.takesEither) = (5, 0, true)
         #expect(try store.pruneBuildRecords(pruning) == [key])
         #expect(try store.collectGarbage() == CollectedGarbage(blobCount: 1, layerCount: 1))
     }

@@ -18,6 +18,17 @@ extension HTTPRequest {
         }
     }
 
+    /// A number of bytes; nil: none was given, or 0, which is how Docker's clients say the same.
+    ///
+    /// - Throws: for what is no number: read as no limit, it would let things be removed that nobody meant.
+    func byteCount(_ name: String) throws(HTTPError) -> UInt64? {
+        guard let text = queryValue(name), !text.isEmpty else { return nil }
+        guard let count = UInt64(text) else {
+            throw HTTPError(400, "'\(name)' must be a number of bytes, not '\(text)'")
+        }
+        return count == 0 ? nil : count
+    }
+
     func windowSize() throws(HTTPError) -> (rows: UInt16, columns: UInt16) {
         guard let rows = UInt16(exactly: try queryInteger("h") ?? 0),
             let columns = UInt16(exactly: try queryInteger("w") ?? 0)

@@ -12,9 +12,8 @@ struct PruneRoutes {
         }
         router.on("POST", "/build/prune") { request, _ in
             let all = request.queryFlag("all")
-            let keep = request.queryValue("keep-storage").flatMap { UInt64($0) }
-            return try .json(
-                try await engine.pruneBuilds(all: all, keepStorage: keep == 0 ? nil : keep, try request.filters()))
+            let keep = try request.byteCount("keep-storage")
+            return try .json(try await engine.pruneBuilds(all: all, keepStorage: keep, try request.filters()))
         }
         router.on("POST", "/volumes/prune") { request, _ in
             try .json(try await engine.pruneVolumes(try request.filters()))

@@ -43,6 +43,10 @@ struct BuildCommand: ParsableCommand {
                     "'\(context)' is a context, and only one can be built at a time",
                     hint: "name services, or one folder")
             }
+            guard !withDependencies else {
+                throw CommandFailure.usage(
+                    "--with-dependencies is for services, and '\(context)' is a context", hint: "leave it out")
+            }
             return try SingleBuild(session: session, flags: flags, image: image, dockerfile: file.files.last)
                 .run(context)
         }

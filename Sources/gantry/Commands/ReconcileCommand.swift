@@ -40,9 +40,6 @@ struct ReconcileCommand: ParsableCommand {
             try session.output.write(
                 renderPlan(plan, folder: session.workingDirectory, color: session.output.color))
         }
-        if let stack = target.stack {
-            try StackBuild(stack: stack, session: session).ensure([], dependencies: true, .missing)
-        }
         request.wait = true
         request.waitTimeout = waitTimeout?.nanoseconds
         try apply(request, plan, client, session)
@@ -52,6 +49,9 @@ struct ReconcileCommand: ParsableCommand {
         let beginning = monotonicNow()
         let mode = session.progressMode == .tty && global.progress == nil ? ProgressMode.plain : session.progressMode
         do {
+            if let stack = request.stack {
+                try StackBuild(stack: stack, session: session).ensure([], dependencies: true, .missing)
+            }
             let changes = try session.complete(client.apply(stack: plan.stack, request), mode: mode)
             try conclude(plan, changes: changes, since: beginning, failures: [], session)
         } catch {

@@ -23,7 +23,7 @@ struct ScaleCommand: ParsableCommand {
         let scale = try scaleMap(scales)
         let stack = try session.loadStack(services: scale.keys.sorted()).stack
         try StackBuild(stack: stack, session: session)
-            .ensure(scale.keys.sorted(), dependencies: true, .missing)
+            .ensure(scale.keys.sorted(), dependencies: !noDependencies, .missing)
         var request = ApplyRequest(stack: stack, services: scale.keys.sorted(), scale: scale)
         request.noDependencies = noDependencies
         try session.complete(session.engine().apply(stack: stack.name, request))

@@ -15,7 +15,7 @@ struct BuildText {
 
     private static let tailLineCountMax = 20
     /// A line that does not end is shown in pieces.
-    private static let lineCharacterCountMax = 4096
+    private static let lineByteCountMax = 4096
 
     private(set) var vertices: [Int: Vertex] = [:]
     private(set) var failed: [Int] = []
@@ -44,7 +44,7 @@ struct BuildText {
     private mutating func output(_ vertex: Int, _ text: String, _ now: Int64) -> [String] {
         guard var known = vertices[vertex] else { return [] }
         var shown = current == vertex ? [] : heading(vertex)
-        var text = known.rest + text
+        let text = known.rest + text
         let time = seconds(now - known.startedAt, digits: 3)
         func take(_ line: Substring) {
             // A line that draws over itself: what it was at last.
@@ -54,15 +54,16 @@ struct BuildText {
             known.tail.append("\(time) \(clean)")
             if known.tail.count > Self.tailLineCountMax { known.tail.removeFirst() }
         }
-        while let end = text.unicodeScalars.firstIndex(of: "\n") {
-            take(text[..<end])
-            text = String(text.unicodeScalars[text.unicodeScalars.index(after: end)...])
+        var rest = text[...]
+        while let end = rest.unicodeScalars.firstIndex(of: "\n") {
+            take(rest[..<end])
+            rest = rest[rest.unicodeScalars.index(after: end)...]
         }
-        if text.count > Self.lineCharacterCountMax {
-            take(text[...])
-            text = ""
+        if rest.utf8.count > Self.lineByteCountMax {
+            take(rest)
+            rest = ""
         }
-        known.rest = text
+        known.rest = String(rest)
         vertices[vertex] = known
         return shown
     }

@@ -91,17 +91,38 @@ struct DiskUsageLooks {
             headings: [("Mountpoint", "MOUNTPOINT")], rows: rows)
     }
 
+    private var buildListing: Listing {
+        let rows = builds.map { item in
+            let used = Moment(rfc3339: item.LastUsedAt).map { moment in
+                humanDuration(seconds: (now.nanoseconds &- moment.nanoseconds) / 1_000_000_000) + " ago"
+            }
+            return JSONText.object([
+                ("CacheType", .string(item.type)), ("ID", .string(item.ID)), ("InUse", .string("\(item.InUse)")),
+                ("LastUsedSince", .string(used ?? "")), ("Shared", .string("\(item.Shared)")),
+                ("Size", .string(humanSize(bytes: item.Size))),
+            ])
+        }
+        return Listing(
+            columns: [
+                ("ID", "CACHE ID"), ("CacheType", "CACHE TYPE"), ("Size", "SIZE"), ("LastUsedSince", "LAST USED"),
+                ("Shared", "SHARED"),
+            ],
+            headings: [("InUse", "IN USE")], rows: rows)
+    }
+
     func verboseText() throws(CommandFailure) -> String {
         var text = "Images space usage:\n\n" + (try imageListing.render(.table))
         text += "\nContainers space usage:\n\n" + (try containerListing.render(.table))
         text += "\nLocal Volumes space usage:\n\n" + (try volumeListing.render(.table))
+        let size = humanSize(bytes: sum(builds.filter { !$0.Shared }.map(\.Size)))
+        text += "\nBuild cache usage: \(size)\n\n" + (try buildListing.render(.table))
         return text
     }
 
     var verboseJSON: JSONText {
         .object([
             ("Images", .array(imageListing.rows)), ("Containers", .array(containerListing.rows)),
-            ("Volumes", .array(volumeListing.rows)), ("BuildCache", .array([])),
+            ("Volumes", .array(volumeListing.rows)), ("BuildCache", .array(buildListing.rows)),
         ])
     }
 }

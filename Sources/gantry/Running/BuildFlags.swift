@@ -8,6 +8,8 @@ import StackModel
 
 /// Options of `build`, as those of `docker build` and `docker compose build`.
 struct BuildFlags: ParsableArguments {
+    private static let entitlements = ["network.host", "security.insecure"]
+
     @Option(
         name: .customLong("build-arg"), help: "Build argument, NAME=VALUE or NAME from the environment; repeatable.")
     var arguments: [String] = []
@@ -109,6 +111,10 @@ struct BuildFlags: ParsableArguments {
                 throw CommandFailure.usage("'\(text)' is no context", hint: "write NAME=PATH")
             }
             request.contexts[name] = contextText(value, from: session.workingDirectory)
+        }
+        for name in allow where !Self.entitlements.contains(name) {
+            throw CommandFailure.usage(
+                "unknown entitlement '\(name)'", hint: "use \(Self.entitlements.joined(separator: " or "))")
         }
         request.allow += allow
         request.cacheFrom = (request.cacheFrom + cacheFrom).map { cachePlace($0, "src", session.workingDirectory) }

@@ -21,14 +21,13 @@ final class BuildPrinter {
     /// How long to wait for lines before `refresh`, milliseconds; `nil`: nothing changes by itself.
     var refreshInterval: Int32? { mode == .tty && board.isMoving ? 100 : nil }
 
+    /// On a terminal, `refresh` shows it.
     func show(_ line: BuildLine) throws(SystemError) {
         let now = monotonicNow()
         // Kept in every mode: what a step that failed said is told at the end.
         let lines = text.lines(line, at: now)
         switch mode {
-        case .tty:
-            board.update(line, at: now)
-            try refresh()
+        case .tty: board.update(line, at: now)
         case .plain, .auto: for line in lines { try console.write(line) }
         case .json: if let text = buildJSON(line) { try console.write(text + "\n") }
         case .quiet: break
@@ -58,6 +57,7 @@ final class BuildPrinter {
 
     /// What failed said, the place in the Dockerfile, and the errors for the end.
     func failure(_ diagnostics: [Diagnostic], _ excerpt: BuildExcerpt?) throws(SystemError) -> CommandFailure {
+        try refresh()
         drawn = []
         if mode != .json { try console.write(text.failures()) }
         var told = diagnostics.map(shortened)

@@ -51,10 +51,21 @@ struct SingleBuild {
     let dockerfile: String?
 
     func run(_ context: String) throws {
+        if flags.push, image.tags.isEmpty {
+            throw CommandFailure.usage(
+                "tag is needed when pushing to registry", hint: "give the image a name with --tag")
+        }
         guard context == "-" else { return try build(try request(context)) }
+        guard dockerfile != "-" else {
+            throw CommandFailure.usage("can't use stdin for both build context and dockerfile")
+        }
         try TemporaryContext.withStandardInput { source throws in
             switch source {
             case .dockerfile(let bytes):
+                guard dockerfile == nil else {
+                    throw CommandFailure.usage(
+                        "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles")
+                }
                 var request = BuildRequest(context: .none)
                 request.dockerfileText = String(decoding: bytes, as: UTF8.self)
                 try build(request)
@@ -68,18 +79,18 @@ struct SingleBuild {
     }
 
     private func request(_ context: String) throws -> BuildRequest {
-        let source = contextSource(context)
-        guard case .folder = source else {
-            var request = BuildRequest(context: source)
-            request.dockerfile = dockerfile
-            return request
+        var request = BuildRequest(context: contextSource(context))
+        var folder: String?
+        if case .folder = request.context {
+            request.context = .folder(absolutePath(context, from: session.workingDirectory))
+            folder = session.workingDirectory
         }
-        var request = BuildRequest(context: .folder(absolutePath(context, from: session.workingDirectory)))
         if dockerfile == "-" {
             let bytes = try readAll(STDIN_FILENO, byteCountMax: Self.dockerfileByteCountMax)
             request.dockerfileText = String(decoding: bytes, as: UTF8.self)
         } else {
-            request.dockerfile = dockerfile.map { absolutePath($0, from: session.workingDirectory) }
+            // Of what is elsewhere, it is a path there.
+            request.dockerfile = dockerfile.map { path in folder.map { absolutePath(path, from: $0) } ?? path }
         }
         return request
     }
@@ -100,9 +111,6 @@ struct SingleBuild {
         if let path = image.idFile { try write(made.id, to: path) }
         if let path = image.metadataFile { try write(metadata(made), to: path) }
         if flags.push {
-            guard !made.tags.isEmpty else {
-                throw CommandFailure.usage("an image without a name cannot be pushed", hint: "give it one with --tag")
-            }
             for tag in made.tags { try push(tag, session) }
         }
     }

@@ -11,22 +11,38 @@ struct StackBuild {
     ///
     /// - Parameter withDependencies: also what they depend on.
     func requests(_ services: [String], withDependencies: Bool = false) throws -> [BuildRequest] {
-        for name in services where stack.services[name] == nil {
-            throw CommandFailure.usage(
-                "no such service: \(name)",
-                hint: "the stack has \(stack.services.keys.sorted().joined(separator: ", "))")
-        }
-        var wanted = services.isEmpty ? Array(stack.services.keys) : services
-        var chosen: Set<String> = []
-        while let name = wanted.popLast() {
-            guard chosen.insert(name).inserted, let service = stack.services[name] else { continue }
-            if withDependencies { wanted += service.dependsOn.keys }
-            wanted += contextServices(service)
+        let chosen = closure(try named(services)) { service in
+            contextServices(service) + (withDependencies ? dependencies(service) : [])
         }
         return try chosen.sorted().compactMap { name in
             guard let service = stack.services[name], let build = service.build else { return nil }
             return try request(name, service, build)
         }
+    }
+
+    private func named(_ services: [String]) throws(CommandFailure) -> [String] {
+        let known = stack.services.keys.sorted()
+        for name in services where stack.services[name] == nil {
+            throw .usage("no such service: \(name)", hint: "the stack has \(known.joined(separator: ", "))")
+        }
+        return services.isEmpty ? known : services
+    }
+
+    private func closure(_ names: [String], _ next: (Service) -> [String]) -> Set<String> {
+        var left = names
+        var found: Set<String> = []
+        while let name = left.popLast() {
+            guard let service = stack.services[name], found.insert(name).inserted else { continue }
+            left += next(service)
+        }
+        return found
+    }
+
+    /// As the engine counts them: also those whose namespaces a service lives in.
+    private func dependencies(_ service: Service) -> [String] {
+        let prefix = "service:"
+        let modes = [service.networkMode, service.pidMode, service.ipcMode].compactMap { $0 }
+        return service.dependsOn.keys + modes.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }
 
     /// When images are built before a stack is brought up.
@@ -42,26 +58,21 @@ struct StackBuild {
     /// Builds what `services` (all when none is named), and what they depend on, need.
     func ensure(_ services: [String], dependencies: Bool, _ mode: Mode) throws {
         if case .never = mode { return }
-        let candidates = try requests(services, withDependencies: dependencies)
-        guard !candidates.isEmpty else { return }
-        let client = try session.engine()
-        var wanted: Set<String> = []
-        for request in candidates {
-            if case .always = mode {
-                wanted.insert(request.name)
-            } else if try isMissing(request, client) {
-                wanted.insert(request.name)
-            }
+        let needed = closure(try named(services)) { service in dependencies ? self.dependencies(service) : [] }
+        var wanted = needed.filter { stack.services[$0]?.build != nil }.sorted()
+        guard !wanted.isEmpty else { return }
+        if case .missing = mode {
+            let client = try session.engine()
+            wanted = try wanted.filter { name in try isMissing(name, client) }
         }
         guard !wanted.isEmpty else { return }
-        // Those that others build on are built with them.
-        let names = wanted.sorted()
-        let built = try session.build(BuildBatch(builds: try requests(names))).images
+        // Those that these build on are built with them, and only then.
+        let built = try session.build(BuildBatch(builds: try requests(wanted))).images
         for image in built { try session.errors.write(" Image \(image.tags.first ?? image.id)  Built\n") }
     }
 
-    private func isMissing(_ request: BuildRequest, _ client: EngineClient) throws -> Bool {
-        guard let service = stack.services[request.name] else { return false }
+    private func isMissing(_ name: String, _ client: EngineClient) throws -> Bool {
+        guard let service = stack.services[name] else { return false }
         if service.pullPolicy?.mode == .build { return true }
         do {
             _ = try client.imageDocument(service.image)

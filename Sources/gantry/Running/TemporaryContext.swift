@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Images
 import LinuxSystem
+import StackModel
 
 /// A build's files that come on standard input: an archive, unpacked in a folder that is gone afterwards, or a
 /// Dockerfile alone.
@@ -17,6 +18,9 @@ enum TemporaryContext {
     private static let dockerfileByteCountMax = 4 << 20
 
     static func withStandardInput(_ body: (Source) throws -> Void) throws {
+        let signals = try SignalSource(endingSignals)
+        // One that nobody takes ends the program afterwards, when the folder is gone.
+        defer { withExtendedLifetime(signals) {} }
         let folder = try makeFolder()
         defer {
             // The system empties its folder of temporary files by itself.
@@ -26,7 +30,7 @@ enum TemporaryContext {
         try FileSystem.replaceFile(path, with: [], mode: 0o600)
         let file = try FileDescriptor.open(path, O_RDWR)
         let raw = file.raw
-        let byteCount = try copy(to: raw)
+        let byteCount = try copy(to: raw, signals)
         try check("lseek") { lseek(raw, 0, SEEK_SET) }
         let head = try file.read(upTo: ArchiveMark.byteCount)
         try check("lseek") { lseek(raw, 0, SEEK_SET) }
@@ -55,10 +59,17 @@ enum TemporaryContext {
         return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
 
-    private static func copy(to descriptor: Int32) throws(SystemError) -> Int {
+    private static func copy(to descriptor: Int32, _ signals: SignalSource) throws -> Int {
         var buffer = [UInt8](repeating: 0, count: 256 << 10)
         var total = 0
         while true {
+            var waited = [Waited(STDIN_FILENO), Waited(signals.descriptor)]
+            try wait(for: &waited, milliseconds: nil)
+            if waited[1].readable, let signal = try signals.take() {
+                throw CommandFailure(
+                    [Diagnostic(code: "build.cancelled", "the build was cancelled")], exitCode: 128 + signal)
+            }
+            guard waited[0].readable else { continue }
             let capacity = buffer.count
             let count = try check("read") { read(STDIN_FILENO, &buffer, capacity) }
             if count == 0 { return total }
