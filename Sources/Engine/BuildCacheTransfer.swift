@@ -73,7 +73,13 @@ struct BuildCacheTransfer: Sendable {
         case .registry(let name):
             let reference: ImageReference
             do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
-            return try await engine.pullUntilCancelled(PullRequest(reference)) { _ in }
+            // None: nobody loses the name.
+            let former = try? engine.images.image(reference.canonical)
+            let image = try await engine.pullUntilCancelled(PullRequest(reference)) { _ in }
+            if let former, former.id != image.id, CacheImage.records(of: image) != nil {
+                try await engine.onImages { images throws(ImageError) in try images.tag(former.id, as: reference) }
+            }
+            return image
         case .folder(let folder):
             let path = Self.file(folder)
             // A first build has no cache yet.

@@ -279,10 +279,10 @@ extension Engine {
     }
 }
 
-/// Blocks until the process that started a step's container is gone.
-private func waitForSupervisor(_ runtime: Runtime, _ folder: String) {
+/// Blocks until the process that started a container is gone, or for so long (-1: without end).
+func waitForSupervisor(_ runtime: Runtime, _ folder: String, milliseconds: Int32 = -1) {
     // Gone already: there is nothing to wait for.
     guard let supervisor = try? runtime.openSupervisorPIDFD(directory: folder) else { return }
     var wait = pollfd(fd: supervisor.raw, events: Int16(POLLIN), revents: 0)
-    while poll(&wait, 1, -1) < 0, errno == EINTR {}
+    while poll(&wait, 1, milliseconds) < 0, errno == EINTR {}
 }

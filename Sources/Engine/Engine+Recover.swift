@@ -91,6 +91,9 @@ extension Engine {
         }
     }
 
+    /// How long what runs an orphan gets to end once everything in it has been killed.
+    private static let orphanEndMillisecondsMax: Int32 = 10_000
+
     /// Kernel objects and folders under our roots that no record knows: made by an engine that died before it wrote,
     /// or left by one that died while it removed.
     func sweepOrphans() async {
@@ -113,8 +116,11 @@ extension Engine {
             attempt(runRoot) {
                 for id in try FileSystem.list(runRoot) where !known.contains(id) {
                     attempt(id) {
-                        try runtime.killAll(directory: "\(runRoot)/\(id)")
-                        try runtime.delete(directory: "\(runRoot)/\(id)")
+                        let folder = "\(runRoot)/\(id)"
+                        try runtime.killAll(directory: folder)
+                        // Until it has written its last words, the container counts as running.
+                        waitForSupervisor(runtime, folder, milliseconds: Self.orphanEndMillisecondsMax)
+                        try runtime.delete(directory: folder)
                     }
                 }
             }

@@ -503,8 +503,11 @@ class BuildRegistryTest(BuildCase):
         self.gantry_ok("rmi", "-f", "cached:1")
         self.gantry_ok("system", "prune", "-a", "-f")
         self.gantry_ok("load", "-i", f"{self.root}/busybox.tar")
+        self.gantry_ok("tag", "busybox", f"{self.host}/team/cache:1")
         self.build_ok(folder, "-t", "cached:2", "--cache-from", cache)
         self.assertEqual(self.file("cached:2", "/when"), when)
+        self.assertEqual(self.identity(f"{self.host}/team/cache:1"), self.identity("busybox"))
+        self.gantry_ok("rmi", f"{self.host}/team/cache:1")
         # Side by side: the first to end takes nothing away from the others.
         self.gantry_ok("rmi", "-f", "cached:2")
         self.gantry_ok("builder", "prune", "-a", "-f")

@@ -166,6 +166,7 @@ class BuildEngineTest(BuildCase):
         self.assertNotEqual(process.wait(timeout=20), 0)
         self.start_engine()
         wait_until(lambda: not self.running(word), what="the step of the killed engine to end")
+        self.assertEqual(os.listdir(f"{self.root}/run/containers"), [])
         with open(f"{folder}/Dockerfile", "w") as file:
             file.write("FROM busybox\nRUN echo ready > /kept\nRUN true\nCOPY a /a\n")
         progress = self.build_ok(folder, "-t", "killed:1")
