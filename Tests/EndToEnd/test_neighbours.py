@@ -424,10 +424,19 @@ class LetThroughTest(NeighbourCase):
             wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "the bus")
             daemon = subprocess.Popen(["firewalld", "--nofork", "--nopid"], stderr=subprocess.DEVNULL)
             wait_until(lambda: sh("firewall-cmd --state 2>&1", check=False).strip() == "running", 20, "firewalld")
-            sh("firewall-cmd --zone=public --change-interface=up0")
+            def has_our_rules():
+                # While it loads again there is no such table for a moment.
+                return 'iifname "gn-*" accept' in sh("nft list table inet firewalld", check=False)
+
+            wait_until(has_our_rules, what="the rules")
             self.assert_back("the start of firewalld")
-            wait_until(lambda: 'iifname "gn-*" accept' in sh("nft list table inet firewalld"), 20, "the rules")
+            # It forwards to interfaces that were given to a zone: nothing is blocked any more, and our rules go.
+            sh("firewall-cmd --zone=public --change-interface=up0")
+            wait_until(lambda: not has_our_rules(), what="the end of the rules")
+            self.assert_back("an interface in a zone")
+            # That was not for good.
             sh("firewall-cmd --reload")
+            wait_until(has_our_rules, what="the rules after a reload")
             self.assert_back("firewall-cmd --reload")
             sh("firewall-cmd --complete-reload")
             self.assert_back("firewall-cmd --complete-reload")
