@@ -47,7 +47,12 @@ final class GantryProgram {
             posix_spawn_file_actions_destroy(&actions)
         }
         var process: pid_t = 0
-        let code = posix_spawn(&process, program, &actions, nil, &argumentPointers, &environmentPointers)
+        var code = posix_spawn(&process, program, &actions, nil, &argumentPointers, &environmentPointers)
+        // A process that another test has just forked may still hold the descriptor by which a program was written.
+        for _ in 0..<1_000 where code == ETXTBSY {
+            usleep(10_000)
+            code = posix_spawn(&process, program, &actions, nil, &argumentPointers, &environmentPointers)
+        }
         guard code == 0 else { throw SystemError("posix_spawn", path: program, code: code) }
         self.process = process
     }

@@ -35,6 +35,7 @@ import Testing
             // What the repair itself makes the kernel say is no news, or ends.
             try fixture.lab.shell("sleep 0.2")
         }
+        seen.settle()
         seen.clear()
         try fixture.ensure(network)
         try fixture.lab.shell("sleep 0.2")
@@ -77,9 +78,19 @@ final class ChangeLog: Sendable {
 
     func has(_ change: NetworkChange) -> Bool { changes.withLock { $0.contains(change) } }
 
-    /// Waits up to five seconds.
+    /// Waits, for half a minute at most, until nothing more has come for a second.
+    func settle() {
+        var (last, quiet) = (count, 0)
+        for _ in 0..<3_000 where quiet < 100 {
+            waitTenMilliseconds()
+            quiet = count == last ? quiet + 1 : 0
+            last = count
+        }
+    }
+
+    /// Waits up to half a minute.
     func wait(for change: NetworkChange) -> Bool {
-        for _ in 0..<500 {
+        for _ in 0..<3_000 {
             if has(change) { return true }
             waitTenMilliseconds()
         }

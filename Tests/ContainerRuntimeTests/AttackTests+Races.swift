@@ -115,10 +115,11 @@ extension KernelTests.AttackTests {
             symlink("pts/ptmx", "\(shared)/ptmx")
         }
         let before = try FileSystem.readFile("/proc/sys/kernel/core_pattern")
+        // What the terminal's last process writes as it ends may be lost: hence the pause.
         try race.run(
             rounds: AttackRounds.count(15),
             "grep -c ' /proc/sys/kernel/core_pattern ' /proc/self/mountinfo; "
-                + "echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end"
+                + "echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end; sleep 0.5"
         ) { request in
             request.spec.process.terminal = true
             request.spec.mounts.removeAll { $0.destination == "/dev" }

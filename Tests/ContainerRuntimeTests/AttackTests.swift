@@ -104,7 +104,7 @@ extension KernelTests {
             container.request.user = "user"
             let before = time(nil)
             #expect(throws: RuntimeError.self) { try container.launch() }
-            #expect(time(nil) - before < 5)
+            #expect(time(nil) - before < 30)
         }
 
         /// CVE-2019-5736: the image executes the runtime itself and finds no way to write to it.
@@ -140,10 +140,14 @@ extension KernelTests {
             #expect(errno == ETXTBSY)
             try runtime.killAll(directory: container.request.directory)
             _ = try container.wait()
-            usleep(50_000)
-            // As privileged as can be, and still: the mount is read-only, not just the file busy.
-            #expect(gantry_open("/proc/self/fd/\(file.raw)", O_WRONLY, 0) == -1)
-            #expect(errno == EROFS)
+            // As privileged as can be, and still: the mount is read-only, not just the file busy. Busy comes first
+            // for as long as another test runs the program.
+            var code = ETXTBSY
+            try eventually {
+                code = gantry_open("/proc/self/fd/\(file.raw)", O_WRONLY, 0) == -1 ? errno : 0
+                return code != ETXTBSY
+            }
+            #expect(code == EROFS)
         }
 
         /// CVE-2019-16884: a volume over /proc or inside it.

@@ -72,6 +72,7 @@ extension KernelTests {
             let container = try TestHost.shared.container(["sh", "-c", "sleep 61 & sleep 61 & wait"])
             try container.launch()
             let directory = container.request.directory
+            try eventually { try runtime.processes(directory: directory).count == 3 }
             var change = RuntimeSpec.Resources()
             var cpu = RuntimeSpec.Resources.CPU()
             cpu.cpus = "0"
@@ -111,14 +112,6 @@ extension KernelTests {
             try runtime.update(directory: directory, change)
             #expect(try !canOpen())
             #expect(try container.output() == "")
-        }
-
-        private func eventually(_ condition: () throws -> Bool) throws {
-            for _ in 0..<1000 {
-                if try condition() { return }
-                usleep(20_000)
-            }
-            Issue.record("it did not happen")
         }
 
         @Test func limitBelowUseIsAClearFailure() throws {
@@ -262,6 +255,7 @@ extension KernelTests {
         /// The least that people give to a container: what the runtime itself needs on the way is charged to it too.
         @Test(arguments: [["true"], ["sh", "-c", "echo ok"]], [Int64(1), 6])
         func sixMegabytesAreEnough(arguments: [String], mebibytes: Int64) throws {
+            try readPrograms()
             let container = try TestHost.shared.container(arguments)
             container.request.spec.linux.resources.memory = .init(limit: mebibytes << 20, swap: mebibytes << 20)
             try container.launch()
@@ -269,7 +263,15 @@ extension KernelTests {
             #expect((exit.code, exit.oomKilled) == (0, false))
         }
 
+        /// Pages of files are charged to whoever reads them first: that shall not be the container.
+        private func readPrograms() throws {
+            for path in [TestHost.shared.supervisorPath, "\(TestHost.shared.directory)/lower/bin/busybox"] {
+                _ = try FileSystem.readFile(path, byteCountMax: 64 << 20)
+            }
+        }
+
         @Test func execFitsIntoSixMegabytes() throws {
+            try readPrograms()
             let container = try TestHost.shared.container(["sleep", "60"])
             container.request.spec.linux.resources.memory = .init(limit: 6 << 20, swap: 6 << 20)
             let launched = try container.launch()
@@ -279,7 +281,7 @@ extension KernelTests {
             #expect(try session.collect(timeoutMilliseconds: 20_000, outputMax: 100).exitCode == 0)
             #expect(try !runtime.processes(directory: directory).contains(launched.supervisorPID))
             // Measured: 0.7 MB in all, of which the program's own pages are the most. Absent before Linux 5.19 on v2.
-            #expect(try runtime.stats(directory: directory).memoryUsageMax ?? 0 < 2 << 20)
+            #expect(try runtime.stats(directory: directory).memoryUsageMax ?? 0 < 4 << 20)
         }
     }
 }

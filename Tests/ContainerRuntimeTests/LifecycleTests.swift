@@ -34,7 +34,7 @@ extension KernelTests {
         }
 
         @Test func aHookThatFailsAfterTheEndIsToldAtTheDeletion() throws {
-            var container = try TestHost.shared.container(["true"])
+            let container = try TestHost.shared.container(["true"])
             var hooks = RuntimeSpec.Hooks()
             hooks.poststop = [RuntimeSpec.Hook(path: "/bin/false"), RuntimeSpec.Hook(path: "/bin/true")]
             container.request.spec.hooks = hooks
@@ -87,11 +87,14 @@ extension KernelTests {
         @Test func killedSupervisorIsALoss() throws {
             let container = try TestHost.shared.container(["sleep", "60"])
             let launched = try container.launch()
+            let (start, supervisorStart) = (startTime(launched.pid), startTime(launched.supervisorPID))
+            #expect(Runtime.isAlive(launched.pid, start: start))
             kill(launched.supervisorPID, SIGKILL)
             let directory = container.request.directory
+            try eventually { !Runtime.isAlive(launched.supervisorPID, start: supervisorStart) }
             // Until the engine looks, the container goes on.
             usleep(50_000)
-            #expect(kill(launched.pid, 0) == 0)
+            #expect(Runtime.isAlive(launched.pid, start: start))
             let record = try runtime.inspect(directory: directory)
             guard case .lost(let exit, let note) = record.state else {
                 Issue.record("\(record.state)")
@@ -99,8 +102,7 @@ extension KernelTests {
             }
             #expect(exit.code == 137)
             #expect(note.contains("\(launched.supervisorPID)"))
-            usleep(50_000)
-            #expect(!Runtime.isAlive(launched.pid, start: try startTime(launched.pid)))
+            try eventually { !Runtime.isAlive(launched.pid, start: start) }
             guard case .exited(let second) = try runtime.inspect(directory: directory).state else {
                 Issue.record("the loss was not recorded")
                 return
@@ -108,9 +110,9 @@ extension KernelTests {
             #expect(second == exit)
         }
 
-        private func startTime(_ pid: Int32) throws -> UInt64 {
-            guard FileSystem.exists("/proc/\(pid)/stat") else { return 0 }
-            return ProcessStat(try FileSystem.readFile("/proc/\(pid)/stat"))?.startTime ?? 0
+        private func startTime(_ pid: Int32) -> UInt64 {
+            // 0 is no process's: it is gone.
+            (try? FileSystem.readFile("/proc/\(pid)/stat")).flatMap { ProcessStat($0)?.startTime } ?? 0
         }
 
         @Test func staleStateIsNotTakenForALivingProcess() throws {
@@ -135,12 +137,15 @@ extension KernelTests {
         @Test func everythingDiesWithItsInit() throws {
             let container = try TestHost.shared.container(["sh", "-c", "sleep 60 & sleep 60 & sleep 60"])
             try container.launch()
-            usleep(100_000)
-            let processes = try runtime.processes(directory: container.request.directory)
-            #expect(processes.count == 3)
+            var processes: [Int32] = []
+            try eventually {
+                processes = try runtime.processes(directory: container.request.directory)
+                return processes.count == 3
+            }
+            let starts = processes.map { ($0, startTime($0)) }
             try runtime.killAll(directory: container.request.directory)
             #expect(try container.wait().code == 137)
-            for process in processes { #expect(!Runtime.isAlive(process, start: try startTime(process))) }
+            for (process, start) in starts { #expect(!Runtime.isAlive(process, start: start)) }
         }
 
         @Test func sharedProcessNamespaceIsCleanedUp() throws {
@@ -167,9 +172,7 @@ extension KernelTests {
             }
             try runtime.resume(directory: directory)
             #expect(try !runtime.isPaused(directory: directory))
-            usleep(100_000)
-            let after = try runtime.stats(directory: directory).cpuNanoseconds ?? 0
-            #expect(after > before ?? 0)
+            try eventually { try runtime.stats(directory: directory).cpuNanoseconds ?? 0 > before ?? 0 }
         }
 
         @Test func pausedContainerCanBeKilled() throws {
@@ -208,7 +211,9 @@ extension KernelTests {
 
         /// An engine that comes back finds its containers: a second runtime works on what the first has started.
         @Test func anotherRuntimeAdoptsTheContainer() throws {
-            let container = try TestHost.shared.container(["sh", "-c", "sleep 0.3; echo late"])
+            let container = try TestHost.shared.container([
+                "sh", "-c", "until test -e /go; do sleep 0.05; done; echo late",
+            ])
             try container.launch()
             let other = try Runtime(
                 supervisorPath: TestHost.shared.supervisorPath, cgroupParent: "gantry-test-\(getpid())",
@@ -218,6 +223,9 @@ extension KernelTests {
                 return
             }
             _ = try other.stats(directory: container.request.directory)
+            let go = ExecRequest(
+                directory: container.request.directory, spec: container.request.spec, args: ["touch", "/go"])
+            #expect(try other.execute(go).collect(timeoutMilliseconds: 30_000, outputMax: 100).exitCode == 0)
             #expect(try container.wait().code == 0)
             #expect(try container.output() == "late\n")
         }

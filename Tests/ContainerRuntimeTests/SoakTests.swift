@@ -23,7 +23,7 @@ extension KernelTests {
 
         private var runtime: Runtime { TestHost.shared.runtime }
 
-        /// What the test's own process holds, and what is mounted.
+        /// What the test's own process holds, and what is mounted for its containers.
         private struct Holdings {
             var descriptors: Int
             var mounts: Int
@@ -34,7 +34,8 @@ extension KernelTests {
 
             init() throws {
                 descriptors = try FileSystem.list("/proc/self/fd").count
-                mounts = try FileSystem.readFile("/proc/self/mountinfo").split(separator: 0x0a).count
+                let mountinfo = String(decoding: try FileSystem.readFile("/proc/self/mountinfo"), as: UTF8.self)
+                mounts = mountinfo.split(separator: "\n").filter { $0.contains(TestHost.shared.directory) }.count
                 children = try Self.childrenOfSelf()
                 networkNamespaces = try Self.namespaces()
                 let status = String(decoding: try FileSystem.readFile("/proc/self/status"), as: UTF8.self)
@@ -66,14 +67,21 @@ extension KernelTests {
             try round()
             let before = try Holdings()
             for _ in 0..<rounds { try round() }
-            let after = try Holdings()
-            // Tests of other suites run beside this one and open files too; a leak would come with every round.
-            #expect(after.descriptors - before.descriptors < rounds / 2)
-            #expect(after.mounts == before.mounts && after.networkNamespaces == before.networkNamespaces)
-            #expect(after.children - before.children < rounds / 2)
-            let kibibytesMax = 8 << 10
-            #expect(after.memory - before.memory < kibibytesMax, "\(before.memory) KiB, then \(after.memory)")
+            // Tests of other suites run in this process and hold things too, for a while; a leak would come with every
+            // round and stay.
+            var after = before
+            try eventually {
+                after = try Holdings()
+                return after.descriptors - before.descriptors < rounds / 2 && after.mounts <= before.mounts
+                    && after.networkNamespaces <= before.networkNamespaces
+                    && after.children - before.children < rounds / 2
+                    && after.memory - before.memory < Self.kibibytesMax
+            }
+            print("before and after \(rounds) rounds: \(before), \(after)")
         }
+
+        /// What other suites allocate meanwhile stays below it.
+        private static let kibibytesMax = 64 << 10
 
         private func round() throws {
             let container = try TestHost.shared.container(["sh", "-c", Self.rampage])
@@ -83,7 +91,7 @@ extension KernelTests {
             let launched = try container.launch()
             let directory = container.request.directory
             let name = try #require(try runtime.readState(directory)).cgroupName
-            try wait { try runtime.processes(directory: directory).count >= 20 }
+            try eventually { try runtime.processes(directory: directory).count >= 20 }
             var processes = try runtime.processes(directory: directory) + [launched.supervisorPID]
             for signal in [SIGTERM, SIGINT] { try runtime.signal(directory: directory, signal) }
             var change = RuntimeSpec.Resources()
@@ -101,19 +109,11 @@ extension KernelTests {
             #expect(try container.wait().code == 137)
             for (process, start) in starts {
                 guard let start else { continue }
-                try wait { !Runtime.isAlive(process, start: start) }
-                #expect(!Runtime.isAlive(process, start: start))
+                try eventually { !Runtime.isAlive(process, start: start) }
             }
             for (_, path) in runtime.host.cgroups.directories(name: name) { #expect(!FileSystem.exists(path)) }
             try runtime.delete(directory: directory)
             #expect(!FileSystem.exists(directory))
-        }
-
-        private func wait(until isDone: () throws -> Bool) throws {
-            for _ in 0..<5000 {
-                if try isDone() { return }
-                usleep(2_000)
-            }
         }
 
         private static func startTime(_ process: pid_t) -> UInt64? {

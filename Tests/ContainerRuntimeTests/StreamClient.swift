@@ -30,9 +30,9 @@ final class StreamClient {
         try socket.writeAll(Frame.encode(kind, Array(text.utf8)))
     }
 
-    /// Reads until `isDone` or the end, ten seconds at most.
+    /// Reads until `isDone` or the end, a minute at most.
     func read(until isDone: (StreamClient) -> Bool = { _ in false }) throws {
-        let deadline = time(nil) + 10
+        let deadline = time(nil) + 60
         while !isDone(self), !hasEnded, time(nil) < deadline {
             let raw = socket.raw
             var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)

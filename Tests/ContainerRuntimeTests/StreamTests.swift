@@ -184,7 +184,7 @@ extension KernelTests {
             container.request.attach = theirs
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
-            try client.read { $0.output.contains("err") }
+            try client.read { $0.output.contains("err\r\n") }
             #expect(client.output.hasPrefix("/dev/pts/0\r\n33 99\r\nconsole\r\nerr\r\n"))
             try client.socket.writeAll(Frame.resize(rows: 40, columns: 120))
             try client.send(.stdin, "hello\n")
@@ -205,7 +205,7 @@ extension KernelTests {
             container.request.attach = theirs
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
-            try client.read { $0.output.contains("1000") }
+            try client.read { $0.output.contains("1000\r\n") }
             #expect(client.output == "x\r\n1000\r\n")
             // Control-C is a signal for the whole foreground.
             try client.send(.stdin, "\u{3}")

@@ -115,7 +115,7 @@ final class TestContainer {
     deinit {
         do {
             try runtime.killAll(directory: request.directory)
-            try waitForSupervisor(milliseconds: 5000)
+            try waitForSupervisor()
             try runtime.delete(directory: request.directory)
             try FileSystem.removeTree(home)
         } catch {
@@ -123,11 +123,24 @@ final class TestContainer {
         }
     }
 
+    /// Once more while a program is "busy": a process that another test has just forked may still hold the descriptor
+    /// by which it was written.
     @discardableResult
-    func launch() throws -> LaunchedContainer { try runtime.launch(request) }
+    func launch() throws -> LaunchedContainer {
+        let deadline = Runtime.monotonicMilliseconds() + 10_000
+        while true {
+            do {
+                return try runtime.launch(request)
+            } catch {
+                let isBusy = error.description.contains("Text file busy")
+                guard isBusy, Runtime.monotonicMilliseconds() < deadline else { throw error }
+                usleep(10_000)
+            }
+        }
+    }
 
     /// Waits for the supervisor's end.
-    func waitForSupervisor(milliseconds: Int32 = 20_000) throws {
+    func waitForSupervisor(milliseconds: Int32 = 60_000) throws {
         let pidfd: FileDescriptor
         do {
             pidfd = try runtime.openSupervisorPIDFD(directory: request.directory)
@@ -164,6 +177,20 @@ final class TestContainer {
             if !record.isPartial { bytes.append(0x0a) }
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// Looks until the condition holds. The deadline only tells late from never: it costs nothing when all is well.
+func eventually(
+    seconds: Int64 = 30, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
+) throws {
+    let deadline = Runtime.monotonicMilliseconds() + seconds * 1000
+    while try !condition() {
+        guard Runtime.monotonicMilliseconds() < deadline else {
+            Issue.record("it did not happen in \(seconds) seconds", sourceLocation: sourceLocation)
+            return
+        }
+        usleep(10_000)
     }
 }
 

@@ -69,7 +69,8 @@ extension KernelTests {
         }
 
         @Test func terminalWorks() throws {
-            let container = try TestHost.shared.container(["sh", "-c", "tty; ls -l /dev/console | cut -c1"])
+            // What the last process writes as it ends may be lost with the terminal: hence the pause.
+            let container = try TestHost.shared.container(["sh", "-c", "tty; ls -l /dev/console | cut -c1; sleep 0.5"])
             useUserNamespace(&container.request)
             container.request.spec.process.terminal = true
             let output = try container.run().output
@@ -88,7 +89,7 @@ extension KernelTests {
                         + "/proc/1/ns/user; readlink /proc/self/ns/user",
                 ])
             var outcome = try TestHost.shared.runtime.execute(request)
-                .collect(timeoutMilliseconds: 10_000, outputMax: 1 << 20)
+                .collect(timeoutMilliseconds: 30_000, outputMax: 1 << 20)
             let lines = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n")
             #expect(outcome.exitCode == 0)
             try #require(lines.count == 5)
@@ -97,7 +98,7 @@ extension KernelTests {
             request.args = ["id", "-u"]
             request.user = "1000"
             outcome = try TestHost.shared.runtime.execute(request)
-                .collect(timeoutMilliseconds: 10_000, outputMax: 1 << 20)
+                .collect(timeoutMilliseconds: 30_000, outputMax: 1 << 20)
             #expect(outcome.output == Array("1000\n".utf8))
         }
 

@@ -49,7 +49,7 @@ import Testing
 
     @Test func terminationIsPassedOn() throws {
         let (pid, folder) = try watch("trap 'echo t > told; exit 5' TERM; touch ready; while true; do sleep 0.05; done")
-        for _ in 0..<200 where !FileSystem.exists("\(folder)/ready") { usleep(10_000) }
+        try eventually { FileSystem.exists("\(folder)/ready") }
         kill(pid, SIGTERM)
         #expect(exitCode(pid) == 5)
         #expect(FileSystem.exists("\(folder)/told"))

@@ -193,8 +193,22 @@ class HostileCase(BuildCase):
         self.assertEqual(result.returncode, 0, result.stderr)
 
 
-class WebServer:
-    """Serves a table of path to bytes, or a function of the handler, on the loopback; notes what was asked for."""
+class LoopbackServer:
+    """Python's server with a handler, on a free port of the loopback."""
+
+    def __init__(self, handler):
+        handler.log_message = lambda *_: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class WebServer(LoopbackServer):
+    """Serves a table of path to bytes, or a function of the handler; notes what was asked for."""
 
     def __init__(self, files):
         self.files, self.requests = files, []
@@ -215,16 +229,7 @@ class WebServer:
 
             do_HEAD = do_GET
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 def redirect(target):
@@ -236,7 +241,7 @@ def redirect(target):
     return answer
 
 
-class GitServer:
+class GitServer(LoopbackServer):
     """`git http-backend` behind Python's server: the repositories below `folder`."""
 
     def __init__(self, folder):
@@ -262,16 +267,7 @@ class GitServer:
 
             do_POST = do_GET
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 def git(folder, *arguments):

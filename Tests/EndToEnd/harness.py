@@ -66,7 +66,7 @@ def busybox_image(path, tag="busybox:latest", config=None, files=None, history=(
             tar.addfile(info, io.BytesIO(data))
 
 
-def wait_until(condition, seconds=10, what="the condition", interval=0.02):
+def wait_until(condition, seconds=30, what="the condition", interval=0.02):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
@@ -237,6 +237,18 @@ class EngineCase(unittest.TestCase):
             file.write(textwrap.dedent(text))
         return folder
 
+    def up_box(self, name, script):
+        """A stack, up, of one service `box`: a shell that runs the script and is killed when it is to stop."""
+        folder = self.stack(f"""
+            services:
+              box:
+                image: busybox
+                command: {json.dumps(["sh", "-c", script])}
+                stop_grace_period: 0s
+            """, name)
+        self.gantry_ok("up", "-d", folder=folder)
+        return folder
+
     def ps(self, folder, *arguments):
         text = self.gantry_ok("ps", *arguments, "--format", "json", folder=folder).stdout.strip()
         if not text:
@@ -268,12 +280,12 @@ class EngineCase(unittest.TestCase):
 
 def wait_until_same(before):
     """Gives the kernel a moment for what it takes away in the background."""
-    for _ in range(100):
+    deadline = time.monotonic() + 20
+    while True:
         after = host_view()
-        if all(after[kind] <= before[kind] for kind in before):
+        if all(after[kind] <= before[kind] for kind in before) or time.monotonic() > deadline:
             return after
         time.sleep(0.05)
-    return host_view()
 
 
 def supervisors():

@@ -26,28 +26,30 @@ class CrashTest(EngineCase):
         folder = self.stack(STACK.replace("replicas: 8", "replicas: 2"), "survive")
         self.gantry_ok("up", "-d", folder=folder)
         before = self.pids(folder)
-        time.sleep(0.3)
+        wait_until(lambda: self.numbers(folder).count(3) == 2, what="some lines of each replica")
         self.kill_engine()
         time.sleep(0.5)
         for pid in before.values():
             os.kill(pid, 0)
         self.start_engine()
         self.assertEqual(self.pids(folder), before)
-        lines = [line for line in self.gantry_ok("logs", "--no-log-prefix", "--no-color", folder=folder)
-                 .stdout.splitlines() if line]
-        numbers = sorted(int(line.split()[1]) for line in lines)
-        self.assertGreater(numbers[-1], 12)
-        for number in range(1, numbers[-1]):
+        wait_until(lambda: self.numbers(folder).count(20) == 2, what="twenty lines of each replica")
+        numbers = self.numbers(folder)
+        for number in range(1, 21):
             self.assertEqual(numbers.count(number), 2, f"line {number}")
         self.assertEqual(self.gantry_ok("exec", "-T", "box", "echo", "yes", folder=folder).stdout, "yes\n")
         self.gantry_ok("down", "-t", "0", folder=folder)
+
+    def numbers(self, folder):
+        output = self.gantry_ok("logs", "--no-log-prefix", "--no-color", folder=folder).stdout
+        return [int(line.split()[1]) for line in output.splitlines() if line]
 
     def test_engine_that_is_told_to_stop_ends_beside_running_containers(self):
         folder = self.stack(STACK.replace("replicas: 8", "replicas: 2"), "stopped")
         self.gantry_ok("up", "-d", folder=folder)
         before = self.pids(folder)
         self.engine.terminate()
-        self.assertEqual(self.engine.wait(timeout=10), 0)
+        self.assertEqual(self.engine.wait(timeout=30), 0)
         for pid in before.values():
             os.kill(pid, 0)
         self.start_engine()
@@ -57,11 +59,12 @@ class CrashTest(EngineCase):
     def test_exit_code_of_a_container_that_ended_without_an_engine(self):
         folder = self.stack("""
             services:
-              box: {image: busybox, command: ["sh", "-c", "sleep 1; exit 9"]}
+              box: {image: busybox, command: ["sh", "-c", "sleep 4; exit 9"]}
             """, "ended")
         self.gantry_ok("up", "-d", folder=folder)
+        pid = next(iter(self.pids(folder).values()))
         self.kill_engine()
-        time.sleep(1.5)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), what="the end of the container")
         self.start_engine()
         row = self.ps(folder, "-a")[0]
         self.assertEqual((row["State"], row["ExitCode"]), ("exited", 9))
@@ -82,14 +85,8 @@ class CrashTest(EngineCase):
         return False
 
     def test_killed_in_the_middle_of_a_commit(self):
-        folder = self.stack("""
-            services:
-              box:
-                image: busybox
-                command: ["sh", "-c", "dd if=/dev/urandom of=/big bs=1M count=300 2>/dev/null; echo ready; exec sleep 1000"]
-                stop_grace_period: 0s
-            """, "committed")
-        self.gantry_ok("up", "-d", folder=folder)
+        folder = self.up_box(
+            "committed", "dd if=/dev/urandom of=/big bs=1M count=300 2>/dev/null; echo ready; exec sleep 1000")
         wait_until(lambda: "ready" in self.gantry_ok("logs", folder=folder).stdout, 60, "the file")
         pid = next(iter(self.pids(folder).values()))
         with subprocess.Popen([GANTRY, "commit", "committed-box-1", "made:1"], env=self.environment(),
@@ -130,7 +127,7 @@ class CrashTest(EngineCase):
         self.start_engine()
         before = self.pids(folder)
         os.kill(before["kept-box-1"], signal.SIGKILL)
-        wait_until(lambda: self.pids(folder).get("kept-box-1", before["kept-box-1"]) != before["kept-box-1"], 5,
+        wait_until(lambda: self.pids(folder).get("kept-box-1", before["kept-box-1"]) != before["kept-box-1"], 20,
                    "the replica to come back")
         self.gantry_ok("down", "-t", "0", folder=folder)
 

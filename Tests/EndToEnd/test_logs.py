@@ -29,14 +29,8 @@ class LogsTest(EngineCase):
             return [int(line.split()[1]) for line in file.read().splitlines() if line.startswith(b"line ")]
 
     def test_follower_goes_on_after_the_engine_was_killed(self):
-        folder = self.stack("""
-            services:
-              box:
-                image: busybox
-                command: ["sh", "-c", "i=0; while true; do i=$$((i+1)); echo line $$i; echo line $$i >&2; usleep 300; done"]
-                stop_grace_period: 0s
-            """, "follow")
-        self.gantry_ok("up", "-d", folder=folder)
+        folder = self.up_box(
+            "follow", "i=0; while true; do i=$$((i+1)); echo line $$i; echo line $$i >&2; usleep 300; done")
         process, path = self.follow(folder)
         for _ in range(3):
             count = len(self.numbers(path))
@@ -90,14 +84,8 @@ class LogsTest(EngineCase):
         self.gantry_ok("down", "-t", "0", folder=folder)
 
     def test_container_does_not_wait_for_a_reader(self):
-        folder = self.stack("""
-            services:
-              box:
-                image: busybox
-                command: ["sh", "-c", "yes 0123456789012345678901234567890123456789 | head -c 20000000; touch /done; sleep 600"]
-                stop_grace_period: 0s
-            """, "slow")
-        self.gantry_ok("up", "-d", folder=folder)
+        folder = self.up_box(
+            "slow", "yes 0123456789012345678901234567890123456789 | head -c 20000000; touch /done; sleep 600")
         reader = subprocess.Popen(
             [GANTRY, "logs", "-f", "box"], cwd=folder, env=self.environment(), stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL)

@@ -1,5 +1,5 @@
-"""Gantry beside others who keep a firewall or the network: after whatever they do, connections work again within a
-second without any container having been restarted; and nothing of theirs is changed.
+"""Gantry beside others who keep a firewall or the network: after whatever they do, connections work again within
+seconds without any container having been restarted; and nothing of theirs is changed.
 
     lan 198.51.100.2 (client), .3 (upstream) ── up0 198.51.100.1 host ── gn-… web, peer
 """
@@ -33,7 +33,8 @@ WEB = """
         stop_signal: SIGKILL
     """
 HOST, CLIENT, UPSTREAM = "198.51.100.1", "198.51.100.2", "198.51.100.3"
-BACK_WITHIN_SECONDS = 1.0
+# Far more than it takes (the times are printed): the machine may be busy.
+BACK_WITHIN_SECONDS = 5.0
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,7 +64,7 @@ def inside(namespace, function):
 
 def answers_http(address, port):
     try:
-        with socket.create_connection((address, port), timeout=0.1) as connection:
+        with socket.create_connection((address, port), timeout=0.5) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return b"well" in connection.makefile("rb").read()
     except OSError:
@@ -74,7 +75,7 @@ def answers_name(name):
     query = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + bytes([len(name)]) + name.encode() + b"\0\0\1\0\1"
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
-            connection.settimeout(0.1)
+            connection.settimeout(0.5)
             connection.sendto(query, ("127.0.0.11", 53))
             return struct.unpack(">6H", connection.recv(512)[:12])[3] > 0
     except OSError:
@@ -175,7 +176,7 @@ class NeighbourCase(EngineCase):
         left = self.probes()
         times = {}
         # More than asked, to tell what is late from what never comes.
-        while left and time.monotonic() - begun < 6:
+        while left and time.monotonic() - begun < 2 * seconds:
             for name in list(left):
                 if left[name]():
                     del left[name]
@@ -284,7 +285,7 @@ class BlockedTest(NeighbourCase):
             self.assertEqual(
                 self.failing(), ["published port from the client", "upstream from a container"])
             before = outside_view()
-            wait_until(lambda: "drops what it does not know" in self.gantry("up", "-d", folder=self.folder).stderr, 5,
+            wait_until(lambda: "drops what it does not know" in self.gantry("up", "-d", folder=self.folder).stderr, 20,
                        "the warning")
             said = self.gantry("up", "-d", folder=self.folder).stderr
             self.assertIn("the chain FORWARD of table ip filter (Docker) drops what it does not know", said)
@@ -298,7 +299,7 @@ class BlockedTest(NeighbourCase):
             self.assert_back("the commands that gantry doctor tells")
             doctor = self.gantry("doctor", "--no-network", "-q")
             self.assertNotIn("DOCKER", doctor.stdout)
-            wait_until(lambda: self.gantry("up", "-d", folder=self.folder).stderr == "", 5,
+            wait_until(lambda: self.gantry("up", "-d", folder=self.folder).stderr == "", 20,
                        "the end of the warning")
         finally:
             sh("iptables -P FORWARD ACCEPT; iptables -F; iptables -X; nft delete table ip filter")
@@ -420,13 +421,22 @@ class LetThroughTest(NeighbourCase):
         bus = subprocess.Popen(["dbus-daemon", "--system", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL)
         daemon = None
         try:
-            wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 5, "the bus")
+            wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "the bus")
             daemon = subprocess.Popen(["firewalld", "--nofork", "--nopid"], stderr=subprocess.DEVNULL)
             wait_until(lambda: sh("firewall-cmd --state 2>&1", check=False).strip() == "running", 20, "firewalld")
-            sh("firewall-cmd --zone=public --change-interface=up0")
+            def has_our_rules():
+                # While it loads again there is no such table for a moment.
+                return 'iifname "gn-*" accept' in sh("nft list table inet firewalld", check=False)
+
+            wait_until(has_our_rules, what="the rules")
             self.assert_back("the start of firewalld")
-            wait_until(lambda: 'iifname "gn-*" accept' in sh("nft list table inet firewalld"), 5, "the rules")
+            # It forwards to interfaces that were given to a zone: nothing is blocked any more, and our rules go.
+            sh("firewall-cmd --zone=public --change-interface=up0")
+            wait_until(lambda: not has_our_rules(), what="the end of the rules")
+            self.assert_back("an interface in a zone")
+            # That was not for good.
             sh("firewall-cmd --reload")
+            wait_until(has_our_rules, what="the rules after a reload")
             self.assert_back("firewall-cmd --reload")
             sh("firewall-cmd --complete-reload")
             self.assert_back("firewall-cmd --complete-reload")

@@ -143,7 +143,7 @@ class Streams(OCITestCase):
 
     def test_a_terminal_goes_over_the_console_socket(self):
         # The kernel drops what is unread when the terminal's session ends, so it does not end at once.
-        self.config("sh", "-c", "tty; stty size; test -c /dev/console && echo console; sleep 0.5",
+        self.config("sh", "-c", "tty; stty size; test -c /dev/console && echo console; sleep 3",
                     process={"consoleSize": {"height": 30, "width": 90}})
         with open(os.path.join(self.folder, "config.json")) as file:
             config = json.load(file)
@@ -169,7 +169,7 @@ class Streams(OCITestCase):
             self.assertGreater(int(file.read()), 1)
 
     def test_a_terminal_in_front_is_copied(self):
-        self.config("sh", "-c", "read word; echo got $word; tty; sleep 0.5; exit 3", process={"terminal": True})
+        self.config("sh", "-c", "read word; echo got $word; tty; sleep 3; exit 3", process={"terminal": True})
         import pty
         pid, master = pty.fork()
         if pid == 0:

@@ -215,8 +215,8 @@ class RegistryTest(EngineCase):
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             connection, _ = silent.accept()
             self.engine.terminate()
-            self.engine.wait(timeout=5)
-            pull.wait(timeout=5)
+            self.engine.wait(timeout=20)
+            pull.wait(timeout=20)
             connection.close()
             self.start_engine()
 

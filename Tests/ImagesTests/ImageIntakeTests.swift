@@ -121,12 +121,16 @@ import Testing
     /// A flush that began before one asked does not count.
     @Test func flushesAreShared() throws {
         let flush = SharedFlush()
-        let counts = Monitor((begun: 0, ended: 0))
-        try onThreads(count: 24) { _ throws(ImageError) in
+        let counts = Monitor((arrived: 0, begun: 0, ended: 0))
+        let threadCount = 24
+        try onThreads(count: threadCount) { _ throws(ImageError) in
+            // All ask at once, however long the machine takes to start them.
+            counts.change { $0.arrived += 1 }
+            counts.wait { $0.arrived == threadCount ? () : nil }
             let begunBefore = counts.read { $0.begun }
             try flush.flush { () throws(ImageError) in
                 counts.change { $0.begun += 1 }
-                usleep(20_000)
+                usleep(100_000)
                 counts.change { $0.ended += 1 }
             }
             guard counts.read({ $0.ended }) > begunBefore else { throw .damaged("not flushed") }

@@ -92,7 +92,7 @@ import Testing
         }
         try FileSystem.removeTree("\(root)/layers")
         try FileSystem.replaceFile("\(root)/blobs/sha256/\(id.hex)", with: Array("{}".utf8))
-        let store = try ImageStore(root: root)
+        let store = try reopenedStore(root)
         #expect(throws: ImageError.self) { try store.image("a") }
         #expect(try store.images().map(\.id) == [id])
         #expect(try store.listed("a").references.map(\.familiar) == ["a:latest"])
@@ -174,7 +174,7 @@ import Testing
         try FileSystem.makeDirectories("\(root)/tmp/7/layer-0/layer/fs/half")
         let orphan = "\(root)/layers/\(Digest.sha256(of: [9]).hex)"
         try FileSystem.makeDirectories("\(orphan)/fs")
-        let store = try ImageStore(root: root)
+        let store = try reopenedStore(root)
         #expect(try store.emptiedTemporaries() == [])
         #expect(try store.image("a").id == id)
         #expect(FileSystem.exists(orphan))
@@ -196,7 +196,7 @@ import Testing
                 try harm(store.image("a"))
             }
             do {
-                _ = try ImageStore(root: root).image("a")
+                _ = try reopenedStore(root).image("a")
                 return false
             } catch ImageError.damaged {
                 return true

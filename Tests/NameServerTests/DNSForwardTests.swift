@@ -115,7 +115,8 @@ import Testing
             #expect(try client.ask(dnsQuestion("a.example")).addresses == [7])
             let begun = monotonicMilliseconds()
             for number in 0..<20 { #expect(try client.ask(dnsQuestion("b\(number).example")).addresses == [7]) }
-            #expect(monotonicMilliseconds() - begun < DNSLimits.serverMillisecondsMax)
+            // Half of what it took with a pause for each.
+            #expect(monotonicMilliseconds() - begun < 10 * DNSLimits.serverMillisecondsMax)
             #expect(dead.packets.count == 1)
         }
     }

@@ -44,8 +44,14 @@ import Testing
         let file = "nameserver \(upstream.address)\nnameserver fe80::1%lo\nnameserver \(silent.address)\n"
         let resolvers = HostResolver.list(Array((file + "nameserver 127.0.0.9\n").utf8))
         #expect(resolvers.map(\.description) == [upstream.address, "fe80::1%lo", silent.address])
-        #expect(resolvers.map { $0.answers() } == [true, false, false])
-        #expect(upstream.packets.count == 1 && silent.packets.count == 1)
+        // A resolver has a second, which may be too little on a busy machine: some more, then.
+        var (answers, roundCount) = ([Bool](), 0)
+        repeat {
+            answers = resolvers.map { $0.answers() }
+            roundCount += 1
+        } while answers.first == false && roundCount < 10
+        #expect(answers == [true, false, false])
+        #expect(upstream.packets.count == roundCount && silent.packets.count == roundCount)
     }
 
     @Test func readsAChangedFileAgain() throws {

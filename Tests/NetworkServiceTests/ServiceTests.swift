@@ -54,7 +54,7 @@ struct ServiceTests {
         }
 
         func wait(_ isDone: () -> Bool) {
-            for _ in 0..<2_000 {
+            for _ in 0..<6_000 {
                 if isDone() { return }
                 usleep(5_000)
             }
@@ -82,14 +82,14 @@ struct ServiceTests {
         }
     }
 
-    /// The last byte of the address of `web`, 255 for none; `nil` when nothing answers for a second.
+    /// The last byte of the address of `web`, 255 for none; `nil` when nothing answers for ten seconds.
     private func look(_ port: UInt16) -> UInt8? {
         let socket = FileDescriptor(owning: gantry_ipv4_socket(0))
         guard gantry_connect_ipv4(socket.raw, UInt32(0x7F00_0001).bigEndian, port) == 0 else { return nil }
         let question: [UInt8] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 119, 101, 98, 0, 0, 1, 0, 1]
         guard send(socket.raw, question, question.count, 0) == question.count else { return nil }
         var polled = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
-        guard poll(&polled, 1, 1_000) > 0 else { return nil }
+        guard poll(&polled, 1, 10_000) > 0 else { return nil }
         var answer = [UInt8](repeating: 0, count: 512)
         let count = recv(socket.raw, &answer, answer.count, 0)
         guard count > 12 else { return nil }
@@ -150,6 +150,23 @@ struct ServiceTests {
 
     private final class Losses: Sendable { let count = Mutex(0) }
 
+    /// A process that another test has just forked may still hold the descriptor by which the program was written.
+    private func waitUntilRunnable(_ program: String) throws {
+        var arguments = [strdup(program), nil]
+        defer { free(arguments[0]) }
+        for _ in 0..<1_000 {
+            var pid: pid_t = 0
+            let code = posix_spawn(&pid, program, nil, nil, &arguments, nil)
+            if code == 0 {
+                try check("waitpid") { waitpid(pid, nil, 0) }
+                return
+            }
+            guard code == ETXTBSY else { throw SystemError("posix_spawn", path: program, code: code) }
+            usleep(10_000)
+        }
+        Issue.record("\(program) stays busy")
+    }
+
     @Test func anotherBuildTakesTheSocketsOver() throws {
         let lab = try Lab()
         let sockets = try Sockets()
@@ -162,6 +179,7 @@ struct ServiceTests {
         first.leave()
         let copy = "\(lab.folder)/gantry-supervisor"
         try FileSystem.replaceFile(copy, with: try FileSystem.readFile(supervisor, byteCountMax: 1 << 28), mode: 0o755)
+        try waitUntilRunnable(copy)
         let second = lab.client(copy)
         try second.adopt()
         #expect(try lab.pid() != pid)
