@@ -31,6 +31,7 @@ extension Engine {
             let seen = stacks[name]?.changes ?? 0
             let plan = makePlan(await observe(name), Clock.now())
             for warning in plan.warnings where warned.insert(warning.message).inserted { progress(.warning(warning)) }
+            guard plan.failedRollouts.isEmpty else { throw .rolloutFailed(plan.failedRollouts) }
             guard plan.blocked.isEmpty else { throw .diagnostics(plan.blocked) }
             if plan.isEmpty { return changes }
             let outcome = await execute(plan, stack: name, progress: progress)
@@ -66,10 +67,8 @@ extension Engine {
     }
 
     /// Runs every step whose predecessors are done and whose gates hold, side by side, until none is left that may run.
-    ///
-    /// - Parameter byPolicy: the background loop starts containers, not a command.
     func execute(
-        _ plan: Plan, stack: String, byPolicy: Bool = false, progress: @escaping ProgressSink
+        _ plan: Plan, stack: String, progress: @escaping ProgressSink
     ) async -> ExecutionOutcome {
         var outcome = ExecutionOutcome()
         var begun: Set<Int> = []
@@ -85,7 +84,7 @@ extension Engine {
                     running += 1
                     heavy += step.action.isHeavy ? 1 : 0
                     group.addTask {
-                        (step, await self.perform(step, stack: stack, byPolicy: byPolicy, progress: progress))
+                        (step, await self.perform(step, stack: stack, progress: progress))
                     }
                 }
                 guard running > 0, let result = await group.next() else { break }
@@ -127,15 +126,35 @@ extension Engine {
     private func maintainOnce(_ name: String) async {
         guard let record = stacks[name]?.record else { return }
         let desired = desiredState(record, mode: .maintain)
-        let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
+        let observed = await observe(name)
+        let plan = Reconciler.plan(desired: desired, observed: observed, now: Clock.now())
         if let wakeAt = plan.wakeAt { wake(name, at: wakeAt) }
-        guard !plan.isEmpty else { return }
+        if undoneByLoop(plan, name) { return }
+        guard !plan.isEmpty else {
+            if record.revision != nil, goal(desired: desired, observed: observed) == .reached { noteStable(name) }
+            return
+        }
         for change in plan.displayChanges where change.action == .repair {
             stacks[name]?.noteRepair("\(change.name): \(change.reason)")
         }
-        let outcome = await execute(plan, stack: name, byPolicy: true, progress: { _ in })
+        let outcome = await execute(plan, stack: name, progress: { _ in })
         for failure in outcome.failures {
             log.warning("reconcile failed", metadata: ["stack": "\(name)", "error": "\(failure.message)"])
+        }
+    }
+}
+
+extension Engine {
+    /// A rollout that fails while no command waits for it, such as after the engine was started again.
+    private func undoneByLoop(_ plan: Plan, _ name: String) -> Bool {
+        do throws(EngineError) {
+            guard let target = try undo(plan.failedRollouts, name) else { return false }
+            log.warning(
+                "update failed and is rolled back", metadata: ["stack": "\(name)", "revision": "\(target.number)"])
+            return true
+        } catch {
+            log.error("update not rolled back", metadata: ["stack": "\(name)", "error": "\(error)"])
+            return false
         }
     }
 }

@@ -16,6 +16,8 @@ extension Engine {
         var oneOff = false
         var removeOnExit = false
         var name: String?
+        /// Id, in place of the service's name for it.
+        var image: String?
         var labels: [String: String] = [:]
         var publishPorts = true
     }
@@ -32,7 +34,7 @@ extension Engine {
             stack.services[name] = service
         }
         guard let service = stack.services[name] else { throw .badRequest("no such service: \(name)") }
-        let image = try image(service.image)
+        let image = try image(create.image ?? service.image)
         guard !imagesLeaving.contains(image.id) else { throw .conflict("image \(service.image) is being removed") }
         let id = randomID()
         let containerName =
@@ -69,6 +71,19 @@ extension Engine {
         if service.deploy?.endpointMode == .vip { settleServiceAddresses() }
         announce(stored, "create")
         return stored
+    }
+
+    /// Done already when nothing has the old name.
+    func renameContainer(_ old: String, to name: String) throws(EngineError) {
+        guard let id = containerIDs[old], var container = containers[id] else { return }
+        if let holder = containerIDs[name] {
+            throw .conflict("container name '\(name)' is already used by container \(holder.prefix(12))")
+        }
+        container.stored.name = name
+        try save(container.stored)
+        containerIDs[old] = nil
+        register(container)
+        announce(container.stored, "rename", ["oldName": "/\(old)"])
     }
 
     private func saveAll(_ records: [any StoredRecord]) throws(EngineError) {
@@ -118,8 +133,10 @@ extension Engine {
                 targets.insert(mount.target)
             }
         }
+        // Of a replica, not of its name, which is another as long as its predecessor is there.
+        let place = stack.containerName(service: stored.service, number: stored.number)
         for target in targets.sorted() {
-            let slot = "\(stored.name):\(target)"
+            let slot = "\(stored.oneOff ? stored.name : place):\(target)"
             if !stored.oneOff, let kept = volumes.values.first(where: { $0.slot == slot && $0.stackName == stack.name })
             {
                 stored.volumes[target] = kept.name

@@ -46,15 +46,22 @@ extension Engine {
         if request.noStart {
             stopped.formUnion(request.services.isEmpty ? Array(stack.services.keys) : request.services)
         }
-        return StackRecord(
+        var record = StackRecord(
             stack: stack, scale: scale, stopped: stopped, selection: selection, active: true, updatedAt: Clock.now())
+        (record.revision, record.changedAt) = (old?.revision, old?.changedAt)
+        record.imageIDs = old?.imageIDs?.filter { !applied.contains($0.key) }
+        return record
     }
 
     func desiredState(
         _ record: StackRecord, mode: DesiredState.Mode, request: ApplyRequest? = nil, imageIDs: [String: String]? = nil
     ) -> DesiredState {
-        var desired = DesiredState(stack: record.stack, imageIDs: imageIDs ?? knownImageIDs(record.stack), mode: mode)
+        var desired = DesiredState(
+            stack: record.stack, imageIDs: imageIDs ?? record.imageIDs ?? knownImageIDs(record.stack), mode: mode)
         desired.scale = record.scale
+        desired.isRollback = record.isRollback == true
+        // The first one replaces nothing.
+        if let revision = record.revision, revision > 1 { desired.changedAt = record.changedAt }
         desired.selection = request?.services ?? record.selection
         desired.stopped = record.stopped
         guard let request else { return desired }
@@ -108,6 +115,7 @@ extension Engine {
         do throws(DatabaseError) { try store.delete(entry.record) } catch {
             log.error("stack record not deleted", metadata: ["stack": "\(name)", "error": "\(error)"])
         }
+        forgetRevisions(name)
         noteChange(in: name)
         stacks[name] = nil
     }

@@ -5,11 +5,11 @@ import StackModel
 /// Performs the steps of a plan. Each is idempotent: after a crash the same step finds what is done and does the rest.
 extension Engine {
     /// Runs one step and tells the progress what Compose would print. `nil` is success.
-    func perform(_ step: Step, stack: String, byPolicy: Bool, progress: ProgressSink) async -> EngineError? {
+    func perform(_ step: Step, stack: String, progress: ProgressSink) async -> EngineError? {
         let wording = step.action.wording
         progress(.object(kind: wording.kind, name: step.name, state: .working, status: wording.present))
         do throws(EngineError) {
-            let warnings = try await perform(step.action, named: step.name, stack: stack, byPolicy: byPolicy)
+            let warnings = try await perform(step.action, named: step.name, stack: stack)
             for warning in warnings {
                 progress(
                     .warning(
@@ -37,7 +37,7 @@ extension Engine {
 
     /// Answers what could not be done as it was asked for.
     private func perform(
-        _ action: Action, named name: String, stack: String, byPolicy: Bool
+        _ action: Action, named name: String, stack: String
     ) async throws(EngineError) -> [String] {
         guard let record = stacks[stack]?.record else { throw .stackNotFound(stack) }
         switch action {
@@ -49,11 +49,17 @@ extension Engine {
         case .createContainer(let service, let number):
             // The very container may stand already: a crash came between making and noting it.
             guard containerIDs[name] == nil else { return [] }
-            _ = try await createContainer(stack: record.stack, service: service, number: number)
-        case .startContainer(let reference):
+            _ = try await createContainer(
+                stack: record.stack, service: service, number: number,
+                options: CreateOptions(name: name, image: record.imageIDs?[service]))
+        case .startContainer(let reference, let byPolicy):
             return try await startContainer(try containerID(reference, named: name), byPolicy: byPolicy)
-        case .stopContainer(let id, let timeout):
-            try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record))
+        case .stopContainer(let id, let timeout, let drain):
+            try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record), drain: drain)
+        case .renameContainer(let old):
+            try renameContainer(old, to: name)
+            await refreshEndpoints()
+        case .awaitReplica: break
         case .removeContainer(let id, let anonymousVolumes):
             try await removeContainer(id, anonymousVolumes: anonymousVolumes)
         case .restartContainer(let id, let timeout):
@@ -101,7 +107,7 @@ extension Action {
     /// Whether it keeps a processor busy: such steps run a few at a time, the others (which wait) all at once.
     var isHeavy: Bool {
         switch self {
-        case .stopContainer, .signalContainer: false
+        case .stopContainer, .signalContainer, .awaitReplica: false
         default: true
         }
     }
@@ -119,6 +125,8 @@ extension Action {
         case .stopContainer: (.container, "Stopping", "Stopped")
         case .removeContainer: (.container, "Removing", "Removed")
         case .restartContainer: (.container, "Restarting", "Restarted")
+        case .renameContainer: (.container, "Renaming", "Renamed")
+        case .awaitReplica: (.container, "Waiting", "Settled")
         case .updateContainer: (.container, "Updating", "Updated")
         case .repairAttachment: (.container, "Repairing", "Repaired")
         case .repairFirewall: (.firewall, "Repairing", "Repaired")

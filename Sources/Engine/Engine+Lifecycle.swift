@@ -135,6 +135,7 @@ extension Engine {
         container.stopping = false
         container.health = nil
         container.silentPorts = []
+        container.readySince = nil
         container.stored.exit = exit
         if exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt) >= RestartBackoff.steadyAfter {
             container.stored.restarts = 0
@@ -179,12 +180,18 @@ extension Engine {
 
     /// Takes the container out of the balancer and DNS, then signals, waits and kills.
     ///
-    /// - Parameter grace: nanoseconds; `nil` takes the service's, else ten seconds.
-    func stopContainer(_ id: String, grace: Nanoseconds? = nil, byUser: Bool = true) async throws(EngineError) {
+    /// - Parameters:
+    ///   - grace: nanoseconds; `nil` takes the service's, else ten seconds.
+    ///   - drain: nanoseconds that connections have to end before the signal.
+    func stopContainer(
+        _ id: String, grace: Nanoseconds? = nil, byUser: Bool = true, drain patience: Nanoseconds = 0
+    ) async throws(EngineError) {
         guard containers[id]?.process != nil, let stored = containers[id]?.stored else { return }
         containers[id]?.stopping = true
         if byUser { containers[id]?.stored.stoppedByUser = true }
         await refreshEndpoints()
+        if patience > 0 { await drain(id, atMost: patience) }
+        guard containers[id]?.process != nil else { return announceStop(id, stored) }
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
         // What an image calls a signal and is none must not keep its containers running: then it is Docker's default.

@@ -28,10 +28,11 @@ extension Engine {
 
     /// What the records and this process know, without asking the kernel anything.
     func observeRecords(_ name: String) -> ObservedState {
+        noteReadiness(name)
         let stack = stacks[name]?.record.stack
         let externalNetworks = Set((stack?.networks ?? [:]).filter(\.value.external).map { $0.value.name ?? $0.key })
         let externalVolumes = Set((stack?.volumes ?? [:]).filter(\.value.external).map { $0.value.name ?? $0.key })
-        return ObservedState(
+        var state = ObservedState(
             containers: observedContainers(name),
             networks: networks.values.filter { $0.stackName == name || externalNetworks.contains($0.name) }.map {
                 ObservedNetwork(name: $0.name, definition: $0.definition, external: $0.stackName != name)
@@ -40,6 +41,19 @@ extension Engine {
                 !$0.anonymous && ($0.stackName == name || externalVolumes.contains($0.name))
             }.map { ObservedVolume(name: $0.name, definition: $0.definition, external: $0.stackName != name) },
             serviceAddresses: observedServiceAddresses(name))
+        state.at = Clock.now()
+        return state
+    }
+
+    /// An engine that is started again counts anew.
+    private func noteReadiness(_ stack: String) {
+        for container in containers.values where container.stored.stackName == stack {
+            let isReady =
+                container.process != nil && !container.stopping && container.silentPorts.isEmpty
+                && container.health.map { $0.health == .healthy } ?? true
+            guard isReady != (container.readySince != nil) else { continue }
+            containers[container.stored.id]?.readySince = isReady ? Clock.now() : nil
+        }
     }
 
     /// `nil` when the kernel could not be asked: nothing is then called broken.
@@ -130,6 +144,7 @@ extension Engine {
             definition: stored.definition, state: container.process == nil ? idle : .running, oneOff: stored.oneOff)
         observed.stopping = container.stopping
         observed.silentPorts = container.silentPorts
+        observed.readySince = container.readySince
         observed.health = container.health?.health ?? .none
         observed.healthcheckDefined = healthCommand(of: stored) != nil
         observed.exitCode = stored.exit?.code
@@ -144,6 +159,7 @@ extension Engine {
             uniquingKeysWith: { first, _ in first })
         observed.chosenPorts = Dictionary(
             stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
+        observed.hasOwnVolumes = stored.volumes.values.contains { volumes[$0]?.anonymous == true }
         return observed
     }
 

@@ -69,16 +69,17 @@ extension Engine {
         _ name: String, _ request: ApplyRequest, progress: @escaping ProgressSink
     ) async throws(EngineError) -> Applied {
         let isNew = stacks[name]?.record.active == false
-        let record: StackRecord
+        var record: StackRecord
         let imageIDs: [String: String]
         do throws(EngineError) {
             record = try requestedRecord(name, request)
             // What the command does not act on needs no image, and may have none yet.
             let applied = record.stack.applied(request.services, noDependencies: request.noDependencies)
             try await pullImages(of: record, services: applied, progress: progress)
-            imageIDs = try resolveImages(record, needed: applied)
+            imageIDs = try resolveImages(record, needed: applied).merging(record.imageIDs ?? [:]) { _, kept in kept }
+            record.imageIDs = imageIDs
             try reservePorts(record)
-            try save(record)
+            try saveRevision(&record, cause: "apply")
         } catch {
             dropIfEmpty(name)
             throw error
@@ -91,8 +92,11 @@ extension Engine {
         // What this command has made is not made again when it plans once more.
         desired.since = Clock.now()
         let target = desired
-        let changes = try await converge(name, deadline: deadline, progress: progress) { observed, now in
-            Reconciler.plan(desired: target, observed: observed, now: now)
+        let changes = try await rollingBack(name, deadline: deadline, progress: progress) {
+            () async throws(EngineError) in
+            try await self.converge(name, deadline: deadline, progress: progress) { observed, now in
+                Reconciler.plan(desired: target, observed: observed, now: now)
+            }
         }
         for warning in forwardWarnings(name) { progress(.warning(warning)) }
         return Applied(changes: changes, record: record, deadline: deadline)
@@ -194,7 +198,7 @@ extension Engine {
         return try await body()
     }
 
-    private func reporting(_ progress: ProgressSink, _ body: () async throws(EngineError) -> Int) async {
+    func reporting(_ progress: ProgressSink, _ body: () async throws(EngineError) -> Int) async {
         do throws(EngineError) {
             progress(.done(changes: try await body()))
         } catch {
@@ -223,6 +227,8 @@ extension PlanReply.Change {
             case .volume: .volume
             case .firewall: .firewall
             }
-        self.init(action: action, kind: kind, name: change.name, reason: change.reason, source: change.source)
+        self.init(
+            action: action, kind: kind, name: change.name, reason: change.reason, source: change.source,
+            order: change.order)
     }
 }

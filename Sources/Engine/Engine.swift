@@ -25,6 +25,8 @@ public actor Engine {
         var health: HealthState?
         /// See `ObservedContainer.silentPorts`.
         var silentPorts: Set<UInt16> = []
+        /// See `ObservedContainer.readySince`.
+        var readySince: Nanoseconds?
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
@@ -106,6 +108,8 @@ public actor Engine {
     let cacheSourceLock = AsyncLock()
     var networkChangePending = false
     var networkChangeConcernsStacks = false
+    /// What each stack was, oldest first.
+    var revisions: [String: [StoredRevision]] = [:]
     /// Nobody waits for news of a stack any more.
     var isShuttingDown = false
 
@@ -239,6 +243,10 @@ public actor Engine {
     private func loadRecords() throws(EngineError) {
         do throws(DatabaseError) {
             for record in try store.all(StackRecord.self) { stacks[record.stackName] = StackEntry(record: record) }
+            for revision in try store.all(StoredRevision.self) {
+                revisions[revision.stackName, default: []].append(revision)
+            }
+            for name in revisions.keys { revisions[name]?.sort { $0.number < $1.number } }
             for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
             for record in try store.all(StoredServiceAddresses.self) { serviceAddresses[record.recordID] = record }
             for record in try store.all(StoredPull.self) { pullTimes[record.name] = record.checkedAt }

@@ -43,7 +43,7 @@ struct HostListeners: Sendable {
 
     /// Words of 32 bits in the host's byte order, which is little-endian here. What a socket of both families has of
     /// IPv4 (`::ffff:127.0.0.1`, RFC 4291 section 2.5.5.2) is IPv4.
-    private static func address(_ text: Substring) -> IPAddress? {
+    static func address(_ text: Substring) -> IPAddress? {
         var bytes: [UInt8] = []
         var rest = text
         while !rest.isEmpty {

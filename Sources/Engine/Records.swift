@@ -16,6 +16,15 @@ struct StackRecord: StoredRecord {
     /// `false` from the beginning of a `down` on: nothing is started any more.
     var active: Bool
     var updatedAt: Nanoseconds
+    /// Service to image id, as it was found by the last command: a name that leads elsewhere since then is no reason to
+    /// touch anything. `nil` in records of older versions.
+    var imageIDs: [String: String]?
+    /// Number of the revision that this is.
+    var revision: Int?
+    /// When that revision was made: replicas made since then are its own.
+    var changedAt: Nanoseconds?
+    /// It was returned to. `nil` is no.
+    var isRollback: Bool?
 
     var recordID: String { stack.name }
     var stackName: String { stack.name }

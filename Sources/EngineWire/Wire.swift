@@ -28,13 +28,18 @@ public struct PlanReply: Codable, Equatable, Sendable {
         /// Why, in a few words: `not running`, `image changed`, `bridge is missing`.
         public var reason: String
         public var source: SourceMark?
+        /// Of a replacement: in which order, and why: `start-first: it has a healthcheck`.
+        public var order: String?
 
-        public init(action: Action, kind: Kind, name: String, reason: String, source: SourceMark? = nil) {
+        public init(
+            action: Action, kind: Kind, name: String, reason: String, source: SourceMark? = nil, order: String? = nil
+        ) {
             self.action = action
             self.kind = kind
             self.name = name
             self.reason = reason
             self.source = source
+            self.order = order
         }
     }
     public var stack: String
@@ -92,6 +97,50 @@ public struct ApplyRequest: Codable, Equatable, Sendable {
         noStart = false
         noDependencies = false
         wait = false
+    }
+}
+
+/// Body of `POST /stacks/{name}/rollback`.
+public struct RollbackRequest: Codable, Equatable, Sendable {
+    /// Number of a revision; `nil`: the last before the present one that worked.
+    public var to: Int?
+    /// End the stream only when every service is where it should be.
+    public var wait: Bool
+    /// Nanoseconds; `nil`: no limit.
+    public var waitTimeout: Int64?
+
+    public init(to: Int? = nil, wait: Bool = true, waitTimeout: Int64? = nil) {
+        self.to = to
+        self.wait = wait
+        self.waitTimeout = waitTimeout
+    }
+}
+
+/// One of `GET /stacks/{name}/revisions`, oldest first.
+public struct RevisionSummary: Codable, Equatable, Sendable {
+    public var number: Int
+    public var createdAt: String
+    /// What made it: `apply`, `rollback to 3`.
+    public var cause: String
+    /// Every service reached its goal with it.
+    public var isStable: Bool
+    public var isCurrent: Bool
+    /// Service to image, as the stack file names it.
+    public var images: [String: String]
+    /// Service to image id.
+    public var imageIDs: [String: String]
+
+    public init(
+        number: Int, createdAt: String, cause: String, isStable: Bool, isCurrent: Bool, images: [String: String],
+        imageIDs: [String: String]
+    ) {
+        self.number = number
+        self.createdAt = createdAt
+        self.cause = cause
+        self.isStable = isStable
+        self.isCurrent = isCurrent
+        self.images = images
+        self.imageIDs = imageIDs
     }
 }
 

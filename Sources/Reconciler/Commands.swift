@@ -63,7 +63,7 @@ public func planStop(observed: ObservedState, services: [String] = [], timeout: 
         var own: [Int] = []
         for container in command.containers(of: service) where container.isAlive || container.state == .restarting {
             let step = command.builder.single(
-                .stop, .container, .stopContainer(id: container.id, timeout: timeout),
+                .stop, .container, .stopContainer(id: container.id, timeout: timeout, drain: 0),
                 .init(name: container.name, service: service, reason: "stop"), after: after)
             own.append(step)
         }
@@ -82,7 +82,7 @@ public func planStart(observed: ObservedState, services: [String] = []) -> Plan 
         for container in command.containers(of: service)
         where !container.isAlive && container.state != .dead && !(container.hasCompleted && awaited.contains(service)) {
             let reason = container.state == .created ? "not running" : container.exitText
-            command.launch(container, .start, .startContainer(.id(container.id)), reason: reason)
+            command.launch(container, .start, .startContainer(.id(container.id), byPolicy: false), reason: reason)
         }
     }
     return command.finished()

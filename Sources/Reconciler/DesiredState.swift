@@ -21,6 +21,9 @@ public struct DesiredState: Equatable, Sendable {
     /// again because of the command, so planning once more in the middle of it (or after a crash) goes on with it.
     /// `nil`: nothing has been done for this command yet.
     public var since: Int64?
+    /// Nanoseconds since 1970: when the stack was last changed. What was made since then is what a rollout has made,
+    /// whichever command, or engine, went on with it. `nil`: it is as it was at first.
+    public var changedAt: Int64?
     /// `.apply` only.
     public var forceRecreate: Bool
     /// Containers and networks stay as they are. Holds in both modes, so the engine keeps it with the stack.
@@ -30,6 +33,8 @@ public struct DesiredState: Equatable, Sendable {
     public var noStart: Bool
     /// Leave the services that the selected ones depend on alone, and do not wait for them.
     public var noDependencies: Bool
+    /// An update is undone: `rollback_config` counts.
+    public var isRollback: Bool
     /// Services stopped by a command (or made with `noStart`): not touched in `.maintain`.
     public var stopped: Set<String>
 
@@ -44,11 +49,14 @@ public struct DesiredState: Equatable, Sendable {
         removeOrphans = false
         noStart = false
         noDependencies = false
+        isRollback = false
         stopped = []
     }
 
     /// More replicas of one service than this are refused: a Linux bridge has 1,024 ports (`BR_MAX_PORTS`).
     public static let replicasMax = 1_000
+
+    var rolloutSince: Int64? { forceRecreate ? since : changedAt }
 
     func replicas(of service: String) -> Int {
         max(0, scale[service] ?? stack.services[service]?.replicas ?? 0)

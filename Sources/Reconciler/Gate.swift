@@ -10,6 +10,9 @@ public enum Gate: Equatable, Hashable, Sendable {
     case completed(service: String)
     /// The container (engine name) serves, or has done its work.
     case replicaReady(name: String)
+    /// The container (engine name) has been ready for `monitor` nanoseconds, or has done its work. One that keeps
+    /// ending, or is not ready in time, never will be.
+    case replicaSettled(name: String, monitor: Int64)
     /// An external network (engine name) is there.
     case networkPresent(name: String)
     /// A volume (engine name) is there.
@@ -39,6 +42,10 @@ extension Gate {
         case .replicaReady(let name):
             let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
             return replicas.isEmpty ? .pending : Self.worst(replicas.map(Self.readiness))
+        case .replicaSettled(let name, let monitor):
+            let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
+            guard !replicas.isEmpty else { return .pending }
+            return Self.worst(replicas.map { Self.settling($0, monitor, at: observed.at) })
         case .networkPresent(let name):
             let isThere = observed.networks.contains { $0.name == name }
             let message = "network \(name) declared as external, but could not be found"
@@ -104,7 +111,7 @@ extension Gate {
     }
 
     private static func readiness(_ container: ObservedContainer) -> GateStatus {
-        if container.isServing && container.silentPorts.isEmpty || container.hasCompleted { return .holds }
+        if container.isReady || container.hasCompleted { return .holds }
         switch container.state {
         case .running, .paused:
             guard container.health == .unhealthy, !container.stopping else { return .pending }
@@ -115,6 +122,45 @@ extension Gate {
             return .failed(
                 Diagnostic(code: "replica.failed", "container \(container.name) \(container.exitText)"))
         }
+    }
+}
+
+extension Gate {
+    /// Ends of a run before the replica counts as failed: once may be bad luck.
+    private static let restartsMax = 2
+
+    private static func settling(_ container: ObservedContainer, _ monitor: Int64, at now: Int64) -> GateStatus {
+        let readiness = readiness(container)
+        switch readiness {
+        case .holds:
+            guard monitor > 0, !container.hasCompleted else { return .holds }
+            return container.readySince.map { now - $0 >= monitor } == true ? .holds : .pending
+        case .failed: return readiness
+        case .pending:
+            if container.restarts >= restartsMax {
+                return failedReplica(container, "keeps ending: \(container.exitText)")
+            }
+            guard container.isAlive, let startedAt = container.startedAt,
+                now - startedAt >= RolloutPolicy.readyDeadline
+            else { return .pending }
+            return failedReplica(container, "was not ready within \(RolloutPolicy.readyDeadline / 1_000_000_000) s")
+        }
+    }
+
+    private static func failedReplica(_ container: ObservedContainer, _ what: String) -> GateStatus {
+        .failed(
+            Diagnostic(
+                code: "replica.failed", "container \(container.name) \(what)",
+                hint: "see `gantry logs \(container.service)`"))
+    }
+
+    /// Nanoseconds since 1970: when time alone may change what the gate says; `nil` when it does not.
+    func turnsAt(in observed: ObservedState) -> Int64? {
+        guard case .replicaSettled(let name, let monitor) = self, status(in: observed) == .pending else { return nil }
+        return observed.containers.filter { $0.name == name && !$0.oneOff }.compactMap { container in
+            if let readySince = container.readySince { return readySince + monitor }
+            return container.isAlive ? container.startedAt.map { $0 + RolloutPolicy.readyDeadline } : nil
+        }.min()
     }
 }
 

@@ -13,6 +13,8 @@ public struct ObservedState: Equatable, Sendable {
     public var firewallProblems: [String]
     /// Addresses of services with `endpoint_mode: vip`.
     public var serviceAddresses: [ServiceAddresses]
+    /// Nanoseconds since 1970: when this was seen.
+    public var at: Int64 = 0
 
     public init(
         containers: [ObservedContainer] = [], networks: [ObservedNetwork] = [], volumes: [ObservedVolume] = [],
@@ -27,11 +29,13 @@ public struct ObservedState: Equatable, Sendable {
 
     /// The same state in the one order that the planner works in.
     func sorted() -> ObservedState {
-        ObservedState(
+        var sorted = ObservedState(
             containers: containers.sorted { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) },
             networks: networks.sorted { $0.name < $1.name }, volumes: volumes.sorted { $0.name < $1.name },
             firewallProblems: firewallProblems.sorted(),
             serviceAddresses: serviceAddresses.sorted { ($0.service, $0.network) < ($1.service, $1.network) })
+        sorted.at = at
+        return sorted
     }
 }
 
@@ -135,6 +139,11 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     public var chosenPorts: [Port: UInt16]
     /// Published TCP ports of the container that nothing in it listens on, as far as it has just started.
     public var silentPorts: Set<UInt16>
+    /// Nanoseconds since 1970: it has been ready without a break from then on; `nil` when it is not, or nobody knows
+    /// since when.
+    public var readySince: Int64?
+    /// It has volumes of its own, which its successor takes over.
+    public var hasOwnVolumes: Bool
     public var problems: [Problem]
 
     public init(
@@ -158,11 +167,15 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
         connections = [:]
         chosenPorts = [:]
         silentPorts = []
+        hasOwnVolumes = false
         problems = []
     }
 
     /// It has a process: it must be stopped before it is removed.
     public var isAlive: Bool { state == .running || state == .paused }
+
+    /// It serves, and its published ports are open.
+    public var isReady: Bool { isServing && silentPorts.isEmpty }
 
     /// It takes requests: running, not on its way out, healthy or without a healthcheck.
     public var isServing: Bool {

@@ -15,6 +15,8 @@ public struct Plan: Equatable, Sendable {
     public var waiting: [WaitingContainer]
     /// Gates of steps that do not hold now.
     public var pendingGates: [PendingGate]
+    /// Services more of whose new replicas failed than their policy allows.
+    public var failedRollouts: [FailedRollout]
 
     public init() {
         steps = []
@@ -23,6 +25,7 @@ public struct Plan: Equatable, Sendable {
         warnings = []
         waiting = []
         pendingGates = []
+        failedRollouts = []
     }
 
     /// Nothing to do now; a timer may still be due.
@@ -60,6 +63,14 @@ public struct WaitingContainer: Equatable, Sendable {
     public var until: Int64
 }
 
+/// A rollout that does not go on by itself.
+public struct FailedRollout: Equatable, Sendable {
+    public var service: String
+    public var action: UpdateConfig.FailureAction
+    /// What is wrong with each replica that failed.
+    public var failures: [Diagnostic]
+}
+
 public struct PendingGate: Equatable, Sendable {
     public var step: Int
     public var gate: Gate
@@ -94,9 +105,17 @@ public enum Action: Equatable, Sendable {
     case repairNetwork(name: String)
     case createVolume(key: String)
     case removeVolume(name: String)
+    /// Under the step's name.
     case createContainer(service: String, number: Int)
-    case startContainer(ContainerReference)
-    case stopContainer(id: String, timeout: Int64?)
+    /// `byPolicy`: its restart policy says so, and such starts are counted.
+    case startContainer(ContainerReference, byPolicy: Bool)
+    /// `drain`: so long the connections that it has may take to end, once nothing leads to it any more, before it is
+    /// told to stop.
+    case stopContainer(id: String, timeout: Int64?, drain: Int64)
+    /// The container of this name gets the step's.
+    case renameContainer(name: String)
+    /// Nothing: its gates are what is waited for.
+    case awaitReplica
     /// Anonymous volumes stay unless told; a container that is made later for the same service and number takes them.
     case removeContainer(id: String, anonymousVolumes: Bool)
     case restartContainer(id: String, timeout: Int64?)
@@ -120,6 +139,8 @@ public struct PlanChange: Equatable, Sendable {
     public var name: String
     public var reason: String
     public var source: SourceMark?
+    /// Of a replacement: in which order, and why: `start-first: it has a healthcheck`.
+    public var order: String?
     /// The steps that make it up.
     public var steps: [Int]
 }

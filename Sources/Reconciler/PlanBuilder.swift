@@ -26,12 +26,12 @@ struct PlanBuilder {
     }
 
     mutating func change(
-        _ action: PlanChange.Action, _ kind: PlanChange.Kind, _ subject: Subject, steps: [Int]
+        _ action: PlanChange.Action, _ kind: PlanChange.Kind, _ subject: Subject, order: String? = nil, steps: [Int]
     ) {
         plan.displayChanges.append(
             PlanChange(
                 action: action, kind: kind, name: subject.name, reason: subject.reason, source: subject.source,
-                steps: steps))
+                order: order, steps: steps))
     }
 
     /// One step that is one change.
@@ -46,15 +46,18 @@ struct PlanBuilder {
     }
 
     /// Stops (when it runs) and removes. Answers the steps, the removal last.
+    ///
+    /// - Parameter drain: nanoseconds that connections to one that serves have to end.
     mutating func retire(
         _ container: ObservedContainer, _ subject: Subject, after: [Int] = [], gates: [Gate] = [],
-        timeout: Int64? = nil, anonymousVolumes: Bool = false
+        timeout: Int64? = nil, drain: Int64 = 0, anonymousVolumes: Bool = false
     ) -> [Int] {
         touched.insert(container.id)
         var (steps, after, gates) = ([Int](), after, gates)
         if container.isAlive {
-            steps.append(
-                step(.stopContainer(id: container.id, timeout: timeout), subject, after: after, gates: gates))
+            let stop = Action.stopContainer(
+                id: container.id, timeout: timeout, drain: container.isServing ? drain : 0)
+            steps.append(step(stop, subject, after: after, gates: gates))
             (after, gates) = (steps, [])
         }
         let removal = Action.removeContainer(id: container.id, anonymousVolumes: anonymousVolumes)
@@ -74,6 +77,8 @@ struct PlanBuilder {
         if !plan.warnings.contains(diagnostic) { plan.warnings.append(diagnostic) }
     }
 
+    mutating func fail(_ rollout: FailedRollout) { plan.failedRollouts.append(rollout) }
+
     mutating func wait(for container: ObservedContainer, until time: Int64) {
         plan.waiting.append(WaitingContainer(name: container.name, until: time))
         plan.wakeAt = min(time, plan.wakeAt ?? time)
@@ -85,6 +90,7 @@ struct PlanBuilder {
         for step in plan.steps {
             for gate in step.gates where gate.status(in: observed) != .holds {
                 result.plan.pendingGates.append(PendingGate(step: step.id, gate: gate))
+                if let time = gate.turnsAt(in: observed) { result.plan.wakeAt = min(time, result.plan.wakeAt ?? time) }
                 if case .failed(var diagnostic) = gate.status(in: observed, except: touched) {
                     diagnostic.source = diagnostic.source ?? step.source
                     result.block(diagnostic)

@@ -27,6 +27,8 @@ struct Planner {
     var volumeSteps: [String: Int] = [:]
     /// Network and volume keys that cannot be used, with the gate that says so.
     var resourceGates: [String: Gate] = [:]
+    /// Services in whose namespaces others live.
+    let hosts: Set<String>
     /// Containers that a network replacement has already retired, with the removal step.
     var retired: [String: [Int]] = [:]
 
@@ -35,6 +37,9 @@ struct Planner {
         self.observed = observed
         self.now = now
         graph = DependencyGraph(services: desired.stack.services)
+        hosts = desired.stack.services.values.reduce(into: []) {
+            $0.formUnion(DependencyGraph.namespaceParents(of: $1))
+        }
     }
 
     var stack: Stack { desired.stack }

@@ -2,8 +2,6 @@ import StackModel
 
 // Networks, volumes, the firewall and what does not belong to a service.
 extension Planner {
-    private typealias Subject = PlanBuilder.Subject
-
     /// Services that will have containers.
     private var present: [Service] {
         services.filter { !isLeftAlone($0) && desired.replicas(of: $0) > 0 }.compactMap { stack.services[$0] }

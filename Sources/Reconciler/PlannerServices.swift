@@ -2,10 +2,10 @@ import StackModel
 
 // The steps of one service.
 extension Planner {
-    private typealias Subject = PlanBuilder.Subject
+    typealias Subject = PlanBuilder.Subject
 
     /// What the steps of one service wait for.
-    private struct Conditions {
+    struct Conditions {
         /// Networks and volumes.
         var resources: [Int] = []
         var resourceGates: [Gate] = []
@@ -16,14 +16,17 @@ extension Planner {
 
     mutating func emitService(_ name: String) {
         guard let survey = surveys[name], let service = stack.services[name] else { return }
+        let rollout = Rollout(survey, policy(of: service, survey), since: desired.rolloutSince, observed)
+        if let failed = rollout.failed { builder.fail(failed) }
         var conditions = Conditions()
         findResources(of: service, into: &conditions)
         findDependencies(of: name, starts: startsAnything(survey), into: &conditions)
-        let excess = removeExcessBefore(survey)
-        var ready = emitKept(survey, conditions)
-        ready += emitMissing(survey, conditions, after: excess)
-        emitChain(survey, conditions, ready: ready)
-        removeExcessAfter(survey)
+        let excess = removeExcessBefore(survey, rollout)
+        emitKept(survey, conditions)
+        let successions = emitSuccessions(survey, rollout)
+        let missing = emitMissing(survey, conditions, after: excess)
+        emitChain(survey, conditions, rollout, successions: successions, missing: missing)
+        removeExcessAfter(survey, rollout)
     }
 
     private func startsAnything(_ survey: ServiceSurvey) -> Bool {
@@ -70,7 +73,7 @@ extension Planner {
 
     /// The gates for starting `container` again after it has run. The restart policy waits for a dependency that is on
     /// its way, and not for one that failed or was stopped, which the container has outlived once already.
-    private func dependencyGates(
+    func dependencyGates(
         _ conditions: Conditions, for container: ObservedContainer?, service: String
     ) -> [Gate] {
         guard desired.mode == .maintain, container?.startedAt != nil else { return conditions.dependencyGates }
@@ -95,9 +98,8 @@ extension Planner {
 
     // MARK: Replicas that stay
 
-    /// Starts, updates and what waits; answers the names of the replicas that a rolling replacement has to wait for.
-    private mutating func emitKept(_ survey: ServiceSurvey, _ conditions: Conditions) -> [String] {
-        var ready: [String] = []
+    /// Starts, updates and what waits.
+    private mutating func emitKept(_ survey: ServiceSurvey, _ conditions: Conditions) {
         for replica in survey.kept {
             let container = replica.container
             if !replica.control.isEmpty { update(replica, service: survey.name) }
@@ -109,12 +111,11 @@ extension Planner {
                         hint: "continue it with `gantry unpause \(survey.name)`")
                 }
             case .wait(let until): builder.wait(for: container, until: until)
-            case .start(let reason): start(container, survey.name, reason, conditions)
+            case .start(let reason, let byPolicy):
+                start(container, survey.name, reason, byPolicy: byPolicy, conditions)
             case .replace, .restart: continue
             }
-            ready.append(container.name)
         }
-        return ready
     }
 
     private mutating func update(_ replica: Replica, service: String) {
@@ -125,7 +126,7 @@ extension Planner {
     }
 
     private mutating func start(
-        _ container: ObservedContainer, _ service: String, _ reason: String, _ conditions: Conditions
+        _ container: ObservedContainer, _ service: String, _ reason: String, byPolicy: Bool, _ conditions: Conditions
     ) {
         let source = stack.source(of: "services.\(service)")
         let gates = dependencyGates(conditions, for: container, service: service)
@@ -133,7 +134,7 @@ extension Planner {
         let subject = Subject(name: container.name, service: service, reason: reason, source: source)
         builder.touch(container.id)
         let step = builder.single(
-            .start, .container, .startContainer(.id(container.id)), subject,
+            .start, .container, .startContainer(.id(container.id), byPolicy: byPolicy), subject,
             after: conditions.resources + conditions.dependencies, gates: conditions.resourceGates + gates)
         startSteps[service, default: []].append(step)
     }
@@ -146,16 +147,16 @@ extension Planner {
             let subject = Subject(
                 name: name, service: survey.name, reason: "does not exist",
                 source: stack.source(of: "services.\(survey.name)"))
-            let steps = create(number, subject, conditions, replaced: nil, after: after)
+            let steps = create(number, subject, conditions, after: after)
             builder.change(.create, .container, subject, steps: steps)
             return name
         }
     }
 
-    /// Makes and starts.
-    private mutating func create(
-        _ number: Int, _ subject: PlanBuilder.Subject, _ conditions: Conditions, replaced: ObservedContainer?,
-        after: [Int]
+    /// Makes and starts, under the subject's name.
+    mutating func create(
+        _ number: Int, _ subject: Subject, _ conditions: Conditions, replaced: ObservedContainer? = nil, after: [Int],
+        gates: [Gate] = []
     ) -> [Int] {
         let service = subject.service ?? ""
         var before = after + conditions.resources
@@ -172,90 +173,14 @@ extension Planner {
         }
         let creation = builder.step(
             .createContainer(service: service, number: number), subject, after: before,
-            gates: conditions.resourceGates)
+            gates: conditions.resourceGates + gates)
         guard !desired.noStart else { return [creation] }
         blockOnStopped(conditions.dependencyGates, source: subject.source)
         let start = builder.step(
-            .startContainer(.planned(service: service, number: number)), subject,
+            .startContainer(.planned(service: service, number: number), byPolicy: false), subject,
             after: [creation] + conditions.dependencies, gates: conditions.dependencyGates)
         startSteps[service, default: []].append(start)
         return [creation, start]
-    }
-
-    // MARK: Replacement
-
-    /// Replaces and restarts one replica after the other: first those that do not run, then those that do not serve,
-    /// then the others. One that serves is only touched when all that were dealt with before are ready, so that a
-    /// service with several replicas always keeps one.
-    private mutating func emitChain(_ survey: ServiceSurvey, _ conditions: Conditions, ready: [String]) {
-        let chain = survey.kept.filter { replica in
-            if case .restart = replica.verdict { return true }
-            return replica.isReplaced
-        }
-        func rank(_ container: ObservedContainer) -> Int { container.isServing ? 2 : container.isAlive ? 1 : 0 }
-        let ordered = chain.sorted {
-            (rank($0.container), $0.container.number) < (rank($1.container), $1.container.number)
-        }
-        var ready = ready
-        var previous: [Int] = []
-        for replica in ordered {
-            let container = replica.container
-            let isFree = rank(container) == 0 || retired[container.id] != nil
-            var gates: [Gate] = []
-            if container.isServing, !desired.noStart {
-                gates = ready.map { Gate.replicaReady(name: $0) }
-                previous += startSteps[survey.name] ?? []
-            }
-            let steps: [Int]
-            switch replica.verdict {
-            case .replace(let reason, let source):
-                let subject = Subject(name: container.name, service: survey.name, reason: reason, source: source)
-                steps = replace(container, subject, conditions, after: isFree ? [] : previous, gates: gates)
-            case .restart(let reason):
-                steps = [restart(container, survey.name, reason, conditions, after: previous, gates: gates)]
-            case .keep, .start, .wait: continue
-            }
-            // The first that serves waits for all before it; from then on each waits for the one before.
-            if container.isServing { ready = [] }
-            ready.append(stack.containerName(service: survey.name, number: container.number))
-            if !isFree { previous = Array(steps.suffix(1)) }
-        }
-    }
-
-    private mutating func replace(
-        _ container: ObservedContainer, _ subject: PlanBuilder.Subject, _ conditions: Conditions, after: [Int],
-        gates: [Gate]
-    ) -> [Int] {
-        var steps: [Int]
-        if let early = retired[container.id] {
-            steps = early
-        } else {
-            // One that runs goes on until its successor may start.
-            let starts = !desired.noStart && container.isAlive
-            steps = builder.retire(
-                container, subject, after: after + conditions.resources + (starts ? conditions.dependencies : []),
-                gates: conditions.resourceGates + (starts ? conditions.dependencyGates : []) + gates)
-        }
-        var made = subject
-        made.name = stack.containerName(service: container.service, number: container.number)
-        steps += create(container.number, made, conditions, replaced: container, after: Array(steps.suffix(1)))
-        builder.change(.recreate, .container, made, steps: steps)
-        return steps
-    }
-
-    private mutating func restart(
-        _ container: ObservedContainer, _ service: String, _ reason: String, _ conditions: Conditions, after: [Int],
-        gates: [Gate]
-    ) -> Int {
-        let source = stack.source(of: "services.\(service)")
-        let subject = Subject(name: container.name, service: service, reason: reason, source: source)
-        builder.touch(container.id)
-        let step = builder.single(
-            .restart, .container, .restartContainer(id: container.id, timeout: nil), subject,
-            after: after + conditions.resources + conditions.dependencies,
-            gates: conditions.resourceGates + dependencyGates(conditions, for: container, service: service) + gates)
-        startSteps[service, default: []].append(step)
-        return step
     }
 
     // MARK: Replicas that go
@@ -268,10 +193,10 @@ extension Planner {
         return survey.kept.first
     }
 
-    private mutating func removeExcessBefore(_ survey: ServiceSurvey) -> [Int] {
+    private mutating func removeExcessBefore(_ survey: ServiceSurvey, _ rollout: Rollout) -> [Int] {
         let successor = successor(in: survey)
         var removals: [Int] = []
-        for container in survey.excess where retired[container.id] == nil {
+        for container in survey.excess where retired[container.id] == nil && !isSucceeded(container, survey) {
             guard successor == nil || !container.isServing || container.name == successor?.container.name else {
                 continue
             }
@@ -280,13 +205,12 @@ extension Planner {
         return removals
     }
 
-    private mutating func removeExcessAfter(_ survey: ServiceSurvey) {
+    private mutating func removeExcessAfter(_ survey: ServiceSurvey, _ rollout: Rollout) {
         guard let successor = successor(in: survey) else { return }
         let name = stack.containerName(service: survey.name, number: successor.container.number)
         for container in survey.excess where !builder.touched.contains(container.id) {
             _ = removeExcess(
-                container, service: survey.name, after: startSteps[survey.name] ?? [],
-                gates: [.replicaReady(name: name)])
+                container, service: survey.name, after: startSteps[survey.name] ?? [], gates: [rollout.gate(name)])
         }
     }
 
@@ -296,7 +220,7 @@ extension Planner {
         let subject = Subject(
             name: container.name, service: service, reason: "scaled to \(desired.replicas(of: service))",
             source: stack.source(of: "services.\(service)"))
-        let steps = builder.retire(container, subject, after: after, gates: gates)
+        let steps = builder.retire(container, subject, after: after, gates: gates, drain: RolloutPolicy.drain)
         builder.change(.remove, .container, subject, steps: steps)
         return steps
     }
@@ -317,7 +241,7 @@ extension Gate {
     var service: String? {
         switch self {
         case .started(let service), .healthy(let service), .completed(let service): service
-        case .replicaReady, .networkPresent, .volumePresent: nil
+        case .replicaReady, .replicaSettled, .networkPresent, .volumePresent: nil
         }
     }
 }

@@ -5,7 +5,8 @@ struct Replica {
     enum Verdict: Equatable {
         case keep
         case replace(reason: String, source: SourceMark?)
-        case start(reason: String)
+        /// `byPolicy`: its restart policy says so, and not a command.
+        case start(reason: String, byPolicy: Bool = false)
         case restart(reason: String)
         /// Its restart policy starts it at that time (nanoseconds since 1970).
         case wait(until: Int64)
@@ -91,7 +92,8 @@ struct Surveyor {
         var changes: [String: [FieldChange]] = [:]
         for container in containers { changes[container.id] = self.changes(of: container, service: service) }
         func isObsolete(_ container: ObservedContainer) -> Bool {
-            container.state == .dead || (changes[container.id] ?? []).contains { $0.effect == .replace }
+            let replacing = (changes[container.id] ?? []).filter { $0.effect == .replace }
+            return !replacing.isEmpty || replacement(of: container, changes: []) != nil
         }
         // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
         let byWorth = containers.sorted { left, right in
@@ -198,7 +200,7 @@ struct Surveyor {
         case .restart(let time) where time > now: return .wait(until: time)
         case .restart:
             let mode = current.definition.service.restart.mode.rawValue
-            return .start(reason: "\(container.exitText), restart is \(mode)")
+            return .start(reason: "\(container.exitText), restart is \(mode)", byPolicy: true)
         }
     }
 

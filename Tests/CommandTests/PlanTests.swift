@@ -56,10 +56,10 @@ import Testing
         #expect(
             renderPlanJSON(small) == #"""
                 {"stack":"shop","changes":[{"action":"create","kind":"network","name":"shop_front","reason":"not ther\#
-                e yet","source":{"file":"/srv/shop/compose.yaml","line":20,"column":5}},{"action":"repair","kind":"fir\#
-                ewall","name":"web\u001b[2J","reason":"rules are missing","source":null}],"repaired":["bridge shop_bac\#
-                k made again"],"warnings":[{"severity":"warning","code":"x","message":"careful","source":null,"hint":n\#
-                ull}]}
+                e yet","order":null,"source":{"file":"/srv/shop/compose.yaml","line":20,"column":5}},{"action":"repair\#
+                ","kind":"firewall","name":"web\u001b[2J","reason":"rules are missing","order":null,"source":null}],"r\#
+                epaired":["bridge shop_back made again"],"warnings":[{"severity":"warning","code":"x","message":"caref\#
+                ul","source":null,"hint":null}]}
 
                 """#)
     }

@@ -12,16 +12,14 @@ import threading
 import time
 import unittest
 
-from harness import EngineCase, busybox_image, wait_until
+from harness import wait_until
+from load_harness import HOST, PORT, LoadCase, run
 
 ROUNDS = int(os.environ.get("GANTRY_BALANCE_ROUNDS", "5"))
 REPLICAS = 20
-CLIENTS = 4
-HOST, PORT = "198.51.100.1", 8080
 # A replica that was killed may be met until the engine has heard of it; one that was killed while no engine ran, until
 # one runs again. More than half a second was seen where six wanted each processor.
 NOTICE_SECONDS = 1.0
-TRAFFIC_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Benchmarks/traffic.c")
 
 STACK = """
     services:
@@ -38,73 +36,7 @@ STACK = """
         ipam: {config: [{subnet: 10.213.7.0/27}]}
     """
 
-# Runs in the client's namespace: connections one after the other, each failure with its time on a line.
-CLIENT = """
-import json, select, socket, sys, time
-answers, failures = {}, []
-print("ready", flush=True)
-while not select.select([sys.stdin], [], [], 0)[0]:
-    begun = time.monotonic()
-    try:
-        with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as connection:
-            answer = connection.recv(100).decode().strip()
-            if not answer: raise OSError("closed without an answer")
-            answers[answer] = answers.get(answer, 0) + 1
-    except OSError as error:
-        failures.append([begun, time.monotonic(), f"{type(error).__name__} {error}"])
-        if len(failures) > 5000: break
-print(json.dumps([answers, failures]))
-"""
-
-
-def run(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-class BalanceTest(EngineCase):
-    @classmethod
-    def setUpClass(cls):
-        os.makedirs("/run/netns", exist_ok=True)
-        run("ip", "netns", "add", "client")
-        run("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", "client")
-        run("ip", "address", "add", "198.51.100.1/24", "dev", "lan0")
-        run("ip", "link", "set", "lan0", "up")
-        for words in ("link set lo up", "address add 198.51.100.2/24 dev eth0", "link set eth0 up",
-                      "route add default via 198.51.100.1"):
-            run("ip", "-n", "client", *words.split())
-        super().setUpClass()
-        program = f"{cls.root}/traffic"
-        run("cc", "-O2", "-static", "-o", program, TRAFFIC_SOURCE)
-        archive = f"{cls.root}/traffic.tar"
-        busybox_image(archive, tag="traffic:latest", files={"bin/traffic": program})
-        cls.gantry_ok("load", "-i", archive)
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        run("ip", "link", "delete", "lan0")
-        run("ip", "netns", "delete", "client")
-
-    def load(self, address=HOST):
-        clients = [
-            subprocess.Popen(
-                ["ip", "netns", "exec", "client", sys.executable, "-c", CLIENT, address, str(PORT)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(CLIENTS)
-        ]
-        for client in clients:
-            self.assertEqual(client.stdout.readline(), "ready\n")
-        return clients
-
-    def end(self, clients):
-        answers, failures = collections.Counter(), []
-        for client in clients:
-            output, _ = client.communicate("end\n", timeout=30)
-            counts, failed = json.loads(output)
-            answers.update(counts)
-            failures += failed
-        return answers, sorted(failures)
-
+class BalanceTest(LoadCase):
     def picture(self):
         """What one replica more would leave behind."""
         ruleset = json.loads(run("nft", "-j", "list", "ruleset"))["nftables"]

@@ -69,6 +69,7 @@ import Testing
                 return
             }
             if rough, random.chance(20) { world.disturb(&random) }
+            if let wakeAt = last.wakeAt, !rough { world.advance(to: wakeAt) }
         }
         Issue.record("seed \(seed), \(phase): not settled: \(lines(last)) \(last.blocked.map(\.message))")
     }
@@ -134,6 +135,7 @@ import Testing
                 service.restart.mode = random.chance(50) ? .always : .unlessStopped
                 service.replicas = Int.random(in: 1...3, using: &random)
                 if random.chance(40) { service.healthcheck = Healthcheck(test: ["CMD", "true"]) }
+                if random.chance(50) { service.deploy = update(&random) }
             }
             addDependencies(to: &service, of: index, stack, behaviours, &random)
             for key in ["back", "default", "front"] where service.networkMode == nil && random.chance(50) {
@@ -143,6 +145,17 @@ import Testing
             stack.services[name] = service
         }
         return (stack, behaviours)
+    }
+
+    private static func update(_ random: inout SplitMix64) -> Deploy {
+        var deploy = Deploy()
+        var config = UpdateConfig()
+        config.order = [nil, .startFirst, .stopFirst].randomElement(using: &random) ?? nil
+        config.parallelism = [nil, 1, 2].randomElement(using: &random) ?? nil
+        config.monitor = [nil, 0, second].randomElement(using: &random) ?? nil
+        config.delay = [nil, second].randomElement(using: &random) ?? nil
+        deploy.update = config
+        return deploy
     }
 
     private static func addDependencies(

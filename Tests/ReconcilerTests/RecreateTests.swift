@@ -13,8 +13,8 @@ import Testing
         let result = plan(desired: wanted, observed: state, now: 0)
         #expect(
             lines(result) == [
-                "1 stop id-web-1", "2 remove id-web-1 <1>", "3 create web-1 <2>", "4 start web-1 <3>",
-                "5 stop id-web-2 <4> [ready shop-web-1]", "6 remove id-web-2 <5>", "7 create web-2 <6>",
+                "1 stop id-web-1 drained", "2 remove id-web-1 <1>", "3 create web-1 <2>", "4 start web-1 <3>",
+                "5 stop id-web-2 drained <4> [ready shop-web-1]", "6 remove id-web-2 <5>", "7 create web-2 <6>",
                 "8 start web-2 <7>",
             ])
         #expect(
@@ -37,8 +37,9 @@ import Testing
             lines(result) == [
                 "1 remove id-web-3", "2 create web-3 <1>", "3 start web-3 <2>",
                 "4 stop id-web-2", "5 remove id-web-2 <4>", "6 create web-2 <5>", "7 start web-2 <6>",
-                "8 stop id-web-1 <3,7> [ready shop-web-3, ready shop-web-2]",
-                "9 remove id-web-1 <8>", "10 create web-1 <9>", "11 start web-1 <10>",
+                "8 create web-1 <3,7> [ready shop-web-3, ready shop-web-2]", "9 start web-1 <8>",
+                "10 stop id-web-1 drained <9> [ready shop-web-1-next]", "11 remove id-web-1 <10>",
+                "12 rename shop-web-1-next <11>",
             ])
     }
 

@@ -23,7 +23,7 @@ import Testing
             ])
         #expect(
             lines(result) == [
-                "1 stop id-web-2", "2 remove id-web-2 <1>", "3 stop id-web-3", "4 remove id-web-3 <3>",
+                "1 stop id-web-2 drained", "2 remove id-web-2 <1>", "3 stop id-web-3 drained", "4 remove id-web-3 <3>",
             ])
     }
 
@@ -59,7 +59,9 @@ import Testing
             ])
         let result = plan(desired: desired(stack) { $0.scale = ["web": 1] }, observed: state, now: 0)
         #expect(
-            lines(result) == ["1 start id-web-1", "2 stop id-web-2 <1> [ready shop-web-1]", "3 remove id-web-2 <2>"])
+            lines(result) == [
+                "1 start id-web-1", "2 stop id-web-2 drained <1> [ready shop-web-1]", "3 remove id-web-2 <2>",
+            ])
     }
 
     @Test func twoInOneSlotBecomeOne() {

@@ -43,10 +43,13 @@ struct SimulatedWorld {
 
     mutating func beginCommand() {
         now += 20 * second
-        desired.since = now
+        (desired.since, desired.changedAt) = (now, now)
     }
 
-    mutating func advance(to time: Int64) { now = max(now, time) }
+    mutating func advance(to time: Int64) {
+        now = max(now, time)
+        look()
+    }
 
     // MARK: Running a plan
 
@@ -82,9 +85,19 @@ struct SimulatedWorld {
         tick()
     }
 
+    /// What an observer would note.
+    private mutating func look() {
+        state.at = now
+        for index in state.containers.indices {
+            let container = state.containers[index]
+            state.containers[index].readySince = container.isReady ? container.readySince ?? now : nil
+        }
+    }
+
     /// Time passes for the containers.
     mutating func tick() {
         now += second / 10
+        defer { look() }
         for index in state.containers.indices where state.containers[index].state == .running {
             let container = state.containers[index]
             switch behaviours[container.service] ?? .serves {
@@ -145,6 +158,7 @@ struct SimulatedWorld {
     // MARK: Effects
 
     private mutating func perform(_ step: Step) {
+        defer { look() }
         switch step.action {
         case .createNetwork(let key):
             let name = stack.networkName(key)
@@ -166,15 +180,17 @@ struct SimulatedWorld {
             check(isDown, "removed volume \(name)")
             state.volumes.removeAll { $0.name == name }
         case .repairFirewall: state.firewallProblems = []
-        case .createContainer(let service, let number): create(service, number)
-        case .startContainer(let reference): start(reference)
-        case .stopContainer(let id, _): stop(id)
+        case .createContainer(let service, let number): create(service, number, step.name)
+        case .startContainer(let reference, let byPolicy): start(reference, step.name, byPolicy: byPolicy)
+        case .stopContainer(let id, _, _): stop(id)
+        case .renameContainer(let name): rename(name, to: step.name)
+        case .awaitReplica: break
         case .removeContainer(let id, _):
             check(!state.containers.contains { $0.id == id && $0.isAlive }, "removed a running \(step.name)")
             state.containers.removeAll { $0.id == id }
         case .restartContainer(let id, _):
             stop(id)
-            start(.id(id))
+            start(.id(id), step.name, byPolicy: false)
         case .updateContainer(let id):
             edit(id) { container, world in container.definition = world.definition(container.service) }
         case .repairAttachment(let id, let network):
@@ -194,10 +210,10 @@ struct SimulatedWorld {
             ?? ContainerDefinition(service: Service(image: ""), imageID: "")
     }
 
-    private mutating func create(_ service: String, _ number: Int) {
-        let name = stack.containerName(service: service, number: number)
+    private mutating func create(_ service: String, _ number: Int, _ name: String) {
         check(!state.containers.contains { $0.name == name }, "made \(name) twice")
-        let limit = max(wanted(service), countBefore[service] ?? 0)
+        let surge = name.hasSuffix("-next") ? max(1, stack.services[service]?.deploy?.update?.parallelism ?? 1) : 0
+        let limit = max(wanted(service), countBefore[service] ?? 0) + surge
         check(replicas(of: service).count < limit, "made \(name) beyond \(limit) replicas")
         let definition = definition(service)
         for key in definition.networkNames.values {
@@ -214,17 +230,21 @@ struct SimulatedWorld {
         state.containers.append(container)
     }
 
-    private mutating func start(_ reference: ContainerReference) {
+    private mutating func rename(_ name: String, to new: String) {
+        guard let index = state.containers.firstIndex(where: { $0.name == name }) else { return }
+        check(!state.containers.contains { $0.name == new }, "two containers named \(new)")
+        state.containers[index].name = new
+    }
+
+    private mutating func start(_ reference: ContainerReference, _ name: String, byPolicy: Bool) {
         let found = state.containers.firstIndex { container in
             switch reference {
             case .id(let id): container.id == id
-            case .planned(let service, let number):
-                container.service == service && container.number == number && !container.oneOff
+            case .planned: container.name == name
             }
         }
         guard let index = found, !state.containers[index].isAlive else { return }
         checkDependencies(of: state.containers[index])
-        let byPolicy = desired.mode == .maintain && state.containers[index].finishedAt != nil
         state.containers[index].restarts = byPolicy ? state.containers[index].restarts + 1 : 0
         state.containers[index].state = .running
         state.containers[index].startedAt = now
@@ -263,7 +283,9 @@ struct SimulatedWorld {
                 let depends = other.definition.service.dependsOn[container.service] != nil
                 check(!depends, "stopped \(container.name) before \(other.name)")
             }
-        } else if container.isServing, !replacesNetworks, wanted(container.service) > 1 {
+        } else if container.isServing, !replacesNetworks, wanted(container.service) > 1,
+            stack.services[container.service]?.deploy?.update?.parallelism ?? 1 < wanted(container.service)
+        {
             let others = replicas(of: container.service).filter { $0.id != id && $0.isServing }
             check(!others.isEmpty, "stopped \(container.name), the last that served")
         }

@@ -103,9 +103,11 @@ func text(_ action: Action) -> String {
     case .createVolume(let key): "create volume \(key)"
     case .removeVolume(let name): "remove volume \(name)"
     case .createContainer(let service, let number): "create \(service)-\(number)"
-    case .startContainer(.id(let id)): "start \(id)"
-    case .startContainer(.planned(let service, let number)): "start \(service)-\(number)"
-    case .stopContainer(let id, _): "stop \(id)"
+    case .startContainer(.id(let id), _): "start \(id)"
+    case .startContainer(.planned(let service, let number), _): "start \(service)-\(number)"
+    case .stopContainer(let id, _, let drain): "stop \(id)" + (drain > 0 ? " drained" : "")
+    case .renameContainer(let name): "rename \(name)"
+    case .awaitReplica: "await"
     case .removeContainer(let id, let volumes): "remove \(id)" + (volumes ? " with volumes" : "")
     case .restartContainer(let id, _): "restart \(id)"
     case .updateContainer(let id): "update \(id)"
@@ -120,7 +122,8 @@ func text(_ gate: Gate) -> String {
     case .started(let service): "started \(service)"
     case .healthy(let service): "healthy \(service)"
     case .completed(let service): "completed \(service)"
-    case .replicaReady(let name): "ready \(name)"
+    case .replicaReady(let name), .replicaSettled(let name, 0): "ready \(name)"
+    case .replicaSettled(let name, let monitor): "settled \(name) for \(monitor / second) s"
     case .networkPresent(let name): "network \(name)"
     case .volumePresent(let name): "volume \(name)"
     }

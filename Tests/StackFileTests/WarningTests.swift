@@ -13,7 +13,7 @@ struct WarningTests {
                 image: a
                 build: {context: ., args: {A: 1}}
                 deploy:
-                  update_config: {order: start-first}
+                  placement: {max_replicas_per_node: 1}
                   mode: replicated
                 x-mine: {anything: [1]}
                 pull_policy: missing
@@ -23,7 +23,7 @@ struct WarningTests {
         #expect(
             loaded.warnings.map(\.message) == [
                 "'version' is obsolete and is ignored",
-                "'services.web.deploy.update_config' is known, but this engine does not act on it",
+                "'services.web.deploy.placement' is known, but this engine does not act on it",
             ])
         #expect(loaded.warnings.map(\.source?.line) == [1, 7])
         #expect(loaded.warnings[1].code == "stack.ignored-key")

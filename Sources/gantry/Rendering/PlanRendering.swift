@@ -21,7 +21,9 @@ func renderPlan(_ plan: PlanReply, folder: String, color: Bool) -> String {
     let changes = plan.effective
     var text = ""
     let names = changes.map { harmless("\($0.kind.rawValue) \($0.name)") }
-    let reasons = changes.map { harmless("\($0.action.rawValue): \($0.reason)") }
+    let reasons = changes.map { change in
+        harmless("\(change.action.rawValue): \(change.reason)" + (change.order.map { ", \($0)" } ?? ""))
+    }
     let nameWidth = names.map(\.displayWidth).max() ?? 0
     let reasonWidth = reasons.map(\.displayWidth).max() ?? 0
     for (index, change) in changes.enumerated() {
@@ -71,7 +73,8 @@ func planJSON(_ plan: PlanReply) -> JSONText {
 private func changeJSON(_ change: PlanReply.Change) -> JSONText {
     .object([
         ("action", .string(change.action.rawValue)), ("kind", .string(change.kind.rawValue)),
-        ("name", .string(change.name)), ("reason", .string(change.reason)), ("source", sourceJSON(change.source)),
+        ("name", .string(change.name)), ("reason", .string(change.reason)), ("order", .optional(change.order)),
+        ("source", sourceJSON(change.source)),
     ])
 }
 

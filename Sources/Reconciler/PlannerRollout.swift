@@ -1,0 +1,236 @@
+import StackModel
+
+// Replicas that take the place of others.
+extension Planner {
+    /// Suffix of the name that a replica has as long as its predecessor has its own.
+    static let successorSuffix = "-next"
+
+    /// A replica that what comes later has to wait for.
+    private struct Awaited {
+        /// The name it has then.
+        var name: String
+        /// The steps before.
+        var after: [Int] = []
+    }
+
+    func policy(of service: Service, _ survey: ServiceSurvey) -> RolloutPolicy {
+        let config = desired.isRollback ? service.deploy?.rollback ?? service.deploy?.update : service.deploy?.update
+        return RolloutPolicy(
+            service, config: config, containers: survey.kept.map(\.container) + survey.excess,
+            isShared: hosts.contains(survey.name))
+    }
+
+    private func finalName(_ container: ObservedContainer) -> String {
+        stack.containerName(service: container.service, number: container.number)
+    }
+
+    /// One of the same number is there to take its place.
+    private func successor(of container: ObservedContainer, in survey: ServiceSurvey) -> Replica? {
+        survey.kept.first { $0.container.number == container.number && !$0.isReplaced }
+    }
+
+    /// It serves, and goes on until its successor does.
+    func isSucceeded(_ container: ObservedContainer, _ survey: ServiceSurvey) -> Bool {
+        container.isServing && !desired.noStart && successor(of: container, in: survey) != nil
+    }
+
+    // MARK: Replicas whose successors are there
+
+    /// Takes predecessors away once those who take their place are ready, and gives these their names.
+    ///
+    /// - Returns: what is to be waited for, by the name of the replica that is kept.
+    mutating func emitSuccessions(_ survey: ServiceSurvey, _ rollout: Rollout) -> [String: (name: String, after: [Int])]
+    {
+        var successions: [String: (name: String, after: [Int])] = [:]
+        for replica in survey.kept where !replica.isReplaced {
+            let container = replica.container
+            var after: [Int] = []
+            for predecessor in survey.excess
+            where predecessor.number == container.number && isSucceeded(predecessor, survey)
+                && retired[predecessor.id] == nil
+            {
+                let subject = Subject(
+                    name: predecessor.name, service: survey.name, reason: "replaced",
+                    source: stack.source(of: "services.\(survey.name)"))
+                let steps = builder.retire(
+                    predecessor, subject, after: startSteps[survey.name] ?? [], gates: [rollout.gate(container.name)],
+                    drain: RolloutPolicy.drain)
+                builder.change(.remove, .container, subject, steps: steps)
+                after += steps.suffix(1)
+            }
+            let name = finalName(container)
+            guard container.name == name + Self.successorSuffix else {
+                if !after.isEmpty { successions[container.name] = (container.name, after) }
+                continue
+            }
+            after += builder.removals[name].map { [$0] } ?? []
+            let rename = builder.single(
+                .update, .container, .renameContainer(name: container.name),
+                Subject(name: name, service: survey.name, reason: "its predecessor is gone"), after: after)
+            successions[container.name] = (name, [rename])
+        }
+        return successions
+    }
+
+    // MARK: Replacement
+
+    /// Replaces and restarts replicas: first those that do not run, then those that do not serve, then the others, as
+    /// many at a time as the policy says. One that serves is only touched when all that were dealt with before it are
+    /// ready, so that a service with several replicas always keeps one.
+    mutating func emitChain(
+        _ survey: ServiceSurvey, _ conditions: Conditions, _ rollout: Rollout,
+        successions: [String: (name: String, after: [Int])], missing: [String]
+    ) {
+        var before = survey.kept.filter { replica in
+            if case .restart = replica.verdict { return false }
+            return !replica.isReplaced && !rollout.isTolerated(replica.container.name)
+        }.map { replica in
+            let succession = successions[replica.container.name]
+            return Awaited(name: succession?.name ?? replica.container.name, after: succession?.after ?? [])
+        }
+        before += missing.map { Awaited(name: $0) }
+        var serving: [Replica] = []
+        var previous: [Int] = []
+        for replica in chain(survey) {
+            guard !replica.container.isServing else {
+                serving.append(replica)
+                continue
+            }
+            let isFree = !replica.container.isAlive || retired[replica.container.id] != nil
+            let steps = renew(replica, survey, conditions, rollout, after: isFree ? [] : previous, gates: [])
+            if !isFree { previous = Array(steps.suffix(1)) }
+            before.append(Awaited(name: finalName(replica.container)))
+        }
+        emitServing(serving, survey, conditions, rollout, before: before)
+        emitRest(survey, rollout)
+    }
+
+    /// Those of a service that are replaced or restarted, in their order.
+    private func chain(_ survey: ServiceSurvey) -> [Replica] {
+        func rank(_ container: ObservedContainer) -> Int { container.isServing ? 2 : container.isAlive ? 1 : 0 }
+        let chain = survey.kept.filter { replica in
+            if case .restart = replica.verdict { return true }
+            return replica.isReplaced
+        }
+        return chain.sorted {
+            (rank($0.container), $0.container.number) < (rank($1.container), $1.container.number)
+        }
+    }
+
+    /// The first so many wait for all before them; each of the others for the one so many places before it.
+    private mutating func emitServing(
+        _ serving: [Replica], _ survey: ServiceSurvey, _ conditions: Conditions, _ rollout: Rollout, before: [Awaited]
+    ) {
+        let starts = startSteps[survey.name] ?? []
+        var done: [Awaited] = []
+        for (index, replica) in serving.enumerated() {
+            var (after, gates) = ([Int](), [Gate]())
+            if index < rollout.policy.parallelism {
+                after = starts + before.flatMap(\.after)
+                gates = before.map { rollout.gate($0.name) }
+            } else {
+                let earlier = done[index - rollout.policy.parallelism]
+                after = earlier.after
+                let wait = rollout.policy.monitor + rollout.policy.delay
+                gates = [.replicaSettled(name: earlier.name, monitor: wait)]
+            }
+            let isFree = retired[replica.container.id] != nil
+            let steps = renew(
+                replica, survey, conditions, rollout, after: isFree ? [] : after, gates: desired.noStart ? [] : gates)
+            done.append(Awaited(name: finalName(replica.container), after: Array(steps.suffix(1))))
+        }
+    }
+
+    private mutating func renew(
+        _ replica: Replica, _ survey: ServiceSurvey, _ conditions: Conditions, _ rollout: Rollout, after: [Int],
+        gates: [Gate]
+    ) -> [Int] {
+        let container = replica.container
+        switch replica.verdict {
+        case .replace(let reason, let source):
+            let subject = Subject(name: container.name, service: survey.name, reason: reason, source: source)
+            let startsFirst =
+                rollout.policy.startsFirst && container.isServing && !desired.noStart
+                && retired[container.id] == nil && container.name == finalName(container)
+            if startsFirst { return succeed(container, subject, conditions, rollout, after: after, gates: gates) }
+            return replace(container, subject, conditions, rollout, after: after, gates: gates)
+        case .restart(let reason):
+            return [restart(container, survey.name, reason, conditions, after: after, gates: gates)]
+        case .keep, .start, .wait: return []
+        }
+    }
+
+    /// Stop-first.
+    private mutating func replace(
+        _ container: ObservedContainer, _ subject: Subject, _ conditions: Conditions, _ rollout: Rollout,
+        after: [Int], gates: [Gate]
+    ) -> [Int] {
+        var steps: [Int]
+        if let early = retired[container.id] {
+            steps = early
+        } else {
+            // One that runs goes on until its successor may start.
+            let starts = !desired.noStart && container.isAlive
+            steps = builder.retire(
+                container, subject, after: after + conditions.resources + (starts ? conditions.dependencies : []),
+                gates: conditions.resourceGates + (starts ? conditions.dependencyGates : []) + gates,
+                drain: rollout.total > 1 ? RolloutPolicy.drain : 0)
+        }
+        var made = subject
+        made.name = finalName(container)
+        steps += create(container.number, made, conditions, replaced: container, after: Array(steps.suffix(1)))
+        let order = container.isServing ? "stop-first: \(rollout.policy.reason)" : nil
+        builder.change(.recreate, .container, made, order: order, steps: steps)
+        return steps
+    }
+
+    /// Start-first: the successor serves under another name before its predecessor goes.
+    private mutating func succeed(
+        _ container: ObservedContainer, _ subject: Subject, _ conditions: Conditions, _ rollout: Rollout,
+        after: [Int], gates: [Gate]
+    ) -> [Int] {
+        var made = subject
+        made.name = container.name + Self.successorSuffix
+        var steps = create(container.number, made, conditions, replaced: container, after: after, gates: gates)
+        steps += builder.retire(
+            container, subject, after: Array(steps.suffix(1)), gates: [rollout.gate(made.name)],
+            drain: RolloutPolicy.drain)
+        steps.append(
+            builder.step(.renameContainer(name: made.name), subject, after: Array(steps.suffix(1))))
+        builder.change(
+            .recreate, .container, subject, order: "start-first: \(rollout.policy.reason)", steps: steps)
+        return steps
+    }
+
+    private mutating func restart(
+        _ container: ObservedContainer, _ service: String, _ reason: String, _ conditions: Conditions, after: [Int],
+        gates: [Gate]
+    ) -> Int {
+        let source = stack.source(of: "services.\(service)")
+        let subject = Subject(name: container.name, service: service, reason: reason, source: source)
+        builder.touch(container.id)
+        let step = builder.single(
+            .restart, .container, .restartContainer(id: container.id, timeout: nil), subject,
+            after: after + conditions.resources + conditions.dependencies,
+            gates: conditions.resourceGates + dependencyGates(conditions, for: container, service: service) + gates)
+        startSteps[service, default: []].append(step)
+        return step
+    }
+
+    // MARK: The end
+
+    /// Where the stack file says how a service is updated, a rollout ends when the last replica has settled too.
+    private mutating func emitRest(_ survey: ServiceSurvey, _ rollout: Rollout) {
+        guard rollout.policy.isExplicit, !desired.noStart else { return }
+        for replica in rollout.made where !replica.isTouched && !rollout.isTolerated(replica.container.name) {
+            let name = replica.container.name
+            guard name == finalName(replica.container) else { continue }
+            let gate = rollout.gate(name)
+            guard gate.status(in: observed) != .holds else { continue }
+            let subject = Subject(
+                name: name, service: survey.name, reason: "until it has settled",
+                source: stack.source(of: "services.\(survey.name)"))
+            _ = builder.step(.awaitReplica, subject, gates: [gate])
+        }
+    }
+}
