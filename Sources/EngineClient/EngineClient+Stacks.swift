@@ -31,6 +31,16 @@ extension EngineClient {
         ProgressStream(try open(HTTPRequest("POST", ["stacks", stack, "down"], body: json(body))))
     }
 
+    /// `GET /stacks/{name}/revisions`, oldest first.
+    public func revisions(stack: String) throws(EngineClientError) -> [RevisionSummary] {
+        try reply([RevisionSummary].self, HTTPRequest("GET", ["stacks", stack, "revisions"]), "the revisions")
+    }
+
+    /// `POST /stacks/{name}/rollback`.
+    public func rollback(stack: String, _ body: RollbackRequest) throws(EngineClientError) -> ProgressStream {
+        ProgressStream(try open(HTTPRequest("POST", ["stacks", stack, "rollback"], body: json(body))))
+    }
+
     /// `POST /stacks/{name}/start|stop|restart|kill`.
     public func perform(
         _ verb: StackVerb, stack: String, _ body: ServicesRequest

@@ -34,8 +34,8 @@ struct Gantry: ParsableCommand {
                 name: "Stack",
                 subcommands: [
                     UpCommand.self, DownCommand.self, WatchCommand.self, PlanCommand.self, ReconcileCommand.self,
-                    ConfigCommand.self,
-                    ScaleCommand.self, ListCommand.self, SchemaCommand.self,
+                    HistoryCommand.self, RollbackCommand.self, ConfigCommand.self, ScaleCommand.self,
+                    ListCommand.self, SchemaCommand.self,
                 ]),
             CommandGroup(
                 name: "Containers",
@@ -50,7 +50,7 @@ struct Gantry: ParsableCommand {
                 subcommands: [
                     BuildCommand.self, PullCommand.self, PushCommand.self, LoadCommand.self, SaveCommand.self,
                     ImportCommand.self,
-                    ImagesCommand.self, RmiCommand.self, TagCommand.self, HistoryCommand.self, ImageCommand.self,
+                    ImagesCommand.self, RmiCommand.self, TagCommand.self, ImageCommand.self,
                     LoginCommand.self, LogoutCommand.self,
                 ]),
             CommandGroup(

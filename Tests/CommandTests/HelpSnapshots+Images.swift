@@ -170,23 +170,6 @@ let imagesHelp: [String: String] = [
     OPTIONS:
 
     """,
-    "history": """
-    OVERVIEW: Show how an image was made, newest step first.
-
-    USAGE: gantry history [<global options>] [<options>] <image>
-
-    ARGUMENTS:
-      <image>                 Name or id.
-
-    OPTIONS:
-      -q, --quiet             Only ids.
-      --no-trunc              Show ids and commands in full length.
-      --human <human>         Sizes and ages for people; with false bytes and
-                              times. (default: true)
-      --format <format>       table, json, or a Go template of the fields.
-                              (default: table)
-
-    """,
     "image": """
     OVERVIEW: List, move, check and remove images.
 
@@ -281,6 +264,23 @@ let imagesHelp: [String: String] = [
       --metadata-file <metadata-file>
                               File to write the image's id and names to, as JSON.
       -f, --file <file>       The Dockerfile; - is standard input.
+
+    """,
+    "image history": """
+    OVERVIEW: Show how an image was made, newest step first.
+
+    USAGE: gantry image history [<global options>] [<options>] <image>
+
+    ARGUMENTS:
+      <image>                 Name or id.
+
+    OPTIONS:
+      -q, --quiet             Only ids.
+      --no-trunc              Show ids and commands in full length.
+      --human <human>         Sizes and ages for people; with false bytes and
+                              times. (default: true)
+      --format <format>       table, json, or a Go template of the fields.
+                              (default: table)
 
     """,
     "image inspect": """

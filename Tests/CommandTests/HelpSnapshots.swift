@@ -42,6 +42,9 @@ let stackHelp: [String: String] = [
                               say.
       plan                    Show what `up` would change, and why.
       reconcile               Plan, apply, and wait until the stack has converged.
+      history                 Show a stack's revisions, or how an image was made;
+                              newest first.
+      rollback                Return a stack to what it was before.
       config, convert         Check the stack file, and show it as it is understood.
       scale                   Set the number of containers of services.
       ls                      List stacks.
@@ -80,7 +83,6 @@ let stackHelp: [String: String] = [
       images                  List the engine's images.
       rmi                     Remove images, or names of images.
       tag                     Give an image one more name.
-      history                 Show how an image was made, newest step first.
       image                   List, move, check and remove images.
       login                   Log in to a registry, and remember it.
       logout                  Forget the login to a registry.
@@ -187,8 +189,10 @@ let stackHelp: [String: String] = [
     OVERVIEW: Plan, apply, and wait until the stack has converged.
 
     For scripts and CI: exit code 0 when the stack has converged, 1 when it
-    has not, 2 when the command line is wrong. With -p and without a stack
-    file it is the stack as the engine knows it.
+    has not, 2 when the command line is wrong; 4 when an update failed and
+    is paused, 5 when it was rolled back, 10 when that failed too; 6 when the
+    time was over. With -p and without a stack file it is the stack as the
+    engine knows it.
 
     USAGE: gantry reconcile [<global options>] [<options>]
 
@@ -199,6 +203,43 @@ let stackHelp: [String: String] = [
                               file no longer has.
       --format <format>       Form of the output. (values: text, json; default:
                               text)
+
+    """,
+    "history": """
+    OVERVIEW: Show a stack's revisions, or how an image was made; newest first.
+
+    Without an image: what the stack was, each time that it was changed. A
+    revision is stable when every service reached its goal with it; `gantry
+    rollback` goes back to the last stable one.
+
+    USAGE: gantry history [<global options>] [<options>] [<image>]
+
+    ARGUMENTS:
+      <image>                 Name or id of an image.
+
+    OPTIONS:
+      -q, --quiet             Only ids.
+      --no-trunc              Show ids and commands in full length.
+      --human <human>         Sizes and ages for people; with false bytes and
+                              times. (default: true)
+      --format <format>       table, json, or a Go template of the fields.
+                              (default: table)
+
+    """,
+    "rollback": """
+    OVERVIEW: Return a stack to what it was before.
+
+    Replicas that differ are replaced as the services' rollback_config says.
+    Nothing else is touched, volumes and their data least of all.
+
+    USAGE: gantry rollback [<global options>] [<options>]
+
+    OPTIONS:
+      --to <to>               Number of a revision; otherwise the last stable one
+                              before the present.
+      --no-wait               Do not wait until every service is where it should be.
+      --wait-timeout <wait-timeout>
+                              How long to wait: seconds, or as in 1m30s.
 
     """,
     "config": """

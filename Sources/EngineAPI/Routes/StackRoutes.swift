@@ -32,6 +32,15 @@ struct StackRoutes {
             let name = parameters["name"]
             return progressReply(engine) { await engine.down(name, body, progress: $0) }
         }
+        router.on("GET", "/stacks/{name}/revisions") { _, parameters in
+            let history = try await engine.history(parameters["name"])
+            return try .json(history)
+        }
+        router.on("POST", "/stacks/{name}/rollback") { request, parameters in
+            let body = try await request.decode(RollbackRequest.self)
+            let name = parameters["name"]
+            return progressReply(engine) { await engine.rollback(name, body, progress: $0) }
+        }
         for verb in ServiceVerb.allCases {
             router.on("POST", "/stacks/{name}/\(verb.rawValue)", bodyByteCountMax: Int64(Self.bodyBytesMax)) {
                 request, parameters in

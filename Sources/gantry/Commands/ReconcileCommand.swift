@@ -12,8 +12,10 @@ struct ReconcileCommand: ParsableCommand {
         usage: "gantry reconcile [<global options>] [<options>]",
         discussion: """
             For scripts and CI: exit code 0 when the stack has converged, 1 when it
-            has not, 2 when the command line is wrong. With -p and without a stack
-            file it is the stack as the engine knows it.
+            has not, 2 when the command line is wrong; 4 when an update failed and
+            is paused, 5 when it was rolled back, 10 when that failed too; 6 when the
+            time was over. With -p and without a stack file it is the stack as the
+            engine knows it.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions

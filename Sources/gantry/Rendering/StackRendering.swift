@@ -1,4 +1,5 @@
 import EngineWire
+import StackModel
 
 /// `running(3), exited(1)`: running first, then by name.
 func statesText(_ states: [String: Int]) -> String {
@@ -23,4 +24,24 @@ func renderStacksJSON(_ stacks: [StackSummary]) -> String {
         ])
     }
     return JSONText.array(items).text + "\n"
+}
+
+/// Output of `gantry history` for a stack. `human`: ages in place of times.
+func revisionListing(_ revisions: [RevisionSummary], now: Moment, human: Bool) -> Listing {
+    let rows = revisions.map { revision in
+        let images = revision.images.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let age = humanAge(of: revision.createdAt, now: now).map { $0 + " ago" } ?? revision.createdAt
+        let state =
+            revision.isCurrent ? (revision.isStable ? "current, stable" : "current") : revision.isStable ? "stable" : ""
+        return JSONText.object([
+            ("Revision", .number(revision.number)), ("CreatedAt", .string(revision.createdAt)),
+            ("Created", .string(human ? age : revision.createdAt)), ("State", .string(state)),
+            ("Cause", .string(revision.cause)), ("Images", .string(images.joined(separator: ","))),
+        ])
+    }
+    return Listing(
+        columns: [
+            ("Revision", "REVISION"), ("Created", "CREATED"), ("State", "STATE"), ("Cause", "CAUSE"),
+            ("Images", "IMAGES"),
+        ], headings: [("CreatedAt", "CREATED AT")], rows: rows)
 }

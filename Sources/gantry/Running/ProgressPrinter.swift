@@ -109,7 +109,8 @@ extension Session {
         let signals = try SignalSource(endingSignals)
         switch try follow(stream, progressPrinter(mode: mode), signals) {
         case .done(let changes): return changes
-        case .failed(let diagnostics): throw CommandFailure(diagnostics)
+        case .failed(let diagnostics):
+            throw CommandFailure(diagnostics, exitCode: StackExitCode(diagnostics)?.rawValue ?? 1)
         case .interrupted(let signal):
             try errors.write("\ninterrupted: the engine goes on by itself; `gantry ps` shows how far it is\n")
             throw CommandFailure([], exitCode: 128 + signal)

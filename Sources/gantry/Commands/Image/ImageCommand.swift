@@ -8,7 +8,7 @@ struct ImageCommand: ParsableCommand {
         subcommands: [
             ImageLs.self, ImageBuildCommand.self, PullCommand.self, PushCommand.self, LoadCommand.self,
             SaveCommand.self, ImportCommand.self,
-            TagCommand.self, HistoryCommand.self, ImageInspectCommand.self, ImageVerify.self, ImageRm.self,
+            TagCommand.self, ImageHistory.self, ImageInspectCommand.self, ImageVerify.self, ImageRm.self,
             ImagePrune.self,
         ])
 }

@@ -49,13 +49,22 @@ struct ImageInspectCommand: ParsableCommand {
     }
 }
 
-struct HistoryCommand: ParsableCommand {
+struct ImageHistory: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "history", abstract: "Show how an image was made, newest step first.",
-        usage: "gantry history [<global options>] [<options>] <image>")
+        usage: "gantry image history [<global options>] [<options>] <image>")
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
+    @OptionGroup var looks: ImageHistoryLooks
 
+    @Argument(help: "Name or id.")
+    var image: String
+
+    func run() throws { try looks.show(image, Session(global)) }
+}
+
+/// How `history` shows the steps of an image.
+struct ImageHistoryLooks: ParsableArguments {
     @Flag(name: [.short, .long], help: "Only ids.")
     var quiet = false
 
@@ -68,11 +77,7 @@ struct HistoryCommand: ParsableCommand {
     @Option(help: ArgumentHelp(stringLiteral: ListFormat.help))
     var format = "table"
 
-    @Argument(help: "Name or id.")
-    var image: String
-
-    func run() throws {
-        let session = Session(global)
+    func show(_ image: String, _ session: Session) throws {
         let format = try ListFormat(format)
         let steps = try session.engine().imageHistory(image)
         let looks = ImageLooks(now: wallClockNow(), truncating: !noTruncation)
