@@ -3,7 +3,7 @@ import Glibc
 
 /// Removes trees that others filled, such as archives and containers: names are bytes, not text, and trees may be
 /// deeper than a thread's stack, or than there are descriptors to hold the way down. What is mounted in one is not
-/// entered.
+/// entered. What somebody else removes meanwhile is as good as removed.
 public enum TreeRemoval {
     /// Folders on the way down that are held by descriptor; the way back into those below is their `..`, which must
     /// still be the folder that it was.
@@ -34,8 +34,13 @@ public enum TreeRemoval {
     /// False when somebody moved folders meanwhile, so that another round is needed.
     private static func removeRound(_ name: CPath, in parent: Int32) throws(SystemError) -> Bool {
         if try unlinkFile(name, in: parent) { return true }
-        guard try empty(try openFolder(name, in: parent), name) else { return false }
-        try attempt("rmdir", name) { unlinkat(parent, $0, AT_REMOVEDIR) }
+        let folder: FileDescriptor
+        do { folder = try openFolder(name, in: parent) } catch {
+            if error.code == ENOENT { return true }
+            throw error
+        }
+        guard try empty(folder, name) else { return false }
+        try removeFolder(name, in: parent)
         return true
     }
 
@@ -53,7 +58,11 @@ public enum TreeRemoval {
             let status = try TreeRemoval.status(of: folder, name)
             self.name = name
             (device, number) = (status.st_dev, status.st_ino)
-            left = try folder.names()
+            // A folder that was removed while it is open has no entries, says getdents(2).
+            do { left = try folder.names() } catch {
+                guard error.code == ENOENT else { throw error }
+                left = []
+            }
         }
 
         func isSame(_ status: stat) -> Bool { status.st_dev == device && status.st_ino == number }
@@ -67,7 +76,11 @@ public enum TreeRemoval {
             let raw = folder.raw
             if let name = levels[here].left.popLast() {
                 if try unlinkFile(name, in: raw) { continue }
-                let child = try openChild(name, in: raw)
+                let child: FileDescriptor
+                do { child = try openChild(name, in: raw) } catch {
+                    if error.code == ENOENT { continue }
+                    throw error
+                }
                 let level = try Level(child, name)
                 guard level.device == device else { throw SystemError("removeTree", path: name.text, code: EXDEV) }
                 if here < heldMax { levels[here].held = folder }
@@ -80,14 +93,24 @@ public enum TreeRemoval {
             if let held = levels[above].held {
                 (folder, levels[above].held) = (held, nil)
             } else {
-                let parent = try openFolder(CPath("..".utf8), in: raw)
+                let parent: FileDescriptor
+                do { parent = try openFolder(CPath("..".utf8), in: raw) } catch {
+                    if error.code == ENOENT { return false }
+                    throw error
+                }
                 guard levels[above].isSame(try status(of: parent, done.name)) else { return false }
                 folder = SharedDescriptor(parent)
             }
-            let aboveRaw = folder.raw
-            try attempt("rmdir", done.name) { unlinkat(aboveRaw, $0, AT_REMOVEDIR) }
+            try removeFolder(done.name, in: folder.raw)
         }
         return true
+    }
+
+    /// One that is empty, or gone.
+    private static func removeFolder(_ name: CPath, in parent: Int32) throws(SystemError) {
+        do { try attempt("rmdir", name) { unlinkat(parent, $0, AT_REMOVEDIR) } } catch {
+            guard error.code == ENOENT else { throw error }
+        }
     }
 
     /// False when it is a folder.

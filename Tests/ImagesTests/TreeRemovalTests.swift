@@ -21,6 +21,21 @@ import Testing
         try TreeRemoval.remove("\(folder.path)/tree")
     }
 
+    /// What is gone is as good as removed, whoever did it.
+    @Test func twoRemoveTheSameTree() async throws {
+        let folder = try TestFolder()
+        let script = "mkdir -p $1 && cd $1 && for i in $(seq 60); do mkdir -p $i/a/b; : > $i/a/f; done"
+        for round in 0..<20 {
+            let tree = "\(folder.path)/\(round)"
+            _ = try #require(try output(of: "set -- \(tree); \(script)", in: folder))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<2 { group.addTask { try TreeRemoval.remove(tree) } }
+                try await group.waitForAll()
+            }
+            #expect(!FileSystem.exists(tree))
+        }
+    }
+
     /// Where folders of a lower layer cannot be moved (EXDEV).
     @Test(.enabled(if: geteuid() == 0, "mounting needs root")) func deepTreesOfAnOverlayGo() throws {
         let folder = try TestFolder()
