@@ -131,7 +131,9 @@ extension Engine {
         if let wakeAt = plan.wakeAt { wake(name, at: wakeAt) }
         if undoneByLoop(plan, name) { return }
         guard !plan.isEmpty else {
-            if record.revision != nil, goal(desired: desired, observed: observed) == .reached { noteStable(name) }
+            if record.revision != nil, !isStable(record), goal(desired: desired, observed: observed) == .reached {
+                noteStable(name)
+            }
             return
         }
         for change in plan.displayChanges where change.action == .repair {
@@ -147,15 +149,10 @@ extension Engine {
 extension Engine {
     /// A rollout that fails while no command waits for it, such as after the engine was started again.
     private func undoneByLoop(_ plan: Plan, _ name: String) -> Bool {
-        do throws(EngineError) {
-            guard let target = try undo(plan.failedRollouts, name) else { return false }
-            log.warning(
-                "update failed and is rolled back", metadata: ["stack": "\(name)", "revision": "\(target.number)"])
-            return true
-        } catch {
-            log.error("update not rolled back", metadata: ["stack": "\(name)", "error": "\(error)"])
-            return false
-        }
+        guard let target = undo(plan.failedRollouts, name) else { return false }
+        log.warning(
+            "update failed and is rolled back", metadata: ["stack": "\(name)", "revision": "\(target.number)"])
+        return true
     }
 }
 

@@ -74,8 +74,10 @@ extension Engine {
     }
 
     /// Done already when nothing has the old name.
-    func renameContainer(_ old: String, to name: String) throws(EngineError) {
-        guard let id = containerIDs[old], var container = containers[id] else { return }
+    func renameContainer(_ old: String, to name: String, stack: String) throws(EngineError) {
+        guard let id = containerIDs[old], var container = containers[id], container.stored.stackName == stack else {
+            return
+        }
         if let holder = containerIDs[name] {
             throw .conflict("container name '\(name)' is already used by container \(holder.prefix(12))")
         }

@@ -49,7 +49,7 @@ extension Engine {
         var record = StackRecord(
             stack: stack, scale: scale, stopped: stopped, selection: selection, active: true, updatedAt: Clock.now())
         (record.revision, record.changedAt) = (old?.revision, old?.changedAt)
-        record.imageIDs = old?.imageIDs?.filter { !applied.contains($0.key) }
+        record.imageIDs = old?.imageIDs?.filter { !applied.contains($0.key) && stack.services[$0.key] != nil }
         return record
     }
 
@@ -60,8 +60,8 @@ extension Engine {
             stack: record.stack, imageIDs: imageIDs ?? record.imageIDs ?? knownImageIDs(record.stack), mode: mode)
         desired.scale = record.scale
         desired.isRollback = record.isRollback == true
-        // The first one replaces nothing.
-        if let revision = record.revision, revision > 1 { desired.changedAt = record.changedAt }
+        // The first one replaces nothing, and one that has worked is no rollout any more.
+        if let revision = record.revision, revision > 1, !isStable(record) { desired.changedAt = record.changedAt }
         desired.selection = request?.services ?? record.selection
         desired.stopped = record.stopped
         guard let request else { return desired }

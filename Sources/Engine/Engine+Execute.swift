@@ -48,7 +48,7 @@ extension Engine {
         case .removeVolume(let name): try await removeVolume(name)
         case .createContainer(let service, let number):
             // The very container may stand already: a crash came between making and noting it.
-            guard containerIDs[name] == nil else { return [] }
+            guard try !isMade(name, stack, service, number) else { return [] }
             _ = try await createContainer(
                 stack: record.stack, service: service, number: number,
                 options: CreateOptions(name: name, image: record.imageIDs?[service]))
@@ -57,7 +57,7 @@ extension Engine {
         case .stopContainer(let id, let timeout, let drain):
             try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record), drain: drain)
         case .renameContainer(let old):
-            try renameContainer(old, to: name)
+            try renameContainer(old, to: name, stack: stack)
             await refreshEndpoints()
         case .awaitReplica: break
         case .removeContainer(let id, let anonymousVolumes):
@@ -73,6 +73,17 @@ extension Engine {
         case .signalContainer(let id, let signal): try await send(try signalNumber(signal), to: id)
         }
         return []
+    }
+
+    /// Names are the whole machine's: what another has made under the same is not ours.
+    private func isMade(
+        _ name: String, _ stack: String, _ service: String, _ number: Int
+    ) throws(EngineError) -> Bool {
+        guard let id = containerIDs[name], let stored = containers[id]?.stored else { return false }
+        guard stored.stackName == stack, stored.service == service, stored.number == number else {
+            throw .conflict("container name '\(name)' is already used by container \(stored.shortID)")
+        }
+        return true
     }
 
     private func containerID(_ reference: ContainerReference, named name: String) throws(EngineError) -> String {

@@ -190,7 +190,11 @@ extension Engine {
         containers[id]?.stopping = true
         if byUser { containers[id]?.stored.stoppedByUser = true }
         await refreshEndpoints()
-        if patience > 0 { await drain(id, atMost: patience) }
+        if patience > 0 {
+            await drain(id, atMost: patience)
+            // At the engine's end the next one goes on.
+            if Task.isCancelled { throw .cancelled }
+        }
         guard containers[id]?.process != nil else { return announceStop(id, stored) }
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"

@@ -13,16 +13,33 @@ extension Engine {
     private static let delayMax: Nanoseconds = 100_000_000
 
     /// Called when the container has started, and has a generation of its own.
-    func awaitListening(_ id: String) {
-        guard let container = containers[id], let process = container.process, container.health == nil,
-            container.stored.networkMode == nil, hasSiblings(container.stored)
-        else { return }
-        let ports = Set(container.stored.definition.service.ports.filter { $0.transport == .tcp }.map(\.target))
+    func awaitListening(_ id: String) { watch(sharedPorts(id), of: id) }
+
+    /// One that the engine before this one started a moment ago: looked at before it is offered.
+    func resumeListening(_ id: String) async {
+        guard let process = containers[id]?.process, Clock.now() - process.startedAt < Self.listeningPatience else {
+            return
+        }
+        let ports = sharedPorts(id)
         guard !ports.isEmpty else { return }
+        let listening = await pool.run { listeningPorts(process: process.pid) }
+        watch(ports.subtracting(listening), of: id)
+    }
+
+    private func watch(_ ports: Set<UInt16>, of id: String) {
+        guard !ports.isEmpty, let container = containers[id], let process = container.process else { return }
         containers[id]?.silentPorts = ports
         background.start { [self] in
             await watchListening(id, generation: container.generation, pid: process.pid)
         }
+    }
+
+    /// Published TCP ports of one that has no healthcheck, and others that serve them too.
+    private func sharedPorts(_ id: String) -> Set<UInt16> {
+        guard let container = containers[id], container.process != nil, container.health == nil,
+            container.stored.networkMode == nil, hasSiblings(container.stored)
+        else { return [] }
+        return Set(container.stored.definition.service.ports.filter { $0.transport == .tcp }.map(\.target))
     }
 
     private func hasSiblings(_ stored: StoredContainer) -> Bool {

@@ -60,6 +60,7 @@ extension Engine {
         try await prepareNetwork(stored)
         try watchProcess(stored.id, generation: container.generation)
         startHealthChecks(stored.id, known: container.stored.health)
+        await resumeListening(stored.id)
     }
 
     private func adoptEnded(_ stored: StoredContainer, startedAt: UInt64?) async {

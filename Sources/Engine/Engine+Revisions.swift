@@ -13,6 +13,8 @@ struct StoredRevision: StoredRecord {
     var scale: [String: Int]
     /// Service to image id.
     var imageIDs: [String: String]
+    /// See `StackRecord`.
+    var selection: [String]
     var createdAt: Nanoseconds
     /// Every service reached its goal with it.
     var isStable: Bool
@@ -43,7 +45,8 @@ extension Engine {
         }
         let revision = StoredRevision(
             number: (kept.last?.number ?? 0) + 1, stack: record.stack, scale: record.scale,
-            imageIDs: resolved.imageIDs, createdAt: Clock.now(), isStable: false, cause: cause)
+            imageIDs: resolved.imageIDs, selection: record.selection, createdAt: Clock.now(), isStable: false,
+            cause: cause)
         kept.append(revision)
         record.revision = revision.number
         record.changedAt = revision.createdAt
@@ -52,6 +55,10 @@ extension Engine {
         let numbers = Set(gone.map(\.number))
         do throws(DatabaseError) { try store.save([record, revision], deleting: gone) } catch { throw .database(error) }
         revisions[name] = kept.filter { !numbers.contains($0.number) }
+    }
+
+    func isStable(_ record: StackRecord) -> Bool {
+        revisions[record.stack.name]?.first { $0.number == record.revision }?.isStable == true
     }
 
     /// The present revision has done what it was to do.
@@ -121,6 +128,8 @@ extension Engine {
             }
         }
         (record.stack, record.scale, record.imageIDs) = (revision.stack, revision.scale, revision.imageIDs)
+        record.selection = revision.selection
+        record.stopped.formIntersection(revision.stack.services.keys)
         (record.isRollback, record.updatedAt) = (true, Clock.now())
         try reservePorts(record)
         try saveRevision(&record, cause: "rollback to \(revision.number)")
@@ -131,18 +140,19 @@ extension Engine {
     /// A rollout whose policy says so is undone: what failed is replaced by what last worked, the rest stays as it is.
     ///
     /// - Returns: the revision that is returned to; `nil` when the policy says something else, or there is none.
-    func undo(_ failed: [FailedRollout], _ name: String) throws(EngineError) -> StoredRevision? {
+    func undo(_ failed: [FailedRollout], _ name: String) -> StoredRevision? {
         // A rollback is not rolled back.
         guard failed.contains(where: { $0.action == .rollback }), stacks[name]?.record.isRollback != true else {
             return nil
         }
-        let target: StoredRevision
-        do throws(EngineError) { target = try rollbackTarget(name, to: nil) } catch {
-            log.info("nothing to roll back to", metadata: ["stack": "\(name)", "error": "\(error)"])
+        do throws(EngineError) {
+            let target = try rollbackTarget(name, to: nil)
+            try returnTo(target)
+            return target
+        } catch {
+            log.warning("update not rolled back", metadata: ["stack": "\(name)", "error": "\(error)"])
             return nil
         }
-        try returnTo(target)
-        return target
     }
 
     /// `gantry rollback`.
@@ -158,7 +168,8 @@ extension Engine {
                 }
             }
             if request.wait, let record = self.stacks[name]?.record {
-                try await self.waitUntilReady(name, record, deadline: deadline, progress: progress)
+                try await self.waitUntilReady(
+                    name, record, deadline: deadline, jobsMayHaveFailed: true, progress: progress)
             }
             return changes
         }
@@ -171,7 +182,7 @@ extension Engine {
     ) async throws(EngineError) -> Int {
         do throws(EngineError) { return try await body() } catch {
             guard case .rolloutFailed(let failed) = error else { throw error }
-            guard let target = try undo(failed, name) else {
+            guard let target = undo(failed, name) else {
                 let isRollback = stacks[name]?.record.isRollback == true
                 throw .rollout(failed, undoneTo: nil, isRollback: isRollback)
             }

@@ -85,14 +85,24 @@ extension Engine {
         }.joined(separator: " ")
     }
 
-    /// For `--wait`: every service runs and, with a healthcheck, is healthy; one-shot services have completed.
+    /// For `--wait`: every service runs and, with a healthcheck, is healthy; one-shot services have completed. Services
+    /// that a command stopped, and those that the stack does not have, are none of it.
+    ///
+    /// - Parameter jobsMayHaveFailed: what has ended and is not started again by its policy is not waited for either.
     func waitUntilReady(
-        _ name: String, _ record: StackRecord, deadline: Nanoseconds?, progress: ProgressSink
+        _ name: String, _ record: StackRecord, deadline: Nanoseconds?, jobsMayHaveFailed: Bool = false,
+        progress: ProgressSink
     ) async throws(EngineError) {
         var reported: Set<String> = []
         while true {
             let seen = stacks[name]?.changes ?? 0
-            let mine = containers.values.filter { $0.stored.stackName == name && !$0.stored.oneOff }
+            let mine = containers.values.filter { container in
+                let stored = container.stored
+                let hasEnded = container.process == nil && stored.exit != nil
+                return stored.stackName == name && !stored.oneOff && record.stack.services[stored.service] != nil
+                    && !record.stopped.contains(stored.service)
+                    && !(jobsMayHaveFailed && hasEnded && stored.definition.service.restart.mode == .no)
+            }
             var waiting: [String] = []
             for container in mine.sorted(by: { $0.stored.name < $1.stored.name }) {
                 switch try readiness(of: container) {

@@ -11,8 +11,8 @@ public enum Gate: Equatable, Hashable, Sendable {
     /// The container (engine name) serves, or has done its work.
     case replicaReady(name: String)
     /// The container (engine name) has been ready for `monitor` nanoseconds, or has done its work. One that keeps
-    /// ending, or is not ready in time, never will be.
-    case replicaSettled(name: String, monitor: Int64)
+    /// ending never will be, nor one of a rollout that began at `begunAt` (nanoseconds since 1970) and is late.
+    case replicaSettled(name: String, monitor: Int64, begunAt: Int64? = nil)
     /// An external network (engine name) is there.
     case networkPresent(name: String)
     /// A volume (engine name) is there.
@@ -42,10 +42,10 @@ extension Gate {
         case .replicaReady(let name):
             let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
             return replicas.isEmpty ? .pending : Self.worst(replicas.map(Self.readiness))
-        case .replicaSettled(let name, let monitor):
+        case .replicaSettled(let name, let monitor, let begunAt):
             let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
             guard !replicas.isEmpty else { return .pending }
-            return Self.worst(replicas.map { Self.settling($0, monitor, at: observed.at) })
+            return Self.worst(replicas.map { Self.settling($0, monitor, begunAt, at: observed.at) })
         case .networkPresent(let name):
             let isThere = observed.networks.contains { $0.name == name }
             let message = "network \(name) declared as external, but could not be found"
@@ -129,22 +129,30 @@ extension Gate {
     /// Ends of a run before the replica counts as failed: once may be bad luck.
     private static let restartsMax = 2
 
-    private static func settling(_ container: ObservedContainer, _ monitor: Int64, at now: Int64) -> GateStatus {
+    private static func settling(
+        _ container: ObservedContainer, _ monitor: Int64, _ begunAt: Int64?, at now: Int64
+    ) -> GateStatus {
         let readiness = readiness(container)
         switch readiness {
-        case .holds:
-            guard monitor > 0, !container.hasCompleted else { return .holds }
-            return container.readySince.map { now - $0 >= monitor } == true ? .holds : .pending
         case .failed: return readiness
+        case .holds:
+            if monitor == 0 || container.hasCompleted { return .holds }
+            if let readySince = container.readySince, now - readySince >= monitor { return .holds }
         case .pending:
             if container.restarts >= restartsMax {
                 return failedReplica(container, "keeps ending: \(container.exitText)")
             }
-            guard container.isAlive, let startedAt = container.startedAt,
-                now - startedAt >= RolloutPolicy.readyDeadline
-            else { return .pending }
-            return failedReplica(container, "was not ready within \(RolloutPolicy.readyDeadline / 1_000_000_000) s")
         }
+        guard let end = deadline(of: container, monitor, begunAt), now >= end, !container.stopping else {
+            return .pending
+        }
+        return failedReplica(container, "was not ready in time, or not for long enough")
+    }
+
+    /// Nanoseconds since 1970: when it is late, for all that it may have been ready meanwhile.
+    private static func deadline(of container: ObservedContainer, _ monitor: Int64, _ begunAt: Int64?) -> Int64? {
+        guard let begunAt else { return nil }
+        return max(begunAt, container.createdAt) + RolloutPolicy.readyPatience(container.definition.service) + monitor
     }
 
     private static func failedReplica(_ container: ObservedContainer, _ what: String) -> GateStatus {
@@ -156,11 +164,14 @@ extension Gate {
 
     /// Nanoseconds since 1970: when time alone may change what the gate says; `nil` when it does not.
     func turnsAt(in observed: ObservedState) -> Int64? {
-        guard case .replicaSettled(let name, let monitor) = self, status(in: observed) == .pending else { return nil }
-        return observed.containers.filter { $0.name == name && !$0.oneOff }.compactMap { container in
-            if let readySince = container.readySince { return readySince + monitor }
-            return container.isAlive ? container.startedAt.map { $0 + RolloutPolicy.readyDeadline } : nil
-        }.min()
+        guard case .replicaSettled(let name, let monitor, let begunAt) = self, status(in: observed) == .pending else {
+            return nil
+        }
+        return observed.containers.filter { $0.name == name && !$0.oneOff }.flatMap { container in
+            [container.readySince.map { $0 + monitor }, Self.deadline(of: container, monitor, begunAt)].compactMap {
+                $0
+            }
+        }.filter { $0 > observed.at }.min()
     }
 }
 

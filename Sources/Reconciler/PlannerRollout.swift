@@ -9,6 +9,8 @@ extension Planner {
     private struct Awaited {
         /// The name it has then.
         var name: String
+        /// Of this rollout: the next waits for its delay too.
+        var isMade = false
         /// The steps before.
         var after: [Int] = []
     }
@@ -42,7 +44,7 @@ extension Planner {
     mutating func emitSuccessions(_ survey: ServiceSurvey, _ rollout: Rollout) -> [String: (name: String, after: [Int])]
     {
         var successions: [String: (name: String, after: [Int])] = [:]
-        for replica in survey.kept where !replica.isReplaced {
+        for replica in survey.kept where !replica.isReplaced && !rollout.isTolerated(replica.container.name) {
             let container = replica.container
             var after: [Int] = []
             for predecessor in survey.excess
@@ -86,7 +88,10 @@ extension Planner {
             return !replica.isReplaced && !rollout.isTolerated(replica.container.name)
         }.map { replica in
             let succession = successions[replica.container.name]
-            return Awaited(name: succession?.name ?? replica.container.name, after: succession?.after ?? [])
+            return Awaited(
+                name: succession?.name ?? replica.container.name,
+                isMade: rollout.made.contains { $0.container.id == replica.container.id },
+                after: succession?.after ?? [])
         }
         before += missing.map { Awaited(name: $0) }
         var serving: [Replica] = []
@@ -127,12 +132,11 @@ extension Planner {
             var (after, gates) = ([Int](), [Gate]())
             if index < rollout.policy.parallelism {
                 after = starts + before.flatMap(\.after)
-                gates = before.map { rollout.gate($0.name) }
+                gates = before.map { rollout.gate($0.name, isNext: $0.isMade) }
             } else {
                 let earlier = done[index - rollout.policy.parallelism]
                 after = earlier.after
-                let wait = rollout.policy.monitor + rollout.policy.delay
-                gates = [.replicaSettled(name: earlier.name, monitor: wait)]
+                gates = [rollout.gate(earlier.name, isNext: true)]
             }
             let isFree = retired[replica.container.id] != nil
             let steps = renew(
@@ -152,12 +156,31 @@ extension Planner {
             let startsFirst =
                 rollout.policy.startsFirst && container.isServing && !desired.noStart
                 && retired[container.id] == nil && container.name == finalName(container)
+                && isFree(container.name + Self.successorSuffix)
+            if rollout.policy.startsFirst, container.isServing, let step = rename(container, subject) { return [step] }
             if startsFirst { return succeed(container, subject, conditions, rollout, after: after, gates: gates) }
             return replace(container, subject, conditions, rollout, after: after, gates: gates)
         case .restart(let reason):
             return [restart(container, survey.name, reason, conditions, after: after, gates: gates)]
         case .keep, .start, .wait: return []
         }
+    }
+
+    /// No other service has that name, or will have it.
+    private func isFree(_ name: String) -> Bool {
+        !stack.services.values.contains { $0.containerName == name }
+            && !observed.containers.contains { $0.name == name && finalName($0) == name }
+    }
+
+    /// One whose predecessor is gone gets its name first, and its successor with the next plan.
+    private mutating func rename(_ container: ObservedContainer, _ subject: Subject) -> Int? {
+        let name = finalName(container)
+        guard container.name == name + Self.successorSuffix, retired[container.id] == nil else { return nil }
+        var named = subject
+        named.name = name
+        return builder.single(
+            .update, .container, .renameContainer(name: container.name), named,
+            after: builder.removals[name].map { [$0] } ?? [])
     }
 
     /// Stop-first.

@@ -16,7 +16,8 @@ extension Planner {
 
     mutating func emitService(_ name: String) {
         guard let survey = surveys[name], let service = stack.services[name] else { return }
-        let rollout = Rollout(survey, policy(of: service, survey), since: desired.rolloutSince, observed)
+        let rollout = Rollout(
+            survey, policy(of: service, survey), since: desired.rolloutSince, commandAt: desired.since, observed)
         if let failed = rollout.failed { builder.fail(failed) }
         var conditions = Conditions()
         findResources(of: service, into: &conditions)

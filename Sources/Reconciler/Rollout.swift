@@ -10,17 +10,24 @@ struct Rollout {
     /// How many were made or are to be replaced.
     let total: Int
     let service: String
+    /// Nanoseconds since 1970: when whoever goes on with it began; `nil` where nothing says how to update.
+    private let begunAt: Int64?
 
-    /// - Parameter since: when the stack was changed; `nil`: it is as it was at first.
-    init(_ survey: ServiceSurvey, _ policy: RolloutPolicy, since: Int64?, _ observed: ObservedState) {
+    /// - Parameters:
+    ///   - since: when the stack was changed; `nil`: it is as it was at first.
+    ///   - commandAt: when the command that goes on with it began.
+    init(
+        _ survey: ServiceSurvey, _ policy: RolloutPolicy, since: Int64?, commandAt: Int64?, _ observed: ObservedState
+    ) {
         self.policy = policy
+        begunAt = policy.isExplicit ? since.map { max($0, commandAt ?? $0) } : nil
         service = survey.name
         made = survey.kept.filter { replica in
             !replica.isReplaced && since.map { replica.container.createdAt >= $0 } ?? false
         }
         var failures: [String: Diagnostic] = [:]
-        for replica in made where replica.isLeftToItself {
-            let gate = Gate.replicaSettled(name: replica.container.name, monitor: policy.monitor)
+        for replica in made where policy.isExplicit && replica.isLeftToItself {
+            let gate = Gate.replicaSettled(name: replica.container.name, monitor: policy.monitor, begunAt: begunAt)
             if case .failed(let diagnostic) = gate.status(in: observed) {
                 failures[replica.container.name] = diagnostic
             }
@@ -29,7 +36,10 @@ struct Rollout {
         total = made.count + survey.kept.count { $0.isReplaced }
     }
 
-    func gate(_ name: String) -> Gate { .replicaSettled(name: name, monitor: policy.monitor) }
+    /// - Parameter isNext: for what comes after it, which waits for the delay too.
+    func gate(_ name: String, isNext: Bool = false) -> Gate {
+        .replicaSettled(name: name, monitor: policy.monitor + (isNext ? policy.delay : 0), begunAt: begunAt)
+    }
 
     /// More failed than may.
     private var isOver: Bool {

@@ -21,8 +21,8 @@ struct RolloutPolicy: Equatable, Sendable {
 
     /// As Docker's: what runs so long is up.
     static let defaultMonitor: Int64 = 5 * 1_000_000_000
-    /// Nanoseconds that a replica has to become ready at all.
-    static let readyDeadline: Int64 = 300 * 1_000_000_000
+    /// Nanoseconds that a replica has to become ready at all, unless its healthcheck gives it more.
+    private static let readyPatience: Int64 = 300 * 1_000_000_000
     /// Nanoseconds that connections have to end after the service's name and ports stopped leading to a replica.
     static let drain: Int64 = 10 * 1_000_000_000
 
@@ -37,12 +37,23 @@ struct RolloutPolicy: Equatable, Sendable {
         // 0 is all at a time.
         let parallelism = config?.parallelism ?? 1
         self.parallelism = parallelism <= 0 ? Int.max : parallelism
-        delay = max(0, config?.delay ?? 0)
-        monitor = max(0, config?.monitor ?? (config == nil ? 0 : Self.defaultMonitor))
+        delay = Self.bounded(config?.delay ?? 0)
+        monitor = Self.bounded(config?.monitor ?? (config == nil ? 0 : Self.defaultMonitor))
         failureAction = config?.failureAction ?? .pause
         failureRatioMax = config?.failureRatioMax ?? 0
         isExplicit = config != nil
     }
+
+    /// Nanoseconds that a replica of the service has to become ready.
+    static func readyPatience(_ service: Service) -> Int64 {
+        guard let check = service.healthcheck else { return readyPatience }
+        let probes = Int64(min(max(1, check.retries ?? 3), 100) + 1)
+        let interval = min(bounded(check.interval ?? 30 * 1_000_000_000), Int64.max / 1024)
+        return max(readyPatience, bounded(check.startPeriod ?? 0) + interval * probes)
+    }
+
+    /// Sums of such times, and of one with the present, are numbers still.
+    private static func bounded(_ nanoseconds: Int64) -> Int64 { min(max(0, nanoseconds), Int64.max / 8) }
 
     private static func order(
         _ service: Service, _ wanted: UpdateConfig.Order?, _ containers: [ObservedContainer], isShared: Bool

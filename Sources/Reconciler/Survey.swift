@@ -97,8 +97,8 @@ struct Surveyor {
         }
         // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
         let byWorth = containers.sorted { left, right in
-            (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.id)
-                < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.id)
+            (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.name, left.id)
+                < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.name, right.id)
         }
         var numbers: Set<Int> = []
         var kept: [ObservedContainer] = []

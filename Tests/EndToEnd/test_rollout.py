@@ -149,6 +149,8 @@ class RolloutTest(LoadCase):
         # Applying the same once more is no revision.
         self.up(self.folder)
         self.assertEqual(len(self.gantry_ok("history", "-q", folder=self.folder).stdout.split()), 2)
+        # What somebody stopped is not waited for.
+        self.gantry_ok("stop", "-t", "0", "other", folder=self.folder)
         self.gantry_ok("rollback", folder=self.folder, timeout=120)
         commands = [each["Command"] for each in self.ps(self.folder) if "web" in each["Name"]]
         self.assertTrue(all("serve 80 one" in command for command in commands), commands)

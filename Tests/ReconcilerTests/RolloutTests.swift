@@ -181,6 +181,28 @@ import Testing
         #expect(!early.runnable(done: [], begun: [], in: look(stack, containers, at: 107)).isEmpty)
     }
 
+    /// Also by a plan that is made while it passes.
+    @Test func theDelayIsWaitedFor() {
+        let update = config { ($0.monitor, $0.delay, $0.order) = (second, 20 * second, .stopFirst) }
+        let stack = stack("one", replicas: 2, update: update)
+        func isHeld(_ at: Int64) -> Bool {
+            let state = look(stack, [new(stack, 1), container(stack, "web", 2)], at: at)
+            return plan(desired: wanted(stack, since: 50 * second), observed: state, now: at * second)
+                .runnable(done: [], begun: [], in: state).isEmpty
+        }
+        #expect(isHeld(122))
+        #expect(!isHeld(123))
+    }
+
+    @Test func longTimesAreNoTrap() {
+        let update = config { ($0.monitor, $0.delay, $0.order) = (Int64.max, Int64.max, .stopFirst) }
+        let stack = stack("one", replicas: 3, update: update)
+        let containers = [new(stack, 1), container(stack, "web", 2), container(stack, "web", 3)]
+        let state = look(stack, containers, at: 1_800_000_000)
+        let result = plan(desired: wanted(stack, since: 50 * second), observed: state, now: 0)
+        #expect(result.runnable(done: [], begun: [], in: state).isEmpty && result.wakeAt != nil)
+    }
+
     @Test func theLastOneIsWaitedFor() {
         let stack = stack("one", update: config { $0.order = .stopFirst })
         let waiting = plan(
@@ -222,6 +244,39 @@ import Testing
         #expect(failing(.pause, ratio: 0.2).failedRollouts.count == 1)
     }
 
+    /// The predecessor of one that failed goes on serving, and the others have their turn.
+    @Test func afterAFailureThatIsAllowedTheOthersGoOn() {
+        let stack = stack("one", replicas: 2, update: config { ($0.failureAction, $0.monitor) = (.continue, 0) })
+        let broken = new(stack, 1, next: true) { ($0.health, $0.readySince) = (.unhealthy, nil) }
+        let state = look(stack, [container(stack, "web", 1), broken, container(stack, "web", 2)])
+        let result = plan(desired: wanted(stack, since: 50 * second), observed: state, now: 0)
+        #expect(result.blocked.isEmpty && result.failedRollouts.isEmpty)
+        #expect(lines(result).first == "1 create web-2")
+        #expect(!lines(result).contains { $0.contains("id-web-1") })
+    }
+
+    /// A third version finds both of a pair serving: the one with the name stays until its successor serves.
+    @Test func aThirdVersionKeepsOneThatServes() {
+        let stack = stack("one")
+        let third = desired(stack) { $0.imageIDs["web"] = "sha256:3" }
+        let pair = look(stack, [new(stack, 1, next: true), container(stack, "web")])
+        #expect(
+            lines(plan(desired: third, observed: pair, now: 0)).prefix(2) == [
+                "1 stop new-1 drained", "2 remove new-1 <1>",
+            ])
+        let alone = look(stack, [new(stack, 1, next: true)])
+        #expect(lines(plan(desired: third, observed: alone, now: 0)) == ["1 rename shop-web-1-next"])
+    }
+
+    @Test func aSuccessorTakesNobodysName() {
+        let stack = stack("one").with {
+            $0.services["web"]?.containerName = "app"
+            $0.services["other"] = service { $0.containerName = "app-next" }
+        }
+        let state = look(stack, [container(stack, "web"), container(stack, "other")])
+        #expect(lines(plan(desired: wanted(stack), observed: state, now: 0)).first == "1 stop id-web-1")
+    }
+
     /// Nobody waits for the deadline of one that ends again and again.
     @Test func aCrashLoopIsAFailure() {
         let stack = stack("one", update: config { $0.failureAction = .rollback }) { $0.restart.mode = .always }
@@ -245,11 +300,33 @@ import Testing
         func result(_ at: Int64) -> Plan {
             plan(desired: wanted(stack, since: 50 * second), observed: look(stack, [slow], at: at), now: at * second)
         }
-        #expect(result(300).failedRollouts.isEmpty && result(300).wakeAt == 401 * second)
+        #expect(result(404).failedRollouts.isEmpty && result(404).wakeAt == 405 * second)
         #expect(
-            result(401).failedRollouts.first?.failures.map(\.message) == [
-                "container shop-web-1 was not ready within 300 s"
+            result(405).failedRollouts.first?.failures.map(\.message) == [
+                "container shop-web-1 was not ready in time, or not for long enough"
             ])
+        // A healthcheck that gives it more time is believed.
+        let patient = self.stack("one", update: config { $0.failureAction = .rollback }) {
+            $0.healthcheck?.startPeriod = 600 * second
+        }
+        let patience = wanted(patient, since: 50 * second)
+        let early = new(patient, 1) { ($0.health, $0.readySince) = (.starting, nil) }
+        #expect(plan(desired: patience, observed: look(patient, [early], at: 700), now: 0).failedRollouts.isEmpty)
+    }
+
+    /// Ready each time that somebody looks, and never for as long as it has to be.
+    @Test func aReplicaThatComesAndGoesIsAFailure() {
+        let stack = stack("one", update: config { ($0.failureAction, $0.monitor) = (.rollback, 30 * second) }) {
+            $0.restart.mode = .always
+        }
+        func failures(_ at: Int64) -> Int {
+            let flapping = new(stack, 1) { ($0.startedAt, $0.readySince) = ((at - 9) * second, (at - 8) * second) }
+            return plan(
+                desired: wanted(stack, since: 50 * second), observed: look(stack, [flapping], at: at), now: at * second
+            ).failedRollouts.count
+        }
+        #expect(failures(420) == 0)
+        #expect(failures(430) == 1)
     }
 
     /// What a command is about to start, or has stopped, has not failed.

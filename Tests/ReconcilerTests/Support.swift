@@ -122,8 +122,8 @@ func text(_ gate: Gate) -> String {
     case .started(let service): "started \(service)"
     case .healthy(let service): "healthy \(service)"
     case .completed(let service): "completed \(service)"
-    case .replicaReady(let name), .replicaSettled(let name, 0): "ready \(name)"
-    case .replicaSettled(let name, let monitor): "settled \(name) for \(monitor / second) s"
+    case .replicaReady(let name), .replicaSettled(let name, 0, _): "ready \(name)"
+    case .replicaSettled(let name, let monitor, _): "settled \(name) for \(monitor / second) s"
     case .networkPresent(let name): "network \(name)"
     case .volumePresent(let name): "volume \(name)"
     }
