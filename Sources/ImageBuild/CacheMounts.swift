@@ -119,8 +119,13 @@ public final class CacheMounts: Sendable {
     ) async throws(BuildFailure) -> Held {
         let path = dataPath(name)
         while true {
+            // Somebody else may have made it while we waited: then it is there to be shared.
             let isAlone = isLocked || !FileSystem.exists(path)
-            try await enter(name, isAlone ? .exclusive : .shared)
+            let access = isAlone ? Access.exclusive : .shared
+            guard enter(name, access) else {
+                try await wait(for: name, access)
+                continue
+            }
             let held = Held(name: name, path: path, isLocked: isAlone)
             if isAlone {
                 do throws(BuildFailure) { try await make(held, request, fill: fill) } catch {
@@ -138,15 +143,12 @@ public final class CacheMounts: Sendable {
         }
     }
 
-    private func enter(_ name: String, _ access: Access) async throws(BuildFailure) {
-        while true {
-            let isIn = state.withLock { state in
-                guard state.isFree(name, for: access) else { return false }
-                state.enter(name, access)
-                return true
-            }
-            if isIn { return }
-            try await wait(for: name, access)
+    /// False when others have it.
+    private func enter(_ name: String, _ access: Access) -> Bool {
+        state.withLock { state in
+            guard state.isFree(name, for: access) else { return false }
+            state.enter(name, access)
+            return true
         }
     }
 
@@ -250,12 +252,7 @@ public final class CacheMounts: Sendable {
     ///
     /// - Returns: false when somebody has it.
     private func remove(_ name: String) throws(SystemError) -> Bool {
-        let isFree = state.withLock { state in
-            guard state.isFree(name, for: .exclusive) else { return false }
-            state.enter(name, .exclusive)
-            return true
-        }
-        guard isFree else { return false }
+        guard enter(name, .exclusive) else { return false }
         defer { release(Held(name: name, path: dataPath(name), isLocked: true)) }
         try FileSystem.removeTree("\(folder)/\(name)")
         return true

@@ -1,4 +1,5 @@
 import Dockerfile
+import Glibc
 import LinuxSystem
 import Synchronization
 import Testing
@@ -96,6 +97,27 @@ import Testing
             try await group.waitForAll()
         }
         #expect(try caches.folders().allSatisfy { !$0.isInUse })
+    }
+
+    /// Who comes while another makes the folder shares it afterwards, and does not wait for the other's end.
+    @Test(.timeLimit(.minutes(1))) func whatAnotherMakesIsShared() async throws {
+        let (caches, folder) = try caches()
+        // A folder that is left in /tmp fails nothing.
+        defer { try? FileSystem.removeTree(folder) }
+        let (started, start) = AsyncStream.makeStream(of: Void.self)
+        let request = CacheMounts.Request(id: "new")
+        async let second = {
+            for await _ in started { break }
+            return try await caches.take([request]) { _, _ in }
+        }()
+        let first = try await caches.take([request]) { _, _ in
+            start.yield()
+            // The other has come by then, most of the time.
+            usleep(100_000)
+        }
+        let both = try await second
+        #expect(both.paths == first.paths)
+        for held in first.held + both.held { caches.release(held) }
     }
 
     /// What a folder starts with is there before anybody sees it, or the folder is not.
