@@ -46,10 +46,10 @@ enum ServiceSocket {
             return Message(bytes: Array(buffer[1..<count]), descriptors: descriptors)
         }
         guard !descriptors.isEmpty else { throw SystemError("recvmsg", code: EBADMSG) }
-        let memory = descriptors.removeFirst().raw
-        try check("lseek") { lseek(memory, 0, SEEK_SET) }
-        let copy = FileDescriptor(owning: try check("fcntl") { gantry_fcntl(memory, F_DUPFD_CLOEXEC, 0) })
-        return Message(bytes: try copy.readAll(byteCountMax: byteCountMax), descriptors: descriptors)
+        let memory = try descriptors.removeFirst().duplicate()
+        let position = memory.raw
+        try check("lseek") { lseek(position, 0, SEEK_SET) }
+        return Message(bytes: try memory.readAll(byteCountMax: byteCountMax), descriptors: descriptors)
     }
 }
 

@@ -1,4 +1,6 @@
+import Glibc
 import InternetAddress
+import LinuxSystem
 import NameServer
 import Testing
 
@@ -27,6 +29,22 @@ import Testing
     @Test func everyMessageComesBackAsItWas() throws {
         for request in try Self.requests() { #expect(try ServiceRequest(request.bytes) == request) }
         for reply in Self.replies { #expect(try ServiceReply(reply.bytes) == reply) }
+    }
+
+    /// The names of a stack of some hundred containers are more than a message of the socket may be.
+    @Test(arguments: [0, 1, 16 << 10, 16 << 10 + 1, 3 << 20]) func messagesOfAnyLengthArrive(count: Int) throws {
+        var raw: [Int32] = [-1, -1]
+        try check("socketpair") {
+            socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &raw)
+        }
+        let left = FileDescriptor(owning: raw[0])
+        let right = FileDescriptor(owning: raw[1])
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let passed = try FileDescriptor.open("/dev/null", O_RDONLY)
+        try ServiceSocket.send(bytes, [passed.raw], to: left.raw)
+        let message = try #require(try ServiceSocket.receive(from: right.raw))
+        #expect(message.bytes == bytes)
+        #expect(message.descriptors.count == 1)
     }
 
     @Test func brokenMessagesAreRefusedAndNeverTrap() throws {
