@@ -98,6 +98,8 @@ let package = Package(
         // The language of Dockerfiles: stages, instructions, variables, ignore files, checks.
         room("Dockerfile", ["StackModel"]),
         room("StackModel"),
+        // Cron expressions and time zones.
+        room("Timetable"),
 
         // What acts
         // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
@@ -146,6 +148,7 @@ let package = Package(
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("DockerfileTests", ["Dockerfile", "StackModel"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
+        tests("TimetableTests", ["Timetable"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"], exclude: ["everything.nft"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
