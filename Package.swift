@@ -97,6 +97,7 @@ let package = Package(
         room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
         // The language of Dockerfiles: stages, instructions, variables, ignore files, checks.
         room("Dockerfile", ["StackModel"]),
+        room("StackGraph", ["StackModel"]),
         room("StackModel"),
         // Cron expressions and time zones.
         room("Timetable"),
@@ -143,6 +144,7 @@ let package = Package(
 
         // Tests
         tests("StackModelTests", ["StackModel"]),
+        tests("StackGraphTests", ["StackGraph", "StackModel"]),
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
