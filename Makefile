@@ -183,6 +183,7 @@ bench: build  ## Time starts beside the kernel's own cost; up, down and run, wit
 	$(SUDO) Benchmarks/bench.py --gantry $(GANTRY_BIN) $(BENCH_ARGUMENTS)
 	$(SUDO) Benchmarks/runtime.py --gantry $(GANTRY_BIN)
 	Benchmarks/config.py --gantry $(GANTRY_BIN)
+	GANTRY_BENCH=1 swift run -c release --scratch-path .build-bench plan-bench
 
 clean:  ## Remove what was built
-	rm -rf .build $(TEST_BUILD)
+	rm -rf .build $(TEST_BUILD) .build-bench

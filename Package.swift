@@ -14,18 +14,26 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = [], linker: [LinkerSetting] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linker)
+/// - Parameter isFast: with optimisation in debug builds too, for the simulation of the reconciler.
+func room(
+    _ name: String, _ dependencies: [Target.Dependency] = [], linker: [LinkerSetting] = [], isFast: Bool = false
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, swiftSettings: swiftSettings + (isFast ? fast : []),
+        linkerSettings: linker)
 }
 
+let fast: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 func tests(
-    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = [],
+    isFast: Bool = false
 ) -> Target {
     .testTarget(
         name: name, dependencies: dependencies, exclude: exclude, resources: resources,
         swiftSettings: [
             .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
-        ])
+        ] + (isFast ? fast : []))
 }
 
 let package = Package(
@@ -46,7 +54,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Registry", "Images", "StackFile",
-                "StackModel", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
+                "StackModel", "StackGraph", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -86,19 +94,21 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "EngineWire", "StackModel", "ImageBuild", "Dockerfile", "Registry", "Images",
+                "Reconciler", "Timetable", "EngineWire", "StackModel", "ImageBuild", "Dockerfile", "Registry", "Images",
                 "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
-                "SupervisorPlan", "LinuxSystem", "CLinux", "CSQLite",
+                "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
-        room("Reconciler", ["StackModel", "InternetAddress"]),
-        room("StackFile", ["StackModel", "InternetAddress", "CLibYAML"], linker: [.linkedLibrary(":libyaml.a")]),
+        room("Reconciler", ["StackModel", "Timetable", "InternetAddress"], isFast: true),
+        room(
+            "StackFile", ["StackModel", "Timetable", "InternetAddress", "CLibYAML"],
+            linker: [.linkedLibrary(":libyaml.a")]),
         // The language of Dockerfiles: stages, instructions, variables, ignore files, checks.
         room("Dockerfile", ["StackModel"]),
         room("StackGraph", ["StackModel"]),
-        room("StackModel"),
+        room("StackModel", isFast: true),
         // Cron expressions and time zones.
         room("Timetable"),
 
@@ -149,8 +159,9 @@ let package = Package(
             "StackFileTests", ["StackFile", "StackModel"],
             exclude: ["Broken", "Expected", "Stacks", "compose-cases-exclusions.txt", "refresh_expected.py"]),
         tests("DockerfileTests", ["Dockerfile", "StackModel"]),
-        tests("ReconcilerTests", ["Reconciler", "StackModel", "InternetAddress"]),
+        tests("ReconcilerTests", ["Reconciler", "StackModel", "Timetable", "InternetAddress"]),
         tests("TimetableTests", ["Timetable"]),
+        tests("ReconcilerSimulationTests", ["Reconciler", "StackModel", "InternetAddress"], isFast: true),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"], exclude: ["everything.nft"]),
         tests("InternetAddressTests", ["InternetAddress"]),
         tests("ContainerNetworkTests", ["ContainerNetwork", "InternetAddress", "Netlink", "LinuxSystem", "CLinux"]),
@@ -207,4 +218,12 @@ if Context.environment["GANTRY_FUZZ"] != nil {
                 name: name, dependencies: images, path: "Tests/Fuzz/\(folder)",
                 swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
     }
+}
+
+// Optimised, and not in the products: `make bench`.
+if Context.environment["GANTRY_BENCH"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "plan-bench", dependencies: ["Reconciler", "StackModel"], path: "Benchmarks/PlanBench",
+            swiftSettings: swiftSettings + [.unsafeFlags(["-parse-as-library"])]))
 }

@@ -18,6 +18,10 @@ public struct NetworkObservation: Equatable, Sendable {
         /// Addresses of both families with their prefix length, e.g. `10.89.0.1/24`, sorted; without IPv6's link-local
         /// ones.
         public var addresses: [String]
+        /// The route to one of these networks is gone, though the bridge is up.
+        public var lacksRoute: Bool
+        /// Ports of it that are not the host's ends of containers' interfaces, by name, sorted.
+        public var foreignPorts: [String]
     }
 
     /// The host's end of a container's interface.
@@ -61,13 +65,19 @@ extension NetworkManager {
         try netlink { () throws(NetlinkError) in
             let links = try route.links()
             let addresses = try route.addressTexts(withIPv6: hasIPv6)
+            let bridges = links.filter { isGantryBridge($0) }
+            let routes = bridges.isEmpty ? [] : try mainRoutes()
             let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
             let ends = links.filter { $0.kind == "veth" && $0.name.hasPrefix(hostInterfaceNamePrefix) }
             return NetworkObservation(
-                bridges: links.filter { isGantryBridge($0) }.map { link in
-                    NetworkObservation.Bridge(
+                bridges: bridges.map { link in
+                    let own = (addresses[link.index] ?? []).sorted()
+                    return NetworkObservation.Bridge(
                         bridge: link.name, name: networkName(of: link), isUp: link.isUp, mtu: Int(link.mtu),
-                        addresses: (addresses[link.index] ?? []).sorted())
+                        addresses: own, lacksRoute: link.isUp && lacksRoute(link, own, in: routes),
+                        foreignPorts: links.filter {
+                            $0.master == link.index && !$0.name.hasPrefix(hostInterfaceNamePrefix)
+                        }.map(\.name).sorted())
                 }.sorted { $0.bridge < $1.bridge },
                 hostInterfaces: ends.map { link in
                     NetworkObservation.HostInterface(

@@ -7,6 +7,8 @@ import Netlink
 public enum NetworkChange: Hashable, Sendable {
     /// A Gantry bridge or a host end of a container's interface is gone.
     case linkRemoved(name: String)
+    /// An interface of a container, by the name of its host's end, went down in there or lost an address or a route.
+    case interfaceChanged(hostInterface: String)
     /// Such a link went down, or lost its bridge, an address or the route to its network.
     case linkChanged(name: String)
     /// The firewall table was changed by others.
@@ -53,10 +55,28 @@ extension NetworkManager {
             for group in groups { try links.subscribe(group.rawValue) }
             try tables.subscribe(NFNLGRP_NFTABLES.rawValue)
         }
-        let reader = ChangeReader(manager: self, links: links, tables: tables, stop: stop, report: onChange)
+        let reader = ChangeReader(
+            manager: self, links: links, tables: tables, insides: insideSocket(), stop: stop, report: onChange)
         let known = try reader.knownLinks()
         try startDetachedThread(named: "network-watch") { reader.run(known) }
         return NetworkWatch(stop: stop)
+    }
+}
+
+extension NetworkManager {
+    /// `nil` where the kernel does not tell of other namespaces, as in an engine without root: what changes there is
+    /// then seen by looking only.
+    private func insideSocket() -> NetlinkSocket? {
+        do throws(NetworkError) {
+            let socket = try NetlinkSocket.make(.route)
+            try netlink { () throws(NetlinkError) in
+                try socket.listenToAllNamespaces()
+                for group in InsideEvents.groups { try socket.subscribe(group.rawValue) }
+            }
+            return socket
+        } catch {
+            return nil
+        }
     }
 }
 
@@ -64,6 +84,7 @@ private struct ChangeReader: Sendable {
     let manager: NetworkManager
     let links: NetlinkSocket
     let tables: NetlinkSocket
+    let insides: NetlinkSocket?
     let stop: SharedDescriptor
     let report: @Sendable (NetworkChange) -> Void
 
@@ -84,9 +105,11 @@ private struct ChangeReader: Sendable {
         var events = known
         while true {
             // The only failure that is not a programming error is EINTR: then nothing is readable, and we wait again.
-            let ready = wait(for: [stop.raw, links.rawDescriptor, tables.rawDescriptor], milliseconds: -1)
+            let sockets = [links, tables, insides].compactMap { $0?.rawDescriptor }
+            let ready = wait(for: [stop.raw] + sockets, milliseconds: -1)
             if ready.contains(stop.raw) { return }
             for change in changes(&events) { report(change) }
+            for change in insideChanges() { report(change) }
             if wait(for: [stop.raw], milliseconds: Self.quietTimeMilliseconds).contains(stop.raw) { return }
         }
     }
@@ -95,6 +118,27 @@ private struct ChangeReader: Sendable {
         var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         guard poll(&entries, nfds_t(entries.count), milliseconds) > 0 else { return [] }
         return entries.filter { $0.revents != 0 }.map(\.fd)
+    }
+
+    /// The numbers of namespaces are the kernel's, and may be others' by the next time: links are asked each time.
+    private func insideChanges() -> [NetworkChange] {
+        guard let insides else { return [] }
+        var found: Set<Int32> = []
+        do throws(NetlinkError) {
+            for _ in 0..<Self.datagramCountMax where wait(for: [insides.rawDescriptor], milliseconds: 0) != [] {
+                let (id, messages) = try insides.receiveNamespacedEvents()
+                guard let id, !found.contains(id) else { continue }
+                for message in messages where try InsideEvents.isLoss(message) { found.insert(id) }
+            }
+            if found.isEmpty { return [] }
+            let names = try manager.route.links().filter { link in
+                link.name.hasPrefix(hostInterfaceNamePrefix) && link.linkNamespaceID.map(found.contains) ?? false
+            }.map(\.name)
+            return names.count > Self.changeCountMax
+                ? [.resync] : names.sorted().map { .interfaceChanged(hostInterface: $0) }
+        } catch {
+            return [.resync]
+        }
     }
 
     /// All there is to read now, each change once, in the order in which they came. Whatever cannot be understood asks

@@ -35,19 +35,34 @@ extension NetworkManager {
     /// In IPv6 the switch is `force_forwarding` (kernel >= 6.17). Before that there is only one for the whole host;
     /// it is used when a network has IPv6, and interfaces that listen to router advertisements are told to go on doing
     /// so (`accept_ra` 2), which forwarding would end.
-    public func openUplinks() throws(NetworkError) {
+    ///
+    /// - Parameter untouched: bridges, by interface name, whose own switch stays as it is.
+    public func openUplinks(untouched: Set<String> = []) throws(NetworkError) {
         let closed = try closedUplinks()
         if !closed.isEmpty {
             openedUplinks.withLock { $0.formUnion(closed) }
             try reapplyFirewall()
         }
-        try openBridges()
+        try openBridges(but: untouched)
+    }
+
+    /// Interfaces that forwarded because of this manager and do not any more, by name, sorted.
+    public func closedAgain() throws(NetworkError) -> [String] {
+        let opened = openedUplinks.withLock { $0 }
+        var closed: Set<String> = []
+        for name in opened.v4 where try SystemControls.value(.ipv4, name, "forwarding") == 0 { closed.insert(name) }
+        if forcesForwarding {
+            for name in opened.v6 where try SystemControls.value(.ipv6, name, "force_forwarding") == 0 {
+                closed.insert(name)
+            }
+        }
+        return closed.sorted()
     }
 
     /// A switch for the whole host that goes off takes those of the bridges with it.
-    private func openBridges() throws(NetworkError) {
+    private func openBridges(but untouched: Set<String>) throws(NetworkError) {
         let bridges = firewall.withLock { $0?.model.input.state.bridges ?? [] }
-        for spec in bridges { try setForwarding(of: spec) }
+        for spec in bridges where !untouched.contains(spec.bridge) { try setForwarding(of: spec) }
     }
 
     private func closedUplinks() throws(NetworkError) -> OpenedUplinks {

@@ -9,7 +9,7 @@ public struct ContainerView: Sendable {
     /// `O_PATH`, of the root of the container's mount namespace: not of its init, which may have changed its root.
     public let root: SharedDescriptor
     /// Keeps the mounts where they are.
-    private let namespace: SharedDescriptor
+    let namespace: SharedDescriptor
 
     init(root: consuming FileDescriptor, namespace: consuming FileDescriptor) {
         self.root = SharedDescriptor(root)

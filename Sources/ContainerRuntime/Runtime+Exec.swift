@@ -41,8 +41,14 @@ public struct ExecSession: ~Copyable, Sendable {
         return fields.count > 1 ? Int32(String(decoding: fields[1], as: UTF8.self)) : nil
     }
 
+    private static let cancelPoll: Int64 = 200
+
     /// Waits for the end and collects the output; kills the process after `timeout` milliseconds.
-    public consuming func collect(timeoutMilliseconds: Int64, outputMax: Int) throws(RuntimeError) -> Outcome {
+    ///
+    /// - Parameter isCancelled: asked a few times a second; the process is killed then too.
+    public consuming func collect(
+        timeoutMilliseconds: Int64, outputMax: Int, isCancelled: (() -> Bool)? = nil
+    ) throws(RuntimeError) -> Outcome {
         var outcome = Outcome(exitCode: nil, output: [], timedOut: false)
         var parser = FrameParser()
         let deadline = Runtime.monotonicMilliseconds() + timeoutMilliseconds
@@ -51,8 +57,10 @@ public struct ExecSession: ~Copyable, Sendable {
             let remaining = deadline - Runtime.monotonicMilliseconds()
             let ready = try purpose("wait for the process") { () throws(SystemError) in
                 var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
-                return try check("poll") { poll(&polled, 1, Int32(clamping: max(remaining, 0))) }
+                let patience = isCancelled == nil ? remaining : min(remaining, Self.cancelPoll)
+                return try check("poll") { poll(&polled, 1, Int32(clamping: max(patience, 0))) }
             }
+            if ready == 0, remaining > Self.cancelPoll, isCancelled?() == false { continue }
             guard ready > 0 else {
                 signal(SIGKILL)
                 outcome.timedOut = true

@@ -26,7 +26,7 @@ extension Runtime {
         }
     }
 
-    private func isFrozen(_ name: String) throws(SystemError) -> Bool {
+    func isFrozen(_ name: String) throws(SystemError) -> Bool {
         if let unified = host.cgroups.unified {
             return try CgroupTree.value("\(unified.mountPoint)/\(name)", "cgroup.events", key: "frozen") == 1
         }

@@ -82,27 +82,35 @@ extension Engine {
     }
 
     private func disconnectLocked(_ id: String, _ network: StoredNetwork) async throws(EngineError) {
-        let container = try container(id)
-        let stored = container.stored
+        let stored = try container(id).stored
         guard let leaving = stored.attachments.first(where: { $0.network == network.name }) else {
             throw .conflict("container \(stored.name) is not on network \(network.name)")
         }
-        var left = stored.attachments.filter { $0.network != network.name }
-        routeDefaults(of: &left, stored.wantedAttachments)
-        if container.process != nil {
-            let interface = leaving.interface
-            try await onNetwork { network throws(NetworkError) in
-                try network.detach(namespaceID: id, hostInterface: interface.hostInterface)
-            }
-        }
-        try await setAttachments(left, of: id)
-        freeAddresses(leaving)
-        announce(type: "network", "disconnect", name: network.name, stack: stored.stackName)
+        try await unplug(id, [leaving])
         await refreshEndpoints()
     }
 
+    /// Takes interfaces from a container, which may run.
+    func unplug(_ id: String, _ leaving: [StoredContainer.Attachment]) async throws(EngineError) {
+        let container = try container(id)
+        let stored = container.stored
+        var left = stored.attachments.filter { !leaving.contains($0) }
+        routeDefaults(of: &left, stored.wantedAttachments)
+        if container.process != nil {
+            let interfaces = leaving.map(\.interface.hostInterface)
+            try await onNetwork { network throws(NetworkError) in
+                for interface in interfaces { try network.detach(namespaceID: id, hostInterface: interface) }
+            }
+        }
+        try await setAttachments(left, of: id)
+        for attachment in leaving {
+            freeAddresses(attachment)
+            announce(type: "network", "disconnect", name: attachment.network, stack: stored.stackName)
+        }
+    }
+
     /// Notes the attachments and, while the container runs, makes its interfaces so.
-    private func setAttachments(
+    func setAttachments(
         _ attachments: [StoredContainer.Attachment], of id: String
     ) async throws(EngineError) {
         guard var container = containers[id] else { throw .containerNotFound(id) }
@@ -113,7 +121,7 @@ extension Engine {
     }
 
     /// After a failure half way: the records and the interfaces as they were.
-    private func restoreAttachments(_ stored: StoredContainer) async {
+    func restoreAttachments(_ stored: StoredContainer) async {
         do throws(EngineError) { try await setAttachments(stored.attachments, of: stored.id) } catch {
             log.error("attachments not restored", metadata: ["container": "\(stored.name)", "error": "\(error)"])
         }

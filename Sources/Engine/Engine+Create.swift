@@ -101,7 +101,7 @@ extension Engine {
             data: options.containerData(stored.id), volumes: stored.volumes.values.map { options.volumeData($0) })
     }
 
-    private func choosePorts(_ service: Service, stack: String) throws(EngineError) -> [StoredContainer.ChosenPort] {
+    func choosePorts(_ service: Service, stack: String) throws(EngineError) -> [StoredContainer.ChosenPort] {
         var chosen: [StoredContainer.ChosenPort] = []
         for port in service.ports where port.shared == nil && service.networkMode != "host" {
             do throws(NetworkError) {
@@ -226,7 +226,7 @@ extension Engine {
         announce(stored, "destroy")
     }
 
-    private func releasePort(_ chosen: StoredContainer.ChosenPort) {
+    func releasePort(_ chosen: StoredContainer.ChosenPort) {
         // The address was parsed when the port was reserved.
         if let key = try? PortRegistry.Key(
             hostIP: chosen.port.hostIP, port: chosen.published, transport: chosen.port.transport)

@@ -60,16 +60,23 @@ extension Engine {
             stack: record.stack, imageIDs: imageIDs ?? record.imageIDs ?? knownImageIDs(record.stack), mode: mode)
         desired.scale = record.scale
         desired.isRollback = record.isRollback == true
+        desired.followedSince = max(startedAt, record.releasedAt ?? 0)
+        desired.isPaused = record.isPaused == true
+        desired.promoted = record.promoted ?? []
         // The first one replaces nothing, and one that has worked is no rollout any more.
         if let revision = record.revision, revision > 1, !isStable(record) { desired.changedAt = record.changedAt }
         desired.selection = request?.services ?? record.selection
         desired.stopped = record.stopped
+        desired.isSettled = isStable(record)
         guard let request else { return desired }
         desired.forceRecreate = request.forceRecreate
         desired.noRecreate = request.noRecreate
+        desired.recreatedVolumes = Set(request.recreatedVolumes)
         desired.removeOrphans = request.removeOrphans
         desired.noStart = request.noStart
         desired.noDependencies = request.noDependencies
+        desired.allowDestroy = Set(request.allowDestroy ?? [])
+        desired.refusesDestruction = request.refusesDestruction == true
         return desired
     }
 
@@ -89,9 +96,26 @@ extension Engine {
                 if service.build != nil { diagnostic.hint = "`gantry build \(name)` builds it" }
                 problems.append(diagnostic)
             }
+            problems += missingHookImages(name, service, record.stack)
         }
         guard problems.isEmpty else { throw .diagnostics(problems) }
         return ids
+    }
+
+    private func missingHookImages(_ name: String, _ service: Service, _ stack: Stack) -> [Diagnostic] {
+        service.hookImages.flatMap { image in
+            do throws(ImageError) {
+                _ = try images.image(image)
+                return [Diagnostic]()
+            } catch {
+                return EngineError.image(error).diagnostics.map { diagnostic in
+                    var diagnostic = diagnostic
+                    diagnostic.message = "service '\(name)': \(diagnostic.message)"
+                    diagnostic.source = stack.source(of: "services.\(name).pre_start")
+                    return diagnostic
+                }
+            }
+        }
     }
 
     /// An image that has been removed meanwhile is no reason to touch the containers that were made of it.
@@ -112,10 +136,12 @@ extension Engine {
         let hasContainers = containers.values.contains { $0.stored.stackName == name }
         let hasNetworks = networks.values.contains { $0.stackName == name }
         guard !hasContainers, !hasNetworks else { return }
-        do throws(DatabaseError) { try store.delete(entry.record) } catch {
+        // With its revisions, or another stack of its name would have them as its own.
+        let kept = revisions.removeValue(forKey: name) ?? []
+        do throws(DatabaseError) { try store.save([], deleting: [entry.record] + kept) } catch {
             log.error("stack record not deleted", metadata: ["stack": "\(name)", "error": "\(error)"])
         }
-        forgetRevisions(name)
+        forgetJobs(name)
         noteChange(in: name)
         stacks[name] = nil
     }

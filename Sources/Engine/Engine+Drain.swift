@@ -4,7 +4,9 @@ import Reconciler
 
 /// A replica that goes: nothing leads to it any more, and what it has begun it may finish.
 extension Engine {
-    private static let drainInterval = Duration.milliseconds(20)
+    private static let drainIntervalMin = Duration.milliseconds(20)
+    /// Of clients that stay long: reading the tables of many connections is work.
+    private static let drainIntervalMax = Duration.milliseconds(250)
     /// Looks in a row that must find no connection: one may have been on its way when the first was taken.
     private static let quietLooks = 3
 
@@ -16,12 +18,14 @@ extension Engine {
         else { return }
         let deadline = Clock.monotonic() + patience
         var quiet = 0
+        var interval = Self.drainIntervalMin
         while quiet < Self.quietLooks, Clock.monotonic() < deadline {
             guard containers[id]?.generation == container.generation, containers[id]?.process != nil else { return }
             let count = await pool.run { servedConnections(process: process.pid) }
             quiet = count == 0 ? quiet + 1 : 0
+            interval = count == 0 ? Self.drainIntervalMin : min(interval * 5 / 4, Self.drainIntervalMax)
             // Cancelled at the engine's end: the next engine goes on.
-            do { try await Task.sleep(for: Self.drainInterval) } catch { return }
+            do { try await Task.sleep(for: interval) } catch { return }
         }
     }
 }

@@ -1,3 +1,4 @@
+import ContainerNetwork
 import EngineWire
 import Reconciler
 import StackModel
@@ -9,6 +10,7 @@ extension Engine {
         let wording = step.action.wording
         progress(.object(kind: wording.kind, name: step.name, state: .working, status: wording.present))
         do throws(EngineError) {
+            defer { noteStep(step, wording.past) }
             let warnings = try await perform(step.action, named: step.name, stack: stack)
             for warning in warnings {
                 progress(
@@ -23,6 +25,11 @@ extension Engine {
             progress(.object(kind: wording.kind, name: step.name, state: .failed, status: "Error"))
             return withSource(error, step)
         }
+    }
+
+    private func noteStep(_ step: Step, _ word: String) {
+        guard let id = containerIDs[step.name] else { return }
+        containers[id]?.lastStep = step.reason.isEmpty ? word.lowercased() : "\(word.lowercased()): \(step.reason)"
     }
 
     /// A failed step is shown with the line that asked for it.
@@ -55,7 +62,7 @@ extension Engine {
         case .startContainer(let reference, let byPolicy):
             return try await startContainer(try containerID(reference, named: name), byPolicy: byPolicy)
         case .stopContainer(let id, let timeout, let drain):
-            try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record), drain: drain)
+            return try await stopContainer(id, grace: timeout, byUser: stopIsUsers(id, record), drain: drain)
         case .renameContainer(let old):
             try renameContainer(old, to: name, stack: stack)
             await refreshEndpoints()
@@ -63,13 +70,23 @@ extension Engine {
         case .removeContainer(let id, let anonymousVolumes):
             try await removeContainer(id, anonymousVolumes: anonymousVolumes)
         case .restartContainer(let id, let timeout):
-            try await stopContainer(id, grace: timeout, byUser: false)
-            return try await startContainer(id)
+            let warnings = try await stopContainer(id, grace: timeout, byUser: false)
+            return warnings + (try await startContainer(id))
         case .updateContainer(let id):
-            try updateDefinition(id, record.stack)
-            await refreshEndpoints()
-        case .repairAttachment(let id, _): try await prepareNetwork(try container(id).stored)
+            return try await updateContainer(id, record)
+        case .repairAttachment(let id, _):
+            let stored = try container(id).stored
+            try await prepareNetwork(stored)
+            let parameters = networkParameters(stored)
+            if !parameters.isEmpty, usesOwnNamespace(stored) {
+                try await onNetwork { network throws(NetworkError) in
+                    try network.restoreParameters(id: id, parameters)
+                }
+            }
+            await look(at: [id])
         case .repairFirewall: await refreshEndpoints(force: true)
+        case .restoreLimits(let id): try await restoreLimits(id)
+        case .resumeContainer(let id): try await resumeContainer(id)
         case .signalContainer(let id, let signal): try await send(try signalNumber(signal), to: id)
         }
         return []
@@ -93,20 +110,6 @@ extension Engine {
         }
     }
 
-    /// Fields that only the engine reads (restart policy, dependencies, …) change without touching the container.
-    private func updateDefinition(_ id: String, _ stack: Stack) throws(EngineError) {
-        guard var container = containers[id] else { return }
-        let stored = container.stored
-        guard
-            let definition = ContainerDefinition(
-                stack: stack, service: stored.service, imageID: stored.definition.imageID)
-        else { return }
-        container.stored.definition = definition
-        container.stored.labels[ComposeLabel.configHash] = try configHash(of: definition.service)
-        try save(container.stored)
-        containers[id] = container
-    }
-
     /// A service that was stopped by name stays stopped; one stopped to be replaced does not.
     private func stopIsUsers(_ id: String, _ record: StackRecord) -> Bool {
         guard let service = containers[id]?.stored.service else { return false }
@@ -115,14 +118,6 @@ extension Engine {
 }
 
 extension Action {
-    /// Whether it keeps a processor busy: such steps run a few at a time, the others (which wait) all at once.
-    var isHeavy: Bool {
-        switch self {
-        case .stopContainer, .signalContainer, .awaitReplica: false
-        default: true
-        }
-    }
-
     /// How Compose words it.
     var wording: (kind: PlanReply.Change.Kind, present: String, past: String) {
         switch self {
@@ -140,6 +135,8 @@ extension Action {
         case .awaitReplica: (.container, "Waiting", "Settled")
         case .updateContainer: (.container, "Updating", "Updated")
         case .repairAttachment: (.container, "Repairing", "Repaired")
+        case .restoreLimits: (.container, "Repairing", "Repaired")
+        case .resumeContainer: (.container, "Resuming", "Resumed")
         case .repairFirewall: (.firewall, "Repairing", "Repaired")
         case .signalContainer: (.container, "Killing", "Killed")
         }

@@ -1,5 +1,6 @@
 import CLinux
 import ContainerRuntime
+import EngineWire
 import Images
 import Logging
 import Reconciler
@@ -30,6 +31,19 @@ extension Engine {
         feedHealth(id, generation, known.map { .containerFound($0, at: now) } ?? .containerStarted(at: now))
     }
 
+    /// Its definition has changed while it runs: what was known of it holds until the new check says otherwise.
+    func followHealthcheck(_ id: String) {
+        guard let container = containers[id], container.process != nil else { return }
+        let known = container.health?.health ?? .healthy
+        containers[id]?.health = nil
+        if healthCommand(of: container.stored) == nil {
+            containers[id]?.stored.health = nil
+            saveSoon(id)
+        } else {
+            startHealthChecks(id, known: known == .starting ? nil : known)
+        }
+    }
+
     private func feedHealth(_ id: String, _ generation: Int, _ event: HealthState.Event) {
         guard let container = containers[id], container.generation == generation, container.process != nil,
             var health = container.health
@@ -42,10 +56,12 @@ extension Engine {
     private func perform(_ action: HealthState.Action, _ id: String, _ generation: Int) {
         switch action {
         case .wake(let time):
+            let number = (containers[id]?.healthWakes ?? 0) + 1
+            containers[id]?.healthWakes = number
             background.start { [self] in
                 let delay = max(0, time - Clock.monotonic())
                 do { try await Task.sleep(for: .nanoseconds(delay)) } catch { return }
-                await feedHealth(id, generation, .timer(at: Clock.monotonic()))
+                await healthTimer(id, generation, number)
             }
         case .startProbe(let probe):
             background.start { [self] in
@@ -61,6 +77,12 @@ extension Engine {
         }
     }
 
+    /// A later wake replaces an earlier one.
+    private func healthTimer(_ id: String, _ generation: Int, _ number: Int) {
+        guard containers[id]?.healthWakes == number else { return }
+        feedHealth(id, generation, .timer(at: Clock.monotonic()))
+    }
+
     private func healthChanged(_ id: String, _ health: ContainerHealth) async {
         await refreshEndpoints()
         guard let stored = containers[id]?.stored else { return }
@@ -72,27 +94,40 @@ extension Engine {
         announce(stored, "health_status: \(health.rawValue)")
     }
 
+    private func noteProbe(_ id: String, _ generation: Int, at time: Nanoseconds, _ exitCode: Int?, _ output: String) {
+        guard containers[id]?.generation == generation else { return }
+        containers[id]?.probes.append(FailureReport.Probe(at: rfc3339(time), exitCode: exitCode, output: output))
+        let extra = (containers[id]?.probes.count ?? 0) - FailureReport.probesMax
+        if extra > 0 { containers[id]?.probes.removeFirst(extra) }
+    }
+
     private func runProbe(_ id: String) async -> Bool {
         guard let container = containers[id], let command = healthCommand(of: container.stored) else { return false }
+        // What stands still is asked nothing; it is as it was.
+        if isFrozen(id) { return container.health?.health != .unhealthy }
         let timeout = container.health?.parameters.timeout ?? 0
         let outputMax = Self.outputBytesMax
         do throws(EngineError) {
             let request = try execRequest(container.stored, command: command)
+            let startedAt = Clock.now()
             let result = try await onRuntime(of: container.stored.name, on: streams) { runtime throws(RuntimeError) in
                 try runtime.execute(request).collect(
                     timeoutMilliseconds: timeout / 1_000_000, outputMax: outputMax)
             }
+            let output = String(decoding: result.output, as: UTF8.self)
+            noteProbe(id, container.generation, at: startedAt, result.exitCode.map { Int($0) }, output)
             if result.exitCode != 0 {
                 log.debug(
                     "healthcheck failed",
                     metadata: [
                         "container": "\(container.stored.name)",
                         "exit": "\(result.exitCode.map(String.init) ?? "timed out")",
-                        "output": "\(String(decoding: result.output, as: UTF8.self))",
+                        "output": "\(secretMask(of: container.stored.stackName).mask(output))",
                     ])
             }
             return result.exitCode == 0
         } catch {
+            noteProbe(id, container.generation, at: Clock.now(), nil, error.diagnostics.map(\.message).joined())
             log.debug("healthcheck not run", metadata: ["container": "\(container.stored.name)", "error": "\(error)"])
             return false
         }

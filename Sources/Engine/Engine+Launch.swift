@@ -42,7 +42,7 @@ extension Engine {
         return request
     }
 
-    private func launchBuilder(
+    func launchBuilder(
         _ stored: StoredContainer, defaults: ContainerDefaults?
     ) throws(EngineError) -> LaunchBuilder {
         LaunchBuilder(
@@ -102,7 +102,7 @@ extension Engine {
         }
     }
 
-    private func injectedFiles(_ stored: StoredContainer) throws(EngineError) -> [InjectedFile] {
+    func injectedFiles(_ stored: StoredContainer) throws(EngineError) -> [InjectedFile] {
         let definition = stored.definition
         var files: [InjectedFile] = []
         for (mounts, objects) in [

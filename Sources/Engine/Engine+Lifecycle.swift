@@ -16,6 +16,8 @@ extension Engine {
     private static let defaultGrace: Nanoseconds = 10 * 1_000_000_000
     /// How long a kill may take to show before it is reported.
     private static let killPatience: Nanoseconds = 10 * 1_000_000_000
+    /// Exit code of a container whose `post_start` hook failed, and that ended with 0 when it was stopped for it.
+    private static let failedStartCode = 128
     /// How long the engine may take to hear of an end.
     private static let newsPatience: Nanoseconds = 1_000_000_000
 
@@ -27,12 +29,27 @@ extension Engine {
     /// - Returns: what could not be done as it was asked for, e.g. for want of a privilege.
     @discardableResult
     func startContainer(_ id: String, byPolicy: Bool = false) async throws(EngineError) -> [String] {
+        if let container = containers[id], container.process == nil {
+            containers[id]?.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0
+            do throws(EngineError) { try await runPreStart(id) } catch {
+                // It goes on where it was, once there is an engine again.
+                if case .cancelled = error { throw error }
+                startFailed(id, error)
+                throw error
+            }
+        }
+        let warnings = try await startProcess(id)
+        guard containers[id]?.isStarting == true else { return warnings }
+        try await runPostStart(id)
+        if let stored = containers[id]?.stored { await refreshEndpoints(of: stored) }
+        return warnings
+    }
+
+    private func startProcess(_ id: String) async throws(EngineError) -> [String] {
         let files = try await holdFiles(of: id)
         defer { files.release() }
         guard var container = containers[id] else { throw .containerNotFound(id) }
         guard container.process == nil else { return [] }
-        container.stored.restarts = byPolicy ? container.stored.restarts + 1 : 0
-        containers[id] = container
         let stored = container.stored
         let attachment = pendingAttach.removeValue(forKey: id)
         let launched: LaunchedContainer
@@ -60,14 +77,20 @@ extension Engine {
         }
         container.hasFolders = true
         container.stopping = false
+        container.startFailure = nil
         container.generation += 1
+        container.probes = []
         container.stored.startedAt = Nanoseconds(clamping: launched.startedAt)
         container.stored.exit = nil
         container.stored.health = nil
         container.stored.stoppedByUser = false
+        container.stored.isStarting = hasPostStart(container.stored) ? true : nil
+        container.stored.isPausedByUser = nil
+        container.stored.isStopping = nil
         containers[id] = container
         try watchProcess(id, generation: container.generation)
         watchMemory(id, generation: container.generation)
+        watchControls(id)
         saveSoon(id)
         announce(container.stored, "start")
         startHealthChecks(id)
@@ -99,6 +122,8 @@ extension Engine {
         container.stored.exit = StoredContainer.Exit(
             code: code, finishedAt: Clock.now(), outOfMemory: false,
             note: error.diagnostics.map(\.message).joined(separator: "; "))
+        // It had no run: counted from its last one it would look like a long one, and be tried again at once for ever.
+        if container.stored.startedAt != nil { container.stored.startedAt = container.stored.exit?.finishedAt }
         let waiters = container.exitWaiters
         container.exitWaiters = []
         containers[id] = container
@@ -127,15 +152,21 @@ extension Engine {
         guard let container = containers[id], container.generation == generation, container.process != nil else {
             return
         }
-        let exit = await readExit(id, container.stored)
+        var exit = await readExit(id, container.stored)
         guard var container = containers[id], container.generation == generation, container.process != nil else {
             return
+        }
+        if let failure = container.startFailure {
+            // That it took its stop signal well is no success.
+            exit.note = failure
+            if exit.code == 0 { exit.code = Self.failedStartCode }
         }
         container.process = nil
         container.stopping = false
         container.health = nil
         container.silentPorts = []
         container.readySince = nil
+        forgetDrift(of: id)
         container.stored.exit = exit
         if exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt) >= RestartBackoff.steadyAfter {
             container.stored.restarts = 0
@@ -183,10 +214,12 @@ extension Engine {
     /// - Parameters:
     ///   - grace: nanoseconds; `nil` takes the service's, else ten seconds.
     ///   - drain: nanoseconds that connections have to end before the signal.
+    /// - Returns: what went wrong on the way.
+    @discardableResult
     func stopContainer(
         _ id: String, grace: Nanoseconds? = nil, byUser: Bool = true, drain patience: Nanoseconds = 0
-    ) async throws(EngineError) {
-        guard containers[id]?.process != nil, let stored = containers[id]?.stored else { return }
+    ) async throws(EngineError) -> [String] {
+        guard containers[id]?.process != nil, let stored = containers[id]?.stored else { return [] }
         containers[id]?.stopping = true
         if byUser { containers[id]?.stored.stoppedByUser = true }
         await refreshEndpoints()
@@ -195,25 +228,38 @@ extension Engine {
             // At the engine's end the next one goes on.
             if Task.isCancelled { throw .cancelled }
         }
-        guard containers[id]?.process != nil else { return announceStop(id, stored) }
+        // What stands still hears no signal, and runs no hook.
+        if drift.containers[id]?.isFrozen == true { try await resumeContainer(id) }
+        let whole = grace ?? stored.definition.service.stopGracePeriod ?? Self.defaultGrace
+        let hooks = await runPreStop(id, grace: whole)
+        if isShuttingDown { throw .cancelled }
+        if containers[id]?.process != nil { try await signalAndWait(id, stored, grace: hooks.grace) }
+        announceStop(id, stored)
+        return hooks.warnings
+    }
+
+    /// The stop signal, and a kill when that does not end it within `grace` nanoseconds.
+    private func signalAndWait(
+        _ id: String, _ stored: StoredContainer, grace: Nanoseconds
+    ) async throws(EngineError) {
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
         let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
         // What an image calls a signal and is none must not keep its containers running: then it is Docker's default.
         let signal = (try? signalNumber(name)) ?? SIGTERM
+        containers[id]?.stored.isStopping = true
+        if let stopping = containers[id]?.stored { saveOrLog(stopping) }
         do throws(EngineError) {
             try await send(signal, to: id)
         } catch {
             // It ended by itself meanwhile, which the engine may hear of a moment later.
             guard await waitForExit(id, atMost: Self.newsPatience) else { throw error }
-            return announceStop(id, stored)
+            return
         }
-        let patience = grace ?? stored.definition.service.stopGracePeriod ?? Self.defaultGrace
-        if await waitForExit(id, atMost: patience) { return announceStop(id, stored) }
+        if await waitForExit(id, atMost: grace) { return }
         try await killContainer(id)
         guard await waitForExit(id, atMost: Self.killPatience) else {
             throw .conflict("container \(stored.name) does not end, not even after SIGKILL")
         }
-        announceStop(id, stored)
     }
 
     private func announceStop(_ id: String, _ stored: StoredContainer) {

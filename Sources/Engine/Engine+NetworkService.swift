@@ -70,6 +70,8 @@ extension Engine {
         for container in containers.values where container.process != nil {
             let stored = container.stored
             guard usesOwnNamespace(stored), !stored.attachments.isEmpty, !dns.serves(scope: stored.id) else { continue }
+            let stack = stacks[stored.stackName]?.record.stack
+            guard stack?.driftPolicy(.dns, service: stored.service) ?? .repair == .repair else { continue }
             let (key, zone) = knownZone(for: stored)
             let (network, dns, id) = (network, dns, stored.id)
             do throws(EngineError) {

@@ -128,6 +128,8 @@ extension Engine {
             guard container.stored.attachments.contains(where: { $0.network == name }) else { continue }
             try await prepareNetwork(container.stored)
         }
+        await look(at: Set(users(ofNetwork: name).map(\.id)))
+        await lookAtBridges()
         await refreshEndpoints(force: true)
     }
 

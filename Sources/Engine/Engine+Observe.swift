@@ -14,11 +14,15 @@ extension Engine {
         guard let kernel else { return state }
         for index in state.containers.indices {
             let id = state.containers[index].id
-            state.containers[index].problems = problems(of: id, kernel) + problems(of: id, stacked: stacked[id])
+            let seen = problems(of: id, kernel) + problems(of: id, stacked: stacked[id])
+            state.containers[index].problems = seen + insideProblems(of: id, except: seen)
         }
         for index in state.networks.indices {
             guard let record = networks[state.networks[index].name] else { continue }
             state.networks[index].problems = problems(of: record, kernel)
+            if drift.changedNetworks.contains(record.name), state.networks[index].problems.isEmpty {
+                state.networks[index].problems = [.settingChanged]
+            }
         }
         if networks.values.contains(where: { $0.stackName == name }) {
             state.firewallProblems = problems(of: kernel.firewall)
@@ -39,7 +43,12 @@ extension Engine {
             },
             volumes: volumes.values.filter {
                 !$0.anonymous && ($0.stackName == name || externalVolumes.contains($0.name))
-            }.map { ObservedVolume(name: $0.name, definition: $0.definition, external: $0.stackName != name) },
+            }.map { record in
+                var volume = ObservedVolume(
+                    name: record.name, definition: record.definition, external: record.stackName != name)
+                volume.isLost = drift.lostVolumes.contains(record.name)
+                return volume
+            },
             serviceAddresses: observedServiceAddresses(name))
         state.at = Clock.now()
         return state
@@ -49,7 +58,8 @@ extension Engine {
     private func noteReadiness(_ stack: String) {
         for container in containers.values where container.stored.stackName == stack {
             let isReady =
-                container.process != nil && !container.stopping && container.silentPorts.isEmpty
+                container.process != nil && !container.stopping && !container.isStarting
+                && container.silentPorts.isEmpty
                 && container.health.map { $0.health == .healthy } ?? true
             guard isReady != (container.readySince != nil) else { continue }
             containers[container.stored.id]?.readySince = isReady ? Clock.now() : nil
@@ -59,7 +69,10 @@ extension Engine {
     /// `nil` when the kernel could not be asked: nothing is then called broken.
     private func observeKernel() async -> NetworkObservation? {
         do throws(EngineError) {
-            return try await onNetwork { network throws(NetworkError) in try network.observe() }
+            let kernel = try await onNetwork { network throws(NetworkError) in try network.observe() }
+            drift.foreignPorts = Dictionary(
+                kernel.bridges.map { ($0.bridge, $0.foreignPorts) }, uniquingKeysWith: { first, _ in first })
+            return kernel
         } catch {
             log.warning("network not observed", metadata: ["error": "\(error)"])
             return nil
@@ -95,7 +108,8 @@ extension Engine {
         let wanted = record.bridge.subnets.compactMap { subnet in
             subnet.gateway.map { "\($0)/\(subnet.range.prefixLength)" }
         }
-        return wanted.allSatisfy { bridge.addresses.contains($0) } ? [] : [.addressMissing]
+        guard wanted.allSatisfy({ bridge.addresses.contains($0) }) else { return [.addressMissing] }
+        return bridge.lacksRoute ? [.routeMissing] : []
     }
 
     private func problems(of firewall: NetworkObservation.Firewall) -> [String] {
@@ -142,7 +156,9 @@ extension Engine {
         var observed = ObservedContainer(
             id: stored.id, name: stored.name, service: stored.service, number: stored.number,
             definition: stored.definition, state: container.process == nil ? idle : .running, oneOff: stored.oneOff)
+        addDrift(of: container, to: &observed)
         observed.stopping = container.stopping
+        observed.isStarting = container.isStarting
         observed.silentPorts = container.silentPorts
         observed.readySince = container.readySince
         observed.health = container.health?.health ?? .none
@@ -159,43 +175,11 @@ extension Engine {
             uniquingKeysWith: { first, _ in first })
         observed.chosenPorts = Dictionary(
             stored.chosenPorts.map { ($0.port, $0.published) }, uniquingKeysWith: { first, _ in first })
+        observed.isHalfUpdated = stored.isUpdating == true
         observed.hasOwnVolumes = stored.volumes.values.contains { volumes[$0]?.anonymous == true }
         return observed
     }
 
-    /// Network news arrives in bursts; look once they have settled, so that a firewall reload is repaired once.
-    func networkChanged(_ change: NetworkChange) async {
-        log.debug("network changed", metadata: ["change": "\(change)"])
-        if change != .foreignTableChanged { networkChangeConcernsStacks = true }
-        guard !networkChangePending else { return }
-        networkChangePending = true
-        do { try await Task.sleep(for: Self.networkSettleTime) } catch { return }
-        networkChangePending = false
-        await repairHostSettings()
-        settingsWatch?.setBridges(networks.values.filter(\.hasBridge).map(\.bridge.bridge))
-        await lookAtForeignFirewalls()
-        // The rules of others are none of what the stacks are made of.
-        if change == .foreignTableChanged, !networkChangeConcernsStacks { return }
-        networkChangeConcernsStacks = false
-        for name in stacks.keys { noteChange(in: name) }
-    }
-
-    /// A default route may lead out through another interface now, or somebody has switched forwarding off: also the
-    /// settings of bridges that are as they should be otherwise.
-    private func repairHostSettings() async {
-        let bridges = networks.values.filter(\.hasBridge).map(\.bridge)
-        guard !bridges.isEmpty else { return }
-        do throws(EngineError) {
-            try await onNetwork { network throws(NetworkError) in
-                for bridge in bridges { try network.repairControls(of: bridge) }
-                if bridges.contains(where: { !$0.isInternal }) { try network.openUplinks() }
-            }
-        } catch {
-            log.warning("host settings not repaired", metadata: ["error": "\(error)"])
-        }
-    }
-
-    private static let networkSettleTime = Duration.milliseconds(100)
 }
 
 extension InterfaceSpec {

@@ -52,15 +52,19 @@ extension Engine {
     /// Each image once, by the first service that has it.
     private func imagesToPull(_ record: StackRecord, _ services: Set<String>) -> [(service: String, image: String)] {
         var seen: Set<String> = []
-        return record.stack.services.sorted { $0.key < $1.key }.compactMap { name, service in
-            guard services.contains(name) else { return nil }
-            // Not there, or damaged: what to do is the policy's to say.
-            let isPresent = (try? images.image(service.image)) != nil
+        return record.stack.services.sorted { $0.key < $1.key }.flatMap { name, service in
+            guard services.contains(name) else { return [(service: String, image: String)]() }
             // What is built here has no registry unless the file says so.
             let policy = service.pullPolicy ?? PullPolicy(mode: service.build == nil ? .missing : .never)
-            let isWanted = policy.wantsPull(isPresent: isPresent, age: pullAge(service.image))
-            return isWanted && seen.insert(service.image).inserted ? (name, service.image) : nil
+            let own = wantsPull(service.image, policy) ? [service.image] : []
+            let hooks = service.hookImages.filter { wantsPull($0, service.pullPolicy ?? PullPolicy(mode: .missing)) }
+            return (own + hooks).filter { seen.insert($0).inserted }.map { (name, $0) }
         }
+    }
+
+    private func wantsPull(_ image: String, _ policy: PullPolicy) -> Bool {
+        // Not there, or damaged: what to do is the policy's to say.
+        policy.wantsPull(isPresent: (try? images.image(image)) != nil, age: pullAge(image))
     }
 
     /// Since a registry was last asked for the image; `nil`: never.
@@ -91,6 +95,11 @@ extension Engine {
             return error
         }
     }
+}
+
+extension Service {
+    /// Of its `pre_start` hooks, where they have images of their own.
+    var hookImages: [String] { Set(preStart.compactMap(\.image)).subtracting([image]).sorted() }
 }
 
 extension PullPolicy {

@@ -53,14 +53,28 @@ extension Engine {
         container.generation += 1
         if container.stored.noteStart(at: process.startedAt) {
             container.stored.health = nil
+            container.stored.isStarting = hasPostStart(container.stored) ? true : nil
             saveOrLog(container.stored)
         }
+        container.stopping = container.stored.isStopping == true
         containers[stored.id] = container
+        if container.stopping { endStop(of: stored) }
         if container.stored.isPausedForCommit == true { await resumeAfterCommit(stored) }
         try await prepareNetwork(stored)
         try watchProcess(stored.id, generation: container.generation)
         startHealthChecks(stored.id, known: container.stored.health)
         await resumeListening(stored.id)
+        if container.isStarting { resumePostStart(stored.id) }
+        watchControls(stored.id)
+    }
+
+    /// The old engine died between the stop signal and the end.
+    private func endStop(of stored: StoredContainer) {
+        background.start { [self] in
+            do throws(EngineError) { try await stopContainer(stored.id, byUser: stored.stoppedByUser) } catch {
+                log.error("container not stopped", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+            }
+        }
     }
 
     private func adoptEnded(_ stored: StoredContainer, startedAt: UInt64?) async {
@@ -141,6 +155,7 @@ extension StoredContainer {
         startedAt = moment
         exit = nil
         stoppedByUser = false
+        isStopping = nil
         return true
     }
 }

@@ -36,7 +36,9 @@ extension Engine {
     /// Saves a record, as a new revision when it differs from the one before.
     ///
     /// - Parameter cause: see `StoredRevision`.
-    func saveRevision(_ record: inout StackRecord, cause: String) throws(EngineError) {
+    func saveRevision(
+        _ record: inout StackRecord, cause: String, isRollback: Bool = false
+    ) throws(EngineError) {
         let name = record.stack.name
         var kept = revisions[name] ?? []
         let resolved = ResolvedStack(stack: record.stack, imageIDs: record.imageIDs ?? [:], scale: record.scale)
@@ -50,6 +52,8 @@ extension Engine {
         kept.append(revision)
         record.revision = revision.number
         record.changedAt = revision.createdAt
+        (record.isPaused, record.promoted, record.releasedAt) = (nil, nil, nil)
+        record.isRollback = isRollback ? true : nil
         let stable = kept.last { $0.isStable }?.number
         let gone = kept.dropLast(Self.revisionsMax).filter { $0.number != stable }
         let numbers = Set(gone.map(\.number))
@@ -61,22 +65,17 @@ extension Engine {
         revisions[record.stack.name]?.first { $0.number == record.revision }?.isStable == true
     }
 
-    /// The present revision has done what it was to do.
+    /// The present revision has done what it was to do, and what was said to its rollout has been followed.
     func noteStable(_ name: String) {
-        guard let number = stacks[name]?.record.revision,
+        guard var record = stacks[name]?.record, let number = record.revision,
             let index = revisions[name]?.firstIndex(where: { $0.number == number && !$0.isStable })
         else { return }
         revisions[name]?[index].isStable = true
         guard let revision = revisions[name]?[index] else { return }
-        do throws(DatabaseError) { try store.save(revision) } catch {
+        (record.isPaused, record.promoted, record.releasedAt) = (nil, nil, nil)
+        stacks[name]?.record = record
+        do throws(DatabaseError) { try store.save([record, revision]) } catch {
             log.warning("revision not saved", metadata: ["stack": "\(name)", "error": "\(error)"])
-        }
-    }
-
-    func forgetRevisions(_ name: String) {
-        let gone = revisions.removeValue(forKey: name) ?? []
-        do throws(DatabaseError) { try store.save([], deleting: gone) } catch {
-            log.error("revisions not deleted", metadata: ["stack": "\(name)", "error": "\(error)"])
         }
     }
 
@@ -95,33 +94,30 @@ extension Engine {
 
     // MARK: Going back
 
-    /// What a rollback goes to: the revision that is named, or the last before the present one that worked.
-    func rollbackTarget(_ name: String, to number: Int?) throws(EngineError) -> StoredRevision {
-        guard let record = stacks[name]?.record, record.active else { throw .stackNotFound(name) }
-        let kept = revisions[name] ?? []
-        let present = kept.first { $0.number == record.revision }
-        func isOther(_ revision: StoredRevision) -> Bool {
-            present.map { !revision.resolved.isSame(as: $0.resolved) } ?? true
-        }
-        if let number {
-            guard let revision = kept.first(where: { $0.number == number }) else {
-                let known = kept.map { "\($0.number)" }.joined(separator: ", ")
-                throw .badRequest("stack \(name) has no revision \(number); it has \(known)")
+    func history(of name: String) -> RevisionHistory {
+        RevisionHistory(
+            (revisions[name] ?? []).map {
+                RevisionHistory.Revision(number: $0.number, isStable: $0.isStable, resolved: $0.resolved)
+            }, present: stacks[name]?.record.revision)
+    }
+
+    func rollbackTarget(_ name: String, to number: Int?) throws(EngineError) -> Int {
+        guard stacks[name]?.record.active == true else { throw .stackNotFound(name) }
+        do throws(RevisionHistory.Refusal) { return try history(of: name).rollbackTarget(number) } catch {
+            switch error {
+            case .unknown(let number, let known):
+                let list = known.map { "\($0)" }.joined(separator: ", ")
+                throw .badRequest("stack \(name) has no revision \(number); it has \(list)")
+            case .isPresent(let number): throw .conflict("stack \(name) is at revision \(number) already")
+            case .noneWorked: throw .conflict("stack \(name) has no earlier revision that worked")
             }
-            guard isOther(revision) else { throw .conflict("stack \(name) is at revision \(number) already") }
-            return revision
         }
-        let earlier = kept.filter { $0.number < record.revision ?? 0 }
-        guard let revision = earlier.last(where: { $0.isStable && isOther($0) }) else {
-            throw .conflict("stack \(name) has no earlier revision that worked")
-        }
-        return revision
     }
 
     /// Makes an earlier revision the desired state. The caller holds the stack's lock.
-    func returnTo(_ revision: StoredRevision) throws(EngineError) {
-        let name = revision.stack.name
-        guard var record = stacks[name]?.record else { throw .stackNotFound(name) }
+    func returnTo(_ number: Int, _ name: String) throws(EngineError) {
+        guard var record = stacks[name]?.record, let revision = revisions[name]?.first(where: { $0.number == number })
+        else { throw .stackNotFound(name) }
         for (service, id) in revision.imageIDs.sorted(by: { $0.key < $1.key }) {
             do throws(EngineError) { _ = try image(id) } catch {
                 throw .conflict("the image of service \(service) in revision \(revision.number) is gone: \(id)")
@@ -130,42 +126,23 @@ extension Engine {
         (record.stack, record.scale, record.imageIDs) = (revision.stack, revision.scale, revision.imageIDs)
         record.selection = revision.selection
         record.stopped.formIntersection(revision.stack.services.keys)
-        (record.isRollback, record.updatedAt) = (true, Clock.now())
+        record.updatedAt = Clock.now()
         try reservePorts(record)
-        try saveRevision(&record, cause: "rollback to \(revision.number)")
+        try saveRevision(&record, cause: "rollback to \(revision.number)", isRollback: true)
         stacks[name]?.record = record
         noteChange(in: name)
     }
 
-    /// A rollout whose policy says so is undone: what failed is replaced by what last worked, the rest stays as it is.
-    ///
-    /// - Returns: the revision that is returned to; `nil` when the policy says something else, or there is none.
-    func undo(_ failed: [FailedRollout], _ name: String) -> StoredRevision? {
-        // A rollback is not rolled back.
-        guard failed.contains(where: { $0.action == .rollback }), stacks[name]?.record.isRollback != true else {
-            return nil
-        }
-        do throws(EngineError) {
-            let target = try rollbackTarget(name, to: nil)
-            try returnTo(target)
-            return target
-        } catch {
-            log.warning("update not rolled back", metadata: ["stack": "\(name)", "error": "\(error)"])
-            return nil
-        }
-    }
-
-    /// `gantry rollback`.
+    /// `gantry rollback`. As the background loop does it: jobs that have ended are not run again.
     public func rollback(_ name: String, _ request: RollbackRequest, progress: @escaping ProgressSink) async {
-        await reporting(progress) { () async throws(EngineError) in
+        await reporting(progress, of: name) { () async throws(EngineError) in
             guard self.stacks[name] != nil else { throw .stackNotFound(name) }
             let deadline = request.waitTimeout.map { Clock.now() + $0 }
             let changes = try await self.withLock(name) { () async throws(EngineError) in
-                try self.returnTo(try self.rollbackTarget(name, to: request.to))
-                return try await self.rollingBack(name, deadline: deadline, progress: progress) {
-                    () async throws(EngineError) in
-                    try await self.carryOutRollback(name, deadline: deadline, progress: progress)
-                }
+                try self.returnTo(try self.rollbackTarget(name, to: request.to), name)
+                guard let record = self.stacks[name]?.record else { throw .stackNotFound(name) }
+                let desired = self.desiredState(record, mode: .maintain)
+                return try await self.converge(.reach(desired), name, deadline: deadline, progress: progress)
             }
             if request.wait, let record = self.stacks[name]?.record {
                 try await self.waitUntilReady(
@@ -173,64 +150,5 @@ extension Engine {
             }
             return changes
         }
-    }
-
-    /// Converges, and where a rollout fails whose policy says so, to what was there before.
-    func rollingBack(
-        _ name: String, deadline: Nanoseconds?, progress: @escaping ProgressSink,
-        _ body: () async throws(EngineError) -> Int
-    ) async throws(EngineError) -> Int {
-        do throws(EngineError) { return try await body() } catch {
-            guard case .rolloutFailed(let failed) = error else { throw error }
-            guard let target = undo(failed, name) else {
-                let isRollback = stacks[name]?.record.isRollback == true
-                throw .rollout(failed, undoneTo: nil, isRollback: isRollback)
-            }
-            for diagnostic in failed.flatMap(\.failures) {
-                var warning = diagnostic
-                warning.severity = .warning
-                progress(.warning(warning))
-            }
-            do throws(EngineError) {
-                _ = try await carryOutRollback(name, deadline: deadline, progress: progress)
-            } catch {
-                guard case .rolloutFailed(let again) = error else { throw error }
-                throw .rollout(again, undoneTo: nil, isRollback: true)
-            }
-            throw .rollout(failed, undoneTo: target.number, isRollback: false)
-        }
-    }
-
-    /// As the background loop does it: jobs that have ended are not run again.
-    func carryOutRollback(
-        _ name: String, deadline: Nanoseconds?, progress: @escaping ProgressSink
-    ) async throws(EngineError) -> Int {
-        guard let record = stacks[name]?.record else { throw .stackNotFound(name) }
-        let desired = desiredState(record, mode: .maintain)
-        return try await converge(name, deadline: deadline, progress: progress) { observed, now in
-            Reconciler.plan(desired: desired, observed: observed, now: now)
-        }
-    }
-}
-
-extension EngineError {
-    /// Why a rollout did not come to its end, for users and by its code for scripts.
-    static func rollout(_ failed: [FailedRollout], undoneTo revision: Int?, isRollback: Bool) -> EngineError {
-        let names = failed.map(\.service).joined(separator: ", ")
-        let last: Diagnostic
-        if isRollback {
-            last = Diagnostic(
-                code: "rollback.failed", "the rollback of \(names) failed too",
-                hint: "see `gantry ps` and `gantry logs`; apply what works, or `gantry rollback --to NUMBER`")
-        } else if let revision {
-            last = Diagnostic(
-                code: "rollout.rolled-back", "the update of \(names) failed and was rolled back to revision \(revision)"
-            )
-        } else {
-            last = Diagnostic(
-                code: "rollout.paused", "the update of \(names) failed, and what is not replaced yet stays as it is",
-                hint: "apply a stack file that works, or `gantry rollback`")
-        }
-        return .diagnostics(failed.flatMap(\.failures) + [last])
     }
 }

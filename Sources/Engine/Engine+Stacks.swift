@@ -9,38 +9,11 @@ public enum ServiceVerb: String, Sendable, CaseIterable {
 }
 
 extension Engine {
-    /// What `apply` with the same request would do, without doing any of it.
-    public func plan(_ name: String, _ request: ApplyRequest) async throws(EngineError) -> PlanReply {
-        let record = try requestedRecord(name, request)
-        let applied = record.stack.applied(request.services, noDependencies: request.noDependencies)
-        let unbuilt = unbuiltServices(record).filter(applied.contains)
-        let imageIDs = try resolveImages(record, needed: applied.subtracting(unbuilt))
-        let desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
-        let plan = Reconciler.plan(desired: desired, observed: await observe(name), now: Clock.now())
-        return PlanReply(
-            stack: name,
-            changes: unbuilt.map { buildChange($0, record) } + plan.displayChanges.map { PlanReply.Change($0) },
-            repaired: stacks[name]?.recentRepairs(now: Clock.now()) ?? [], warnings: plan.warnings)
-    }
-
-    /// Services whose images a client builds before it applies.
-    private func unbuiltServices(_ record: StackRecord) -> [String] {
-        record.stack.services.filter { _, service in
-            // Damaged ones are as good as missing.
-            service.build != nil && (try? images.image(service.image)) == nil
-        }.keys.sorted()
-    }
-
-    private func buildChange(_ service: String, _ record: StackRecord) -> PlanReply.Change {
-        PlanReply.Change(
-            action: .build, kind: .image, name: record.stack.services[service]?.image ?? service,
-            reason: "image is missing", source: record.stack.source(of: "services.\(service).build"))
-    }
-
     /// Makes the request the desired state and converges to it. Ends the progress with `.done` or `.failed`.
     public func apply(_ name: String, _ request: ApplyRequest, progress: @escaping ProgressSink) async {
-        await reporting(progress) { () async throws(EngineError) in
+        await reporting(progress, of: name) { () async throws(EngineError) in
             try self.validateStackName(name)
+            let request = try self.restored(name, request)
             if self.stacks[name] == nil {
                 guard let stack = request.stack else { throw .stackNotFound(name) }
                 self.stacks[name] = StackEntry(
@@ -73,31 +46,35 @@ extension Engine {
         let imageIDs: [String: String]
         do throws(EngineError) {
             record = try requestedRecord(name, request)
-            // What the command does not act on needs no image, and may have none yet.
+            if let saved = request.saved { try refuseStale(name, saved, progress: progress) }
+            try await refuseDestruction(record, request)
+            // What the command does not act on needs no image, and may have none yet. A saved plan names its images.
+            let planned = request.saved?.imageIDs ?? [:]
             let applied = record.stack.applied(request.services, noDependencies: request.noDependencies)
+                .subtracting(planned.keys)
             try await pullImages(of: record, services: applied, progress: progress)
-            imageIDs = try resolveImages(record, needed: applied).merging(record.imageIDs ?? [:]) { _, kept in kept }
+            imageIDs = try resolveImages(record, needed: applied).merging(planned) { _, planned in planned }
+                .merging(record.imageIDs ?? [:]) { _, kept in kept }
             record.imageIDs = imageIDs
+            try checkTimeZones(record)
+            record.recreatedAt = request.forceRecreate ? Clock.now() : stacks[name]?.record.recreatedAt
             try reservePorts(record)
+            if let present = stacks[name]?.record, present.active { record.keepSaid(of: present) }
             try saveRevision(&record, cause: "apply")
         } catch {
             dropIfEmpty(name)
             throw error
         }
         stacks[name]?.record = record
+        // Where nothing has to be done, nothing else tells the loop that there is something new to prove.
+        noteChange(in: name)
         for warning in hostWarnings(record) { progress(.warning(warning)) }
         if isNew { startMaintaining(name) }
         let deadline = request.waitTimeout.map { Clock.now() + $0 }
         var desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
         // What this command has made is not made again when it plans once more.
         desired.since = Clock.now()
-        let target = desired
-        let changes = try await rollingBack(name, deadline: deadline, progress: progress) {
-            () async throws(EngineError) in
-            try await self.converge(name, deadline: deadline, progress: progress) { observed, now in
-                Reconciler.plan(desired: target, observed: observed, now: now)
-            }
-        }
+        let changes = try await converge(.reach(desired), name, deadline: deadline, progress: progress)
         for warning in forwardWarnings(name) { progress(.warning(warning)) }
         return Applied(changes: changes, record: record, deadline: deadline)
     }
@@ -125,13 +102,13 @@ extension Engine {
         record.active = false
         stacks[name]?.record = record
         try save(record)
-        let stack = record.stack
-        let changes = try await converge(name, progress: progress) { observed, _ in
-            Reconciler.planDown(
-                observed: observed, stack: stack, removeVolumes: request.volumes,
-                removeOrphans: request.removeOrphans, timeout: request.timeout)
-        }
+        await waitForJobWork(name)
+        let work = Work.Down(
+            stack: record.stack, removeVolumes: request.volumes, removeOrphans: request.removeOrphans,
+            timeout: request.timeout)
+        let changes = try await converge(.down(work), name, progress: progress)
         ports.release(stack: name)
+        forgetJobs(name)
         dropIfEmpty(name)
         return changes
     }
@@ -162,73 +139,42 @@ extension Engine {
         }
         stacks[name]?.record = record
         try save(record)
-        let plan = try servicePlan(verb, named.sorted(), request, observed: await observe(name))
-        let changes = plan.steps.count
-        // One pass where gates allow, then as `apply` does: a start waits for the health of what it depends on.
-        if verb == .start {
-            return try await converge(name, progress: progress) { observed, _ in
-                Reconciler.planStart(observed: observed, services: named.sorted())
-            }
-        }
-        let outcome = await execute(plan, stack: name, progress: progress)
-        guard outcome.failures.isEmpty else { throw .diagnostics(outcome.failures) }
-        return changes
+        let scheduled = scheduledServices(record).intersection(named)
+        if verb == .stop { await stopRuns(name, services: scheduled) }
+        noteChange(in: name)
+        // What runs by the clock has no containers to be started or stopped.
+        let ordinary = named.subtracting(scheduled)
+        guard !ordinary.isEmpty else { return 0 }
+        return try await converge(try work(verb, ordinary.sorted(), request), name, progress: progress)
     }
 
-    private func servicePlan(
-        _ verb: ServiceVerb, _ services: [String], _ request: ServicesRequest, observed: ObservedState
-    ) throws(EngineError) -> Plan {
+    private func work(
+        _ verb: ServiceVerb, _ services: [String], _ request: ServicesRequest
+    ) throws(EngineError) -> Work {
         switch verb {
-        case .start: return Reconciler.planStart(observed: observed, services: services)
-        case .stop: return Reconciler.planStop(observed: observed, services: services, timeout: request.timeout)
-        case .restart: return Reconciler.planRestart(observed: observed, services: services, timeout: request.timeout)
+        case .start: return .start(services: services)
+        case .stop: return .stop(services: services, timeout: request.timeout)
+        case .restart: return .restart(services: services, timeout: request.timeout)
         case .kill:
             let signal = request.signal ?? "SIGKILL"
             _ = try signalNumber(signal)
-            return Reconciler.planKill(observed: observed, services: services, signal: signal)
+            return .kill(services: services, signal: signal)
         }
     }
 
-    func withLock<Value: Sendable>(
-        _ name: String, _ body: () async throws(EngineError) -> Value
-    ) async throws(EngineError) -> Value {
-        guard let lock = stacks[name]?.lock else { throw .stackNotFound(name) }
-        await lock.acquire()
-        defer { lock.release() }
-        return try await body()
-    }
-
-    func reporting(_ progress: ProgressSink, _ body: () async throws(EngineError) -> Int) async {
+    /// - Parameter name: of the stack whose ailing replicas are told of when it fails; `nil`: of none.
+    func reporting(
+        _ progress: ProgressSink, of name: String? = nil, _ body: () async throws(EngineError) -> Int
+    ) async {
+        let beginning = Clock.now()
         do throws(EngineError) {
             progress(.done(changes: try await body()))
         } catch {
+            if let name {
+                let isLate = error.diagnostics.contains { $0.code == "stack.timeout" }
+                await reportFailures(name, isLate: isLate, since: beginning, progress: progress)
+            }
             progress(.failed(error.diagnostics))
         }
-    }
-}
-
-extension PlanReply.Change {
-    init(_ change: PlanChange) {
-        let action: Action =
-            switch change.action {
-            case .create: .create
-            case .recreate: .recreate
-            case .start: .start
-            case .stop: .stop
-            case .restart: .restart
-            case .remove: .remove
-            case .repair: .repair
-            case .update, .signal: .update
-            }
-        let kind: Kind =
-            switch change.kind {
-            case .container: .container
-            case .network: .network
-            case .volume: .volume
-            case .firewall: .firewall
-            }
-        self.init(
-            action: action, kind: kind, name: change.name, reason: change.reason, source: change.source,
-            order: change.order)
     }
 }

@@ -6,7 +6,7 @@ import InternetAddress
 import Reconciler
 import StackModel
 
-/// What `ps`, `ls` and `up --wait` look at.
+/// What `ps` and `ls` look at.
 extension Engine {
     public func stackSummaries() -> [StackSummary] {
         stacks.sorted { $0.key < $1.key }.map { name, entry in
@@ -31,7 +31,7 @@ extension Engine {
     }
 
     private func state(of container: Container) -> ContainerStatus.State {
-        if container.process != nil { return .running }
+        if container.process != nil { return isFrozen(container.stored.id) ? .paused : .running }
         return container.stored.startedAt == nil ? .created : .exited
     }
 
@@ -83,80 +83,5 @@ extension Engine {
         return words.map { word in
             word.contains(" ") || word.isEmpty ? "'\(word)'" : word
         }.joined(separator: " ")
-    }
-
-    /// For `--wait`: every service runs and, with a healthcheck, is healthy; one-shot services have completed. Services
-    /// that a command stopped, and those that the stack does not have, are none of it.
-    ///
-    /// - Parameter jobsMayHaveFailed: what has ended and is not started again by its policy is not waited for either.
-    func waitUntilReady(
-        _ name: String, _ record: StackRecord, deadline: Nanoseconds?, jobsMayHaveFailed: Bool = false,
-        progress: ProgressSink
-    ) async throws(EngineError) {
-        var reported: Set<String> = []
-        while true {
-            let seen = stacks[name]?.changes ?? 0
-            let mine = containers.values.filter { container in
-                let stored = container.stored
-                let hasEnded = container.process == nil && stored.exit != nil
-                return stored.stackName == name && !stored.oneOff && record.stack.services[stored.service] != nil
-                    && !record.stopped.contains(stored.service)
-                    && !(jobsMayHaveFailed && hasEnded && stored.definition.service.restart.mode == .no)
-            }
-            var waiting: [String] = []
-            for container in mine.sorted(by: { $0.stored.name < $1.stored.name }) {
-                switch try readiness(of: container) {
-                case .ready(let word):
-                    guard reported.insert(container.stored.name).inserted else { continue }
-                    progress(.object(kind: .container, name: container.stored.name, state: .done, status: word))
-                case .waiting:
-                    waiting.append(container.stored.name)
-                }
-            }
-            if waiting.isEmpty { return }
-            if let deadline {
-                guard Clock.now() < deadline else {
-                    throw .diagnostics([
-                        Diagnostic(
-                            code: "stack.timeout", "timed out waiting for \(waiting.joined(separator: ", "))",
-                            hint: "see `gantry ps` and `gantry logs`")
-                    ])
-                }
-                wake(name, at: deadline)
-            }
-            await waitForChange(in: name, since: seen)
-        }
-    }
-
-    private enum Readiness {
-        case ready(String)
-        case waiting
-    }
-
-    private func readiness(of container: Container) throws(EngineError) -> Readiness {
-        let stored = container.stored
-        guard container.process != nil else {
-            guard let exit = stored.exit else { return .waiting }
-            if exit.code == 0, stored.definition.service.restart.mode != .always { return .ready("Exited") }
-            if stored.definition.service.restart.mode != .no { return .waiting }
-            throw .diagnostics([
-                Diagnostic(
-                    code: "container.exited", "container \(stored.name) exited (\(exit.code))",
-                    hint: "see `gantry logs \(stored.service)`")
-            ])
-        }
-        guard let health = container.health else {
-            return healthCommand(of: stored) == nil ? .ready("Running") : .waiting
-        }
-        switch health.health {
-        case .healthy: return .ready("Healthy")
-        case .unhealthy:
-            throw .diagnostics([
-                Diagnostic(
-                    code: "container.unhealthy", "container \(stored.name) is unhealthy",
-                    hint: "see `gantry logs \(stored.service)`")
-            ])
-        case .none, .starting: return .waiting
-        }
     }
 }

@@ -14,7 +14,7 @@ extension Engine {
             guard existing.stackName == stack.name else {
                 throw .conflict("volume \(name) belongs to stack '\(existing.stackName)'")
             }
-            return
+            return try await recreateVolume(existing)
         }
         if let driver = definition.driver, driver != "local" {
             throw .badRequest("volume \(name): driver '\(driver)' is not supported; use 'local'")
@@ -32,6 +32,19 @@ extension Engine {
             throw error
         }
         announce(type: "volume", "create", name: name, stack: stack.name)
+    }
+
+    /// Where its folder is gone, an empty one: only ever after somebody has said so.
+    private func recreateVolume(_ record: StoredVolume) async throws(EngineError) {
+        guard drift.lostVolumes.contains(record.name) else { return }
+        var fresh = record
+        fresh.populated = false
+        try save(fresh)
+        volumes[record.name] = fresh
+        let folder = options.volumeData(record.name)
+        try await onPool { () throws(SystemError) in try FileSystem.makeDirectories(folder, mode: 0o755) }
+        drift.lostVolumes.remove(record.name)
+        announce(type: "volume", "create", name: record.name, stack: record.stackName)
     }
 
     func removeVolume(_ name: String) async throws(EngineError) {

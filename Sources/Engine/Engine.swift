@@ -1,6 +1,7 @@
 import CLinux
 import ContainerNetwork
 import ContainerRuntime
+import EngineWire
 import Glibc
 import ImageBuild
 import Images
@@ -10,6 +11,7 @@ import NetworkService
 import Reconciler
 import Registry
 import StackModel
+import Timetable
 
 /// The one writer of all state. Decisions happen on this actor, on values; what blocks runs on `pool`.
 ///
@@ -22,16 +24,26 @@ public actor Engine {
         var process: Process?
         /// On its way down: no longer offered to the balancer and DNS.
         var stopping = false
+        /// Why it is stopped as soon as it has started.
+        var startFailure: String?
         var health: HealthState?
         /// See `ObservedContainer.silentPorts`.
         var silentPorts: Set<UInt16> = []
+        /// Counts the times that the health check asked to be woken: only the last counts.
+        var healthWakes = 0
         /// See `ObservedContainer.readySince`.
         var readySince: Nanoseconds?
+        /// Of this run or, when it has ended, of that one; oldest first.
+        var probes: [FailureReport.Probe] = []
+        /// The last step of a plan that was about it, and why: `started: image changed`.
+        var lastStep: String?
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
         /// Its folders were made by this process.
         var hasFolders = false
+        /// Its `post_start` hooks are not through yet: not offered either.
+        var isStarting: Bool { stored.isStarting == true }
         /// Held while its own layer is mounted, or taken away, by whoever does so.
         let files = AsyncLock()
     }
@@ -46,10 +58,20 @@ public actor Engine {
     struct StackEntry {
         var record: StackRecord
         let lock = AsyncLock()
+        /// The command that has the lock; `nil` while it is free or the background loop's.
+        var holder: LockHolder?
         var changeWaiters: [CheckedContinuation<Void, Never>] = []
         /// Counts news about the stack, so that none between two looks is missed.
         var changes = 0
         var repaired: [(at: Nanoseconds, text: String)] = []
+        /// The time that a waiter is made to look again.
+        var wakesAt: Nanoseconds?
+        /// Whoever works on a rollout is to stop.
+        var isAborted = false
+        /// By service: held while its `pre_start` hooks run.
+        var hookLocks: [String: AsyncLock] = [:]
+        /// By service: how its `pre_start` hooks failed last.
+        var hookFailures: [String: (at: Nanoseconds, error: EngineError)] = [:]
     }
 
     static let parallelOperationsMax = 6
@@ -57,6 +79,7 @@ public actor Engine {
     static let streamThreadsMax = 2048
 
     public nonisolated let options: EngineOptions
+    nonisolated let startedAt = Clock.now()
     nonisolated let log: Logger
     nonisolated let store: StateStore
     nonisolated let images: ImageStore
@@ -107,11 +130,25 @@ public actor Engine {
     var cacheSourceUsers: [String: Int] = [:]
     let cacheSourceLock = AsyncLock()
     var networkChangePending = false
+    var drift = DriftState()
     var networkChangeConcernsStacks = false
     /// What each stack was, oldest first.
     var revisions: [String: [StoredRevision]] = [:]
+    /// By stack and service.
+    var jobs: [String: [String: StoredJob]] = [:]
+    /// `STACK/RUN` of what is being started, stopped or removed.
+    var jobWork: Set<String> = []
+    /// When jobs of a stack are to be looked at.
+    var jobWakes: [String: Nanoseconds] = [:]
+    var jobClock = 0
+    /// `STACK/SERVICE` of jobs whose times cannot be known, as was told.
+    var brokenJobs: Set<String> = []
+    /// By path.
+    var timeZones: [String: TimeZoneRules] = [:]
     /// Nobody waits for news of a stack any more.
     var isShuttingDown = false
+    /// The same, for threads.
+    nonisolated let ending = EndFlag()
 
     /// Opens the state under the roots.
     ///
@@ -205,6 +242,7 @@ public actor Engine {
     /// Reads the records, adopts running containers, removes what belongs to nobody.
     public func recover() async throws(EngineError) {
         try loadRecords()
+        try noteBoot()
         adoptNetworkService()
         do throws(NetworkError) {
             networkWatch = try network.watch { [self] change in
@@ -223,12 +261,14 @@ public actor Engine {
         closeForeignFirewalls()
         await refreshEndpoints()
         dns.sweep()
+        startDriftWatches()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
     }
 
     /// Ends the engine's own work. Containers and their supervisors go on; the next engine adopts them.
     public func shutDown() {
         isShuttingDown = true
+        ending.set()
         saveUnsaved()
         background.stop()
         for name in stacks.keys { noteChange(in: name) }
@@ -236,6 +276,7 @@ public actor Engine {
         networkWatch = nil
         settingsWatch?.cancel()
         settingsWatch = nil
+        stopDriftWatches()
         closeForeignFirewalls()
         if containers.isEmpty { runtime.removeEmptyParent() }
     }
@@ -249,6 +290,7 @@ public actor Engine {
             for name in revisions.keys { revisions[name]?.sort { $0.number < $1.number } }
             for record in try store.all(StoredNetwork.self) { networks[record.name] = record }
             for record in try store.all(StoredServiceAddresses.self) { serviceAddresses[record.recordID] = record }
+            for job in try store.all(StoredJob.self) { jobs[job.stackName, default: [:]][job.service] = job }
             for record in try store.all(StoredPull.self) { pullTimes[record.name] = record.checkedAt }
             for record in try store.all(StoredVolume.self) { volumes[record.name] = record }
             for record in try store.all(StoredContainer.self) { register(Container(stored: record)) }
@@ -265,6 +307,7 @@ public actor Engine {
     func forget(_ id: String) {
         guard let container = containers.removeValue(forKey: id) else { return }
         unsaved.remove(id)
+        forgetDrift(of: id)
         if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
         for waiter in container.exitWaiters { waiter.resume() }
     }

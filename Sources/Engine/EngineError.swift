@@ -2,7 +2,6 @@ import ContainerNetwork
 import ContainerRuntime
 import Images
 import LinuxSystem
-import Reconciler
 import Registry
 import StackModel
 
@@ -23,14 +22,11 @@ public enum EngineError: Error, Sendable {
     case runtime(RuntimeError, container: String)
     case database(DatabaseError)
     case system(SystemError)
-    /// Caught by who began the rollout.
-    case rolloutFailed([FailedRollout])
     case cancelled
 
     public var diagnostics: [Diagnostic] {
         switch self {
         case .diagnostics(let diagnostics): diagnostics
-        case .rolloutFailed(let failed): failed.flatMap(\.failures)
         case .stackNotFound(let name):
             [Diagnostic(code: "stack.not-found", "no stack named '\(name)'", hint: "`gantry ls -a` shows the stacks")]
         case .containerNotFound(let name):
@@ -63,7 +59,7 @@ public enum EngineError: Error, Sendable {
         switch self {
         case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound: 404
         case .conflict, .containerNotRunning: 409
-        case .badRequest, .diagnostics, .rolloutFailed: 400
+        case .badRequest, .diagnostics: 400
         case .image(.notFound), .registry(.notFound): 404
         case .image(.invalidReference), .image(.invalidChange), .image(.ambiguous): 400
         case .copy(let error, _): error.status

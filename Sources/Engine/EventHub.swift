@@ -76,6 +76,9 @@ extension Engine {
 
     /// Makes a waiter look again at `time`, for back-off and deadlines.
     func wake(_ stack: String, at time: Nanoseconds) {
+        // Whoever is woken before says anew when.
+        if let armed = stacks[stack]?.wakesAt, armed <= time, armed > Clock.now() { return }
+        stacks[stack]?.wakesAt = time
         background.start { [self] in
             do {
                 try await Task.sleep(for: .nanoseconds(clamping: time - Clock.now()))

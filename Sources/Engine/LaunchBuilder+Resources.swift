@@ -16,6 +16,16 @@ extension LaunchBuilder {
         return resources
     }
 
+    /// What of the limits others can change in control files.
+    func comparedResources() throws(EngineError) -> RuntimeSpec.Resources {
+        var resources = RuntimeSpec.containerDefault().linux.resources
+        resources.devices = nil
+        resources.memory = memory(service.resources)
+        resources.cpu = try cpu(service.resources)
+        if let pids = service.resources.pids { resources.pids = .init(limit: pids > 0 ? pids : -1) }
+        return resources
+    }
+
     private func memory(_ limits: Resources) -> RuntimeSpec.Resources.Memory? {
         guard
             limits.memory != nil || limits.memoryReservation != nil || limits.memorySwappiness != nil

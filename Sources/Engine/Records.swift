@@ -25,9 +25,25 @@ struct StackRecord: StoredRecord {
     var changedAt: Nanoseconds?
     /// It was returned to. `nil` is no.
     var isRollback: Bool?
+    /// Its rollout is held until it is resumed. `nil` is no.
+    var isPaused: Bool?
+    /// When somebody resumed or promoted its rollout.
+    var releasedAt: Nanoseconds?
+    /// Services whose canaries were found good. `nil` is none.
+    var promoted: Set<String>?
+    /// When all its containers were last to be made anew, changed or not.
+    var recreatedAt: Nanoseconds?
 
     var recordID: String { stack.name }
     var stackName: String { stack.name }
+}
+
+extension StackRecord {
+    /// What was said to a rollout while a command looked for images; another revision forgets it.
+    mutating func keepSaid(of present: StackRecord) {
+        (isPaused, promoted, releasedAt) = (present.isPaused, present.promoted, present.releasedAt)
+        isRollback = present.isRollback
+    }
 }
 
 /// A container: what it was made from and how it fared. Whether it runs is asked of the runtime.
@@ -75,13 +91,23 @@ struct StoredContainer: StoredRecord {
     var startedAt: Nanoseconds?
     var exit: Exit?
     var stoppedByUser: Bool
+    /// It has been told to stop and is not to serve any more, even where another engine takes it over. `nil` is no.
+    var isStopping: Bool?
     /// Restarts by policy in a row; see `RestartBackoff`.
     var restarts: Int
     /// What the healthcheck found last, in this run: an engine that is started again goes on from there, for until it
     /// has looked itself nobody would serve.
     var health: ContainerHealth?
+    /// An update of it while it runs was begun: until that has ended, nobody knows which half of it is done.
+    var isUpdating: Bool?
+    /// When its `pre_start` hooks were through.
+    var preStartedAt: Nanoseconds?
+    /// Its `post_start` hooks were not through when this was written, or one of them has failed.
+    var isStarting: Bool?
     /// A commit has it stand still: an engine that is started again lets it go on.
     var isPausedForCommit: Bool?
+    /// A command has paused it: that is no drift.
+    var isPausedByUser: Bool?
 
     var recordID: String { id }
     var shortID: String { String(id.prefix(12)) }

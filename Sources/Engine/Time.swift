@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 
 /// Wall-clock time as nanoseconds since 1970, the form that records and events carry.
 public typealias Nanoseconds = Int64

@@ -64,8 +64,8 @@ extension EngineClient {
     }
 
     /// `POST /containers/{id}/wait`: opened before the start, so that no exit is missed; `exitCode(of:)` reads it.
-    public func openWait(_ id: String) throws(EngineClientError) -> EngineStream {
-        try open(HTTPRequest("POST", ["containers", id, "wait"], query: [(name: "condition", value: "next-exit")]))
+    public func openWait(_ id: String, condition: String = "next-exit") throws(EngineClientError) -> EngineStream {
+        try open(HTTPRequest("POST", ["containers", id, "wait"], query: [(name: "condition", value: condition)]))
     }
 
     /// The answer of `openWait`; blocks until the process has ended.

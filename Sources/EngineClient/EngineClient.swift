@@ -10,6 +10,10 @@ public struct EngineClient: Sendable {
     static let replyByteCountMax = 64 << 20
 
     public let host: EngineHost
+    /// Who this client works for; others that wait for it are told.
+    public var owner: CommandOwner?
+    /// How long to wait for another command on the same stack, nanoseconds; `nil`: as long as it takes.
+    public var lockTimeout: Int64?
 
     public init(host: EngineHost) { self.host = host }
 
@@ -57,6 +61,17 @@ public struct EngineClient: Sendable {
 
     func send(_ request: HTTPRequest) throws(EngineClientError) {
         _ = try open(request).readAll(byteCountMax: Self.replyByteCountMax)
+    }
+
+    /// A request that changes a stack, or waits for one, and answers with progress.
+    func progress(_ request: HTTPRequest) throws(EngineClientError) -> ProgressStream {
+        var request = request
+        if let owner {
+            guard case .json(let bytes) = try json(owner) else { return ProgressStream(try open(request)) }
+            request.command = percentEncoded(String(decoding: bytes, as: UTF8.self))
+        }
+        request.lockTimeout = lockTimeout
+        return ProgressStream(try open(request))
     }
 
     func json(_ value: some Encodable) throws(EngineClientError) -> HTTPRequest.Body {

@@ -15,6 +15,10 @@ public struct HTTPRequest: Equatable, Sendable {
     public var takesOver: Bool
     /// `X-Registry-Auth` of Docker's API: base64url.
     public var registryAuth: String?
+    /// `Gantry-Command`: who changes a stack, as percent-encoded JSON of `CommandOwner`.
+    public var command: String?
+    /// `Gantry-Lock-Timeout`: nanoseconds.
+    public var lockTimeout: Int64?
 
     public init(
         _ method: String, _ path: [String], query: [(name: String, value: String)] = [], body: Body = .none,
@@ -30,6 +34,7 @@ public struct HTTPRequest: Equatable, Sendable {
     public static func == (left: HTTPRequest, right: HTTPRequest) -> Bool {
         left.method == right.method && left.target == right.target && left.body == right.body
             && left.takesOver == right.takesOver && left.registryAuth == right.registryAuth
+            && left.command == right.command && left.lockTimeout == right.lockTimeout
     }
 
     /// Path and query as they stand in the request line.
@@ -45,6 +50,8 @@ public struct HTTPRequest: Equatable, Sendable {
         var text = "\(method) \(target) HTTP/1.1\r\nHost: gantry\r\nUser-Agent: gantry\r\n"
         text += takesOver ? "Connection: Upgrade\r\nUpgrade: tcp\r\n" : "Connection: close\r\n"
         if let registryAuth { text += "X-Registry-Auth: \(registryAuth)\r\n" }
+        if let command { text += "Gantry-Command: \(command)\r\n" }
+        if let lockTimeout { text += "Gantry-Lock-Timeout: \(lockTimeout)\r\n" }
         switch body {
         case .none: if method != "GET", method != "HEAD" { text += "Content-Length: 0\r\n" }
         case .json(let bytes): text += "Content-Type: application/json\r\nContent-Length: \(bytes.count)\r\n"

@@ -29,7 +29,7 @@ public final class ProgressStream {
         let event = try decodeJSON(ProgressEvent.self, line, "a progress event")
         switch event {
         case .done, .failed: sawEnd = true
-        case .object, .warning: break
+        case .object, .warning, .waiting, .locked, .failure: break
         }
         return event
     }

@@ -14,55 +14,19 @@ public struct ErrorReply: Codable, Equatable, Sendable {
     }
 }
 
-/// What `up` would do. `GET`-like answer of `POST /stacks/{name}/plan`.
-public struct PlanReply: Codable, Equatable, Sendable {
-    public struct Change: Codable, Equatable, Sendable {
-        public enum Action: String, Codable, Sendable {
-            case create, recreate, start, stop, restart, remove, repair, update, wait, build
-        }
-        public enum Kind: String, Codable, Sendable { case container, network, volume, image, firewall, port }
-        public var action: Action
-        public var kind: Kind
-        /// Engine name: `shop-app-2`, `shop_front`.
-        public var name: String
-        /// Why, in a few words: `not running`, `image changed`, `bridge is missing`.
-        public var reason: String
-        public var source: SourceMark?
-        /// Of a replacement: in which order, and why: `start-first: it has a healthcheck`.
-        public var order: String?
-
-        public init(
-            action: Action, kind: Kind, name: String, reason: String, source: SourceMark? = nil, order: String? = nil
-        ) {
-            self.action = action
-            self.kind = kind
-            self.name = name
-            self.reason = reason
-            self.source = source
-            self.order = order
-        }
-    }
-    public var stack: String
-    public var changes: [Change]
-    /// Drift that the engine repaired by itself in the last minutes, newest last, one line each.
-    public var repaired: [String]
-    public var warnings: [Diagnostic]
-
-    public init(stack: String, changes: [Change], repaired: [String] = [], warnings: [Diagnostic] = []) {
-        self.stack = stack
-        self.changes = changes
-        self.repaired = repaired
-        self.warnings = warnings
-    }
-}
-
-/// One line of the NDJSON stream that `apply`, `down`, `start`, `stop`, `restart`, `kill` answer. The last line is
-/// `.done` or `.failed`; a stream that ends without one was cut.
+/// One line of the NDJSON stream that `apply`, `rollback`, `wait`, `down`, `start`, `stop`, `restart`, `kill` answer.
+/// The last line is `.done` or `.failed`; a stream that ends without one was cut.
 public enum ProgressEvent: Codable, Equatable, Sendable {
     public enum State: String, Codable, Sendable { case working, done, failed, waiting, warning }
     /// `name` is the engine name of the object, `status` what Compose would print: `Creating`, `Started`, `Healthy`.
     case object(kind: PlanReply.Change.Kind, name: String, state: State, status: String)
     case warning(Diagnostic)
+    /// What is waited for, when that changes; empty: for nothing any more.
+    case waiting([AwaitedContainer])
+    /// Another command changes the stack; repeated every second or so while that is so.
+    case locked(LockHolder)
+    /// Before `.failed`, one for each replica that is not as it should be.
+    case failure(FailureReport)
     case done(changes: Int)
     case failed([Diagnostic])
 }
@@ -86,6 +50,16 @@ public struct ApplyRequest: Codable, Equatable, Sendable {
     public var wait: Bool
     /// Nanoseconds; `nil`: no limit.
     public var waitTimeout: Int64?
+    /// What may be replaced although its data is lost: `volume.KEY`. `nil` is nothing.
+    public var allowDestroy: [String]?
+    /// What would have to be destroyed, and is not named in `allowDestroy`: refuse, instead of leaving it as it is.
+    public var refusesDestruction: Bool?
+    /// A plan that was saved; the stack is in it, and so is what must be as it was then.
+    public var saved: SavedPlan?
+    /// `plan`: also what is needed to apply it later, without the stack file.
+    public var savesPlan: Bool?
+    /// Volumes, by key or engine name, that are made anew and empty where they are gone.
+    @Sparse public var recreatedVolumes: [String] = []
 
     public init(stack: Stack?, services: [String] = [], scale: [String: Int] = [:]) {
         self.stack = stack

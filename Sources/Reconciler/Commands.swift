@@ -79,8 +79,9 @@ public func planStart(observed: ObservedState, services: [String] = []) -> Plan 
     var command = CommandPlanner(observed: observed, services: services, withDependencies: true)
     let awaited = Surveyor.awaited(in: command.graph)
     for service in command.order {
-        for container in command.containers(of: service)
-        where !container.isAlive && container.state != .dead && !(container.hasCompleted && awaited.contains(service)) {
+        for container in command.containers(of: service) where !container.isAlive && container.state != .dead {
+            let isOneShot = awaited.contains(service) || container.definition.service.isJob
+            guard !isOneShot || !container.hasCompleted else { continue }
             let reason = container.state == .created ? "not running" : container.exitText
             command.launch(container, .start, .startContainer(.id(container.id), byPolicy: false), reason: reason)
         }

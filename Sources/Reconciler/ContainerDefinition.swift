@@ -53,21 +53,23 @@ public struct ContainerDefinition: Codable, Equatable, Sendable {
         } else if service.image != old.service.image {
             changes.append(FieldChange(path: "image", sourcePath: "image", effect: .control))
         }
-        for rule in FieldRule.all {
+        // Most are as they were.
+        for rule in service == old.service ? [] : FieldRule.all {
             for path in rule.differences(service, old.service) {
                 changes.append(FieldChange(path: path, sourcePath: path, effect: rule.effect))
             }
         }
-        changes += Self.contentChanges("configs", configs, old.configs)
-        changes += Self.contentChanges("secrets", secrets, old.secrets)
-        changes += Self.nameChanges("networks", networkNames, old.networkNames)
-        changes += Self.nameChanges("volumes", volumeNames, old.volumeNames)
+        let content = service.gantry?.reload == nil ? ChangeClass.replace : .reload
+        changes += Self.contentChanges("configs", configs, old.configs, content)
+        changes += Self.contentChanges("secrets", secrets, old.secrets, content)
+        changes += Self.nameChanges("networks", networkNames, old.networkNames, .live)
+        changes += Self.nameChanges("volumes", volumeNames, old.volumeNames, .replace)
         return changes
     }
 
     /// Only keys on both sides: one more or less shows in the service's own list.
     private static func contentChanges(
-        _ kind: String, _ new: [String: FileObject], _ old: [String: FileObject]
+        _ kind: String, _ new: [String: FileObject], _ old: [String: FileObject], _ effect: ChangeClass
     ) -> [FieldChange] {
         new.keys.sorted().compactMap { key in
             guard let left = new[key], let right = old[key] else { return nil }
@@ -75,28 +77,34 @@ public struct ContainerDefinition: Codable, Equatable, Sendable {
                 left.content == right.content && left.external == right.external
                 && (left.external ? left.name == right.name : true)
             let path = "\(kind).\(key) content"
-            return isSame ? nil : FieldChange(path: path, sourcePath: "\(kind).\(key)", effect: .replace)
+            return isSame ? nil : FieldChange(path: path, sourcePath: "\(kind).\(key)", effect: effect)
         }
     }
 
     private static func nameChanges(
-        _ kind: String, _ new: [String: String], _ old: [String: String]
+        _ kind: String, _ new: [String: String], _ old: [String: String], _ effect: ChangeClass
     ) -> [FieldChange] {
         new.keys.sorted().compactMap { key in
             guard let left = new[key], let right = old[key], left != right else { return nil }
-            return FieldChange(path: "\(kind).\(key).name", sourcePath: "\(kind).\(key)", effect: .replace)
+            return FieldChange(path: "\(kind).\(key).name", sourcePath: "\(kind).\(key)", effect: effect)
         }
     }
 }
 
 /// What a changed field asks for.
-public enum ChangeClass: String, Codable, Sendable {
+public enum ChangeClass: String, Codable, CaseIterable, Sendable {
     /// Nothing: the container does not know of it.
     case none
     /// The engine's record only; the container runs on.
     case control
+    /// Limits, ports, networks, the healthcheck: changed under the container, which runs on.
+    case live
+    /// New content of configs and secrets is written in place, and the container is told (`x-gantry.reload`).
+    case reload
     /// A new container.
     case replace
+    /// Another volume: what the old one holds is lost, so it is done only where the command names it.
+    case destructive
 }
 
 /// One field that differs between two definitions.

@@ -24,6 +24,9 @@ public struct DesiredState: Equatable, Sendable {
     /// Nanoseconds since 1970: when the stack was last changed. What was made since then is what a rollout has made,
     /// whichever command, or engine, went on with it. `nil`: it is as it was at first.
     public var changedAt: Int64?
+    /// Nanoseconds since 1970: since when somebody has gone on with the rollout: the engine's start, or when it was
+    /// resumed or promoted. Nobody was late before that.
+    public var followedSince: Int64?
     /// `.apply` only.
     public var forceRecreate: Bool
     /// Containers and networks stay as they are. Holds in both modes, so the engine keeps it with the stack.
@@ -33,10 +36,22 @@ public struct DesiredState: Equatable, Sendable {
     public var noStart: Bool
     /// Leave the services that the selected ones depend on alone, and do not wait for them.
     public var noDependencies: Bool
+    /// What may be replaced although its data is lost: `volume.KEY`. With `.apply` only, and never in a rollback.
+    public var allowDestroy: Set<String>
+    /// What would have to be destroyed and is not allowed to be stands in the way, instead of staying as it is.
+    public var refusesDestruction: Bool
     /// An update is undone: `rollback_config` counts.
     public var isRollback: Bool
+    /// Nobody begins to replace replicas until the rollout is resumed; what is begun is ended.
+    public var isPaused: Bool
+    /// Services whose canaries are found good: the rest is replaced too.
+    public var promoted: Set<String>
     /// Services stopped by a command (or made with `noStart`): not touched in `.maintain`.
     public var stopped: Set<String>
+    /// Everything has been made once: what is missing was removed by others.
+    public var isSettled = false
+    /// Volumes (engine name or key) that are made anew, empty, where they are gone.
+    public var recreatedVolumes: Set<String> = []
 
     public init(stack: Stack, imageIDs: [String: String] = [:], mode: Mode) {
         self.stack = stack
@@ -49,21 +64,36 @@ public struct DesiredState: Equatable, Sendable {
         removeOrphans = false
         noStart = false
         noDependencies = false
+        allowDestroy = []
+        refusesDestruction = false
         isRollback = false
+        isPaused = false
+        promoted = []
         stopped = []
     }
 
     /// More replicas of one service than this are refused: a Linux bridge has 1,024 ports (`BR_MAX_PORTS`).
     public static let replicasMax = 1_000
 
+    func oneShots(_ graph: DependencyGraph) -> Set<String> { stack.oneShots(graph) }
+
     var rolloutSince: Int64? { forceRecreate ? since : changedAt }
 
+    /// A service that runs by the clock has none; its runs are `decideJob`'s business.
     func replicas(of service: String) -> Int {
-        max(0, scale[service] ?? stack.services[service]?.replicas ?? 0)
+        stack.services[service]?.schedule == nil ? max(0, scale[service] ?? stack.services[service]?.replicas ?? 0) : 0
     }
 }
 
 extension Stack {
+    /// Services that reach their goal by ending with 0: those that others wait for to complete, and those that the
+    /// stack file calls jobs.
+    public var oneShots: Set<String> { oneShots(DependencyGraph(services: services)) }
+
+    func oneShots(_ graph: DependencyGraph) -> Set<String> {
+        Surveyor.awaited(in: graph).union(services.filter(\.value.isJob).keys)
+    }
+
     /// The services that a command acts on which names `selection` (all when it names none): those and, unless
     /// `noDependencies`, what they depend on.
     public func applied(_ selection: [String], noDependencies: Bool = false) -> Set<String> {
@@ -85,6 +115,7 @@ extension Stack {
         result.volumes.merge(previous.volumes) { new, _ in new }
         result.configs.merge(previous.configs) { new, _ in new }
         result.secrets.merge(previous.secrets) { new, _ in new }
+        result.secretValues = Set(secretValues).union(previous.secretValues).sorted()
         return result
     }
 }

@@ -8,13 +8,17 @@ struct FieldRule: Sendable {
     var effect: ChangeClass
     /// Paths, as Compose spells them, at which two services differ (new, old).
     var differences: @Sendable (Service, Service) -> [String]
+    /// The values by those paths, for people.
+    var values: @Sendable (Service) -> [(String, Any)]
 
     /// Compared as one value, after `value` has brought it into normal form.
     static func whole<Value: Equatable & SendableMetatype>(
         _ key: String, _ property: String, _ effect: ChangeClass = .replace,
         _ value: @escaping @Sendable (Service) -> Value
     ) -> FieldRule {
-        FieldRule(property: property, effect: effect) { value($0) == value($1) ? [] : [key] }
+        FieldRule(
+            property: property, effect: effect, differences: { value($0) == value($1) ? [] : [key] },
+            values: { [(key, value($0))] })
     }
 
     /// Compared entry by entry; each entry that differs is named.
@@ -22,10 +26,12 @@ struct FieldRule: Sendable {
         _ key: String, _ property: String, _ effect: ChangeClass = .replace,
         _ value: @escaping @Sendable (Service) -> [String: Value]
     ) -> FieldRule {
-        FieldRule(property: property, effect: effect) { new, old in
-            let (new, old) = (value(new), value(old))
-            return Set(new.keys).union(old.keys).sorted().filter { new[$0] != old[$0] }.map { "\(key).\($0)" }
-        }
+        FieldRule(
+            property: property, effect: effect,
+            differences: { new, old in
+                let (new, old) = (value(new), value(old))
+                return Set(new.keys).union(old.keys).sorted().filter { new[$0] != old[$0] }.map { "\(key).\($0)" }
+            }, values: { value($0).map { ("\(key).\($0)", $1) } })
     }
 
     static let all: [FieldRule] = process + placement + files + network + limits + control
@@ -39,8 +45,7 @@ struct FieldRule: Sendable {
         whole("init", "initProcess") { $0.initProcess ?? false },
         whole("tty", "tty") { $0.tty },
         whole("stdin_open", "stdinOpen") { $0.stdinOpen },
-        whole("healthcheck", "healthcheck") { $0.healthcheck },
-        entries("labels", "labels") { $0.labels },
+        whole("healthcheck", "healthcheck", .live) { $0.healthcheck },
         whole("pre_start", "preStart") { $0.preStart },
         whole("platform", "platform") { $0.platform },
         whole("provider", "provider") { $0.provider },
@@ -83,9 +88,9 @@ struct FieldRule: Sendable {
     ]
 
     private static let network: [FieldRule] = [
-        entries("networks", "networks") { $0.networks.mapValues(normalAttachment) },
+        entries("networks", "networks", .live) { $0.networks.mapValues(normalAttachment) },
         whole("network_mode", "networkMode") { $0.networkMode },
-        whole("ports", "ports") { Set($0.ports.map(normalPort)) },
+        whole("ports", "ports", .live) { Set($0.ports.map(normalPort)) },
         whole("links", "links") { Set($0.links) },
         whole("external_links", "externalLinks") { Set($0.externalLinks) },
         entries("models", "models") { $0.models },
@@ -96,16 +101,27 @@ struct FieldRule: Sendable {
     ]
 
     private static let limits: [FieldRule] = [
-        whole("deploy.resources", "resources") { $0.resources },
+        resources(.live) { $0.isLive(from: $1) }, resources(.replace) { !$0.isLive(from: $1) },
         entries("ulimits", "ulimits") { $0.ulimits },
         entries("sysctls", "sysctls") { $0.sysctls },
         whole("oom_score_adj", "oomScoreAdjust") { $0.oomScoreAdjust },
-        whole("oom_kill_disable", "oomKillDisable") { $0.oomKillDisable ?? false },
+        whole("oom_kill_disable", "oomKillDisable", .live) { $0.oomKillDisable ?? false },
     ]
+
+    private static func resources(
+        _ effect: ChangeClass, _ isSo: @escaping @Sendable (Resources, Resources) -> Bool
+    ) -> FieldRule {
+        FieldRule(
+            property: "resources", effect: effect,
+            differences: { new, old in
+                new.resources != old.resources && isSo(new.resources, old.resources) ? ["deploy.resources"] : []
+            }, values: { [("deploy.resources", $0.resources)] })
+    }
 
     /// What the engine acts on and the container never sees.
     private static let control: [FieldRule] = [
         whole("restart", "restart", .control) { $0.restart },
+        entries("labels", "labels", .control) { $0.labels },
         whole("stop_signal", "stopSignal", .control) { signalName($0.stopSignal) },
         whole("stop_grace_period", "stopGracePeriod", .control) { $0.stopGracePeriod },
         whole("depends_on", "dependsOn", .control) { $0.dependsOn },
@@ -159,6 +175,25 @@ struct FieldRule: Sendable {
         var normal = attachment
         normal.aliases = Set(attachment.aliases).sorted()
         return normal
+    }
+}
+
+extension Resources {
+    /// Whether a running container can be given these limits in place of `old`: what the kernel cannot be told to
+    /// forget again, and what belongs to single devices, needs a new one.
+    fileprivate func isLive(from old: Resources) -> Bool {
+        if cpuset == nil, old.cpuset != nil { return false }
+        if memorySwappiness == nil, old.memorySwappiness != nil { return false }
+        var (new, same) = (self, old)
+        for limit in [
+            \Resources.memory, \.memoryReservation, \.memorySwap, \.memorySwappiness, \.nanoCPUs, \.cpuShares,
+            \.cpuQuota,
+            \.cpuPeriod, \.pids,
+        ] {
+            (new[keyPath: limit], same[keyPath: limit]) = (nil, nil)
+        }
+        (new.cpuset, same.cpuset) = (nil, nil)
+        return new == same
     }
 }
 

@@ -34,7 +34,12 @@ extension Gate {
     func status(in observed: ObservedState, except: Set<String>) -> GateStatus {
         switch self {
         case .started(let service):
-            return Self.all(of: service, in: observed, except: except) { $0.startedAt == nil ? .pending : .holds }
+            return Self.all(of: service, in: observed, except: except) { container in
+                if Self.hasTwinAlive(container, in: observed) { return .holds }
+                if container.startedAt != nil { return container.isStarting ? .pending : .holds }
+                guard container.finishedAt != nil, !container.mayComeBack else { return .pending }
+                return Self.failure(container, container.exitText)
+            }
         case .healthy(let service):
             return Self.all(of: service, in: observed, except: except, Self.health)
         case .completed(let service):
@@ -52,7 +57,7 @@ extension Gate {
             let hint = "create it with `gantry network create \(name)`, or take 'external: true' out"
             return isThere ? .holds : .failed(Diagnostic(code: "network.not-found", message, hint: hint))
         case .volumePresent(let name):
-            let isThere = observed.volumes.contains { $0.name == name }
+            let isThere = observed.volumes.contains { $0.name == name && !$0.isLost }
             return isThere ? .holds : .failed(Diagnostic(code: "volume.not-found", "volume \(name) could not be found"))
         }
     }
@@ -64,6 +69,14 @@ extension Gate {
         let replicas = observed.containers.filter { $0.service == service && !$0.oneOff }
         guard !replicas.isEmpty else { return .pending }
         return worst(replicas.map { except.contains($0.id) ? .pending : status($0) })
+    }
+
+    /// Its predecessor still runs: the service is there, whether the successor comes up or not.
+    private static func hasTwinAlive(_ container: ObservedContainer, in observed: ObservedState) -> Bool {
+        container.finishedAt != nil
+            && observed.containers.contains {
+                $0.service == container.service && $0.number == container.number && $0.isAlive && !$0.oneOff
+            }
     }
 
     private static func worst(_ all: [GateStatus]) -> GateStatus {
@@ -85,23 +98,23 @@ extension Gate {
                 return failure(container, "has no healthcheck configured")
             }
             switch container.health {
-            case .healthy: return container.stopping ? .pending : .holds
+            case .healthy: return container.stopping || container.isStarting ? .pending : .holds
             case .unhealthy: return container.stopping ? .pending : failure(container, "is unhealthy")
             case .none, .starting: return .pending
             }
         case .created where container.finishedAt == nil: return .pending
         case .created, .exited, .restarting, .dead:
-            return container.comesBack ? .pending : failure(container, container.exitText)
+            return container.mayComeBack ? .pending : failure(container, container.exitText)
         }
     }
 
-    private static func completion(_ container: ObservedContainer) -> GateStatus {
+    static func completion(_ container: ObservedContainer) -> GateStatus {
         switch container.state {
         case .running, .paused: return .pending
         case .created where container.finishedAt == nil: return .pending
         case .created, .exited, .restarting, .dead:
             if container.hasCompleted { return .holds }
-            if container.comesBack { return .pending }
+            if container.mayComeBack { return .pending }
             let code = container.exitCode.map { "exit \($0)" } ?? "exit code unknown"
             return .failed(
                 Diagnostic(
@@ -110,7 +123,7 @@ extension Gate {
         }
     }
 
-    private static func readiness(_ container: ObservedContainer) -> GateStatus {
+    static func readiness(_ container: ObservedContainer) -> GateStatus {
         if container.isReady || container.hasCompleted { return .holds }
         switch container.state {
         case .running, .paused:
@@ -152,7 +165,11 @@ extension Gate {
     /// Nanoseconds since 1970: when it is late, for all that it may have been ready meanwhile.
     private static func deadline(of container: ObservedContainer, _ monitor: Int64, _ begunAt: Int64?) -> Int64? {
         guard let begunAt else { return nil }
-        return max(begunAt, container.createdAt) + RolloutPolicy.readyPatience(container.definition.service) + monitor
+        let patience = RolloutPolicy.readyPatience(container.definition.service) + monitor
+        let first = max(begunAt, container.createdAt)
+        // One that was started later than that had settled before, and has its time again.
+        if let startedAt = container.startedAt, startedAt > first + patience { return startedAt + patience }
+        return first + patience
     }
 
     private static func failedReplica(_ container: ObservedContainer, _ what: String) -> GateStatus {
@@ -183,6 +200,12 @@ extension ObservedContainer {
     var comesBack: Bool {
         state != .dead && RestartBackoff.decision(for: self, now: Int64.max) != .stay
     }
+
+    /// Restarts in a row after which nobody waits for it any more, which is after a minute and a half.
+    private static let restartsMax = 10
+
+    /// Whoever depends on it has a reason to wait.
+    var mayComeBack: Bool { comesBack && restarts < Self.restartsMax }
 
     var exitText: String {
         if state == .created { return "could not be started" }

@@ -16,10 +16,14 @@ public func goal(desired: DesiredState, observed: ObservedState) -> Goal {
     if !desired.noDependencies { names = graph.closure(of: names.sorted()) }
     let containers = Dictionary(grouping: observed.sorted().containers.filter { !$0.oneOff }, by: \.service)
     var (pending, failed) = ([String](), [Diagnostic]())
-    for service in names.sorted() {
+    let oneShots = desired.oneShots(graph)
+    if desired.isRollback { names.subtract(oneShots) }
+    // What a command has stopped is where it should be.
+    for service in names.subtracting(desired.stopped).sorted() {
         let own = containers[service] ?? []
         for container in own {
-            switch Gate.replicaReady(name: container.name).status(in: observed) {
+            let isOneShot = oneShots.contains(service) && container.mayEnd
+            switch isOneShot ? Gate.completion(container) : Gate.readiness(container) {
             case .holds: continue
             case .pending: pending.append(container.name)
             case .failed(let diagnostic): failed.append(diagnostic)
@@ -33,4 +37,14 @@ public func goal(desired: DesiredState, observed: ObservedState) -> Goal {
     }
     if !failed.isEmpty { return .failed(failed) }
     return pending.isEmpty ? .reached : .pending(pending)
+}
+
+extension ObservedContainer {
+    /// One that is always restarted never ends, whoever waits for that.
+    fileprivate var mayEnd: Bool {
+        switch definition.service.restart.mode {
+        case .no, .onFailure: true
+        case .always, .unlessStopped: false
+        }
+    }
 }

@@ -29,6 +29,7 @@ public struct ObservedState: Equatable, Sendable {
 
     /// The same state in the one order that the planner works in.
     func sorted() -> ObservedState {
+        if isSorted { return self }
         var sorted = ObservedState(
             containers: containers.sorted { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) },
             networks: networks.sorted { $0.name < $1.name }, volumes: volumes.sorted { $0.name < $1.name },
@@ -36,6 +37,19 @@ public struct ObservedState: Equatable, Sendable {
             serviceAddresses: serviceAddresses.sorted { ($0.service, $0.network) < ($1.service, $1.network) })
         sorted.at = at
         return sorted
+    }
+
+    /// As the engine hands it over; looking is cheaper than sorting.
+    private var isSorted: Bool {
+        zip(containers, containers.dropFirst()).allSatisfy {
+            ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id)
+        }
+            && zip(networks, networks.dropFirst()).allSatisfy { $0.name < $1.name }
+            && zip(volumes, volumes.dropFirst()).allSatisfy { $0.name < $1.name }
+            && zip(firewallProblems, firewallProblems.dropFirst()).allSatisfy { $0 < $1 }
+            && zip(serviceAddresses, serviceAddresses.dropFirst()).allSatisfy {
+                ($0.service, $0.network) < ($1.service, $1.network)
+            }
     }
 }
 
@@ -83,14 +97,25 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
         case vethMissing(network: String)
         /// The address on this network (engine name) is gone.
         case addressMissing(network: String)
+        /// The interface on this network (engine name) is down.
+        case interfaceDown(network: String)
+        /// The route to this network (engine name), or out by it, is gone.
+        case routeMissing(network: String)
+        /// A kernel parameter (`net.ipv4.conf.eth0.rp_filter`) of the interface on this network (engine name) has
+        /// another value.
+        case settingChanged(network: String, name: String)
+        /// Nobody answers what it looks up.
+        case resolverMissing
         /// The network namespace, its own or the one it shares with another service, is not the one that is in use.
         case namespaceLost
 
         /// The network to plug in again; `nil` when only a restart helps.
-        var network: String? {
+        public var network: String? {
             switch self {
-            case .vethMissing(let network), .addressMissing(let network): network
-            case .namespaceLost: nil
+            case .vethMissing(let network), .addressMissing(let network), .interfaceDown(let network),
+                .routeMissing(let network), .settingChanged(let network, _):
+                network
+            case .namespaceLost, .resolverMissing: nil
             }
         }
 
@@ -98,7 +123,19 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
             switch self {
             case .vethMissing(let network): "interface on \(network) is missing"
             case .addressMissing(let network): "address on \(network) is missing"
+            case .interfaceDown(let network): "interface on \(network) is down"
+            case .routeMissing(let network): "route by \(network) is missing"
+            case .settingChanged(_, let name): "\(name) was changed"
+            case .resolverMissing: "resolver is missing"
             case .namespaceLost: "network namespace is lost"
+            }
+        }
+
+        public var kind: DriftClass {
+            switch self {
+            case .settingChanged: .sysctl
+            case .resolverMissing: .dns
+            default: .network
             }
         }
     }
@@ -112,10 +149,12 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     /// Made by `run`.
     public var oneOff: Bool
     /// As it was applied when the container was made (or last updated in place).
-    public var definition: ContainerDefinition
+    @Boxed public var definition: ContainerDefinition
     public var state: State
     /// It has been told to stop and still runs.
     public var stopping: Bool
+    /// Its `post_start` hooks are not through yet; when it does not run, one of them has failed.
+    public var isStarting = false
     public var health: ContainerHealth
     /// The service or its image defines a healthcheck that is not disabled.
     public var healthcheckDefined: Bool
@@ -145,6 +184,14 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     /// It has volumes of its own, which its successor takes over.
     public var hasOwnVolumes: Bool
     public var problems: [Problem]
+    /// An update of it while it runs was begun and not ended.
+    public var isHalfUpdated = false
+    /// Limits whose control files say something else.
+    public var limits: [ChangedLimit] = []
+    /// Nanoseconds since 1970: its processes stand still from then on, as far as is known.
+    public var pausedSince: Int64?
+    /// A command has paused it.
+    public var pausedByUser = false
 
     public init(
         id: String, name: String, service: String, number: Int, definition: ContainerDefinition, state: State,
@@ -179,7 +226,7 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
 
     /// It takes requests: running, not on its way out, healthy or without a healthcheck.
     public var isServing: Bool {
-        guard state == .running, !stopping, !problems.contains(.namespaceLost) else { return false }
+        guard state == .running, !stopping, !isStarting, !problems.contains(.namespaceLost) else { return false }
         switch health {
         case .healthy: return true
         case .none: return !healthcheckDefined
@@ -191,17 +238,37 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
 /// As in the Docker Engine API; `none` is a container without a healthcheck.
 public enum ContainerHealth: String, Codable, Sendable { case none, starting, healthy, unhealthy }
 
+/// A control file of a container's cgroup that does not say what it was given.
+public struct ChangedLimit: Hashable, Sendable {
+    /// `memory.max`.
+    public var file: String
+    public var present: String
+    public var wanted: String
+
+    public init(file: String, present: String, wanted: String) {
+        self.file = file
+        self.present = present
+        self.wanted = wanted
+    }
+
+    var text: String { "\(file) is \(present) instead of \(wanted)" }
+}
+
 public struct ObservedNetwork: Equatable, Sendable {
     public enum Problem: String, Codable, Sendable {
-        case bridgeMissing, bridgeDown, addressMissing
+        case bridgeMissing, bridgeDown, addressMissing, routeMissing, settingChanged
 
         var text: String {
             switch self {
             case .bridgeMissing: "bridge is missing"
             case .bridgeDown: "bridge is down"
             case .addressMissing: "bridge has lost its address"
+            case .routeMissing: "route to it is missing"
+            case .settingChanged: "kernel parameters of its bridge were changed"
             }
         }
+
+        public var kind: DriftClass { self == .settingChanged ? .sysctl : .network }
     }
     /// Engine name.
     public var name: String
@@ -226,6 +293,8 @@ public struct ObservedVolume: Equatable, Sendable {
     public var definition: Volume
     /// Not the stack's own.
     public var external: Bool
+    /// Its folder is gone.
+    public var isLost = false
 
     public init(name: String, definition: Volume, external: Bool = false) {
         self.name = name

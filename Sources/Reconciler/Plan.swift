@@ -17,6 +17,8 @@ public struct Plan: Equatable, Sendable {
     public var pendingGates: [PendingGate]
     /// Services more of whose new replicas failed than their policy allows.
     public var failedRollouts: [FailedRollout]
+    /// Services whose rollout waits for somebody.
+    public var heldRollouts: [HeldRollout]
 
     public init() {
         steps = []
@@ -26,6 +28,7 @@ public struct Plan: Equatable, Sendable {
         waiting = []
         pendingGates = []
         failedRollouts = []
+        heldRollouts = []
     }
 
     /// Nothing to do now; a timer may still be due.
@@ -69,6 +72,22 @@ public struct FailedRollout: Equatable, Sendable {
     public var action: UpdateConfig.FailureAction
     /// What is wrong with each replica that failed.
     public var failures: [Diagnostic]
+}
+
+/// A rollout that goes on when somebody says so.
+public struct HeldRollout: Equatable, Sendable {
+    public enum Reason: String, Codable, Sendable {
+        /// Its canaries are there, and wait to be promoted.
+        case canary
+        /// Somebody has paused it.
+        case paused
+        /// It failed, and is not undone.
+        case failed
+    }
+    public var service: String
+    public var reason: Reason
+    /// Replicas that are still as they were.
+    public var replicas: Int
 }
 
 public struct PendingGate: Equatable, Sendable {
@@ -119,11 +138,15 @@ public enum Action: Equatable, Sendable {
     /// Anonymous volumes stay unless told; a container that is made later for the same service and number takes them.
     case removeContainer(id: String, anonymousVolumes: Bool)
     case restartContainer(id: String, timeout: Int64?)
-    /// Write the present definition into the container's record; the container runs on.
+    /// Make a container like the present definition as far as that can be done while it runs on.
     case updateContainer(id: String)
     /// Plug a running container into the network again.
     case repairAttachment(id: String, network: String)
     case repairFirewall
+    /// Write the definition's limits into its cgroups again.
+    case restoreLimits(id: String)
+    /// Let its processes go on.
+    case resumeContainer(id: String)
     case signalContainer(id: String, signal: String)
 }
 

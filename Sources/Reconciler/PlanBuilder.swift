@@ -79,9 +79,30 @@ struct PlanBuilder {
 
     mutating func fail(_ rollout: FailedRollout) { plan.failedRollouts.append(rollout) }
 
+    mutating func hold(_ rollout: HeldRollout, source: SourceMark?) {
+        plan.heldRollouts.append(rollout)
+        let replicas = rollout.replicas == 1 ? "1 replica" : "\(rollout.replicas) replicas"
+        switch rollout.reason {
+        case .failed: break
+        case .canary:
+            warn(
+                code: "rollout.canary",
+                "the canaries of \(rollout.service) wait to be promoted; \(replicas) to be replaced then",
+                source: source,
+                hint: "`gantry promote \(rollout.service)` goes on, `gantry abort` goes back")
+        case .paused:
+            warn(
+                code: "rollout.paused", "the update of \(rollout.service) is paused; \(replicas) to be replaced yet",
+                source: source, hint: "`gantry rollout resume` goes on, `gantry abort` goes back")
+        }
+    }
+
+    /// To be planned again then, at the latest.
+    mutating func wake(at time: Int64) { plan.wakeAt = min(time, plan.wakeAt ?? time) }
+
     mutating func wait(for container: ObservedContainer, until time: Int64) {
         plan.waiting.append(WaitingContainer(name: container.name, until: time))
-        plan.wakeAt = min(time, plan.wakeAt ?? time)
+        wake(at: time)
     }
 
     /// The plan, with what its gates say of the present state.
@@ -90,7 +111,7 @@ struct PlanBuilder {
         for step in plan.steps {
             for gate in step.gates where gate.status(in: observed) != .holds {
                 result.plan.pendingGates.append(PendingGate(step: step.id, gate: gate))
-                if let time = gate.turnsAt(in: observed) { result.plan.wakeAt = min(time, result.plan.wakeAt ?? time) }
+                if let time = gate.turnsAt(in: observed) { result.wake(at: time) }
                 if case .failed(var diagnostic) = gate.status(in: observed, except: touched) {
                     diagnostic.source = diagnostic.source ?? step.source
                     result.block(diagnostic)

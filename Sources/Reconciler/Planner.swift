@@ -20,6 +20,10 @@ struct Planner {
     /// Selected services and what they depend on, in dependency order.
     var services: [String] = []
     var surveys: [String: ServiceSurvey] = [:]
+    /// By service, as they were before anything was held.
+    var rollouts: [String: Rollout] = [:]
+    /// Containers that are made like their definition while they run, with the step.
+    var updateSteps: [String: Int] = [:]
     /// Service to the steps after which its replicas have been started.
     var startSteps: [String: [Int]] = [:]
     /// Network and volume keys to the step that makes them.
@@ -27,6 +31,11 @@ struct Planner {
     var volumeSteps: [String: Int] = [:]
     /// Network and volume keys that cannot be used, with the gate that says so.
     var resourceGates: [String: Gate] = [:]
+    /// Keys of the networks and volumes of services that will have containers.
+    var usedNetworks: [String] = []
+    var usedVolumes: [String] = []
+    /// Keys of volumes that are replaced, their data with them.
+    var doomedVolumes: [String] = []
     /// Services in whose namespaces others live.
     let hosts: Set<String>
     /// Containers that a network replacement has already retired, with the removal step.
@@ -46,24 +55,30 @@ struct Planner {
 
     mutating func run() -> Plan {
         guard select() else { return builder.plan }
+        findUsedResources()
         let changed = changedNetworks()
+        doomedVolumes = replacedVolumes()
         let surveyor = Surveyor(
-            desired: desired, observed: observed, now: now, graph: graph, changedNetworks: Set(changed))
+            desired: desired, observed: observed, now: now, graph: graph, changedNetworks: Set(changed),
+            doomedVolumes: Set(doomedVolumes))
         let containers = Dictionary(grouping: observed.containers.filter { !$0.oneOff }, by: \.service)
         for service in services where !isLeftAlone(service) {
-            surveys[service] = surveyor.survey(service, containers: containers[service] ?? [], earlier: surveys)
+            let survey = surveyor.survey(service, containers: containers[service] ?? [], earlier: surveys)
+            surveys[service] = holding(survey, surveyor)
         }
         emitOrphans()
         emitNetworks(changed: changed)
         emitVolumes()
         emitFirewall()
+        emitContainerRepairs()
         for service in services { emitService(service) }
         return builder.finished(observed: observed)
     }
 
     /// Fills `services`; `false` when there is nothing sensible to plan, with the reason in `blocked`.
     private mutating func select() -> Bool {
-        for name in Set(desired.selection).union(desired.scale.keys).sorted() where stack.services[name] == nil {
+        for name in Set(desired.selection).union(desired.scale.keys).sorted()
+        where stack.services.index(forKey: name) == nil {
             builder.block(Diagnostic(code: "service.unknown", "no such service: \(name)"))
         }
         var names = desired.selection.isEmpty ? Set(stack.services.keys) : Set(desired.selection)
@@ -84,6 +99,10 @@ struct Planner {
     private mutating func check(_ name: String, among names: Set<String>) {
         let replicas = desired.replicas(of: name)
         let source = stack.source(of: "services.\(name)")
+        if stack.services[name]?.schedule != nil, desired.scale[name] ?? 1 > 1 {
+            let message = "service \(name) is started by the clock and cannot be scaled"
+            builder.block(Diagnostic(code: "service.scheduled", message, source: source))
+        }
         if replicas > DesiredState.replicasMax {
             let message =
                 "service \(name) asks for \(replicas) replicas; at most \(DesiredState.replicasMax) are possible"
@@ -99,7 +118,7 @@ struct Planner {
         }
         guard !desired.noDependencies else { return }
         for (other, dependency) in (graph.edges[name] ?? [:]).sorted(by: { $0.key < $1.key })
-        where stack.services[other] == nil {
+        where stack.services.index(forKey: other) == nil {
             let path = "services.\(name).depends_on.\(other)"
             let message = "service \(name) depends on \(other), which is not in the stack"
             if dependency.required {
@@ -111,5 +130,10 @@ struct Planner {
     }
 
     /// A command stopped it, and this is not a command.
-    func isLeftAlone(_ service: String) -> Bool { desired.mode == .maintain && desired.stopped.contains(service) }
+    func isLeftAlone(_ service: String) -> Bool {
+        isSpent(service) || desired.mode == .maintain && desired.stopped.contains(service)
+    }
+
+    /// What has done its work once, or failed to, is not run again because an update is undone.
+    func isSpent(_ service: String) -> Bool { desired.isRollback && desired.oneShots(graph).contains(service) }
 }

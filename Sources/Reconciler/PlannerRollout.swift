@@ -22,6 +22,36 @@ extension Planner {
             isShared: hosts.contains(survey.name))
     }
 
+    /// The survey without the replacements that wait for somebody: to promote the canaries, to resume, or to mend what
+    /// failed. What is held lives on as it is, and is started again when it ends.
+    mutating func holding(_ survey: ServiceSurvey, _ surveyor: Surveyor) -> ServiceSurvey {
+        guard let service = stack.services[survey.name] else { return survey }
+        var rollout = Rollout(
+            survey, policy(of: service, survey), since: desired.rolloutSince,
+            followedSince: [desired.since, desired.followedSince].compactMap(\.self).max(), observed)
+        defer { rollouts[survey.name] = rollout }
+        // Nobody can stay on a network that is made anew.
+        guard survey.kept.contains(where: \.isReplaced),
+            surveyor.changedNetworks.isDisjoint(with: service.networks.keys),
+            let (count, reason) = rollout.allowance(desired, missing: survey.missing.count)
+        else { return survey }
+        let replaced = chain(survey).filter { $0.isReplaced && $0.container.state != .dead }
+        let held = Set(replaced.dropFirst(count).map(\.container.id))
+        guard !held.isEmpty else { return survey }
+        rollout.isHeld = count == 0
+        builder.hold(
+            HeldRollout(service: survey.name, reason: reason, replicas: held.count),
+            source: stack.source(of: "services.\(survey.name)"))
+        var result = survey
+        result.held = held.count
+        for index in result.kept.indices where held.contains(result.kept[index].container.id) {
+            let container = result.kept[index].container
+            result.kept[index] = Replica(
+                container: container, verdict: surveyor.verdictAsItIs(container, earlier: surveys), updates: [])
+        }
+        return result
+    }
+
     private func finalName(_ container: ObservedContainer) -> String {
         stack.containerName(service: container.service, number: container.number)
     }
@@ -56,7 +86,7 @@ extension Planner {
                     source: stack.source(of: "services.\(survey.name)"))
                 let steps = builder.retire(
                     predecessor, subject, after: startSteps[survey.name] ?? [], gates: [rollout.gate(container.name)],
-                    drain: RolloutPolicy.drain)
+                    drain: rollout.policy.drain)
                 builder.change(.remove, .container, subject, steps: steps)
                 after += steps.suffix(1)
             }
@@ -197,7 +227,7 @@ extension Planner {
             steps = builder.retire(
                 container, subject, after: after + conditions.resources + (starts ? conditions.dependencies : []),
                 gates: conditions.resourceGates + (starts ? conditions.dependencyGates : []) + gates,
-                drain: rollout.total > 1 ? RolloutPolicy.drain : 0)
+                drain: desired.replicas(of: container.service) > 1 ? rollout.policy.drain : 0)
         }
         var made = subject
         made.name = finalName(container)
@@ -217,7 +247,7 @@ extension Planner {
         var steps = create(container.number, made, conditions, replaced: container, after: after, gates: gates)
         steps += builder.retire(
             container, subject, after: Array(steps.suffix(1)), gates: [rollout.gate(made.name)],
-            drain: RolloutPolicy.drain)
+            drain: rollout.policy.drain)
         steps.append(
             builder.step(.renameContainer(name: made.name), subject, after: Array(steps.suffix(1))))
         builder.change(
@@ -234,7 +264,7 @@ extension Planner {
         builder.touch(container.id)
         let step = builder.single(
             .restart, .container, .restartContainer(id: container.id, timeout: nil), subject,
-            after: after + conditions.resources + conditions.dependencies,
+            after: after + conditions.resources + conditions.dependencies + updates(container),
             gates: conditions.resourceGates + dependencyGates(conditions, for: container, service: service) + gates)
         startSteps[service, default: []].append(step)
         return step

@@ -15,14 +15,15 @@ extension Planner {
     }
 
     mutating func emitService(_ name: String) {
-        guard let survey = surveys[name], let service = stack.services[name] else { return }
-        let rollout = Rollout(
-            survey, policy(of: service, survey), since: desired.rolloutSince, commandAt: desired.since, observed)
+        guard let survey = surveys[name], let service = stack.services[name], let rollout = rollouts[name] else {
+            return
+        }
+        if !rollout.isHeld, let stallsAt = rollout.stallsAt, stallsAt > observed.at { builder.wake(at: stallsAt) }
         if let failed = rollout.failed { builder.fail(failed) }
         var conditions = Conditions()
         findResources(of: service, into: &conditions)
         findDependencies(of: name, starts: startsAnything(survey), into: &conditions)
-        let excess = removeExcessBefore(survey, rollout)
+        let excess = removeExcessBefore(survey)
         emitKept(survey, conditions)
         let successions = emitSuccessions(survey, rollout)
         let missing = emitMissing(survey, conditions, after: excess)
@@ -50,7 +51,7 @@ extension Planner {
     private mutating func findDependencies(of name: String, starts: Bool, into conditions: inout Conditions) {
         guard !desired.noDependencies, !desired.noStart else { return }
         for (other, dependency) in graph.dependencies(of: name) where services.contains(other) {
-            guard desired.replicas(of: other) > 0 else { continue }
+            guard desired.replicas(of: other) > 0, !isSpent(other) else { continue }
             let gate = dependency.gate(on: other)
             if !dependency.required, case .failed(let diagnostic) = gate.status(in: observed, except: untrusted(other))
             {
@@ -103,10 +104,10 @@ extension Planner {
     private mutating func emitKept(_ survey: ServiceSurvey, _ conditions: Conditions) {
         for replica in survey.kept {
             let container = replica.container
-            if !replica.control.isEmpty { update(replica, service: survey.name) }
+            if !replica.updates.isEmpty { update(replica, survey.name, conditions) }
             switch replica.verdict {
             case .keep:
-                if container.state == .paused {
+                if container.state == .paused, !mayResume(container) {
                     builder.warn(
                         code: "container.paused", "container \(container.name) is paused and is left as it is",
                         hint: "continue it with `gantry unpause \(survey.name)`")
@@ -119,12 +120,17 @@ extension Planner {
         }
     }
 
-    private mutating func update(_ replica: Replica, service: String) {
+    private mutating func update(_ replica: Replica, _ service: String, _ conditions: Conditions) {
         let subject = Subject(
-            name: replica.container.name, service: service, reason: FieldChange.summary(replica.control),
-            source: replica.control.first?.source(in: stack, service: service))
-        builder.single(.update, .container, .updateContainer(id: replica.container.id), subject)
+            name: replica.container.name, service: service, reason: FieldChange.summary(replica.updates),
+            source: replica.updates.first?.source(in: stack, service: service))
+        updateSteps[replica.container.id] = builder.single(
+            .update, .container, .updateContainer(id: replica.container.id), subject, after: conditions.resources,
+            gates: conditions.resourceGates)
     }
+
+    /// A container is started as it is to be.
+    func updates(_ container: ObservedContainer) -> [Int] { updateSteps[container.id].map { [$0] } ?? [] }
 
     private mutating func start(
         _ container: ObservedContainer, _ service: String, _ reason: String, byPolicy: Bool, _ conditions: Conditions
@@ -136,7 +142,8 @@ extension Planner {
         builder.touch(container.id)
         let step = builder.single(
             .start, .container, .startContainer(.id(container.id), byPolicy: byPolicy), subject,
-            after: conditions.resources + conditions.dependencies, gates: conditions.resourceGates + gates)
+            after: conditions.resources + conditions.dependencies + updates(container),
+            gates: conditions.resourceGates + gates)
         startSteps[service, default: []].append(step)
     }
 
@@ -194,7 +201,7 @@ extension Planner {
         return survey.kept.first
     }
 
-    private mutating func removeExcessBefore(_ survey: ServiceSurvey, _ rollout: Rollout) -> [Int] {
+    private mutating func removeExcessBefore(_ survey: ServiceSurvey) -> [Int] {
         let successor = successor(in: survey)
         var removals: [Int] = []
         for container in survey.excess where retired[container.id] == nil && !isSucceeded(container, survey) {
@@ -209,7 +216,8 @@ extension Planner {
     private mutating func removeExcessAfter(_ survey: ServiceSurvey, _ rollout: Rollout) {
         guard let successor = successor(in: survey) else { return }
         let name = stack.containerName(service: survey.name, number: successor.container.number)
-        for container in survey.excess where !builder.touched.contains(container.id) {
+        for container in survey.excess
+        where !builder.touched.contains(container.id) && !isSucceeded(container, survey) {
             _ = removeExcess(
                 container, service: survey.name, after: startSteps[survey.name] ?? [], gates: [rollout.gate(name)])
         }
@@ -221,7 +229,9 @@ extension Planner {
         let subject = Subject(
             name: container.name, service: service, reason: "scaled to \(desired.replicas(of: service))",
             source: stack.source(of: "services.\(service)"))
-        let steps = builder.retire(container, subject, after: after, gates: gates, drain: RolloutPolicy.drain)
+        let steps = builder.retire(
+            container, subject, after: after, gates: gates,
+            drain: RolloutPolicy.drain(of: stack.services[service] ?? container.definition.service))
         builder.change(.remove, .container, subject, steps: steps)
         return steps
     }

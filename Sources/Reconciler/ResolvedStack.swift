@@ -1,7 +1,7 @@
 import StackModel
 
 /// A stack with everything that its containers are made of.
-public struct ResolvedStack: Sendable {
+public struct ResolvedStack: Equatable, Sendable {
     public var stack: Stack
     /// Service to image id.
     public var imageIDs: [String: String]

@@ -7,20 +7,26 @@ struct Rollout {
     let made: [Replica]
     /// Those of `made` that failed, and why.
     let failures: [String: Diagnostic]
+    /// Somebody has to say that it goes on, so it cannot be late.
+    var isHeld = false
     /// How many were made or are to be replaced.
     let total: Int
     let service: String
     /// Nanoseconds since 1970: when whoever goes on with it began; `nil` where nothing says how to update.
     private let begunAt: Int64?
+    /// Nanoseconds since 1970: when what it goes by was seen.
+    private let at: Int64
 
     /// - Parameters:
     ///   - since: when the stack was changed; `nil`: it is as it was at first.
-    ///   - commandAt: when the command that goes on with it began.
+    ///   - followedSince: when whoever goes on with it began to.
     init(
-        _ survey: ServiceSurvey, _ policy: RolloutPolicy, since: Int64?, commandAt: Int64?, _ observed: ObservedState
+        _ survey: ServiceSurvey, _ policy: RolloutPolicy, since: Int64?, followedSince: Int64?,
+        _ observed: ObservedState
     ) {
         self.policy = policy
-        begunAt = policy.isExplicit ? since.map { max($0, commandAt ?? $0) } : nil
+        at = observed.at
+        begunAt = policy.isExplicit ? since.map { max($0, followedSince ?? $0) } : nil
         service = survey.name
         made = survey.kept.filter { replica in
             !replica.isReplaced && since.map { replica.container.createdAt >= $0 } ?? false
@@ -36,6 +42,12 @@ struct Rollout {
         total = made.count + survey.kept.count { $0.isReplaced }
     }
 
+    /// Nanoseconds since 1970: when it fails for want of progress; `nil` when it is at its end.
+    var stallsAt: Int64? {
+        guard policy.isExplicit, let begunAt, total > made.count, failures.isEmpty else { return nil }
+        return max(begunAt, made.map(\.container.createdAt).max() ?? 0) + policy.progressDeadline
+    }
+
     /// - Parameter isNext: for what comes after it, which waits for the delay too.
     func gate(_ name: String, isNext: Bool = false) -> Gate {
         .replicaSettled(name: name, monitor: policy.monitor + (isNext ? policy.delay : 0), begunAt: begunAt)
@@ -48,13 +60,70 @@ struct Rollout {
     }
 
     var failed: FailedRollout? {
+        if !isHeld, let stallsAt, at >= stallsAt {
+            let diagnostic = Diagnostic(
+                code: "rollout.stalled", "the update of \(service) made no progress in time",
+                hint: "see `gantry ps` and `gantry rollout status`")
+            return FailedRollout(service: service, action: policy.failureAction, failures: [diagnostic])
+        }
         guard isOver else { return nil }
         let sorted = failures.sorted { $0.key < $1.key }.map(\.value)
         return FailedRollout(service: service, action: policy.failureAction, failures: sorted)
     }
 
+    /// How many more replicas may be replaced before somebody says that it goes on, and why no more.
+    ///
+    /// - Parameter missing: replicas that are made anyway.
+    func allowance(_ desired: DesiredState, missing: Int) -> (count: Int, hold: HeldRollout.Reason)? {
+        // What failed is not given to more replicas.
+        if isOver { return (0, .failed) }
+        if desired.isPaused { return (0, .paused) }
+        guard policy.canary > 0, desired.changedAt != nil, !desired.promoted.contains(service), !desired.isRollback,
+            total > policy.canary
+        else { return nil }
+        if policy.promotesItself, made.count >= policy.canary, made.allSatisfy({ hasSettled($0.container) }) {
+            return nil
+        }
+        return (max(0, policy.canary - made.count - missing), .canary)
+    }
+
+    private func hasSettled(_ container: ObservedContainer) -> Bool {
+        var alone = ObservedState(containers: [container])
+        alone.at = at
+        return gate(container.name).status(in: alone) == .holds
+    }
+
     /// The rollout goes on without this one.
     func isTolerated(_ name: String) -> Bool { policy.isExplicit && !isOver && failures[name] != nil }
+}
+
+/// How far the update of one service is.
+public struct ServiceRollout: Equatable, Sendable {
+    public var service: String
+    /// How many there should be.
+    public var replicas: Int
+    /// How many are as they should be.
+    public var updated: Int
+    /// How many serve, of whatever definition.
+    public var ready: Int
+    /// What it waits for, if that is a person.
+    public var hold: HeldRollout.Reason?
+    /// Why it failed.
+    public var failures: [Diagnostic]
+}
+
+/// How far the update of each service is, by name. Parameters as of `plan`.
+public func rollouts(desired: DesiredState, observed: ObservedState, now: Int64) -> [ServiceRollout] {
+    var planner = Planner(desired: desired, observed: observed.sorted(), now: now)
+    let plan = planner.run()
+    return planner.surveys.values.sorted { $0.name < $1.name }.map { survey in
+        ServiceRollout(
+            service: survey.name, replicas: survey.replicas,
+            updated: survey.kept.count { !$0.isReplaced } - survey.held,
+            ready: (survey.kept.map(\.container) + survey.excess).count(where: \.isReady),
+            hold: plan.heldRollouts.first { $0.service == survey.name }?.reason,
+            failures: plan.failedRollouts.filter { $0.service == survey.name }.flatMap(\.failures))
+    }
 }
 
 extension Replica {

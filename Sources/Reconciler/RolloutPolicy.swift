@@ -16,6 +16,14 @@ struct RolloutPolicy: Equatable, Sendable {
     var failureAction: UpdateConfig.FailureAction
     /// Share of the replicas to replace that may fail, 0 to 1.
     var failureRatioMax: Double
+    /// Nanoseconds that the connections of a replica have to end.
+    var drain: Int64
+    /// Nanoseconds from one new replica to the next, after which a rollout that is not at its end has failed.
+    var progressDeadline: Int64
+    /// Replicas that are replaced before somebody promotes the rollout; 0 is none.
+    var canary: Int
+    /// Canaries that have settled are promoted by that.
+    var promotesItself: Bool
     /// The stack file says something about updates: then a command waits for the last replica too.
     var isExplicit: Bool
 
@@ -23,8 +31,9 @@ struct RolloutPolicy: Equatable, Sendable {
     static let defaultMonitor: Int64 = 5 * 1_000_000_000
     /// Nanoseconds that a replica has to become ready at all, unless its healthcheck gives it more.
     private static let readyPatience: Int64 = 300 * 1_000_000_000
-    /// Nanoseconds that connections have to end after the service's name and ports stopped leading to a replica.
-    static let drain: Int64 = 10 * 1_000_000_000
+    private static let defaultDrain: Int64 = 10 * 1_000_000_000
+    /// As Kubernetes' `progressDeadlineSeconds`.
+    private static let defaultProgressDeadline: Int64 = 600 * 1_000_000_000
 
     /// - Parameters:
     ///   - service: as it is to be.
@@ -37,15 +46,29 @@ struct RolloutPolicy: Equatable, Sendable {
         // 0 is all at a time.
         let parallelism = config?.parallelism ?? 1
         self.parallelism = parallelism <= 0 ? Int.max : parallelism
+        let options = service.gantry?.rollout
+        isExplicit = config != nil || options != nil
         delay = Self.bounded(config?.delay ?? 0)
-        monitor = Self.bounded(config?.monitor ?? (config == nil ? 0 : Self.defaultMonitor))
+        monitor = Self.bounded(options?.minHealthyTime ?? config?.monitor ?? (isExplicit ? Self.defaultMonitor : 0))
         failureAction = config?.failureAction ?? .pause
+        if let rollsBack = options?.autoRollback { failureAction = rollsBack ? .rollback : .pause }
         failureRatioMax = config?.failureRatioMax ?? 0
-        isExplicit = config != nil
+        drain = Self.drain(of: service)
+        // What one replica may take for itself is no lack of progress.
+        let patience = Self.readyPatience(service) + monitor + delay + drain
+        progressDeadline = Self.bounded(
+            options?.progressDeadline
+                ?? max(Self.defaultProgressDeadline, patience + Self.bounded(service.stopGracePeriod ?? 0)))
+        canary = max(0, options?.canary ?? 0)
+        promotesItself = options?.autoPromote ?? false
     }
+
+    /// Nanoseconds that connections have to end after the service's name and ports stopped leading to a replica.
+    static func drain(of service: Service?) -> Int64 { bounded(service?.gantry?.rollout?.drain ?? defaultDrain) }
 
     /// Nanoseconds that a replica of the service has to become ready.
     static func readyPatience(_ service: Service) -> Int64 {
+        if let deadline = service.gantry?.rollout?.healthyDeadline { return bounded(deadline) }
         guard let check = service.healthcheck else { return readyPatience }
         let probes = Int64(min(max(1, check.retries ?? 3), 100) + 1)
         let interval = min(bounded(check.interval ?? 30 * 1_000_000_000), Int64.max / 1024)
@@ -95,3 +118,6 @@ extension NetworkAttachment {
         ipv4Address != nil || ipv6Address != nil || macAddress != nil || !linkLocalIPs.isEmpty
     }
 }
+
+/// Nanoseconds that a replica of the service has to become ready.
+public func readyPatience(_ service: Service) -> Int64 { RolloutPolicy.readyPatience(service) }

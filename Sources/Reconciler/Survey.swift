@@ -13,8 +13,8 @@ struct Replica {
     }
     var container: ObservedContainer
     var verdict: Verdict
-    /// Fields to write into its record.
-    var control: [FieldChange]
+    /// Changes that it does not have to be replaced for.
+    var updates: [FieldChange]
 
     var isReplaced: Bool {
         if case .replace = verdict { return true }
@@ -41,6 +41,8 @@ struct ServiceSurvey {
     var missing: [Int] = []
     /// How many there should be.
     var replicas: Int = 0
+    /// Of `kept`: how many would be replaced if the rollout were not held.
+    var held: Int = 0
 
     /// After the plan, no replica is one that `container` can have been started with.
     func isRenewed(since container: ObservedContainer, now: Int64) -> Bool {
@@ -64,19 +66,26 @@ struct Surveyor {
     let graph: DependencyGraph
     /// Keys of networks that are replaced, so that their users must be.
     let changedNetworks: Set<String>
+    /// Keys of volumes that are replaced, their data with them.
+    let doomedVolumes: Set<String>
     /// Services that somebody waits for to complete.
     let awaited: Set<String>
 
+    /// Nanoseconds that a replica runs before it is replaced for being unhealthy: one that never gets better is not
+    /// made again and again without a pause.
+    private static let unhealthyPatience: Int64 = 30 * 1_000_000_000
+
     init(
         desired: DesiredState, observed: ObservedState, now: Int64, graph: DependencyGraph,
-        changedNetworks: Set<String>
+        changedNetworks: Set<String>, doomedVolumes: Set<String> = []
     ) {
         self.desired = desired
         self.observed = observed
         self.now = now
         self.graph = graph
         self.changedNetworks = changedNetworks
-        awaited = Surveyor.awaited(in: graph)
+        self.doomedVolumes = doomedVolumes
+        awaited = desired.oneShots(graph)
     }
 
     static func awaited(in graph: DependencyGraph) -> Set<String> {
@@ -96,10 +105,13 @@ struct Surveyor {
             return !replacing.isEmpty || replacement(of: container, changes: []) != nil
         }
         // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
-        let byWorth = containers.sorted { left, right in
-            (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.name, left.id)
-                < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.name, right.id)
-        }
+        let byWorth =
+            containers.count < 2
+            ? containers
+            : containers.sorted { left, right in
+                (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.name, left.id)
+                    < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.name, right.id)
+            }
         var numbers: Set<Int> = []
         var kept: [ObservedContainer] = []
         for container in byWorth {
@@ -114,7 +126,7 @@ struct Surveyor {
             let replica = judge(container, changes: changes[container.id] ?? [], earlier: earlier)
             result.kept.append(replica)
         }
-        if kept.count < result.replicas {
+        if kept.count < result.replicas, mayReplaceMissing(service) {
             result.missing = Array(
                 (1...result.replicas).lazy.filter { !numbers.contains($0) }.prefix(result.replicas - kept.count))
         }
@@ -131,20 +143,28 @@ struct Surveyor {
         _ container: ObservedContainer, changes: [FieldChange], earlier: [String: ServiceSurvey]
     ) -> Replica {
         let replacing = changes.filter { $0.effect == .replace }
-        var control = changes.filter { $0.effect == .control }
+        var updates = changes.filter { $0.effect != .replace && $0.effect != .none }
         // A record that says more than was applied would hide the rest.
-        if desired.noRecreate, !replacing.isEmpty { control = [] }
+        if desired.noRecreate, !replacing.isEmpty { updates = [] }
         if let verdict = replacement(of: container, changes: replacing) {
-            return Replica(container: container, verdict: verdict, control: [])
+            return Replica(container: container, verdict: verdict, updates: [])
         }
-        let verdict =
-            container.isAlive ? verdictAlive(container, earlier: earlier) : verdictStopped(container)
-        return Replica(container: container, verdict: verdict, control: control)
+        // Cut off in the midst: which half is done is not known.
+        if container.isHalfUpdated, updates.isEmpty {
+            updates = [FieldChange(path: "definition", sourcePath: "", effect: .live)]
+        }
+        return Replica(container: container, verdict: verdictAsItIs(container, earlier: earlier), updates: updates)
+    }
+
+    /// What is to happen to one that is not replaced.
+    func verdictAsItIs(_ container: ObservedContainer, earlier: [String: ServiceSurvey]) -> Replica.Verdict {
+        container.isAlive ? verdictAlive(container, earlier: earlier) : verdictStopped(container)
     }
 
     private func replacement(of container: ObservedContainer, changes: [FieldChange]) -> Replica.Verdict? {
         let stack = desired.stack
         if container.state == .dead {
+            guard mayReplaceMissing(container.service) else { return nil }
             return .replace(reason: "dead", source: stack.source(of: "services.\(container.service)"))
         }
         guard !desired.noRecreate else { return nil }
@@ -155,6 +175,9 @@ struct Surveyor {
         let networks = stack.services[container.service]?.networks.keys.sorted() ?? []
         if let key = networks.first(where: changedNetworks.contains) {
             return .replace(reason: "network \(key) changed", source: stack.source(of: "networks.\(key)"))
+        }
+        if let key = container.definition.volumeNames.keys.sorted().first(where: doomedVolumes.contains) {
+            return .replace(reason: "volume \(key) is replaced", source: stack.source(of: "volumes.\(key)"))
         }
         if desired.mode == .apply, desired.forceRecreate, container.createdAt < (desired.since ?? Int64.max) {
             return .replace(
@@ -170,6 +193,7 @@ struct Surveyor {
         if container.problems.contains(.namespaceLost) {
             return .restart(reason: ObservedContainer.Problem.namespaceLost.text)
         }
+        if let verdict = verdictUnhealthy(container) { return verdict }
         let service = desired.stack.services[container.service] ?? container.definition.service
         let parents = DependencyGraph.namespaceParents(of: service)
         for (name, dependency) in graph.dependencies(of: container.service) {
@@ -184,8 +208,20 @@ struct Surveyor {
         return .keep
     }
 
+    /// One that stays unhealthy is replaced when its restart policy would have it start again, were it to end; not in a
+    /// rollout, which fails for it, nor by a command.
+    private func verdictUnhealthy(_ container: ObservedContainer) -> Replica.Verdict? {
+        guard desired.mode == .maintain, desired.rolloutSince == nil, container.health == .unhealthy,
+            let service = desired.stack.services[container.service], service.restart.mode != .no,
+            desired.stack.driftPolicy(.unhealthy, service: container.service) == .repair
+        else { return nil }
+        let time = max(container.createdAt, container.startedAt ?? 0) + Self.unhealthyPatience
+        guard now >= time else { return .wait(until: time) }
+        return .replace(reason: "unhealthy", source: desired.stack.source(of: "services.\(container.service)"))
+    }
+
     private func verdictStopped(_ container: ObservedContainer) -> Replica.Verdict {
-        guard !desired.noStart else { return .keep }
+        guard !desired.noStart, container.state != .dead else { return .keep }
         if container.state == .created, container.finishedAt == nil { return .start(reason: "not running") }
         if desired.mode == .apply, !wasStartedByThisCommand(container) {
             let isDone = container.hasCompleted && awaited.contains(container.service)
@@ -197,6 +233,7 @@ struct Surveyor {
         }
         switch RestartBackoff.decision(for: current, now: now) {
         case .stay: return .keep
+        case .restart where !mayRestart(container): return .keep
         case .restart(let time) where time > now: return .wait(until: time)
         case .restart:
             let mode = current.definition.service.restart.mode.rawValue
@@ -206,6 +243,8 @@ struct Surveyor {
 
     private func wasStartedByThisCommand(_ container: ObservedContainer) -> Bool {
         guard let since = desired.since else { return false }
-        return (container.startedAt ?? container.finishedAt ?? Int64.min) >= since
+        let time = container.startedAt ?? container.finishedAt ?? Int64.min
+        // What is in the future is from before the clock was set back.
+        return time >= since && (time <= now || now < since)
     }
 }

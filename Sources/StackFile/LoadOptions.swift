@@ -59,6 +59,8 @@ public struct LoadedDocument: Sendable {
     public let warnings: [Diagnostic]
     /// What was substituted from: the process's environment over the environment files.
     public let environment: [String: String]
+    /// Of those, what was substituted and has a name that says that it is secret.
+    public let secretVariables: [String: String]
     /// The typed stack, without the contents of configs and secrets; `nil` when steps it needs were left out.
     public let stack: Stack?
     /// All profiles that services name, enabled or not, sorted.

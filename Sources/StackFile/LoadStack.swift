@@ -163,7 +163,8 @@ struct Project {
 
     func loaded(_ document: Node, _ stack: Stack?) -> LoadedDocument {
         LoadedDocument(
-            name: name, warnings: report.warnings, environment: sources.environment, stack: stack, profiles: profiles,
+            name: name, warnings: report.warnings, environment: sources.environment,
+            secretVariables: report.secretVariables, stack: stack, profiles: profiles,
             disabledServices: disabledServices, document: document, files: sources.files, isRaw: !options.interpolates)
     }
 

@@ -9,24 +9,22 @@ public struct ServiceOptions: Codable, Equatable, Sendable {
     public var reload: Reload?
     /// Whether connections of one client go to the same replica.
     public var sessionAffinity: SessionAffinity?
-    public var drift: DriftPolicy?
+    public var drift: DriftPolicies?
+    public var schedule: Schedule?
 
     public init() {}
 }
 
 /// `x-gantry` of the stack.
 public struct StackOptions: Codable, Equatable, Sendable {
-    public var drift: DriftPolicy?
-    /// Paths of the stack whose drift is not looked at.
+    public var drift: DriftPolicies?
+    /// Patterns of addresses and classes of drift that are nobody's business: `services.web.limits`, `networks.*`.
     @Sparse public var driftIgnored: [String] = []
     /// Applied revisions that are kept.
     public var revisions: Int?
 
     public init() {}
 }
-
-/// What is done about a difference between the stack and what runs.
-public enum DriftPolicy: String, CaseIterable, Codable, Sendable { case ignore, warn, repair }
 
 /// Times of a rollout; `nil` leaves them to the engine.
 public struct Rollout: Codable, Equatable, Sendable {

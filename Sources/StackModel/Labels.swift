@@ -12,4 +12,16 @@ public enum ComposeLabel {
     public static let image = "com.docker.compose.image"
     public static let network = "com.docker.compose.network"
     public static let volume = "com.docker.compose.volume"
+    public static let hook = "com.docker.compose.hook"
+    public static let hookIndex = "com.docker.compose.hook.index"
+}
+
+/// Labels of Gantry's own.
+public enum GantryLabel {
+    /// Of a run of a scheduled service: the service.
+    public static let job = "dev.gantry.job"
+    /// Of such a run: its time, RFC 3339; missing when a command asked for it.
+    public static let scheduledAt = "dev.gantry.job.scheduled-at"
+    /// Of a `pre_start` hook's container: the id of the one it runs for.
+    public static let hookOf = "dev.gantry.hook-of"
 }

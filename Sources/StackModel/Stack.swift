@@ -18,6 +18,9 @@ public struct Stack: Codable, Equatable, Sendable {
     @Sparse public var models: [String: Model] = [:]
     @Sparse public var jobs: [String: Job] = [:]
     public var gantry: StackOptions?
+    /// Values of variables with a secret's name that the stack file was filled in with: masked wherever they occur
+    /// (`Sensitivity`).
+    @Sparse public var secretValues: [String] = []
     /// Where each value was written. The key is a path such as `services.web.image`, `services.web.ports[0]` or
     /// `networks.front`; a missing path is looked up at its nearest ancestor (`source(of:)`).
     public var sources: [String: SourceMark]

@@ -33,9 +33,15 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Stack",
                 subcommands: [
-                    UpCommand.self, DownCommand.self, WatchCommand.self, PlanCommand.self, ReconcileCommand.self,
-                    HistoryCommand.self, RollbackCommand.self, ConfigCommand.self, ScaleCommand.self,
-                    ListCommand.self, SchemaCommand.self,
+                    UpCommand.self, DownCommand.self, WatchCommand.self, WaitCommand.self, ConfigCommand.self,
+                    GraphCommand.self, ScaleCommand.self, ListCommand.self, SchemaCommand.self,
+                ]),
+            CommandGroup(
+                name: "Updates",
+                subcommands: [
+                    PlanCommand.self, ShowCommand.self, ApplyCommand.self, ReconcileCommand.self, DriftCommand.self,
+                    HistoryCommand.self, RollbackCommand.self, RolloutCommand.self, PromoteCommand.self,
+                    AbortCommand.self,
                 ]),
             CommandGroup(
                 name: "Containers",
@@ -44,6 +50,7 @@ struct Gantry: ParsableCommand {
                     StopCommand.self, RestartCommand.self, KillCommand.self, PortCommand.self, CopyCommand.self,
                     DiffCommand.self, ExportCommand.self, CommitCommand.self,
                 ]),
+            CommandGroup(name: "Jobs", subcommands: [JobCommand.self]),
             CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
             CommandGroup(
                 name: "Images",
@@ -72,11 +79,12 @@ func runCommandLine(_ arguments: [String]) -> Int32 {
     } catch {
         return reportParsing(error, arguments)
     }
+    ProgramFacts.command = "gantry " + type(of: command)._commandName
     do {
         try command.run()
         return 0
     } catch {
-        if let failure = failure(for: error) { return report(failure) }
+        if let failure = failure(for: error) { return report(failure.told(apartFrom: arguments)) }
         // What the parser itself says, from within a command: help, or that the arguments do not fit together.
         return reportParsing(error, arguments)
     }
@@ -107,7 +115,15 @@ private func reportParsing(_ error: any Error, _ arguments: [String]) -> Int32 {
     guard Gantry.exitCode(for: error) == .validationFailure else {
         return report(CommandFailure(code: "internal", message))
     }
-    return report(usageFailure(message, arguments))
+    return report(usageFailure(message, arguments).told(apartFrom: arguments))
+}
+
+extension CommandFailure {
+    /// With `--detailed-exitcode` 2 says that there are changes, so a wrong command line must be something else.
+    func told(apartFrom arguments: [String]) -> CommandFailure {
+        guard exitCode == 2, !diagnostics.isEmpty, arguments.contains("--detailed-exitcode") else { return self }
+        return CommandFailure(diagnostics, exitCode: StackExitCode.invalid.rawValue)
+    }
 }
 
 /// A wrong command line: what is wrong, and where help is.
@@ -135,6 +151,12 @@ private func report(_ failure: CommandFailure) -> Int32 {
     let console = Console(descriptor: STDERR_FILENO, ansi: .auto, environment: environment)
     for diagnostic in failure.diagnostics {
         guard write(diagnosticText(diagnostic, color: console.color), to: STDERR_FILENO) else { break }
+    }
+    let ci = CIEnvironment(environment)
+    if ci.system == .github {
+        // Whether anybody hears of it makes no difference to the exit code.
+        let places = FilePlaces(ci, workingDirectory: currentDirectory())
+        _ = write(annotations(failure.diagnostics, places), to: STDERR_FILENO)
     }
     return failure.exitCode
 }

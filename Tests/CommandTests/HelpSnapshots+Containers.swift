@@ -168,17 +168,22 @@ let containersHelp: [String: String] = [
 
     """,
     "diff": """
-    OVERVIEW: Show what a container changed in its image's files.
+    OVERVIEW: Show how the stack file differs from what is applied, or a container
+    from its image.
 
+    Without arguments: the stack file against the applied revision, field by
+    field. With a number: that revision against the applied one, or against a
+    second. With a container or service: the files that it changed in its image;
     A is added, C changed, D deleted.
 
-    USAGE: gantry diff [<global options>] [<options>] <container or service>
+    USAGE: gantry diff [<global options>] [<options>] [<container or service> | <revision> [<revision>]]
 
     ARGUMENTS:
-      <container>             Container or service.
+      <subjects>              A container, a service, or numbers of revisions.
 
     OPTIONS:
       --index <index>         Number of the service's container.
+      --detailed-exitcode     Exit code 2 when there are differences.
 
     """,
     "export": """

@@ -1,6 +1,6 @@
 /// Help of every command at 80 columns, by name; "" is the program's own. Written by refresh_help.py.
 let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(networksHelp) { $1 }
-    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }
+    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }.merging(jobsHelp) { $1 }.merging(updatesHelp) { $1 }
 
 /// What the help of a command without subcommands ends with; left out below.
 let helpEnding = """
@@ -40,15 +40,31 @@ let stackHelp: [String: String] = [
       down                    Stop and remove a stack's containers and networks.
       watch                   Act on changes of files as the services' watch rules
                               say.
-      plan                    Show what `up` would change, and why.
-      reconcile               Plan, apply, and wait until the stack has converged.
-      history                 Show a stack's revisions, or how an image was made;
-                              newest first.
-      rollback                Return a stack to what it was before.
+      wait                    Wait until services are where they should be, or have
+                              ended.
       config, convert         Check the stack file, and show it as it is understood.
+      graph                   Draw the stack: who waits for whom, who is reached
+                              from where.
       scale                   Set the number of containers of services.
       ls                      List stacks.
       schema                  Print the JSON Schema of stack files, for editors.
+
+    UPDATES SUBCOMMANDS:
+      plan                    Show what `apply` would change, and why.
+      show                    Show a saved plan, and whether it can still be
+                              applied.
+      apply                   Carry out a saved plan, or plan and apply the stack
+                              file.
+      reconcile               Plan, apply, and wait until the stack has converged.
+      drift                   Show what is not as it was applied, and what is done
+                              about it.
+      history                 Show a stack's revisions, or how an image was made;
+                              newest first.
+      rollback                Return a stack to what it was before.
+      rollout                 Look at an update that is under way, and steer it.
+      promote                 Go on with an update whose canaries are found good.
+      abort                   End an update that is under way, and return to the
+                              last stable revision.
 
     CONTAINERS SUBCOMMANDS:
       ps                      List a stack's containers.
@@ -63,10 +79,14 @@ let stackHelp: [String: String] = [
                               published.
       cp                      Copy files and folders into containers, and out of
                               them.
-      diff                    Show what a container changed in its image's files.
+      diff                    Show how the stack file differs from what is applied,
+                              or a container from its image.
       export                  Write a container's files, without its volumes, as a
                               tar.
       commit                  Make an image of a container's changes.
+
+    JOBS SUBCOMMANDS:
+      job                     List, run and suspend what runs by the clock.
 
     NETWORKS SUBCOMMANDS:
       network                 Make, list, connect and remove networks.
@@ -122,6 +142,12 @@ let stackHelp: [String: String] = [
       --no-recreate           Keep containers even when something has changed.
       --remove-orphans        Remove containers of services that the stack file no
                               longer has.
+      --allow-destroy <allow-destroy>
+                              What may be replaced although its data is lost, as
+                              volume.NAME; may be repeated.
+      --recreate-volume <recreate-volume>
+                              Begin anew with an empty volume where this one is
+                              gone; may be repeated.
       --no-start              Create containers, but do not start them.
       --build                 Build images before starting containers.
       --no-build              Do not build an image, even when it is missing.
@@ -131,6 +157,12 @@ let stackHelp: [String: String] = [
       --no-color              No colours in logs.
       --no-log-prefix         No names before the lines of logs.
       --timestamps            Times before the lines of logs.
+      --report <kind=file>    Write a report at the end: junit, codequality,
+                              dotenv, terraform, markdown or json; may be repeated.
+      --lock-timeout <duration>
+                              How long to wait for another command on the same
+                              stack, 0 or as in 15m. (default: as long as it takes;
+                              with CI set, 10m)
 
     """,
     "down": """
@@ -165,81 +197,30 @@ let stackHelp: [String: String] = [
       --quiet                 Do not show how builds go on.
 
     """,
-    "plan": """
-    OVERVIEW: Show what `up` would change, and why.
+    "wait": """
+    OVERVIEW: Wait until services are where they should be, or have ended.
 
-    Symbols: + created, -/+ replaced, - removed, ! missing or damaged and
-    repaired, ~ changed in another way: started, stopped, updated in place.
+    With services and without --for, as Docker Compose: until their
+    containers have ended; each exit code is printed, and the last one is
+    the command's. Without services it is --for converged.
 
-    USAGE: gantry plan [<global options>] [<options>] [<service> ...]
-
-    ARGUMENTS:
-      <services>              Services, with what they depend on; all when none is
-                              named.
-
-    OPTIONS:
-      --format <format>       Form of the output. (values: table, json; default:
-                              table)
-      --detailed-exitcode     Exit code 2 when there are changes.
-      --remove-orphans        Also remove containers of services that the stack
-                              file no longer has.
-
-    """,
-    "reconcile": """
-    OVERVIEW: Plan, apply, and wait until the stack has converged.
-
-    For scripts and CI: exit code 0 when the stack has converged, 1 when it
-    has not, 2 when the command line is wrong; 4 when an update failed and
-    is paused, 5 when it was rolled back, 10 when that failed too; 6 when the
-    time was over. With -p and without a stack file it is the stack as the
-    engine knows it.
-
-    USAGE: gantry reconcile [<global options>] [<options>]
-
-    OPTIONS:
-      --wait-timeout <wait-timeout>
-                              How long to wait: seconds, or as in 1m30s.
-      --remove-orphans        Also remove containers of services that the stack
-                              file no longer has.
-      --format <format>       Form of the output. (values: text, json; default:
-                              text)
-
-    """,
-    "history": """
-    OVERVIEW: Show a stack's revisions, or how an image was made; newest first.
-
-    Without an image: what the stack was, each time that it was changed. A
-    revision is stable when every service reached its goal with it; `gantry
-    rollback` goes back to the last stable one.
-
-    USAGE: gantry history [<global options>] [<options>] [<image>]
+    USAGE: gantry wait [<global options>] [<options>] [<service> ...]
 
     ARGUMENTS:
-      <image>                 Name or id of an image.
+      <services>              Services; all when none is named.
 
     OPTIONS:
-      -q, --quiet             Only ids.
-      --no-trunc              Show ids and commands in full length.
-      --human <human>         Sizes and ages for people; with false bytes and
-                              times. (default: true)
-      --format <format>       table, json, or a Go template of the fields.
-                              (default: table)
-
-    """,
-    "rollback": """
-    OVERVIEW: Return a stack to what it was before.
-
-    Replicas that differ are replaced as the services' rollback_config says.
-    Nothing else is touched, volumes and their data least of all.
-
-    USAGE: gantry rollback [<global options>] [<options>]
-
-    OPTIONS:
-      --to <to>               Number of a revision; otherwise the last stable one
-                              before the present.
-      --no-wait               Do not wait until every service is where it should be.
-      --wait-timeout <wait-timeout>
-                              How long to wait: seconds, or as in 1m30s.
+      --for <for>             What for: running, healthy, completed (ended with 0),
+                              converged. (values: running, healthy, completed,
+                              converged)
+      --timeout <duration>    How long to wait: seconds, or as in 1m30s.
+      --down-project          Take the stack down when the containers have ended.
+      --report <kind=file>    Write a report at the end: junit, codequality,
+                              dotenv, terraform, markdown or json; may be repeated.
+      --lock-timeout <duration>
+                              How long to wait for another command on the same
+                              stack, 0 or as in 15m. (default: as long as it takes;
+                              with CI set, 10m)
 
     """,
     "config": """
@@ -284,6 +265,21 @@ let stackHelp: [String: String] = [
                               services.web.ports[0]; may be repeated.
       -q, --quiet             Only check.
       -o, --output <output>   File to write to instead of standard output.
+
+    """,
+    "graph": """
+    OVERVIEW: Draw the stack: who waits for whom, who is reached from where.
+
+    With what runs at the moment, where an engine answers. SVG is a picture as it
+    is; GitHub and GitLab draw Mermaid in Markdown; DOT is for Graphviz.
+
+    USAGE: gantry graph [<global options>] [<options>]
+
+    OPTIONS:
+      --format <format>       dot, mermaid or svg; otherwise what the ending of
+                              --output says, or dot. (values: dot, mermaid, svg)
+      -o, --output <output>   Write it to this file.
+      --no-live               What the stack file says alone.
 
     """,
     "scale": """

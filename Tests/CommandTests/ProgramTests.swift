@@ -1,7 +1,9 @@
 import EngineClient
+import EngineWire
 import Glibc
 import LinuxSystem
 import StackFile
+import StackModel
 import Testing
 
 @testable import gantry
@@ -30,7 +32,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["frob"], "error: there is no command 'frob'\nhelp: `gantry --help` lists the commands\n"),
+        (["frobnicate"], "error: there is no command 'frobnicate'\nhelp: `gantry --help` lists the commands\n"),
         (["up", "--bogus"], "error: unknown option '--bogus'\nhelp: `gantry up --help` shows how it is used\n"),
         (
             ["-H", "tcp://1.2.3.4", "ps", "-p", "shop"],
@@ -80,7 +82,8 @@ import Testing
 
                         """, exitCode: 1))
         let json = try runGantry(["-p", "shop", "--progress", "json", "stop"], engine: engine)
-        #expect(json.errors.hasPrefix(#"{"id":"Container shop-a-1","text":"Stopping","status":"Working"}"# + "\n"))
+        #expect(json.errors.hasPrefix(#"{"type":"object","time":""#))
+        #expect(json.errors.contains(#""id":"Container shop-a-1","text":"Stopping","status":"Working","kind""#))
         let quiet = try runGantry(["-p", "shop", "stop", "--progress=quiet"], engine: engine)
         #expect(quiet.errors == "error: it does not stop\nhelp: kill it\n")
     }
@@ -98,23 +101,28 @@ import Testing
     }
 
     @Test func plansWithoutAStackFile() throws {
+        let reply = try json(
+            PlanReply(
+                stack: "shop", changes: [change(.start, .container, "service.a[1]", "r")],
+                diagnostics: [Diagnostic(.warning, code: "x", "careful")]))
         let engine = try FakeEngine { request, connection in
             #expect(!String(decoding: request.body, as: UTF8.self).contains(#""stack""#))
-            connection.reply(
-                #"{"stack":"shop","changes":[{"action":"start","kind":"container","name":"a","reason":"r"}],"#
-                    + #""repaired":[],"warnings":[{"severity":"warning","code":"x","message":"careful"}]}"#)
+            connection.reply(reply)
         }
         let plan = try runGantry(["-p", "shop", "plan"], engine: engine)
-        #expect(plan.output == "~   container a  start: r\n\nPlan: 1 to start.\n")
+        #expect(
+            plan.output
+                == "Stack shop · not up · 1 to start\n\n~   service.a[1]  start: r\n\nDisruption: none expected.\n")
         #expect(plan.errors == "warning: careful\n")
         #expect(plan.exitCode == 0)
         #expect(try runGantry(["-p", "shop", "plan", "--detailed-exitcode"], engine: engine).exitCode == 2)
     }
 
     @Test func reconcilesAndTells() throws {
+        let quiet = try json(PlanReply(stack: "shop"))
         let engine = try FakeEngine { request, connection in
             if request.target == "/stacks/shop/plan" {
-                return connection.reply(#"{"stack":"shop","changes":[],"repaired":[],"warnings":[]}"#)
+                return connection.reply(quiet)
             }
             let body = String(decoding: request.body, as: UTF8.self)
             #expect(body.contains(#""wait":true"#) && body.contains(#""waitTimeout":30000000000"#))
@@ -128,7 +136,7 @@ import Testing
         #expect(json.output.hasPrefix(#"{"stack":"shop","converged":true,"changes":0,"milliseconds":"#))
         let cut = try FakeEngine { request, connection in
             if request.target == "/stacks/shop/plan" {
-                return connection.reply(#"{"stack":"shop","changes":[],"repaired":[],"warnings":[]}"#)
+                return connection.reply(quiet)
             }
         }
         let failed = try runGantry(["-p", "shop", "reconcile"], engine: cut)

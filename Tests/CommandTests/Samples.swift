@@ -1,4 +1,5 @@
 import EngineWire
+import FoundationEssentials
 import StackModel
 
 @testable import gantry
@@ -26,9 +27,22 @@ func published(
 }
 
 func change(
-    _ action: PlanReply.Change.Action, _ kind: PlanReply.Change.Kind, _ name: String, _ reason: String,
-    line: Int? = nil
+    _ action: PlanReply.Change.Action, _ kind: PlanReply.Change.Kind, _ address: String, _ reason: String,
+    line: Int? = nil, order: String? = nil, fields: [PlanReply.Field] = [],
+    disruption: PlanReply.Disruption = .none
 ) -> PlanReply.Change {
-    let source = line.map { SourceMark(file: "/srv/shop/compose.yaml", line: $0, column: 5) }
-    return PlanReply.Change(action: action, kind: kind, name: name, reason: reason, source: source)
+    PlanReply.Change(
+        address: address, action: action, kind: kind, name: "shop-\(address)", reason: reason,
+        source: line.map(mark), order: order, fields: fields, disruption: disruption)
 }
+
+func field(
+    _ path: String, _ before: String?, _ after: String?, line: Int? = nil, sensitive: Bool = false
+) -> PlanReply.Field {
+    PlanReply.Field(path: path, before: before, after: after, sensitive: sensitive, source: line.map(mark))
+}
+
+private func mark(_ line: Int) -> SourceMark { SourceMark(file: "/srv/shop/compose.yaml", line: line, column: 5) }
+
+/// As the engine sends it.
+func json(_ plan: PlanReply) throws -> String { String(decoding: try JSONEncoder().encode(plan), as: UTF8.self) }

@@ -16,6 +16,8 @@ ENDING = "      -h, --help              Show help information.\n"
 # Sections of the program's help, by file.
 FILES = {
     "HelpSnapshots.swift": ("stackHelp", ["STACK"]),
+    "HelpSnapshots+Updates.swift": ("updatesHelp", ["UPDATES"]),
+    "HelpSnapshots+Jobs.swift": ("jobsHelp", ["JOBS"]),
     "HelpSnapshots+Containers.swift": ("containersHelp", ["CONTAINERS"]),
     "HelpSnapshots+Networks.swift": ("networksHelp", ["NETWORKS"]),
     "HelpSnapshots+Images.swift": ("imagesHelp", ["IMAGES"]),
@@ -66,7 +68,7 @@ def main():
                 output.write(
                     "/// Help of every command at 80 columns, by name; \"\" is the program's own. Written by refresh_help.py.\n"
                     "let helpSnapshots = stackHelp.merging(containersHelp) { $1 }.merging(networksHelp) { $1 }\n"
-                    "    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }\n\n"
+                    "    .merging(imagesHelp) { $1 }.merging(engineHelp) { $1 }.merging(jobsHelp) { $1 }.merging(updatesHelp) { $1 }\n\n"
                     "/// What the help of a command without subcommands ends with; left out below.\n"
                     f"let helpEnding = {literal(ENDING[4:])}\n\n".replace("    " + ENDING[4:], ENDING))
             output.write(f"let {variable}: [String: String] = [\n")

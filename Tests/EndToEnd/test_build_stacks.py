@@ -221,7 +221,7 @@ RUN exit 1
         # Services without `build:` are nothing to build; unknown ones are an error.
         self.gantry_ok("build", "plain", folder=folder)
         unknown = self.gantry("build", "nobody", folder=folder)
-        self.assertEqual(unknown.returncode, 1)
+        self.assertEqual(unknown.returncode, 3)
         self.assertIn("nobody", unknown.stderr)
 
     def test_what_is_only_built_on_is_built_with_what_needs_it(self):

@@ -133,7 +133,7 @@ class RolloutTest(LoadCase):
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: self.pids(self.folder).get("rollout-web-1", pid) != pid)
             self.assertEqual(self.containers(self.folder), before)
-            self.assertIn("image id changed", self.gantry_ok("plan", folder=self.folder).stdout)
+            self.assertIn("~ image id  sha256:", self.gantry_ok("plan", folder=self.folder).stdout)
         finally:
             self.gantry_ok("tag", "kept", "traffic")
 

@@ -76,7 +76,7 @@ class StackTest(EngineCase):
         before = self.pids(folder)
         self.stack(WEB.replace("retries: 2", "retries: 2\n        environment: {COLOUR: blue}"), "changed")
         plan = self.gantry_ok("plan", folder=folder).stdout
-        self.assertRegex(plan, r"changed-web-1.*environment.*compose\.yaml:\d+:\d+")
+        self.assertRegex(plan, r"-/\+ service\.web\[1.*\n +\+ environment\.COLOUR  blue +compose\.yaml:\d+:\d+")
         self.gantry_ok("up", "-d", "--wait", folder=folder)
         after = self.pids(folder)
         self.assertEqual(after.keys(), before.keys())

@@ -18,7 +18,9 @@ import Testing
             .map { $0.hasPrefix("_") ? String($0.dropFirst()) : $0 }
         let known = FieldRule.all.map(\.property) + ["image"]
         #expect(Set(properties) == Set(known))
-        #expect(known.count == Set(known).count)
+        // Some limits can be changed under a container and some cannot, so they are two rules.
+        #expect(known.count == Set(known).count + 1)
+        #expect(known.count { $0 == "resources" } == 2)
     }
 
     @Test func eachEntryThatDiffersIsNamed() {
@@ -59,6 +61,45 @@ import Testing
         }
         #expect(control == ["image", "restart", "stop_signal", "stop_grace_period", "depends_on"])
         #expect(paths(.replace) { ($0.command, $0.readOnly) = ([], true) } == ["command", "read_only"])
+        let live = paths(.live) {
+            ($0.ports, $0.oomKillDisable) = ([Port(target: 1)], true)
+            $0.networks["back"] = NetworkAttachment()
+            $0.healthcheck = Healthcheck(test: ["NONE"])
+        }
+        #expect(live == ["healthcheck", "networks.back", "ports", "oom_kill_disable"])
+    }
+
+    @Test func limitsChangeUnderAContainerWhereTheKernelCanBeTold() {
+        func effect(_ old: (inout Resources) -> Void, _ new: (inout Resources) -> Void) -> ChangeClass? {
+            let before = ContainerDefinition(service: service { old(&$0.resources) }, imageID: "")
+            let after = ContainerDefinition(service: service { new(&$0.resources) }, imageID: "")
+            let changes = after.changes(from: before)
+            #expect(changes.allSatisfy { $0.path == "deploy.resources" } && changes.count <= 1)
+            return changes.first?.effect
+        }
+        #expect(effect({ _ in }, { _ in }) == nil)
+        #expect(effect({ _ in }, { ($0.memory, $0.pids, $0.nanoCPUs) = (1 << 30, 5, 1) }) == .live)
+        #expect(effect({ $0.memory = 1 }, { _ in }) == .live)
+        #expect(effect({ $0.cpuset = "0" }, { $0.cpuset = "1" }) == .live)
+        #expect(effect({ $0.cpuset = "0" }, { _ in }) == .replace)
+        #expect(effect({ _ in }, { $0.cpuRealtimeRuntime = 1 }) == .replace)
+        #expect(effect({ $0.memory = 1 }, { ($0.memory, $0.blockIO) = (2, BlockIO()) }) == .replace)
+    }
+
+    @Test func contentIsReloadedWhereTheServiceSaysHow() {
+        func definition(_ content: String, reload: Reload?) -> ContainerDefinition {
+            let service = service {
+                $0.configs = [FileMount(source: "app", target: "/app", mode: 0o444)]
+                $0.gantry = ServiceOptions()
+                $0.gantry?.reload = reload
+            }
+            var object = FileObject()
+            object.content = Array(content.utf8)
+            return ContainerDefinition(service: service, imageID: "", configs: ["app": object])
+        }
+        let old = definition("a", reload: .signal("HUP"))
+        #expect(definition("b", reload: .signal("HUP")).changes(from: old).map(\.effect) == [.reload])
+        #expect(definition("b", reload: nil).changes(from: old).map(\.effect) == [.control, .replace])
     }
 
     @Test func manyChangesAreCounted() {

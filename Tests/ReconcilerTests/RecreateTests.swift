@@ -59,7 +59,7 @@ import Testing
         let new = shop(["web": service("one", replicas: 2) { $0.command = ["broken"] }])
         let state = observed(new, [container(new, "web", 1, .exited), container(old, "web", 2)])
         let result = plan(desired: desired(new, .maintain), observed: state, now: 9 * second)
-        #expect(lines(result).first == "1 stop id-web-2 [ready shop-web-1]")
+        #expect(lines(result).first == "1 stop id-web-2 drained [ready shop-web-1]")
         #expect(result.blocked.map(\.message) == ["container shop-web-1 exited (1)"])
         #expect(result.runnable(done: [], begun: [], in: state).isEmpty)
     }
@@ -111,16 +111,17 @@ import Testing
             ])
     }
 
-    @Test func othersOnAChangedNetworkAreOnlyPluggedInAgain() {
+    /// A network cannot be taken from under those that the plan does not replace.
+    @Test func aChangedNetworkIsLeftAsItIsWhileOthersAreOnIt() {
         let old = shop(["web": service(), "db": service()])
         let new = old.with { $0.networks["default"]?.isInternal = true }
         let oneOff = container(old, "web", 7) { $0.oneOff = true }
         let state = observed(old, [container(old, "web"), container(old, "db"), oneOff])
         let wanted = desired(new) { $0.selection = ["web"] }
-        let result = lines(plan(desired: wanted, observed: state, now: 0))
-        #expect(result.contains("5 attach id-db-1 to shop_default <4>"))
-        #expect(result.contains("6 attach id-web-7 to shop_default <4>"))
-        #expect(!result.contains { $0.contains("stop id-db-1") || $0.contains("stop id-web-7") })
+        let result = plan(desired: wanted, observed: state, now: 0)
+        #expect(result.isEmpty)
+        #expect(result.warnings.map(\.code) == ["network.changed"])
+        #expect(result.warnings.first?.hint?.contains("shop-db-1, shop-web-7") == true)
     }
 
     @Test func aChangedVolumeIsLeftWithAWarning() {

@@ -118,7 +118,10 @@ import Testing
             planned(container(stack, "db", 1, .exited)) == ["1 start id-db-1", "2 start id-web-1 <1> [healthy db]"])
         #expect(
             planned(container(stack, "db") { $0.health = .starting }) == ["1 start id-web-1 [healthy db]"])
-        #expect(planned(container(stack, "db") { $0.health = .unhealthy }) == ["1 start id-web-1"])
+        // Not old enough to be replaced.
+        #expect(
+            planned(container(stack, "db") { ($0.health, $0.createdAt) = (.unhealthy, 80 * second) })
+                == ["1 start id-web-1"])
         #expect(planned(container(stack, "db", 1, .exited), stopped: ["db"]) == ["1 start id-web-1"])
     }
 }

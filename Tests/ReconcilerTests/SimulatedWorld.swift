@@ -174,12 +174,16 @@ struct SimulatedWorld {
                 state.networks[index].problems = []
             }
         case .createVolume(let key):
+            let name = stack.volumeName(key)
+            state.volumes.removeAll { $0.name == name && $0.isLost }
             state.volumes.append(
                 ObservedVolume(name: stack.volumeName(key), definition: stack.volumes[key] ?? Volume()))
         case .removeVolume(let name):
             check(isDown, "removed volume \(name)")
             state.volumes.removeAll { $0.name == name }
         case .repairFirewall: state.firewallProblems = []
+        case .restoreLimits(let id): edit(id) { container, _ in container.limits = [] }
+        case .resumeContainer(let id): edit(id) { container, _ in container.state = .running }
         case .createContainer(let service, let number): create(service, number, step.name)
         case .startContainer(let reference, let byPolicy): start(reference, step.name, byPolicy: byPolicy)
         case .stopContainer(let id, _, _): stop(id)
@@ -194,7 +198,9 @@ struct SimulatedWorld {
         case .updateContainer(let id):
             edit(id) { container, world in container.definition = world.definition(container.service) }
         case .repairAttachment(let id, let network):
-            edit(id) { container, _ in container.problems.removeAll { $0 == .vethMissing(network: network) } }
+            edit(id) { container, _ in
+                container.problems.removeAll { $0 != .namespaceLost && $0.network ?? network == network }
+            }
         case .signalContainer: break
         }
     }

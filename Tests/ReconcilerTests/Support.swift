@@ -113,6 +113,8 @@ func text(_ action: Action) -> String {
     case .updateContainer(let id): "update \(id)"
     case .repairAttachment(let id, let network): "attach \(id) to \(network)"
     case .repairFirewall: "repair firewall"
+    case .restoreLimits(let id): "restore limits of \(id)"
+    case .resumeContainer(let id): "resume \(id)"
     case .signalContainer(let id, let signal): "signal \(id) \(signal)"
     }
 }

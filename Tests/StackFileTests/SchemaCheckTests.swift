@@ -191,9 +191,8 @@ struct SchemaCheckTests {
         #expect(
             warnings.filter { $0.code == "stack.ignored-key" }.map(\.message)
                 == [
-                    "x-gantry.drift", "x-gantry.revisions", "services.web.x-gantry.rollout",
+                    "x-gantry.revisions", "services.web.x-gantry.rollout",
                     "services.web.x-gantry.reload",
-                    "services.web.x-gantry.drift",
                 ].map { "'\($0)' is known, but this engine does not act on it" })
     }
 

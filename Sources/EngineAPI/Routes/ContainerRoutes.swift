@@ -29,6 +29,14 @@ struct ContainerRoutes {
             try await engine.signal(parameters["id"], request.queryValue("signal") ?? "SIGKILL")
             return .empty(status: 204)
         }
+        router.on("POST", "/containers/{id}/pause") { _, parameters in
+            try await engine.pause(parameters["id"])
+            return .empty(status: 204)
+        }
+        router.on("POST", "/containers/{id}/unpause") { _, parameters in
+            try await engine.unpause(parameters["id"])
+            return .empty(status: 204)
+        }
         router.on("POST", "/containers/{id}/wait") { request, parameters in
             let nextExit = request.queryValue("condition") == "next-exit"
             let code = try await engine.waitForEnd(parameters["id"], nextExit: nextExit)

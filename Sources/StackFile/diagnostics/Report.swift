@@ -27,6 +27,8 @@ final class Report {
     private var ranks: [String: Int] = [:]
     private var origins: [String: Diagnostic.Origin] = [:]
     private var warnedOnce: Set<String> = []
+    /// Variables that were substituted and whose names say that they are secret.
+    private(set) var secretVariables: [String: String] = [:]
     private var damaged: Set<SourceMark> = []
     private var budget = LoadBudget()
     private var ignored: Set<Place> = []
@@ -41,6 +43,8 @@ final class Report {
     var errors: [Diagnostic] { withPaths(sorted(foundErrors)) }
     /// By place.
     var warnings: [Diagnostic] { withPaths(sorted(foundWarnings)) }
+
+    func noteSecret(_ name: String, _ value: String) { secretVariables[name] = value }
 
     /// Keeps the text of a file for the source lines of messages, and what brought the file in first.
     func remember(_ bytes: [UInt8], file: String, from origin: Diagnostic.Origin? = nil) {

@@ -35,7 +35,11 @@ struct Interpolation {
     func substitute(_ text: String, at mark: SourceMark, isCommand: Bool = false) -> String? {
         report.provenance?.addTemplate(text, at: mark, environment)
         let template = Template(
-            lookup: { environment[$0] },
+            lookup: { name in
+                let value = environment[name]
+                if let value, isSecretName(name) { report.noteSecret(name, value) }
+                return value
+            },
             unset: { name in
                 report.warnOnce(
                     name, "stack.unset-variable",

@@ -7,7 +7,8 @@ extension ServiceBuilder {
         var options = ServiceOptions()
         options.rollout = rollout(node["rollout"])
         options.sessionAffinity = word(node["session_affinity"], "session affinity")
-        options.drift = word(node["drift"], "drift policy")
+        options.drift = driftPolicies(node["drift"])
+        options.schedule = schedule(node["schedule"])
         if let reload = node["reload"], reload.mapping != nil {
             switch (reload["signal"]?.text, reload["command"]?.items) {
             case (let signal?, nil): options.reload = .signal(signal)
@@ -33,13 +34,24 @@ extension ServiceBuilder {
     }
 }
 
+/// One word, or policies by class; what is none of them was refused by the schema.
+private func driftPolicies(_ node: Node?) -> DriftPolicies? {
+    guard let node else { return nil }
+    func policy(_ node: Node?) -> DriftPolicy? { node?.text.flatMap(DriftPolicy.init(rawValue:)) }
+    guard node.mapping != nil else { return policy(node).map { DriftPolicies($0) } }
+    var policies = DriftPolicies(policy(node["policy"]))
+    for kind in DriftClass.allCases { policies.classes[kind] = policy(node[kind.rawValue]) }
+    policies.pausedMax = node["paused_max"]?.text.flatMap { parseDuration($0) }
+    return policies
+}
+
 extension StackBuilder {
     /// `x-gantry` of the stack.
     func gantryOptions(_ node: Node?) -> StackOptions? {
         guard let node, node.mapping != nil else { return nil }
         var options = StackOptions()
         let drift = node["drift"]
-        options.drift = (drift?["policy"]?.text ?? drift?.text).flatMap(DriftPolicy.init(rawValue:))
+        options.drift = driftPolicies(drift)
         options.driftIgnored = drift?["ignore"]?.texts ?? []
         options.revisions = node["revisions"]?.wholeNumber.map { Int(clamping: $0) }
         return options

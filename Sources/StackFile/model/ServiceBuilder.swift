@@ -20,6 +20,7 @@ struct ServiceBuilder {
         service.resources = resources()
         service.reservations = reservations()
         service.deviceRequests = deviceRequests()
+        checkSchedule(service)
         return service
     }
 

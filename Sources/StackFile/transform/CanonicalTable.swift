@@ -189,5 +189,10 @@ let canonicalTable = PathTable<CanonicalRule>([
     "services.*.x-gantry.rollout.healthy_deadline": .duration,
     "services.*.x-gantry.rollout.min_healthy_time": .duration,
     "services.*.x-gantry.rollout.progress_deadline": .duration,
+    "services.*.x-gantry.schedule.deadline": .duration,
+    "services.*.x-gantry.schedule.history.failed": .integer,
+    "services.*.x-gantry.schedule.history.succeeded": .integer,
+    "services.*.x-gantry.schedule.suspend": .boolean,
+    "services.*.x-gantry.schedule.timeout": .duration,
     "x-gantry.revisions": .integer,
 ])

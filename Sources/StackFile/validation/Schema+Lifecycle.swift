@@ -14,9 +14,9 @@ extension Schema {
                     ], required: ["service"])), "Another service to start from, whose keys this one overrides"),
         "healthcheck": Field(healthcheck, "How to find out whether a container works"),
         "profiles": Field(mergedList, "Profiles of which one must be enabled for the service to exist"),
-        "pre_start": Field(.list(preStartHook), "Containers that run to their end before the service starts", .ignored),
-        "post_start": Field(.list(hook), "Commands to run in each container after its start", .ignored),
-        "pre_stop": Field(.list(hook), "Commands to run in each container before it is stopped", .ignored),
+        "pre_start": Field(.list(preStartHook), "Containers that run to their end before the service starts"),
+        "post_start": Field(.list(hook), "Commands to run in each container after its start"),
+        "pre_stop": Field(.list(hook), "Commands to run in each container before it is stopped"),
         "restart": Field(
             .string, "When an ended container is started again: no, always, on-failure[:N], unless-stopped"),
         "scale": Field(.integer, "How many containers run, 1 by default"),

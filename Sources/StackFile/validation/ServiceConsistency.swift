@@ -97,7 +97,12 @@ struct ServiceConsistency {
     }
 
     private func checkDependency(_ entry: Mapping.Entry) {
-        if whole.document.at("services", entry.key) != nil { return }
+        if let other = whole.document.at("services", entry.key) {
+            guard other.at("x-gantry", "schedule") != nil, entry.value["required"]?.flag != false else { return }
+            return report.error(
+                "stack.conflict", "\(noun) '\(name)' depends on '\(entry.key)', which is started by the clock",
+                at: entry.keyMark, hint: "take 'schedule' out of '\(entry.key)', or do not depend on it")
+        }
         guard whole.disabled.contains(entry.key) else {
             return reference(entry.key, in: "services", "service", at: entry.keyMark)
         }

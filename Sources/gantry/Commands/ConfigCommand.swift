@@ -38,8 +38,14 @@ struct ConfigCommand: ParsableCommand {
     @Argument(help: "Services to show, with what they depend on; all when none is named.")
     var services: [String] = []
 
+    /// An invalid file is 1, as with Docker Compose, whose scripts check files with this command.
     func run() throws {
-        let session = Session(global, file)
+        do { try run(Session(global, file)) } catch let error as StackFileError {
+            throw CommandFailure(error.diagnostics, exitCode: 1)
+        }
+    }
+
+    private func run(_ session: Session) throws {
         let form = try ConfigForm(format, quiet: quiet)
         if !explained.isEmpty { return try explain(session, form) }
         if let list = lists.chosen { return try session.output.write(self.list(list, session, form)) }

@@ -7,29 +7,6 @@ import Images
 import LinuxSystem
 import StackModel
 
-struct DiffCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "diff", abstract: "Show what a container changed in its image's files.",
-        usage: "gantry diff [<global options>] [<options>] <container or service>",
-        discussion: "A is added, C changed, D deleted.")
-
-    @OptionGroup(visibility: .hidden) var global: GlobalOptions
-    @OptionGroup(visibility: .hidden) var file: FileOptions
-
-    @Option(help: "Number of the service's container.")
-    var index: Int?
-
-    @Argument(help: "Container or service.")
-    var container: String
-
-    func run() throws {
-        let session = Session(global, file)
-        let id = try NamedContainers.find(container, index: index, session).first
-        let lines = try session.engine().changes(id).map { "\($0.letter) \(harmless($0.Path))\n" }
-        try session.output.write(lines.joined())
-    }
-}
-
 struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a container's files, without its volumes, as a tar.",

@@ -131,7 +131,8 @@ func withRunFailures(_ body: () throws -> Void) throws {
     } catch {
         guard var ending = failure(for: error) else { throw error }
         // What has no words is the process's own code.
-        if !ending.diagnostics.isEmpty, ending.exitCode == 1 {
+        let isGeneral = ending.exitCode == 1 || ending.exitCode == StackExitCode.invalid.rawValue
+        if !ending.diagnostics.isEmpty, isGeneral {
             ending.exitCode = runFailureCode(ending.diagnostics)
         }
         throw ending

@@ -47,16 +47,17 @@ struct RollbackCommand: ParsableCommand {
     @Option(help: "Number of a revision; otherwise the last stable one before the present.")
     var to: Int?
 
-    @Flag(help: "Do not wait until every service is where it should be.")
-    var noWait = false
-
-    @Option(help: "How long to wait: seconds, or as in 1m30s.")
-    var waitTimeout: TimeSpan?
+    @OptionGroup var waiting: WaitOptions
+    @OptionGroup var options: RunOptions
 
     func run() throws {
         let session = Session(global, file)
-        let name = try session.target(services: []).name
-        let request = RollbackRequest(to: to, wait: !noWait, waitTimeout: waitTimeout?.nanoseconds)
-        try session.complete(session.engine().rollback(stack: name, request))
+        try session.reporting(options) { run in
+            let target = try session.target(services: [])
+            run.concerns(target.name, target.stack)
+            let timeout = waiting.timeout?.nanoseconds
+            let request = RollbackRequest(to: to, wait: waiting.wait, waitTimeout: timeout)
+            try run.complete(run.engine().rollback(stack: target.name, request), timeout: timeout)
+        }
     }
 }

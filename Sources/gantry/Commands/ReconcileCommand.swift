@@ -12,49 +12,70 @@ struct ReconcileCommand: ParsableCommand {
         usage: "gantry reconcile [<global options>] [<options>]",
         discussion: """
             For scripts and CI: exit code 0 when the stack has converged, 1 when it
-            has not, 2 when the command line is wrong; 4 when an update failed and
-            is paused, 5 when it was rolled back, 10 when that failed too; 6 when the
-            time was over. With -p and without a stack file it is the stack as the
+            has not, 2 when the command line is wrong, 3 when the stack file is; 4
+            when an update failed and is paused, 5 when it was rolled back, 10 when
+            that failed too; 6 when the time was over, 7 when another command had
+            the stack for longer than --lock-timeout. With -p and without a stack file it is the stack as the
             engine knows it.
             """)
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
     @OptionGroup(visibility: .hidden) var file: FileOptions
 
-    @Option(help: "How long to wait: seconds, or as in 1m30s.")
-    var waitTimeout: TimeSpan?
+    @OptionGroup var waiting: WaitOptions
 
-    @Flag(help: "Also remove containers of services that the stack file no longer has.")
-    var removeOrphans = false
+    @Flag(
+        name: [.customLong("prune"), .customLong("remove-orphans")],
+        help: "Also remove containers of services that the stack file no longer has.")
+    var prune = false
+
+    @Option(help: "What may be replaced although its data is lost, as volume.NAME; may be repeated.")
+    var allowDestroy: [String] = []
+
+    @Option(help: "Begin anew with an empty volume where this one is gone; may be repeated.")
+    var recreateVolume: [String] = []
 
     @Option(help: "Form of the output.")
     var format = Format.text
 
+    @OptionGroup var options: RunOptions
+
     func run() throws {
         let session = Session(global, file)
+        try session.reporting(options) { try run($0, session) }
+    }
+
+    private func run(_ run: StackRun, _ session: Session) throws {
         let target = try session.target(services: [])
-        let client = try session.engine()
+        run.concerns(target.name, target.stack)
+        let client = try run.engine()
         var request = ApplyRequest(stack: target.stack)
-        request.removeOrphans = removeOrphans
+        request.removeOrphans = prune
+        request.allowDestroy = allowDestroy
+        request.refusesDestruction = true
+        request.recreatedVolumes = recreateVolume
         let plan = try client.plan(stack: target.name, request)
+        run.notePlan(plan)
         try session.show(plan.warnings)
         if format == .text {
             try session.output.write(
                 renderPlan(plan, folder: session.workingDirectory, color: session.output.color))
         }
-        request.wait = true
-        request.waitTimeout = waitTimeout?.nanoseconds
-        try apply(request, plan, client, session)
+        request.wait = waiting.wait
+        request.waitTimeout = waiting.timeout?.nanoseconds
+        try apply(request, plan, client, run)
     }
 
-    private func apply(_ request: ApplyRequest, _ plan: PlanReply, _ client: EngineClient, _ session: Session) throws {
+    private func apply(_ request: ApplyRequest, _ plan: PlanReply, _ client: EngineClient, _ run: StackRun) throws {
+        let session = run.session
         let beginning = monotonicNow()
         let mode = session.progressMode == .tty && global.progress == nil ? ProgressMode.plain : session.progressMode
         do {
             if let stack = request.stack {
                 try StackBuild(stack: stack, session: session).ensure([], dependencies: true, .missing)
             }
-            let changes = try session.complete(client.apply(stack: plan.stack, request), mode: mode)
+            let stream = try client.apply(stack: plan.stack, request)
+            let changes = try run.complete(stream, mode: mode, timeout: request.waitTimeout)
             try conclude(plan, changes: changes, since: beginning, failures: [], session)
         } catch {
             guard let ending = failure(for: error) else { throw error }
@@ -72,7 +93,8 @@ struct ReconcileCommand: ParsableCommand {
         case .json:
             let result = JSONText.object([
                 ("stack", .string(plan.stack)), ("converged", .bool(changes != nil)),
-                ("changes", .number(changes ?? 0)), ("milliseconds", .number(milliseconds)), ("plan", planJSON(plan)),
+                ("changes", .number(changes ?? 0)), ("milliseconds", .number(milliseconds)),
+                ("plan", try planJSON(plan)),
                 ("errors", .array(failures.map(diagnosticJSON))),
             ])
             try session.output.write(result.text + "\n")

@@ -38,6 +38,12 @@ struct UpCommand: ParsableCommand {
     @Flag(help: "Remove containers of services that the stack file no longer has.")
     var removeOrphans = false
 
+    @Option(help: "What may be replaced although its data is lost, as volume.NAME; may be repeated.")
+    var allowDestroy: [String] = []
+
+    @Option(help: "Begin anew with an empty volume where this one is gone; may be repeated.")
+    var recreateVolume: [String] = []
+
     @Flag(help: "Create containers, but do not start them.")
     var noStart = false
 
@@ -62,6 +68,8 @@ struct UpCommand: ParsableCommand {
     @Flag(help: "Times before the lines of logs.")
     var timestamps = false
 
+    @OptionGroup var options: RunOptions
+
     @Argument(help: "Services to start, with what they depend on; all when none is named.")
     var services: [String] = []
 
@@ -77,30 +85,44 @@ struct UpCommand: ParsableCommand {
 
     func run() throws {
         let session = Session(global, file)
+        try session.reporting(options) { try run($0, session) }
+    }
+
+    private func run(_ run: StackRun, _ session: Session) throws {
         let stack = try session.loadStack(services: services).stack
+        run.concerns(stack.name, stack)
         let rules = watch ? try WatchRules(stack, services: services) : nil
         if noBuild { try rules?.refuseRebuilds() }
         try StackBuild(stack: stack, session: session)
             .ensure(services, dependencies: !noDependencies, build ? .always : noBuild ? .never : .missing)
+        let request = try request(stack)
+        let client = try run.engine()
+        if run.isReported { run.notePlan(try client.plan(stack: stack.name, request)) }
+        if detach || wait || noStart {
+            try run.complete(client.apply(stack: stack.name, request), timeout: wait ? request.waitTimeout : nil)
+            return
+        }
+        try stay(run, client, request, stack: stack.name, rules)
+    }
+
+    private func request(_ stack: Stack) throws -> ApplyRequest {
         var request = ApplyRequest(stack: stack, services: services, scale: try scaleMap(scales))
         request.forceRecreate = forceRecreate
         request.noRecreate = noRecreate
         request.removeOrphans = removeOrphans
+        request.allowDestroy = allowDestroy
+        request.recreatedVolumes = recreateVolume
         request.noStart = noStart
         request.noDependencies = noDependencies
         request.wait = wait
         request.waitTimeout = waitTimeout?.nanoseconds
-        let client = try session.engine()
-        if detach || wait || noStart {
-            try session.complete(client.apply(stack: stack.name, request))
-            return
-        }
-        try stay(session, client, request, stack: stack.name, rules)
+        return request
     }
 
     private func stay(
-        _ session: Session, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
+        _ run: StackRun, _ client: EngineClient, _ request: ApplyRequest, stack: String, _ rules: WatchRules?
     ) throws {
+        let session = run.session
         let beginning = wallClockNow()
         let signals = try SignalSource(endingSignals)
         let watch = try rules.map { rules in
@@ -110,7 +132,8 @@ struct UpCommand: ParsableCommand {
         let foreground = ForegroundStack(
             session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
             signals: signals, watch: watch)
-        switch try follow(client.apply(stack: stack, request), session.progressPrinter(), signals) {
+        let stream = try client.apply(stack: stack, request)
+        switch try follow(stream, session.progressPrinter(), signals, observe: { run.observe($0) }) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted: try foreground.stop(logs: nil)

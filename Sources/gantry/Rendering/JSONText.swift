@@ -1,3 +1,5 @@
+import EngineWire
+
 /// JSON for machines, with members in the order given (RFC 8259).
 enum JSONText {
     case null
@@ -54,5 +56,21 @@ enum JSONText {
             }
         }
         return result + "\""
+    }
+}
+
+extension JSONText {
+    /// Members by their names; numbers with a fraction do not occur.
+    init(_ value: JSONValue) {
+        switch value {
+        case .null: self = .null
+        case .bool(let value): self = .bool(value)
+        case .integer(let value): self = .number(value)
+        case .number(let value): self = .string("\(value)")
+        case .string(let value): self = .string(value)
+        case .array(let values): self = .array(values.map { JSONText($0) })
+        case .object(let members):
+            self = .object(members.sorted { $0.key < $1.key }.map { ($0.key, JSONText($0.value)) })
+        }
     }
 }

@@ -114,8 +114,8 @@ func kindTitle(_ kind: PlanReply.Change.Kind) -> String {
 /// One line of progress where nothing can be redrawn.
 func plainProgress(_ line: ProgressBoard.Line) -> String { "\(line.title)  \(line.status)" }
 
-/// One line of progress for machines, with Docker Compose's members.
-func progressJSON(_ line: ProgressBoard.Line) -> String {
+/// An object's progress for machines: Docker Compose's members, and which object it is.
+func progressJSON(_ line: ProgressBoard.Line, kind: PlanReply.Change.Kind, name: String) -> JSONText {
     let status =
         switch line.state {
         case .working, .waiting: "Working"
@@ -123,9 +123,10 @@ func progressJSON(_ line: ProgressBoard.Line) -> String {
         case .failed: "Error"
         case .warning: "Warning"
         }
-    return JSONText.object([
+    return .object([
         ("id", .string(line.title)), ("text", .string(line.status)), ("status", .string(status)),
-    ]).text
+        ("kind", .string(kind.rawValue)), ("name", .string(name)),
+    ])
 }
 
 /// Moves up over the frame drawn before, and draws the new one over it.

@@ -45,3 +45,21 @@ func revisionListing(_ revisions: [RevisionSummary], now: Moment, human: Bool) -
             ("Images", "IMAGES"),
         ], headings: [("CreatedAt", "CREATED AT")], rows: rows)
 }
+
+/// Output of `gantry rollout status`.
+func rolloutListing(_ reply: RolloutReply) -> Listing {
+    let rows = reply.services.map { service in
+        JSONText.object([
+            ("Stack", .string(reply.stack)), ("Revision", .number(reply.revision)),
+            ("Service", .string(service.service)),
+            ("Updated", .string("\(service.updated)/\(service.replicas)")), ("Ready", .number(service.ready)),
+            ("State", .string(service.state.rawValue)),
+            ("Problem", .string(service.problems.map(\.message).joined(separator: "; "))),
+        ])
+    }
+    return Listing(
+        columns: [
+            ("Revision", "REVISION"), ("Service", "SERVICE"), ("Updated", "UPDATED"), ("Ready", "READY"),
+            ("State", "STATE"), ("Problem", "PROBLEM"),
+        ], headings: [("Stack", "STACK")], rows: rows)
+}

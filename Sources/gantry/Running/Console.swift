@@ -2,6 +2,7 @@ import CLinux
 import EngineClient
 import Glibc
 import LinuxSystem
+import StackModel
 
 /// Standard output or standard error.
 struct Console {
@@ -16,7 +17,8 @@ struct Console {
         color = usesColor(ansi: ansi, environment: environment, isTerminal: isTerminal)
     }
 
-    func write(_ text: String) throws(SystemError) { try write(Array(text.utf8)) }
+    /// Secrets are masked, which they are not among bytes.
+    func write(_ text: String) throws(SystemError) { try write(ProgramFacts.mask.mask(Array(text.utf8))) }
 
     func write(_ bytes: [UInt8]) throws(SystemError) {
         var offset = 0

@@ -13,12 +13,13 @@ struct CommandFailure: Error, Equatable {
     var diagnostics: [Diagnostic]
     var exitCode: Int32
 
-    init(_ diagnostics: [Diagnostic], exitCode: Int32 = 1) {
+    /// - Parameter exitCode: `nil`: what the diagnostics' codes stand for, otherwise 1.
+    init(_ diagnostics: [Diagnostic], exitCode: Int32? = nil) {
         self.diagnostics = diagnostics
-        self.exitCode = exitCode
+        self.exitCode = exitCode ?? StackExitCode(diagnostics)?.rawValue ?? 1
     }
 
-    init(code: String, _ message: String, hint: String? = nil, exitCode: Int32 = 1) {
+    init(code: String, _ message: String, hint: String? = nil, exitCode: Int32? = nil) {
         self.init([Diagnostic(code: code, message, hint: hint)], exitCode: exitCode)
     }
 
@@ -36,7 +37,8 @@ func failure(for error: any Error) -> CommandFailure? {
     switch error {
     case let error as CommandFailure: error
     case let error as ExitCode: CommandFailure([], exitCode: error.rawValue)
-    case let error as StackFileError: CommandFailure(error.diagnostics)
+    case let error as StackFileError:
+        CommandFailure(error.diagnostics, exitCode: StackExitCode.invalid.rawValue)
     case let error as Diagnostic: CommandFailure([error])
     case let error as EngineClientError: CommandFailure(diagnostics(for: error))
     case let error as EngineHostError: CommandFailure([diagnostic(for: error)], exitCode: 2)

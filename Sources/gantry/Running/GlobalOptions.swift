@@ -112,6 +112,7 @@ private let globalOptions = [
 /// Commands that have subcommands and are clients of the engine.
 private let groupCommands: Set<String> = [
     NetworkCommand._commandName, ImageCommand._commandName, SystemCommand._commandName, BuilderCommand._commandName,
+    JobCommand._commandName,
 ]
 
 /// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so

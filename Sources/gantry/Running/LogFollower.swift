@@ -152,7 +152,7 @@ final class LogFollower {
 
     private func refresh() throws {
         let containers = try client.containers(stack: stack).filter {
-            !$0.oneOff && (services.isEmpty || services.contains($0.service))
+            (!$0.oneOff || $0.labels[GantryLabel.job] != nil) && (services.isEmpty || services.contains($0.service))
         }
         anyRuns = containers.contains { $0.state == .running || $0.state == .restarting || $0.state == .paused }
         for container in containers {

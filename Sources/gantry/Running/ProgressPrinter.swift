@@ -5,38 +5,116 @@ import StackModel
 
 /// Shows the progress of a command in one of the modes.
 final class ProgressPrinter {
+    /// Where nothing moves on a screen, a sign of life comes so often, nanoseconds.
+    private static let heartbeat: Int64 = 30 * 1_000_000_000
+
     private let mode: ProgressMode
     private let console: Console
+    private let ci: CIEnvironment
+    private let places: FilePlaces
     private var board = ProgressBoard()
     /// The picture on the terminal.
     private var drawn: [String] = []
+    private var awaited: [AwaitedContainer] = []
+    private var holder: LockHolder?
+    private let beginning = monotonicNow()
+    private var saidAt = monotonicNow()
 
-    init(mode: ProgressMode, console: Console) {
+    init(mode: ProgressMode, console: Console, ci: CIEnvironment, workingDirectory: String) {
         self.mode = mode
         self.console = console
+        self.ci = ci
+        places = FilePlaces(ci, workingDirectory: workingDirectory)
     }
 
     /// How long to wait for events before `refresh`, milliseconds; `nil`: nothing changes by itself.
-    var refreshInterval: Int32? { mode == .tty && board.isMoving ? 100 : nil }
+    var refreshInterval: Int32? {
+        switch mode {
+        case .tty, .auto: board.isMoving ? 100 : holder == nil && awaited.isEmpty ? nil : 1000
+        case .plain: 1000
+        case .json, .quiet: nil
+        }
+    }
 
     func show(_ event: ProgressEvent) throws(SystemError) {
         switch event {
         case .object(let kind, let name, let state, let status):
-            let line = board.update(kind: kind, name: name, state: state, status: status, at: monotonicNow())
-            guard let line else { return }
-            switch mode {
-            case .tty, .auto: try refresh()
-            case .plain: try console.write(plainProgress(line) + "\n")
-            case .json: try console.write(progressJSON(line) + "\n")
-            case .quiet: break
-            }
+            holder = nil
+            awaited.removeAll { $0.name == name }
+            try show(kind, name, state, status)
         case .warning(let diagnostic): try say(diagnostic)
+        case .waiting(let containers): try wait(for: containers)
+        case .locked(let holder): try wait(for: holder)
+        case .failure(let failure):
+            guard mode != .json else { return try console.write(progressLine("failure", failureJSON(failure))) }
+            try say(failureText(failure, places, color: console.color, ci))
         case .done, .failed: break
         }
     }
 
-    /// Draws the picture again when it has changed.
+    private func show(
+        _ kind: PlanReply.Change.Kind, _ name: String, _ state: ProgressEvent.State, _ status: String
+    ) throws(SystemError) {
+        let line = board.update(kind: kind, name: name, state: state, status: status, at: monotonicNow())
+        guard let line else { return }
+        switch mode {
+        case .tty, .auto: try refresh()
+        case .plain: try writeLine(plainProgress(line))
+        case .json: try console.write(progressLine("object", progressJSON(line, kind: kind, name: name)))
+        case .quiet: break
+        }
+    }
+
+    // MARK: - Waiting
+
+    private func wait(for containers: [AwaitedContainer]) throws(SystemError) {
+        let isNews = containers != awaited
+        for each in containers { try show(.container, each.name, .waiting, "Waiting for \(each.what)") }
+        awaited = containers
+        guard mode == .json, isNews else { return }
+        let items = containers.map { JSONText.object([("name", .string($0.name)), ("what", .string($0.what))]) }
+        try console.write(progressLine("waiting", .object([("for", .array(items))])))
+    }
+
+    private func wait(for other: LockHolder) throws(SystemError) {
+        let isNews = other != holder
+        holder = other
+        guard isNews else { return }
+        switch mode {
+        case .json: try console.write(progressLine("locked", .object([("holder", lockHolderJSON(other))])))
+        case .quiet: break
+        case .plain: try writeLine("waiting for " + holderText(other))
+        case .tty, .auto: try say("waiting for \(holderText(other)); Ctrl-C leaves\n")
+        }
+    }
+
+    /// Nothing has been said for a while: what is it that takes so long?
+    private func sayAlive() throws(SystemError) {
+        let now = monotonicNow()
+        guard mode == .plain, now - saidAt >= Self.heartbeat else { return }
+        let elapsed = (now - beginning) / 1_000_000_000
+        if let holder {
+            try writeLine("still waiting for \(holderText(holder)) (\(elapsed) s)")
+        } else if !awaited.isEmpty {
+            let names = awaited.map { "\($0.name): \($0.what)" }.joined(separator: ", ")
+            try writeLine("still waiting for \(harmless(names)) (\(elapsed) s)")
+        } else {
+            let moving = board.lines.filter { $0.endedAt == nil }.map { "\($0.title) \($0.status)" }
+            let what = moving.isEmpty ? "the engine" : moving.joined(separator: ", ")
+            try writeLine("still waiting for \(what) (\(elapsed) s)")
+        }
+    }
+
+    private func writeLine(_ text: String) throws(SystemError) {
+        saidAt = monotonicNow()
+        try console.write((ci.isPresent ? wallClockNow().secondsText + " " : "") + text + "\n")
+    }
+
+    // MARK: - Drawing
+
+    /// Draws the picture again when it has changed; where there is none, gives a sign of life now and then.
     func refresh() throws(SystemError) {
+        try sayAlive()
         guard mode == .tty else { return }
         let size = console.size
         let frame = board.frame(now: monotonicNow(), columns: size.columns, rows: size.rows, color: console.color)
@@ -47,6 +125,7 @@ final class ProgressPrinter {
 
     /// Text above the picture, which is drawn again below it.
     func say(_ text: String) throws(SystemError) {
+        saidAt = monotonicNow()
         if mode == .tty, !drawn.isEmpty {
             try console.write("\u{1b}[\(drawn.count)A\u{1b}[J")
             drawn = []
@@ -56,12 +135,23 @@ final class ProgressPrinter {
     }
 
     private func say(_ diagnostic: Diagnostic) throws(SystemError) {
+        ProgramFacts.note(diagnostic)
         if mode == .json {
-            try console.write(diagnosticJSON(diagnostic).text + "\n")
+            try console.write(progressLine("diagnostic", diagnosticJSON(diagnostic)))
         } else {
             try say(diagnosticText(diagnostic, color: console.color))
+            guard ci.system == .github else { return }
+            try console.write(annotations([diagnostic], places))
         }
     }
+}
+
+/// `root@build-7 (gantry up, process 4711) since 10:00:00Z`, on one line.
+func holderText(_ holder: LockHolder) -> String {
+    let time = Moment(rfc3339: holder.since)?.secondsText ?? holder.since
+    guard let owner = holder.owner else { return "another command since \(harmless(time))" }
+    let place = [owner.command, "process \(owner.pid)"] + (owner.url.map { [$0] } ?? [])
+    return harmless("\(owner.user)@\(owner.host) (\(place.joined(separator: ", "))) since \(time)")
 }
 
 /// How a stream of events ended.
@@ -73,24 +163,38 @@ enum ProgressOutcome {
 }
 
 /// Shows events until the stream ends or a signal arrives.
+///
+/// - Parameters:
+///   - patience: nanoseconds without an end, from the first event that is not about the lock; `nil`: no limit.
+///   - observe: gets every event.
 func follow(
-    _ stream: ProgressStream, _ printer: ProgressPrinter, _ signals: SignalSource
+    _ stream: ProgressStream, _ printer: ProgressPrinter, _ signals: SignalSource, patience: Int64? = nil,
+    observe: (ProgressEvent) -> Void = { _ in }
 ) throws -> ProgressOutcome {
     var outcome: ProgressOutcome?
+    var beganAt: Int64?
     while true {
         var waited = [Waited(stream.descriptor), Waited(signals.descriptor)]
-        try wait(for: &waited, milliseconds: printer.refreshInterval)
+        let interval = printer.refreshInterval ?? (patience == nil ? nil : 1000)
+        try wait(for: &waited, milliseconds: interval)
         if waited[1].readable, let signal = try signals.take() { return .interrupted(signal: signal) }
         if waited[0].readable {
             guard let events = try stream.receive() else { break }
             for event in events {
                 try printer.show(event)
+                observe(event)
                 switch event {
                 case .done(let changes): outcome = .done(changes: changes)
                 case .failed(let diagnostics): outcome = .failed(diagnostics)
-                case .object, .warning: break
+                case .locked: break
+                case .object, .warning, .waiting, .failure: beganAt = beganAt ?? monotonicNow()
                 }
             }
+        }
+        if let patience, let beganAt, outcome == nil, monotonicNow() - beganAt >= patience {
+            let late = Diagnostic(
+                code: "stack.timeout", "the time is over; the engine goes on", hint: "`gantry wait` waits for it")
+            return .failed([late])
         }
         try printer.refresh()
     }
@@ -100,20 +204,36 @@ func follow(
 
 extension Session {
     func progressPrinter(mode: ProgressMode? = nil) -> ProgressPrinter {
-        ProgressPrinter(mode: mode ?? progressMode, console: errors)
+        ProgressPrinter(mode: mode ?? progressMode, console: errors, ci: ci, workingDirectory: workingDirectory)
     }
 
     /// Shows a request's progress to its end. A failure throws; Ctrl-C says that the engine goes on, and ends with 130.
     @discardableResult
     func complete(_ stream: ProgressStream, mode: ProgressMode? = nil) throws -> Int {
-        let signals = try SignalSource(endingSignals)
-        switch try follow(stream, progressPrinter(mode: mode), signals) {
+        switch try outcome(of: stream, mode: mode) {
         case .done(let changes): return changes
-        case .failed(let diagnostics):
-            throw CommandFailure(diagnostics, exitCode: StackExitCode(diagnostics)?.rawValue ?? 1)
-        case .interrupted(let signal):
-            try errors.write("\ninterrupted: the engine goes on by itself; `gantry ps` shows how far it is\n")
-            throw CommandFailure([], exitCode: 128 + signal)
+        case .failed(let diagnostics): throw CommandFailure(diagnostics)
+        case .interrupted(let signal): throw CommandFailure([], exitCode: 128 + signal)
         }
+    }
+
+    /// Shows a request's progress to its end, and says what Ctrl-C means. Parameters as for `follow`.
+    func outcome(
+        of stream: ProgressStream, mode: ProgressMode? = nil, patience: Int64? = nil,
+        observe: (ProgressEvent) -> Void = { _ in }
+    ) throws -> ProgressOutcome {
+        let signals = try SignalSource(endingSignals)
+        var isWaitingForLock = false
+        let outcome = try follow(stream, progressPrinter(mode: mode), signals, patience: patience) { event in
+            if case .locked = event { isWaitingForLock = true } else { isWaitingForLock = false }
+            observe(event)
+        }
+        if case .interrupted = outcome, (mode ?? progressMode) != .json {
+            try errors.write(
+                isWaitingForLock
+                    ? "\ninterrupted: it was not its turn yet, and nothing was begun\n"
+                    : "\ninterrupted: the engine goes on by itself; `gantry ps` shows how far it is\n")
+        }
+        return outcome
     }
 }

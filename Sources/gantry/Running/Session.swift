@@ -1,6 +1,7 @@
 import CLinux
 import EngineClient
 import EngineWire
+import FoundationEssentials
 import Glibc
 import LinuxSystem
 import StackFile
@@ -14,6 +15,7 @@ struct Session {
     let workingDirectory: String
     let output: Console
     let errors: Console
+    let ci: CIEnvironment
 
     init(_ options: GlobalOptions, _ files: some StackFileOptions) {
         self.init(options, files: files.files)
@@ -27,6 +29,7 @@ struct Session {
         self.files = files
         environment = processEnvironment()
         workingDirectory = currentDirectory()
+        ci = CIEnvironment(environment)
         let ansi = options.ansi ?? environment["COMPOSE_ANSI"].flatMap { AnsiMode(rawValue: $0) } ?? .auto
         output = Console(descriptor: STDOUT_FILENO, ansi: ansi, environment: environment)
         errors = Console(descriptor: STDERR_FILENO, ansi: ansi, environment: environment)
@@ -50,7 +53,18 @@ struct Session {
 
     /// Loads the stack file and shows its warnings.
     func loadStack(services: [String] = []) throws -> LoadedStack {
-        let loaded = try StackFile.loadStack(loadOptions(services: services))
+        let options = loadOptions(services: services)
+        var loaded: LoadedStack
+        do throws(StackFileError) { loaded = try StackFile.loadStack(options) } catch {
+            // Its messages may quote what was substituted.
+            var mask = SecretMask()
+            mask.add(secretsAmong: environment.mapValues { Optional($0) })
+            ProgramFacts.hide(mask)
+            throw error
+        }
+        let text = String(decoding: try JSONEncoder().encode(loaded.stack), as: UTF8.self)
+        loaded.stack.secretValues = Sensitivity.values(of: loaded.document.environment, in: text)
+        try hide(SecretMask(of: loaded.stack, variables: loaded.document.secretVariables))
         try show(loaded.warnings)
         return loaded
     }
@@ -100,7 +114,9 @@ struct Session {
 
     /// A client of an engine that answers; it is started when it does not run.
     func engine() throws -> EngineClient {
-        let client = EngineClient(host: try host())
+        var client = EngineClient(host: try host())
+        client.owner = commandOwner(command: ProgramFacts.command, environment)
+        client.lockTimeout = ci.lockTimeout
         if try !client.isAnswering() { try startEngine(client, environment: environment) }
         return client
     }
@@ -113,14 +129,43 @@ struct Session {
 
     // MARK: - Saying
 
+    /// How reports name files.
+    var places: FilePlaces { FilePlaces(ci, workingDirectory: workingDirectory) }
+
     func show(_ diagnostics: [Diagnostic]) throws(SystemError) {
-        for diagnostic in diagnostics { try errors.write(diagnosticText(diagnostic, color: errors.color)) }
+        for diagnostic in diagnostics {
+            ProgramFacts.note(diagnostic)
+            guard progressMode != .json else {
+                try errors.write(progressLine("diagnostic", diagnosticJSON(diagnostic)))
+                continue
+            }
+            try errors.write(diagnosticText(diagnostic, color: errors.color))
+            try annotate([diagnostic])
+        }
+    }
+
+    /// On GitHub, diagnostics are shown at their lines too. To standard error, as the output may be another program's
+    /// input.
+    func annotate(_ diagnostics: [Diagnostic]) throws(SystemError) {
+        guard ci.system == .github, !diagnostics.isEmpty else { return }
+        try errors.write(annotations(diagnostics, places))
+    }
+
+    /// Keeps secrets out of everything that is printed from now on, and on GitHub out of all that the job prints.
+    private func hide(_ mask: SecretMask) throws(SystemError) {
+        ProgramFacts.hide(mask)
+        guard ci.system == .github, progressMode != .json else { return }
+        for text in mask.texts where !text.contains(where: \.isNewline) {
+            let escaped = text.replacing("%", with: "%25").replacing("\r", with: "%0D")
+            try errors.write(Array("::add-mask::\(escaped)\n".utf8))
+        }
     }
 
     var progressMode: ProgressMode {
         let wanted = options.progress ?? environment["COMPOSE_PROGRESS"].flatMap { ProgressMode(rawValue: $0) } ?? .auto
         if wanted != .auto { return wanted }
-        return errors.isTerminal && environment["TERM"] != "dumb" && options.ansi != .never ? .tty : .plain
+        return errors.isTerminal && !ci.isPresent && environment["TERM"] != "dumb" && options.ansi != .never
+            ? .tty : .plain
     }
 }
 

@@ -22,7 +22,7 @@ enum Everything {
         "/work/demo/parts/other.env": "IMAGE=other\n",
     ]
 
-    static let file = services + deployed + resources
+    static let file = services + deployed + scheduled + resources
 
     private static let services = """
         version: "3"
@@ -188,7 +188,29 @@ enum Everything {
                 auto_rollback: true
               reload: {signal: SIGHUP}
               session_affinity: client_ip
-              drift: repair
+              drift:
+                {
+                policy: warn, paused_max: 5m, exited: ignore, deleted: ignore, paused: ignore,
+                unhealthy: ignore, image: ignore, stack: ignore, content: ignore, limits: ignore,
+                network: ignore, firewall: ignore, dns: ignore, volume: ignore,
+                volume_options: ignore, orphan: ignore, foreign: ignore, inside: ignore,
+                sysctl: ignore
+                }
+
+        """
+
+    private static let scheduled = """
+          scheduled:
+            image: scheduled
+            x-gantry:
+              schedule:
+                cron: "0 3 * * *"
+                time_zone: Europe/Berlin
+                concurrency: forbid
+                deadline: 5m
+                timeout: 1h
+                history: {succeeded: 2, failed: 1}
+                suspend: true
 
         """
 
@@ -321,7 +343,14 @@ enum Everything {
         models:
           llm: {name: the-llm, model: ai/model, context_size: 1024, runtime_flags: [--fast]}
         x-gantry:
-          drift: {policy: warn, ignore: [services.full.image]}
+          drift:
+            {
+            policy: warn, paused_max: 5m, exited: ignore, deleted: ignore, paused: ignore,
+            unhealthy: ignore, image: ignore, stack: ignore, content: ignore, limits: ignore,
+            network: ignore, firewall: ignore, dns: ignore, volume: ignore, volume_options: ignore,
+            orphan: ignore, foreign: ignore, inside: ignore, sysctl: ignore,
+            ignore: [services.full.image]
+            }
           revisions: 5
         """
 }

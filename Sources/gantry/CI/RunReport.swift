@@ -1,0 +1,149 @@
+import EngineWire
+import StackModel
+
+/// One run of a command that changes a stack, or waits for one, as reports tell of it.
+struct RunReport {
+    enum Result: String {
+        /// Something was changed, and every service is where it should be.
+        case converged
+        /// There was nothing to do.
+        case noop
+        case rolledBack = "rolled_back"
+        case paused, failed
+    }
+
+    struct Service: Equatable {
+        enum Outcome: Equatable { case unchanged, converged, failed, notReached }
+        var name: String
+        var outcome: Outcome
+        /// From the beginning until it was where it should be, or had failed.
+        var milliseconds: Int64
+        var source: SourceMark?
+    }
+
+    /// Objects by what became of them, where no plan says it.
+    struct Counts: Equatable {
+        var create = 0
+        var update = 0
+        var delete = 0
+    }
+
+    var command: String
+    /// `nil`: it failed before that was known.
+    var stack: String?
+    var startedAt: Moment
+    var milliseconds: Int64 = 0
+    var exitCode: Int32 = 0
+    /// The engine says so; the exit code may be one that was asked for.
+    var isDone = false
+    var changes = 0
+    var revision: Int?
+    var planPath: String?
+    var plan: PlanReply?
+    var services: [Service] = []
+    var counts = Counts()
+    var failures: [FailureReport] = []
+    /// Warnings and errors.
+    var diagnostics: [Diagnostic] = []
+
+    var result: Result {
+        switch exitCode {
+        case _ where exitCode == 0 || (isDone && errors.isEmpty): changes == 0 ? .noop : .converged
+        case StackExitCode.paused.rawValue: .paused
+        case StackExitCode.rolledBack.rawValue: .rolledBack
+        default: .failed
+        }
+    }
+
+    var isChanged: Bool { changes > 0 || result == .rolledBack || result == .paused }
+
+    var errors: [Diagnostic] { diagnostics.filter { $0.severity == .error } }
+
+    /// As the plan has them, otherwise as they were seen.
+    var planCounts: Counts {
+        guard let plan else { return counts }
+        var counts = Counts()
+        for change in plan.effective {
+            switch change.action {
+            case .create, .build: counts.create += 1
+            case .remove: counts.delete += 1
+            case .recreate, .start, .stop, .restart, .repair, .update: counts.update += 1
+            default: break
+            }
+        }
+        return counts
+    }
+}
+
+/// Makes the services' part of a report from the events of a run. Times are milliseconds since its beginning.
+struct RunRecorder {
+    private struct Seen {
+        var isChanged = false
+        var endedAt: Int64?
+        var hasFailed = false
+        var isCreated = false
+        var isRemoved = false
+    }
+
+    private var containers: [String: Seen] = [:]
+    private(set) var failures: [FailureReport] = []
+
+    mutating func take(_ event: ProgressEvent, at milliseconds: Int64) {
+        switch event {
+        case .object(.container, let name, let state, let status):
+            var seen = containers[name] ?? Seen()
+            switch state {
+            case .working: (seen.isChanged, seen.endedAt) = (true, nil)
+            case .waiting: seen.endedAt = nil
+            case .done: seen.endedAt = milliseconds
+            case .failed: (seen.hasFailed, seen.endedAt) = (true, milliseconds)
+            case .warning: break
+            }
+            if state == .done, status == "Created" { seen.isCreated = true }
+            if state == .done, status == "Removed" { seen.isRemoved = true }
+            containers[name] = seen
+        case .failure(let failure): failures.append(failure)
+        default: break
+        }
+    }
+
+    var counts: RunReport.Counts {
+        var counts = RunReport.Counts()
+        for seen in containers.values where seen.isChanged {
+            if seen.isCreated, !seen.isRemoved {
+                counts.create += 1
+            } else if seen.isRemoved, !seen.isCreated {
+                counts.delete += 1
+            } else {
+                counts.update += 1
+            }
+        }
+        return counts
+    }
+
+    /// - Parameters:
+    ///   - names: of the stack's services.
+    ///   - members: container to service.
+    ///   - succeeded: whether the command did.
+    func services(
+        _ names: [String], members: [String: String], milliseconds: Int64, succeeded: Bool,
+        source: (String) -> SourceMark?
+    ) -> [RunReport.Service] {
+        let failed = Set(failures.map(\.service))
+        return names.sorted().map { name in
+            let own = containers.filter { members[$0.key] == name }.map(\.value)
+            let hasFailed = failed.contains(name) || own.contains(where: \.hasFailed)
+            let isChanged = own.contains(where: \.isChanged)
+            let end = own.compactMap(\.endedAt).max()
+            let isThere = succeeded || own.allSatisfy { $0.endedAt != nil }
+            let outcome: RunReport.Service.Outcome =
+                hasFailed ? .failed : !isChanged ? .unchanged : isThere ? .converged : .notReached
+            return RunReport.Service(
+                name: name, outcome: outcome, milliseconds: outcome == .unchanged ? 0 : end ?? milliseconds,
+                source: source(name))
+        }
+    }
+}
+
+/// `12.3`: seconds with one decimal.
+func secondsText(_ milliseconds: Int64) -> String { "\(milliseconds / 1000).\(milliseconds % 1000 / 100)" }

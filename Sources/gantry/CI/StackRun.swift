@@ -1,0 +1,176 @@
+import EngineClient
+import EngineWire
+import LinuxSystem
+import StackModel
+
+/// One run of a command that changes a stack or waits for one: shows its progress, and when it has ended writes what a
+/// CI system reads.
+final class StackRun {
+    /// What the engine may take longer than `--timeout` before this side gives up by itself.
+    private static let graceNanoseconds: Int64 = 10 * 1_000_000_000
+
+    let session: Session
+    let options: RunOptions
+    private(set) var report: RunReport
+    private var recorder = RunRecorder()
+    private var client: EngineClient?
+    private var stack: Stack?
+    private let beginning = monotonicNow()
+
+    init(_ session: Session, _ options: RunOptions) {
+        self.session = session
+        self.options = options
+        report = RunReport(command: ProgramFacts.command, startedAt: wallClockNow())
+    }
+
+    // MARK: - What it is about
+
+    /// - Parameter stack: `nil`: only its name is known.
+    func concerns(_ name: String, _ stack: Stack?) {
+        report.stack = name
+        self.stack = stack
+    }
+
+    func noteRevision(_ revision: Int) { report.revision = revision }
+
+    func notePlan(_ plan: PlanReply?, path: String? = nil) {
+        if let plan { report.plan = plan }
+        if let path { report.planPath = path }
+    }
+
+    /// A client that waits for the stack as long as the options say.
+    func engine() throws -> EngineClient {
+        var client = try session.engine()
+        if let timeout = options.lockTimeout { client.lockTimeout = timeout.nanoseconds }
+        self.client = client
+        return client
+    }
+
+    /// Whether somebody reads more than the output: then it is worth a few more questions to the engine.
+    var isReported: Bool {
+        !options.reports.isEmpty || session.ci.summaryPath != nil || session.ci.outputPath != nil
+    }
+
+    // MARK: - Running
+
+    /// Shows a request's progress to its end. A failure throws, and so does Ctrl-C.
+    ///
+    /// - Parameter timeout: nanoseconds that the engine was given; also what this side waits for it at most.
+    @discardableResult
+    func complete(_ stream: ProgressStream, mode: ProgressMode? = nil, timeout: Int64? = nil) throws -> Int {
+        let patience = timeout.map { $0.addingReportingOverflow(Self.graceNanoseconds).partialValue }
+        let outcome = try session.outcome(of: stream, mode: mode, patience: patience) { self.take($0) }
+        switch outcome {
+        case .done(let changes):
+            report.changes += changes
+            report.isDone = true
+            return changes
+        case .failed(let diagnostics): throw CommandFailure(diagnostics)
+        case .interrupted(let signal): throw CommandFailure([], exitCode: 128 + signal)
+        }
+    }
+
+    /// For whoever shows the progress itself.
+    func observe(_ event: ProgressEvent) {
+        take(event)
+        if case .done(let changes) = event { (report.changes, report.isDone) = (report.changes + changes, true) }
+    }
+
+    private func take(_ event: ProgressEvent) {
+        recorder.take(event, at: milliseconds)
+    }
+
+    private var milliseconds: Int64 { (monotonicNow() - beginning) / 1_000_000 }
+
+    // MARK: - Reporting
+
+    func finish(_ failure: CommandFailure?) throws {
+        report.milliseconds = milliseconds
+        report.exitCode = failure?.exitCode ?? 0
+        report.failures = recorder.failures
+        report.diagnostics = ProgramFacts.said + (failure?.diagnostics ?? [])
+        if !report.isDone, recorder.counts != RunReport.Counts() { report.changes = max(1, report.changes) }
+        if isReported || session.progressMode == .json { try askForMore() }
+        try writeReports()
+        if session.progressMode == .json { try writeLastLines(failure) }
+    }
+
+    private func askForMore() throws {
+        report.counts = recorder.counts
+        var members: [String: String] = [:]
+        if let client, let name = report.stack {
+            do throws(EngineClientError) {
+                for container in try client.containers(stack: name) { members[container.name] = container.service }
+                let current = try client.revisions(stack: name).last { $0.isCurrent }
+                report.revision = report.revision ?? current?.number
+            } catch {
+                // A stack that never came to be has neither; what is known without them is told nevertheless.
+                guard case .refused = error else { return }
+            }
+        }
+        for failure in recorder.failures { members[failure.container] = failure.service }
+        let names = stack.map { Array($0.services.keys) } ?? Array(Set(members.values))
+        report.services = recorder.services(
+            names, members: members, milliseconds: report.milliseconds, succeeded: report.isDone
+        ) { self.stack?.source(of: "services.\($0)") }
+    }
+
+    private func writeReports() throws {
+        let mask = ProgramFacts.mask
+        for target in options.reports {
+            try FileSystem.writeOutput(target.path, with: mask.mask(Array(try text(target.kind).utf8)))
+        }
+        if let path = session.ci.summaryPath {
+            try append(summary, to: path, byteCountMax: MarkdownSummary.byteCountMax)
+        }
+        if let path = session.ci.outputPath { try append(githubOutputs(report), to: path) }
+        if session.progressMode != .json { try session.annotate(report.failures.map(failureDiagnostic)) }
+    }
+
+    private func append(_ text: String, to path: String, byteCountMax: Int = .max) throws(SystemError) {
+        let bytes = ProgramFacts.mask.mask(Array(text.utf8))
+        let present = try FileSystem.exists(path) ? FileSystem.readFile(path, byteCountMax: 16 << 20).count : 0
+        // GitHub drops a summary that is too long as a whole.
+        guard present + bytes.count <= byteCountMax else { return }
+        try appendToFile(path, bytes)
+    }
+
+    private var places: FilePlaces { session.places }
+    private var summary: String { MarkdownSummary(report: report, places: places).text }
+
+    private func text(_ kind: ReportTarget.Kind) throws -> String {
+        switch kind {
+        case .junit: JUnitReport(report: report, places: places).text
+        case .codequality: codeQuality(report, places, stackFile: stack?.configFiles.first)
+        case .dotenv: dotenv(report)
+        case .terraform: terraformCounts(report)
+        case .markdown: summary
+        case .json: try runJSON(report).text + "\n"
+        }
+    }
+
+    /// With `--progress json` everything on standard error is a line of JSON, errors too.
+    private func writeLastLines(_ failure: CommandFailure?) throws {
+        for diagnostic in failure?.diagnostics ?? [] {
+            try session.errors.write(progressLine("diagnostic", diagnosticJSON(diagnostic)))
+        }
+        try session.errors.write(progressLine("result", try runJSON(report, isWhole: false)))
+    }
+}
+
+extension Session {
+    /// Runs a command's body and reports on it, however it ends.
+    func reporting(_ options: RunOptions, _ body: (StackRun) throws -> Void) throws {
+        let run = StackRun(self, options)
+        do { try body(run) } catch {
+            guard let ending = failure(for: error) else { throw error }
+            do { try run.finish(ending) } catch let trouble {
+                // Both are told; the first is what counts.
+                let more = failure(for: trouble)?.diagnostics ?? []
+                throw CommandFailure(ending.diagnostics + more, exitCode: ending.exitCode)
+            }
+            throw progressMode == .json ? CommandFailure([], exitCode: ending.exitCode) : ending
+        }
+        try run.finish(nil)
+    }
+}
