@@ -53,7 +53,8 @@ let package = Package(
         .executableTarget(
             name: "gantry",
             dependencies: [
-                "EngineClient", "EngineWire", "Engine", "EngineAPI", "HostCheck", "Registry", "Images", "StackFile",
+                "EngineClient", "EngineWire", "JSONDocument", "Engine", "EngineAPI", "HostCheck", "Registry", "Images",
+                "StackFile",
                 "StackModel", "StackGraph", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -81,7 +82,7 @@ let package = Package(
             ]),
 
         // Engine and its interface
-        room("EngineWire", ["StackModel"]),
+        room("EngineWire", ["StackModel", "JSONDocument"]),
         room("EngineClient", ["EngineWire", "StackModel", "LinuxSystem", "CLinux"]),
         room(
             "EngineAPI",
@@ -94,7 +95,8 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "Timetable", "EngineWire", "StackModel", "ImageBuild", "Dockerfile", "Registry", "Images",
+                "Reconciler", "Timetable", "EngineWire", "JSONDocument", "StackModel", "ImageBuild", "Dockerfile",
+                "Registry", "Images",
                 "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
                 "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
@@ -109,13 +111,15 @@ let package = Package(
         room("Dockerfile", ["StackModel"]),
         room("StackGraph", ["StackModel"]),
         room("StackModel", isFast: true),
+        // Any JSON, as it was read.
+        room("JSONDocument"),
         // Cron expressions and time zones.
         room("Timetable"),
 
         // What acts
         // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
         room("ImageBuild", ["Registry", "Dockerfile", "Images", "StackModel", "LinuxSystem", "CLinux"]),
-        room("Registry", ["Images", "LinuxSystem", "CLinux", "CLibCurl"]),
+        room("Registry", ["Images", "JSONDocument", "LinuxSystem", "CLinux", "CLibCurl"]),
         room(
             "Images", ["LinuxSystem", "CLinux", "CLibArchive", "CLibCrypto", "CLibZstd", "CInflate"],
             linker: [
@@ -183,7 +187,7 @@ let package = Package(
             "EngineTests",
             [
                 "Engine", "EngineAPI", "EngineWire", "ImageBuild", "Images", "Reconciler", "ContainerNetwork",
-                "InternetAddress", "StackModel", "LinuxSystem", "CLinux",
+                "InternetAddress", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -28,7 +28,7 @@ struct StoredRevision: StoredRecord {
 }
 
 extension Engine {
-    /// The last so many are kept, and the last that worked.
+    /// The last so many are kept, and the last that worked, unless the stack says otherwise.
     private static let revisionsMax = 10
 
     // MARK: Keeping
@@ -55,7 +55,7 @@ extension Engine {
         (record.isPaused, record.promoted, record.releasedAt) = (nil, nil, nil)
         record.isRollback = isRollback ? true : nil
         let stable = kept.last { $0.isStable }?.number
-        let gone = kept.dropLast(Self.revisionsMax).filter { $0.number != stable }
+        let gone = kept.dropLast(record.stack.gantry?.revisions ?? Self.revisionsMax).filter { $0.number != stable }
         let numbers = Set(gone.map(\.number))
         do throws(DatabaseError) { try store.save([record, revision], deleting: gone) } catch { throw .database(error) }
         revisions[name] = kept.filter { !numbers.contains($0.number) }

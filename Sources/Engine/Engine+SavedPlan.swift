@@ -1,6 +1,7 @@
 import EngineWire
 import FoundationEssentials
 import Images
+import JSONDocument
 import Reconciler
 import StackModel
 

@@ -1,5 +1,6 @@
 import EngineWire
 import Images
+import JSONDocument
 import StackModel
 
 /// Takes what is secret out of a document and puts it back: in its place stands a hash that only this engine can make,

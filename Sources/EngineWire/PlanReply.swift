@@ -1,3 +1,4 @@
+import JSONDocument
 import StackModel
 
 /// What applying a stack would do: the answer of `POST /stacks/{name}/plan`, what `gantry plan --format json` prints

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import JSONDocument
 import LinuxSystem
 
 /// Where credentials come from.

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import JSONDocument
 import LinuxSystem
 
 /// Programs `docker-credential-NAME`, which keep secrets elsewhere (docker-credential-helpers: an action as argument,

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONDocument
 
 /// What a user shows to a registry. Never printed: descriptions leave the secret out.
 public enum RegistryCredential: Hashable, Sendable, CustomStringConvertible, CustomReflectable {

@@ -19,6 +19,7 @@ public struct SecretMask: Equatable, Sendable {
 
     /// The values themselves, in the order in which they came.
     public private(set) var values: [[UInt8]] = []
+    private var known: Set<[UInt8]> = []
     /// All forms by their first byte, longest first.
     private var forms: [UInt8: [[UInt8]]] = [:]
 
@@ -45,13 +46,14 @@ public struct SecretMask: Equatable, Sendable {
 
     private mutating func insert(_ value: [UInt8], minimum: Int) {
         guard value.count >= minimum, value.count <= Self.valueByteCountMax, values.count < Self.valueCountMax,
-            !values.contains(value), !Self.harmless.contains(String(decoding: value, as: UTF8.self).lowercased())
+            !known.contains(value), !Self.harmless.contains(String(decoding: value, as: UTF8.self).lowercased())
         else { return }
         values.append(value)
+        known.insert(value)
         for form in Set([value, jsonForm(value), xmlForm(value), commandForm(value)]) {
             guard let first = form.first else { continue }
-            forms[first, default: []].append(form)
-            forms[first]?.sort { $0.count > $1.count }
+            let others = forms[first] ?? []
+            forms[first, default: []].insert(form, at: others.firstIndex { $0.count < form.count } ?? others.count)
         }
     }
 
@@ -68,8 +70,7 @@ public struct SecretMask: Equatable, Sendable {
         result.reserveCapacity(bytes.count)
         var index = 0
         while index < bytes.count {
-            let rest = bytes[index...]
-            if let form = forms[bytes[index]]?.first(where: { rest.starts(with: $0) }) {
+            if let form = form(in: bytes, at: index) {
                 result += Self.replacement.utf8
                 index += form.count
             } else {
@@ -79,14 +80,24 @@ public struct SecretMask: Equatable, Sendable {
         }
         return result
     }
+
+    /// Whether there is something to replace.
+    public func occurs(in text: String) -> Bool {
+        if isEmpty { return false }
+        let bytes = Array(text.utf8)
+        return bytes.indices.contains { form(in: bytes, at: $0) != nil }
+    }
+
+    private func form(in bytes: [UInt8], at index: Int) -> [UInt8]? {
+        forms[bytes[index]]?.first { bytes[index...].starts(with: $0) }
+    }
 }
 
 extension SecretMask {
-    /// The contents of its secrets, and the values of services' and builds' variables with a secret name; not those
-    /// that are names in the stack too (`POSTGRES_PASSWORD: postgres`), which everybody sees.
-    ///
-    /// - Parameter variables: others, such as those that were substituted.
-    public init(of stack: Stack, variables: [String: String] = [:]) {
+    /// The contents of its secrets, the values of its services', hooks' and builds' variables with a secret name, and
+    /// what its file was filled in with; not those that are names in the stack too (`POSTGRES_PASSWORD: postgres`),
+    /// which everybody sees.
+    public init(of stack: Stack) {
         self.init()
         for (_, secret) in stack.secrets.sorted(by: { $0.key < $1.key }) {
             if let content = secret.content { add(content) }
@@ -96,16 +107,21 @@ extension SecretMask {
         for (_, service) in services.sorted(by: { $0.key < $1.key }) {
             add(secretsAmong: service.environment, except: names)
             if let build = service.build { add(secretsAmong: build.arguments, except: names) }
+            for hook in service.preStart + service.postStart + service.preStop {
+                add(secretsAmong: hook.environment, except: names)
+            }
         }
-        add(secretsAmong: variables.mapValues { Optional($0) }, except: names)
+        for value in stack.secretValues where !isShown(value, names) { add(value) }
     }
 
     public mutating func add(secretsAmong variables: [String: String?], except names: [String] = []) {
         for (name, value) in variables.sorted(by: { $0.key < $1.key }) where isSecretName(name) {
-            guard let value, !names.contains(where: { $0.contains(value) }) else { continue }
+            guard let value, !isShown(value, names) else { continue }
             add(value)
         }
     }
+
+    private func isShown(_ value: String, _ names: [String]) -> Bool { names.contains { $0.contains(value) } }
 }
 
 extension Stack {
@@ -113,31 +129,6 @@ extension Stack {
         [name] + services.keys + services.values.map(\.image) + networks.keys + volumes.keys + configs.keys
             + secrets.keys
     }
-}
-
-private let secretWords: Set<String> = [
-    "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "SECRET", "SECRETS", "TOKEN", "CREDENTIAL", "CREDENTIALS",
-    "APIKEY",
-    "PRIVATEKEY", "ACCESSKEY", "SECRETKEY",
-]
-/// `KEY` after one of these is a secret, after others (`SORT_KEY`) it is not.
-private let keyWords: Set<String> = [
-    "API", "ACCESS", "PRIVATE", "SECRET", "ENCRYPTION", "SIGNING", "AUTH", "MASTER", "SESSION", "DEPLOY", "SSH",
-]
-/// Last words of names that say something about a secret, and not the secret.
-private let describingWords: Set<String> = ["FILE", "PATH", "DIR", "NAME", "TYPE", "LENGTH", "TTL", "EXPIRY", "URL"]
-
-/// Whether a variable's name says that its value is secret: `DB_PASSWORD`, `PGPASSWORD`, `GITHUB_TOKEN`, `API_KEY`;
-/// not `DB_PASSWORD_FILE`, `SORT_KEY` or `PWD`.
-public func isSecretName(_ name: String) -> Bool {
-    let words = name.uppercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
-    guard let last = words.last, words != ["PWD"], words != ["OLDPWD"], !describingWords.contains(last) else {
-        return false
-    }
-    if words.contains(where: { secretWords.contains($0) || $0.hasSuffix("PASSWORD") || $0.hasSuffix("SECRET") }) {
-        return true
-    }
-    return zip(words, words.dropFirst()).contains { keyWords.contains($0) && $1 == "KEY" }
 }
 
 private func trimmed(_ bytes: ArraySlice<UInt8>) -> [UInt8] {

@@ -1,5 +1,6 @@
 import EngineWire
 import FoundationEssentials
+import JSONDocument
 import StackModel
 import Testing
 

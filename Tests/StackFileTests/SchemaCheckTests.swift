@@ -175,7 +175,7 @@ struct SchemaCheckTests {
 
     // MARK: x-gantry
 
-    @Test func gantryKeysAreKnownAndWarnOnce() throws {
+    @Test func gantryKeysAreKnown() throws {
         let text = """
             x-gantry: {drift: {policy: warn, ignore: ["services.*.labels"]}, revisions: 20}
             services:
@@ -187,13 +187,7 @@ struct SchemaCheckTests {
                   session_affinity: client_ip
                   drift: repair
             """
-        let warnings = try MemoryProject(text).load().warnings
-        #expect(
-            warnings.filter { $0.code == "stack.ignored-key" }.map(\.message)
-                == [
-                    "x-gantry.revisions", "services.web.x-gantry.rollout",
-                    "services.web.x-gantry.reload",
-                ].map { "'\($0)' is known, but this engine does not act on it" })
+        #expect(!(try MemoryProject(text).load().warnings.contains { $0.code == "stack.ignored-key" }))
     }
 
     @Test func gantryValuesAreBroughtIntoLongForm() throws {

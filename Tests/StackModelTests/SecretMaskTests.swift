@@ -38,12 +38,15 @@ import Testing
 
     @Test(arguments: [
         "DB_PASSWORD", "PGPASSWORD", "password", "GITHUB_TOKEN", "API_KEY", "aws-secret-access-key", "MYSQL_ROOT_PASS",
-        "DB_PWD", "CLIENTSECRET", "SSH_PRIVATE_KEY",
+        "DB_PWD", "CLIENTSECRET", "SSH_PRIVATE_KEY", "apiKey", "client-secret", "STRIPE_KEY", "basic.auth",
+        "API_TOKENS",
+        "SENTRY_DSN", "SLACK_WEBHOOK_URL", "--password", "AWS_SECRET_ACCESS_KEY",
     ]) func namesThatAreSecret(_ name: String) { #expect(isSecretName(name)) }
 
     @Test(arguments: [
         "PWD", "OLDPWD", "DB_PASSWORD_FILE", "SORT_KEY", "KEY", "TOKEN_TTL", "PATH", "BYPASS", "", "_", "COMPASS",
-        "SECRET_NAME", "KEYBOARD",
+        "SECRET_NAME", "KEYBOARD", "LOG", "MONKEY", "HOSTNAME", "AUTHOR", "AUTH_MODE", "MAX_TOKENS", "PUBLIC_KEY",
+        "SSH_AUTH_SOCK", "TOKENIZERS_PARALLELISM", "AWS_ACCESS_KEY_ID", "--password-file",
     ]) func namesThatAreNot(_ name: String) { #expect(!isSecretName(name)) }
 
     @Test func collectsAStacksSecrets() {
@@ -53,8 +56,12 @@ import Testing
         service.environment = ["DB_PASSWORD": "from-a-variable", "COLOUR": "green", "API_KEY": nil]
         stack.services["web"] = service
         #expect(SecretMask(of: stack).texts == ["from-the-file", "from-a-variable"])
-        let substituted = ["X_TOKEN": "substituted", "COLOUR": "purple"]
-        #expect(SecretMask(of: stack, variables: substituted).texts.last == "substituted")
+        stack.secretValues = ["substituted"]
+        #expect(SecretMask(of: stack).texts.last == "substituted")
+        var hook = Hook(command: ["x"])
+        hook.environment = ["A_TOKEN": "from-a-hook"]
+        stack.services["web"]?.preStop = [hook]
+        #expect(SecretMask(of: stack).mask("from-a-hook") == "***")
     }
 
     @Test func whatIsANameTooIsLeft() {

@@ -3,15 +3,6 @@ import Testing
 
 @Suite struct SensitivityTests {
     @Test func namesTell() {
-        for name in [
-            "DB_PASSWORD", "password", "apiKey", "client-secret", "GITHUB_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY",
-            "SSH_PRIVATE_KEY", "STRIPE_KEY", "basic.auth",
-        ] {
-            #expect(Sensitivity.isSecretName(name), "\(name)")
-        }
-        for name in ["LOG", "KEYBOARD", "MONKEY", "PATH", "HOSTNAME", "AUTHOR", "COMPASS"] {
-            #expect(!Sensitivity.isSecretName(name), "\(name)")
-        }
         let plain = Sensitivity()
         #expect(plain.covers(path: "environment.DB_PASSWORD", "x"))
         #expect(plain.covers(path: "labels.com.example.token", "x"))
@@ -34,7 +25,7 @@ import Testing
         for text in [
             "postgres://shop@db/shop", "http://db:5432/a@b", "server --token=$TOKEN", "server --port=80", "sh -c true",
             "key", "redis:7", "/run/secrets/key", "--password-file /x", "https://example.com/?a:b@c",
-        ] where !["--password-file /x"].contains(text) {
+        ] {
             #expect(!plain.covers(text), "\(text)")
         }
     }
@@ -52,14 +43,9 @@ import Testing
         #expect(!Sensitivity().covers(path: "command", "run with hunter22 please"))
     }
 
-    @Test func variablesThatTheFileWasFilledInWith() {
-        let variables = [
-            "ADMIN_PASSWORD": "canary7", "OTHER_TOKEN": "unused1", "LOG": "info", "SSH_AUTH_SOCK": "/run/x",
-        ]
-        let values = Sensitivity.values(of: variables, in: "run canary7 info /run/x")
-        #expect(values == ["canary7"])
+    @Test func whatTheFileWasFilledInWith() {
         var stack = Stack(name: "shop")
-        stack.secretValues = values
+        stack.secretValues = ["canary7"]
         #expect(Sensitivity([stack]).covers(path: "command", "run canary7"))
     }
 }

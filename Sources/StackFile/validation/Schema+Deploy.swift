@@ -1,8 +1,7 @@
 extension Schema {
     static let deploy: Shape = .object(
         [
-            "mode": Field(
-                .string, "replicated, global, replicated-job or global-job", .ignoredUnless(["replicated"])),
+            "mode": Field(.string, "replicated, global, replicated-job or global-job"),
             "endpoint_mode": Field(.string, "How clients find replicas: vip by one address, dnsrr by all of theirs"),
             "replicas": Field(.integer, "How many containers run, 1 by default"),
             "labels": Field(listOrMap, "Labels of the service, not of its containers", .ignored),

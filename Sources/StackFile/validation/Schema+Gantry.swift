@@ -4,10 +4,9 @@ import StackModel
 extension Schema {
     static let serviceGantry: Shape = .object(
         [
-            "rollout": Field(rollout, "How containers are replaced by newer ones", .ignored),
+            "rollout": Field(rollout, "How containers are replaced by newer ones"),
             "reload": Field(
-                reload, "What to do when the content of a config or secret changes, instead of replacing containers",
-                .ignored),
+                reload, "What to do when the content of a config or secret changes, instead of replacing containers"),
             "session_affinity": Field(
                 .word("none", "client_ip"), "Whether a client's connections keep going to the same container"),
             "schedule": Field(schedule, "When the service is started, as it is not when the stack is"),
@@ -27,7 +26,7 @@ extension Schema {
                         ]) { own, _ in own }, named: "drift", extensions: false)),
                 "What to do when something of the stack was changed behind the engine's back"),
             "revisions": Field(
-                .integer(1...100), "How many applied revisions of the stack are kept, 10 by default", .ignored),
+                .integer(1...100), "How many applied revisions of the stack are kept, 10 by default"),
         ], named: "gantry", extensions: false)
 
     static let driftPolicy: Shape = .word("ignore", "warn", "repair")

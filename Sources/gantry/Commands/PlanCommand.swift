@@ -1,6 +1,7 @@
 import ArgumentParser
 import EngineClient
 import EngineWire
+import JSONDocument
 import StackModel
 
 /// Form of a plan's output.

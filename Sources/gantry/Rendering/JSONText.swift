@@ -1,4 +1,5 @@
 import EngineWire
+import JSONDocument
 
 /// JSON for machines, with members in the order given (RFC 8259).
 enum JSONText {

@@ -1,5 +1,6 @@
 import EngineWire
 import FoundationEssentials
+import JSONDocument
 import StackModel
 
 func symbol(_ action: PlanReply.Change.Action) -> (text: String, colour: Colour) {

@@ -2,6 +2,7 @@ import EngineClient
 import EngineWire
 import FoundationEssentials
 import Glibc
+import JSONDocument
 import LinuxSystem
 import StackFile
 import StackModel

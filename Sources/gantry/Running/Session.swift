@@ -62,9 +62,8 @@ struct Session {
             ProgramFacts.hide(mask)
             throw error
         }
-        let text = String(decoding: try JSONEncoder().encode(loaded.stack), as: UTF8.self)
-        loaded.stack.secretValues = Sensitivity.values(of: loaded.document.environment, in: text)
-        try hide(SecretMask(of: loaded.stack, variables: loaded.document.secretVariables))
+        loaded.stack.secretValues = Set(loaded.document.secretVariables.values).sorted()
+        try hide(SecretMask(of: loaded.stack))
         try show(loaded.warnings)
         return loaded
     }
