@@ -15,8 +15,8 @@ public struct StreamFrame: Sendable, Equatable {
     }
 
     static let headerBytes = 8
-    /// The supervisor sends at most 64 KiB in one; more is a damaged stream.
-    static let payloadBytesMax = 1 << 20
+    /// Neither side sends more in one, and the supervisor drops who does.
+    static let payloadBytesMax = 64 << 10
 
     public var kind: Kind
     public var payload: [UInt8]
@@ -71,7 +71,18 @@ public final class AttachSession: Sendable {
         }
     }
 
-    /// Sends input, a new window size or the end of the input. `false` when the other side has gone.
+    /// Sends input of any length. `false` when the other side has gone.
+    public func sendInput(_ bytes: [UInt8]) async -> Bool {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(StreamFrame.payloadBytesMax)
+            guard await send(StreamFrame(kind: .standardInput, payload: Array(piece))) else { return false }
+            rest = rest.dropFirst(piece.count)
+        }
+        return true
+    }
+
+    /// Sends a new window size or the end of the input. `false` when the other side has gone.
     @discardableResult
     public func send(_ frame: StreamFrame) async -> Bool {
         let socket = socket

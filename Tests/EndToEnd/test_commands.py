@@ -50,6 +50,11 @@ class CommandTest(EngineCase):
         self.assertEqual(run("box", "sh", "-c", "exit 3").returncode, 3)
         self.assertEqual(run("box", "nonsense").returncode, 127)
         self.assertEqual(run("box", "cat", input="in\n").stdout, "in\n")
+        # More than goes into one frame of the supervisor's socket, as fast as it is read.
+        long = "0123456789" * 300_000
+        for _ in range(5):
+            result = run("box", "cat", input=long)
+            self.assertEqual((result.returncode, result.stdout == long), (0, True), result.stderr)
         self.assertNotEqual(run("nobox", "true").returncode, 0)
 
     def test_logs(self):

@@ -138,7 +138,7 @@ private func relayInput(_ session: AttachSession, _ connection: HijackedConnecti
     do {
         while let bytes = try await connection.read() {
             guard takesInput, !bytes.isEmpty else { continue }
-            guard await session.send(StreamFrame(kind: .standardInput, payload: bytes)) else { return }
+            guard await session.sendInput(bytes) else { return }
         }
     } catch {
         return  // The client has gone: for the container that is the end of its input.
