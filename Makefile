@@ -9,9 +9,12 @@ SHELL := /bin/bash
 
 # What building, testing and the examples need beyond Swift 6.2 or later, as Debian packages.
 PACKAGES := libyaml-dev libcap-dev libseccomp-dev libsqlite3-dev libarchive-dev libzstd-dev zlib1g-dev liblzma-dev libbz2-dev \
-            libssl-dev libcurl4-openssl-dev libisal2 nftables iproute2 mmdebstrap busybox-static python3 jq procps
+            libssl-dev libcurl4-openssl-dev libisal2 nftables iproute2 mmdebstrap busybox-static python3 jq procps \
+            openssh-client dropbear-bin
 # What `make test-cgroup2` needs besides.
 CGROUP2_PACKAGES := qemu-system-x86 cpio e2fsprogs binutils
+# What `make deb` needs besides.
+DEB_PACKAGES := dpkg-dev binutils
 # What the examples need besides, to reach Debian's mirror from a private copy of the host.
 EXAMPLES_PACKAGES := slirp4netns
 
@@ -25,8 +28,10 @@ TEST_LOG := $(TEST_BUILD)/test.log
 TEST_ARGUMENTS ?=
 BENCH_ARGUMENTS ?=
 COMPARE_ARGUMENTS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
 
-.PHONY: help setup build debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images examples bench format lint \
+.PHONY: help setup build install deb debug test unit test-cgroup2 e2e host-unchanged demo demo-down demo-images examples bench format lint \
         schemas compare-images compare-builds fuzz fuzz-stackfile fuzz-dockerfile fuzz-netlink fuzz-images clean
 
 help:  ## Say what there is to make
@@ -53,6 +58,13 @@ build: setup  ## Build gantry, gantry-supervisor and gantry-oci for use, into .b
 
 debug: setup  ## Build everything, tests too, for debugging, into .build-test
 	swift build --build-tests --scratch-path $(TEST_BUILD)
+
+install: build  ## Put the programs and what belongs to them in place (PREFIX=/usr/local, DESTDIR=)
+	$(SUDO) packaging/install.sh $(RELEASE) $(PREFIX) $(DESTDIR)
+
+deb: build  ## Make a Debian package, in .build
+	@$(MAKE) --no-print-directory setup PACKAGES='$(DEB_PACKAGES)'
+	packaging/make_deb.sh $(RELEASE) .build
 
 lint:  ## Check the layout of the source
 	swift format lint --strict --parallel --recursive --configuration .swift-format Package.swift Sources Tests

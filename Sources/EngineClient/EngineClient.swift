@@ -4,7 +4,7 @@ import FoundationEssentials
 import Glibc
 import LinuxSystem
 
-/// The engine's API over its Unix socket, one connection a request, synchronously.
+/// The engine's API over its Unix socket, here or on another machine, one connection a request, synchronously.
 public struct EngineClient: Sendable {
     /// Of an answer that is one JSON document.
     static let replyByteCountMax = 64 << 20
@@ -15,12 +15,18 @@ public struct EngineClient: Sendable {
     /// How long to wait for another command on the same stack, nanoseconds; `nil`: as long as it takes.
     public var lockTimeout: Int64?
 
-    public init(host: EngineHost) { self.host = host }
+    private let environment: [String: String]
+
+    /// - Parameter environment: of the programs that connections need: ssh(1).
+    public init(host: EngineHost, environment: [String: String] = [:]) {
+        self.host = host
+        self.environment = environment
+    }
 
     /// Sends a request; the answer is read by the caller.
     public func open(_ request: HTTPRequest) throws(EngineClientError) -> EngineStream {
         let decoder = ResponseDecoder(headRequest: request.method == "HEAD", takenOver: request.takesOver)
-        let stream = EngineStream(try connectSocket(), decoder: decoder)
+        let stream = EngineStream(try connect(), decoder: decoder, isRemote: !host.isLocal)
         do throws(EngineClientError) {
             try stream.send(request.bytes)
         } catch .system(let error) where error.code == EPIPE || error.code == ECONNRESET {
@@ -30,10 +36,12 @@ public struct EngineClient: Sendable {
         return stream
     }
 
-    /// Whether something listens; throws when that cannot be found out.
+    /// Whether something listens; throws when that cannot be found out. On another machine the engine is started there by
+    /// what connects to it.
     public func isAnswering() throws(EngineClientError) -> Bool {
+        guard host.isLocal else { return true }
         do throws(EngineClientError) {
-            _ = try connectSocket()
+            _ = try connect()
             return true
         } catch {
             if case .notRunning = error { return false }
@@ -41,14 +49,19 @@ public struct EngineClient: Sendable {
         }
     }
 
-    func connectSocket() throws(EngineClientError) -> FileDescriptor {
-        do throws(SystemError) {
-            return try connectUnix(host.socketPath)
-        } catch {
-            switch error.code {
-            case ENOENT, ECONNREFUSED: throw .notRunning(socket: host.socketPath)
-            case EACCES, EPERM: throw .denied(socket: host.socketPath)
-            default: throw .system(error)
+    /// A connection of one's own.
+    public func connect() throws(EngineClientError) -> FileDescriptor {
+        switch host.place {
+        case .ssh(let destination): return try SSHConnection.open(destination, environment)
+        case .socket(let path):
+            do throws(SystemError) {
+                return try connectUnix(path)
+            } catch {
+                switch error.code {
+                case ENOENT, ECONNREFUSED: throw .notRunning(socket: path)
+                case EACCES, EPERM: throw .denied(socket: path)
+                default: throw .system(error)
+                }
             }
         }
     }
@@ -98,7 +111,7 @@ private func connectUnix(_ path: String) throws(SystemError) -> FileDescriptor {
     try check("connect", path: path) {
         withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_un>.size))
+                Glibc.connect(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
     }

@@ -12,6 +12,10 @@ public enum EngineClientError: Error, Equatable, Sendable {
     case malformed(HTTPFault)
     /// The engine closed the connection before its answer was complete.
     case cut
+    /// What leads to an engine on another machine ended before it answered; it has said why on standard error.
+    case unreachable
+    /// ssh(1) is not installed.
+    case noSSH
     /// The engine answered with 4xx or 5xx.
     case refused(status: Int, ErrorReply)
     /// An answer's JSON is not what this client expects; the text says which answer.

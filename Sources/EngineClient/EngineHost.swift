@@ -3,8 +3,14 @@ import LinuxSystem
 
 /// Where the engine listens.
 public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
-    /// Absolute path of the Unix socket.
-    public let socketPath: String
+    public enum Place: Equatable, Sendable {
+        /// Absolute path of a Unix socket of this machine.
+        case socket(String)
+        /// Another machine, by OpenSSH's client.
+        case ssh(SSHDestination)
+    }
+
+    public let place: Place
 
     /// Where root's engine listens when nobody says otherwise.
     public static let standard = EngineHost(socketPath: "/run/gantry.sock")
@@ -12,19 +18,24 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
     /// The longest path a `sockaddr_un` holds, without its terminating zero (unix(7)).
     public static let pathByteCountMax = 107
 
-    public init(socketPath: String) { self.socketPath = socketPath }
+    public init(socketPath: String) { place = .socket(socketPath) }
 
-    /// Reads `unix:///path`. Other schemes are refused by name, so that a TCP host in DOCKER_HOST is not mistaken for a
-    /// path.
+    /// Reads `unix:///path` and `ssh://[user@]host[:port][/path]`. Other schemes are refused by name, so that a TCP host
+    /// in DOCKER_HOST is not mistaken for a path.
     public init(parsing text: String) throws(EngineHostError) {
         guard let separator = Self.schemeEnd(text) else { throw .noScheme(text) }
         let scheme = text[..<separator]
-        guard scheme == "unix" else { throw .unsupportedScheme(String(scheme)) }
-        let path = String(text[text.index(separator, offsetBy: 3)...])
-        guard path.hasPrefix("/") else { throw .relativePath(text) }
-        guard path.utf8.count <= Self.pathByteCountMax else { throw .pathTooLong(path) }
-        guard !path.utf8.contains(0) else { throw .relativePath(text) }
-        socketPath = path
+        let rest = String(text[text.index(separator, offsetBy: 3)...])
+        switch scheme {
+        case "unix":
+            guard rest.hasPrefix("/"), !rest.utf8.contains(0) else { throw .relativePath(text) }
+            guard rest.utf8.count <= Self.pathByteCountMax else { throw .pathTooLong(rest) }
+            place = .socket(rest)
+        case "ssh":
+            guard let destination = SSHDestination(parsing: rest) else { throw .invalidDestination(text) }
+            place = .ssh(destination)
+        default: throw .unsupportedScheme(String(scheme))
+        }
     }
 
     /// The host the user asked for: the option, then `GANTRY_HOST`, then `DOCKER_HOST`, then the user's own engine.
@@ -43,7 +54,21 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         return EngineHost(socketPath: path)
     }
 
-    public var description: String { "unix://\(socketPath)" }
+    /// `nil`: on another machine.
+    public var socketPath: String? { if case .socket(let path) = place { path } else { nil } }
+
+    /// Whether paths mean the same files to the engine as to this program.
+    public var isLocal: Bool { socketPath != nil }
+
+    /// As messages name it: a path, or `ssh://user@box`.
+    public var name: String { socketPath ?? description }
+
+    public var description: String {
+        switch place {
+        case .socket(let path): "unix://\(path)"
+        case .ssh(let destination): "ssh://\(destination)"
+        }
+    }
 
     private static func schemeEnd(_ text: String) -> String.Index? {
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else { return nil }
@@ -57,6 +82,7 @@ public enum EngineHostError: Error, Equatable, Sendable {
     case unsupportedScheme(String)
     case relativePath(String)
     case pathTooLong(String)
+    case invalidDestination(String)
     /// The folder of the user's own socket is not the user's alone.
     case unsafeFolder(String)
 }

@@ -14,12 +14,14 @@ public final class EngineStream {
 
     private let socket: FileDescriptor
     private var decoder: ResponseDecoder
+    private let isRemote: Bool
     private var errorBody: [UInt8] = []
     /// `nil` until the head has come.
     public private(set) var head: ResponseHead?
 
-    init(_ socket: consuming FileDescriptor, decoder: ResponseDecoder) {
+    init(_ socket: consuming FileDescriptor, decoder: ResponseDecoder, isRemote: Bool = false) {
         self.socket = socket
+        self.isRemote = isRemote
         self.decoder = decoder
     }
 
@@ -47,7 +49,8 @@ public final class EngineStream {
             if let head = progress.head { self.head = head }
             return try deliver(progress.body)
         } catch let fault as HTTPFault {
-            throw fault == .endedEarly ? .cut : .malformed(fault)
+            guard fault == .endedEarly else { throw .malformed(fault) }
+            throw isRemote && head == nil ? .unreachable : .cut
         } catch let error as EngineClientError {
             throw error
         } catch {

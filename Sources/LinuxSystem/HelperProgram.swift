@@ -59,6 +59,14 @@ public enum HelperProgram {
         FileDescriptor(owning: try check("memfd_create") { memfd_create(name, UInt32(MFD_CLOEXEC)) })
     }
 
+    /// Starts a program that the caller waits for, with three descriptors and nothing else of ours.
+    public static func start(
+        path: String, arguments: [String], environment: [String], input: Int32, output: Int32, errors: Int32
+    ) throws(SystemError) -> pid_t {
+        try spawn(
+            path, arguments, environment, input: input, output: output, errors: errors, hasOwnGroup: false)
+    }
+
     private static func spawn(
         _ path: String, _ arguments: [String], _ environment: [String], input: Int32, output: Int32, errors: Int32,
         hasOwnGroup: Bool

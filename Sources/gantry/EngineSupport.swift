@@ -115,5 +115,5 @@ func stopEngine(_ options: GlobalOptions) throws {
         guard try client.isAnswering() else { return }
         pause(milliseconds: 5)
     }
-    throw CommandFailure(code: "engine.no-stop", "the engine still answers on \(client.host.socketPath)")
+    throw CommandFailure(code: "engine.no-stop", "the engine still answers on \(client.host.name)")
 }

@@ -17,7 +17,7 @@ struct Gantry: ParsableCommand {
               --project-directory <dir>   Folder that relative paths start from
               --profile <profile>         Profile to enable; repeatable
               --env-file <file>           Variables for the stack file; repeatable
-              -H, --host <host>           The engine's socket, unix:///path
+              -H, --host <host>           The engine: unix:///path, ssh://user@machine
               --progress <mode>           auto, tty, plain, quiet, json
               --ansi <when>               auto, always, never (also NO_COLOR)
               --strict                    Unsupported parts of the file are errors
@@ -63,7 +63,7 @@ struct Gantry: ParsableCommand {
             CommandGroup(
                 name: "Engine",
                 subcommands: engineCommands + [
-                    SystemCommand.self, BuilderCommand.self, DoctorCommand.self, VersionCommand.self,
+                    SystemCommand.self, BuilderCommand.self, DoctorCommand.self, VersionCommand.self, DialCommand.self,
                 ]),
         ])
 

@@ -80,4 +80,32 @@ import Testing
         let long = "/" + String(repeating: "a", count: 107)
         #expect(throws: EngineHostError.pathTooLong(long)) { try EngineHost(parsing: "unix://\(long)") }
     }
+
+    @Test(arguments: [
+        ("box", ["--", "box"]), ("ada@box", ["-l", "ada", "--", "box"]),
+        ("ada@box:2222/", ["-l", "ada", "-p", "2222", "--", "box"]),
+        ("[fe80::1%eth0]:22", ["-p", "22", "--", "fe80::1%eth0"]),
+    ]) func machinesByName(text: String, arguments: [String]) throws {
+        let destination = try #require(SSHDestination(parsing: text))
+        #expect(
+            destination.arguments(controlFolder: nil)
+                == ["ssh", "-T", "-o", "ConnectTimeout=30"] + arguments + ["gantry", "dial-stdio"])
+        #expect(try EngineHost(parsing: "ssh://\(text)").socketPath == nil)
+    }
+
+    @Test func theSocketThereMayBeNamed() throws {
+        let destination = try #require(SSHDestination(parsing: "box/run/other.sock"))
+        #expect(destination.arguments(controlFolder: nil).suffix(2) == ["--host", "unix:///run/other.sock"])
+        #expect(destination.description == "box/run/other.sock")
+    }
+
+    /// Options of ssh (CVE-2017-1000117), words of the other machine's shell.
+    @Test(arguments: [
+        "", "-oProxyCommand=sh", "-l@box", "@box", "box:", "box:0", "box:99999", "box:22x", "a b", "box/run/x;reboot",
+        "box/$(id)", "box`id`", "[::1", "[::1]22", "box\n",
+    ]) func whatIsNoMachine(text: String) {
+        #expect(throws: EngineHostError.invalidDestination("ssh://\(text)")) {
+            try EngineHost(parsing: "ssh://\(text)")
+        }
+    }
 }

@@ -39,7 +39,7 @@ struct EngineLaunch: Equatable {
 func startEngine(_ client: EngineClient, environment: [String: String]) throws {
     if let value = environment["GANTRY_NO_AUTOSTART"], !value.isEmpty, value != "0" {
         throw CommandFailure(
-            code: "engine.not-running", "the engine is not running: nothing answers on \(client.host.socketPath)",
+            code: "engine.not-running", "the engine is not running: nothing answers on \(client.host.name)",
             hint: "start it with `gantry engine`, or unset GANTRY_NO_AUTOSTART")
     }
     let program = try readLink("/proc/self/exe")
@@ -72,7 +72,7 @@ private func waitForEngine(_ client: EngineClient, process: pid_t, launch: Engin
     let lines = lastLines(of: launch.logPath)
     let log = lines.isEmpty ? "" : "; the end of \(launch.logPath):\n" + lines.map { "  \($0)" }.joined(separator: "\n")
     throw CommandFailure(
-        code: "engine.no-start", "the engine was started but does not answer on \(client.host.socketPath)\(log)",
+        code: "engine.no-start", "the engine was started but does not answer on \(client.host.name)\(log)",
         hint: "`gantry engine --host \(client.host)` in a terminal shows what stops it")
 }
 

@@ -65,6 +65,18 @@ private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
                 hint: "run the command as root (sudo), or as a member of the group that owns the socket")
         ]
     case .system(let error): return [Diagnostic(code: "engine.connection", "talking to the engine failed: \(error)")]
+    case .unreachable:
+        return [
+            Diagnostic(
+                code: "engine.unreachable", "the engine on the other machine cannot be reached",
+                hint: "ssh says why above; `ssh USER@MACHINE gantry version` must work there")
+        ]
+    case .noSSH:
+        return [
+            Diagnostic(
+                code: "host.no-ssh", "there is no program ssh here, which connects to ssh:// hosts",
+                hint: "install OpenSSH's client (Debian: openssh-client)")
+        ]
     case .malformed(let fault):
         return [
             Diagnostic(
@@ -94,13 +106,17 @@ private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
 }
 
 private func diagnostic(for error: EngineHostError) -> Diagnostic {
-    let hint = "a host is written unix:///path/to/gantry.sock"
+    let hint = "a host is written unix:///path/to/gantry.sock or ssh://user@machine"
     return switch error {
     case .noScheme(let text): Diagnostic(code: "host.invalid", "host '\(text)' has no scheme", hint: hint)
     case .unsupportedScheme(let scheme):
         Diagnostic(code: "host.unsupported", "hosts of the kind \(scheme):// are not supported", hint: hint)
     case .relativePath(let text):
         Diagnostic(code: "host.invalid", "host '\(text)' has no absolute path", hint: hint)
+    case .invalidDestination(let text):
+        Diagnostic(
+            code: "host.invalid", "'\(text)' is not a machine to reach by ssh",
+            hint: "write ssh://[user@]machine[:port][/path/to/gantry.sock]")
     case .pathTooLong(let path):
         Diagnostic(
             code: "host.invalid", "socket path '\(path)' is longer than \(EngineHost.pathByteCountMax) bytes",

@@ -23,7 +23,9 @@ struct GlobalOptions: ParsableArguments {
     @Option(name: .customLong("env-file"), help: "File with variables for the stack file; may be repeated.")
     var envFiles: [String] = []
 
-    @Option(name: [.customShort("H"), .customLong("host")], help: "The engine's socket, unix:///path.")
+    @Option(
+        name: [.customShort("H"), .customLong("host")],
+        help: "The engine: unix:///path of its socket, or ssh://user@machine.")
     var host: String?
 
     @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
@@ -53,7 +55,9 @@ struct LongGlobalOptions: ParsableArguments {
     @Option(name: .customLong("env-file"), help: "File with variables for the stack file; may be repeated.")
     var envFiles: [String] = []
 
-    @Option(name: [.customShort("H"), .customLong("host")], help: "The engine's socket, unix:///path.")
+    @Option(
+        name: [.customShort("H"), .customLong("host")],
+        help: "The engine: unix:///path of its socket, or ssh://user@machine.")
     var host: String?
 
     @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")

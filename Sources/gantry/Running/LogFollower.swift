@@ -72,7 +72,7 @@ final class LogFollower {
         do {
             if try read(readable) { try refresh() }
             try awaitRestart()
-        } catch let error as EngineClientError where Self.isCrash(error) {
+        } catch let error as EngineClientError where error.isAbsence {
             try reconnect()
         }
     }
@@ -106,14 +106,6 @@ final class LogFollower {
 
     // MARK: - Engine's crash
 
-    private static func isCrash(_ error: EngineClientError) -> Bool {
-        switch error {
-        case .cut, .notRunning: true
-        case .system(let error): error.code == EPIPE || error.code == ECONNRESET
-        case .denied, .malformed, .refused, .unexpectedAnswer: false
-        }
-    }
-
     /// The engine is gone without a word. What it had not sent to the end of a line is asked for again.
     private func reconnect() throws {
         let deadline = monotonicNow() + Self.reconnectNanosecondsMax
@@ -124,7 +116,7 @@ final class LogFollower {
             do {
                 events = try client.containerEvents(stack: stack)
                 return try refresh()
-            } catch let error as EngineClientError where Self.isCrash(error) {
+            } catch let error as EngineClientError where error.isAbsence {
                 guard monotonicNow() < deadline else { throw error }
                 pause(milliseconds: Self.reconnectPauseMilliseconds)
             }

@@ -17,7 +17,7 @@ final class WatchLock {
     init(project: String, host: EngineHost, folder: String) throws {
         try FileSystem.makeDirectories(folder, mode: 0o700)
         guard StandardPaths.isOwnFolder(folder, geteuid()) == true else { throw EngineHostError.unsafeFolder(folder) }
-        let name = Digest.sha256(of: Array("\(host.socketPath)\0\(project)".utf8)).hex
+        let name = Digest.sha256(of: Array("\(host.name)\0\(project)".utf8)).hex
         let path = "\(folder)/\(name).lock"
         let file = try Self.take(path, project)
         let raw = file.raw

@@ -235,9 +235,9 @@ extension EngineClientError {
     /// Whether nobody answers, who may again: the engine is being replaced or has crashed.
     var isAbsence: Bool {
         switch self {
-        case .cut, .notRunning: true
+        case .cut, .notRunning, .unreachable: true
         case .system(let error): error.code == EPIPE || error.code == ECONNRESET
-        case .denied, .malformed, .refused, .unexpectedAnswer: false
+        case .denied, .malformed, .refused, .unexpectedAnswer, .noSSH: false
         }
     }
 }

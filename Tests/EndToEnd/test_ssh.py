@@ -1,0 +1,125 @@
+"""`--host ssh://`: a client and an engine that have an SSH connection between them and nothing else."""
+
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from harness import GANTRY, EngineCase
+
+SERVER = shutil.which("dropbear", path="/usr/sbin:/sbin:/usr/bin")
+CLIENT = shutil.which("ssh")
+
+
+@unittest.skipUnless(SERVER and CLIENT, "no dropbear or no ssh: `make setup` installs them")
+class SSHTest(EngineCase):
+    PORT = 2222
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Both programs look for the user's files where the system's list of users says, and this mount is ours alone.
+        cls.folder = os.path.expanduser("~root/.ssh")
+        cls.was_there = os.path.isdir(cls.folder)
+        os.makedirs(cls.folder, mode=0o700, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", cls.folder], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{cls.folder}/id_ed25519"], check=True)
+        with open(f"{cls.folder}/id_ed25519.pub") as file:
+            key = file.read()
+        # The other machine's `gantry`, which finds its engine by its own environment.
+        os.makedirs(f"{cls.root}/bin")
+        os.symlink(GANTRY, f"{cls.root}/bin/gantry")
+        with open(f"{cls.root}/login", "w") as file:
+            file.write(f"#!/bin/sh\necho >> {cls.root}/sessions\n"
+                       f"export PATH={cls.root}/bin:$PATH GANTRY_HOST=unix://{cls.socket} GANTRY_NO_AUTOSTART=1\n"
+                       'eval "$SSH_ORIGINAL_COMMAND"\n')
+        os.chmod(f"{cls.root}/login", 0o755)
+        with open(f"{cls.folder}/authorized_keys", "w") as file:
+            file.write(f'command="{cls.root}/login" {key}')
+        with open(f"{cls.folder}/config", "w") as file:
+            file.write("Host box\n  HostName 127.0.0.1\n  StrictHostKeyChecking accept-new\n  BatchMode yes\n")
+        for path in ("authorized_keys", "config"):
+            os.chmod(f"{cls.folder}/{path}", 0o600)
+        subprocess.run(["dropbearkey", "-t", "ed25519", "-f", f"{cls.root}/host-key"], check=True, capture_output=True)
+        cls.server_log = open(f"{cls.root}/sshd.log", "w+")
+        cls.server = subprocess.Popen(
+            [SERVER, "-F", "-E", "-s", "-p", f"127.0.0.1:{cls.PORT}", "-r", f"{cls.root}/host-key"],
+            stdin=subprocess.DEVNULL, stdout=cls.server_log, stderr=cls.server_log)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.terminate()
+        cls.server.wait()
+        cls.server_log.close()
+        # The connection that is kept for a minute.
+        for pid in subprocess.run(["pgrep", "-f", f"{cls.root}/.*ssh-"], capture_output=True, text=True).stdout.split():
+            os.kill(int(pid), 15)
+        subprocess.run(["umount", cls.folder], check=True)
+        if not cls.was_there:
+            os.rmdir(cls.folder)
+        super().tearDownClass()
+
+    @classmethod
+    def environment(cls):
+        return super().environment() | {"GANTRY_EXEC_ROOT": f"{cls.root}/client"}
+
+    def far(self, *arguments, host=f"ssh://root@box:{PORT}", **options):
+        return self.gantry(*arguments, env={"GANTRY_HOST": host, "XDG_RUNTIME_DIR": self.root}, **options)
+
+    def sessions(self):
+        with open(f"{self.root}/sessions") as file:
+            return len(file.readlines())
+
+    def connections(self):
+        with open(f"{self.root}/sshd.log") as file:
+            return file.read().count("Pubkey auth succeeded")
+
+    def test_a_stack_with_its_files(self):
+        folder = self.stack("""
+            services:
+              web:
+                image: busybox
+                command: ["sleep", "1000"]
+                configs: [greeting]
+                secrets: [pin]
+            configs: {greeting: {file: ./greeting.txt}}
+            secrets: {pin: {file: ./pin.txt}}
+            """, name="far")
+        for name, text in (("greeting.txt", "hello from afar"), ("pin.txt", "1234")):
+            with open(f"{folder}/{name}", "w") as file:
+                file.write(text)
+        result = self.far("up", "-d", folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.addCleanup(self.gantry_ok, "down", "-t", "0", folder=folder)
+        read = self.far("exec", "-T", "web", "cat", "/greeting", "/run/secrets/pin", folder=folder)
+        self.assertEqual(read.stdout, "hello from afar1234", read.stderr)
+        # What is typed gets there, and its end too.
+        echoed = self.far("exec", "-T", "web", "cat", folder=folder, input="x" * 300_000)
+        self.assertEqual((echoed.returncode, len(echoed.stdout)), (0, 300_000), echoed.stderr)
+        self.assertEqual(self.far("exec", "-T", "web", "sh", "-c", "exit 7", folder=folder).returncode, 7)
+        near = json.loads(self.gantry_ok("ps", "--format", "json", folder=folder).stdout)
+        self.assertEqual(json.loads(self.far("ps", "--format", "json", folder=folder).stdout), near)
+        self.assertGreater(self.sessions(), 5)
+        self.assertEqual(self.connections(), 1)
+
+    def test_a_socket_by_its_path(self):
+        result = self.far("version", host=f"ssh://root@box:{self.PORT}{self.socket}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_nobody_answers_there(self):
+        result = self.far("ls", host=f"ssh://root@box:{self.PORT}/run/nobody.sock")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("nothing answers on /run/nobody.sock", result.stderr)
+        self.assertIn("the engine on the other machine cannot be reached", result.stderr)
+
+    def test_no_such_machine(self):
+        result = self.far("ls", host="ssh://root@127.0.0.1:9")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("Connection refused", result.stderr)
+        self.assertIn("cannot be reached", result.stderr)
+
+    def test_what_could_be_an_option_is_none(self):
+        result = self.far("ls", host="ssh://-oProxyCommand=touch%20x")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("is not a machine to reach by ssh", result.stderr)
