@@ -13,9 +13,12 @@ extension EngineError: HTTPFailure {
 public struct EngineServer: Sendable {
     private let server: HTTPServer
 
-    /// - Parameter shutDown: called when a client asks the engine to stop.
+    /// - Parameters:
+    ///   - socketGroup: whose members may connect; `nil`: the process's own.
+    ///   - shutDown: called when a client asks the engine to stop.
     public init(
-        engine: Engine, version: String, socketPath: String, log: Logger, shutDown: @escaping @Sendable () -> Void
+        engine: Engine, version: String, socketPath: String, socketGroup: UInt32? = nil, log: Logger,
+        shutDown: @escaping @Sendable () -> Void
     ) {
         var router = Router()
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
@@ -24,7 +27,7 @@ public struct EngineServer: Sendable {
         ContainerRoutes(engine: engine).add(to: &router)
         ArchiveRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)
-        server = HTTPServer(router: router, socketPath: socketPath, logger: log)
+        server = HTTPServer(router: router, socketPath: socketPath, logger: log, socketGroup: socketGroup)
     }
 
     public func start() async throws { try await server.start() }

@@ -33,6 +33,11 @@ struct EngineRun: ParsableCommand {
         help: "Socket: unix://PATH (default: /run/gantry.sock; $XDG_RUNTIME_DIR/gantry/gantry.sock without root).")
     var host: String?
 
+    @Option(
+        name: [.customShort("G"), .long],
+        help: "Group whose members may use the engine, by name or number (default: gantry, where there is one).")
+    var group: String?
+
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
@@ -53,6 +58,7 @@ struct EngineRun: ParsableCommand {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("no such log level: \(logLevel)")
         }
+        let socketGroup = try socketGroup()
         let program = try readLink("/proc/self/exe")
         var options = EngineOptions(
             dataRoot: absolute(dataRoot ?? paths.dataRoot), execRoot: absolute(execRoot ?? paths.execRoot),
@@ -75,7 +81,7 @@ struct EngineRun: ParsableCommand {
         let socketPath = String(host.dropFirst("unix://".count))
         // OWNER: the one root task; the process ends with it.
         Task {
-            outcome.set(await serve(options, socketPath: socketPath, log: log, stop: stop))
+            outcome.set(await serve(options, socketPath: socketPath, socketGroup: socketGroup, log: log, stop: stop))
             done.signal()
         }
         done.wait()
@@ -88,6 +94,13 @@ struct EngineRun: ParsableCommand {
         throw CommandFailure(failure, exitCode: 2)
     }
 
+    private func socketGroup() throws -> UInt32? {
+        guard let group else { return geteuid() == 0 ? getgrnam("gantry")?.pointee.gr_gid : nil }
+        if let number = UInt32(group) { return number }
+        guard let entry = getgrnam(group) else { throw ValidationError("there is no group '\(group)'") }
+        return entry.pointee.gr_gid
+    }
+
     private func absolute(_ path: String) -> String {
         path.hasPrefix("/") ? path : "\(currentDirectory())/\(path)"
     }
@@ -95,12 +108,13 @@ struct EngineRun: ParsableCommand {
 
 /// Runs until told to stop. `nil` when all went well.
 private func serve(
-    _ options: EngineOptions, socketPath: String, log: Logger, stop: StopSignal
+    _ options: EngineOptions, socketPath: String, socketGroup: UInt32?, log: Logger, stop: StopSignal
 ) async -> [Diagnostic]? {
     do {
         let engine = try Engine(options: options, log: log)
         let server = EngineServer(
-            engine: engine, version: gantryVersion, socketPath: socketPath, log: log, shutDown: { stop.raise() })
+            engine: engine, version: gantryVersion, socketPath: socketPath, socketGroup: socketGroup, log: log,
+            shutDown: { stop.raise() })
         // Nothing is maintained before it is known what still runs.
         try await engine.recover()
         return try await withThrowingTaskGroup(of: Void.self) { group in
