@@ -47,7 +47,8 @@ def synopsis(words, command):
         parts.append("[\\fIoptions\\fR]")
     for argument in shown(command):
         if argument["kind"] == "positional":
-            name = f"\\fI{roff(argument.get('valueName', 'value'))}\\fR" + ("..." if argument.get("isRepeating") else "")
+            name = f"\\fI{roff(argument.get('valueName', 'value'))}\\fR"
+            name += "..." if argument.get("isRepeating") else ""
             parts.append(f"[{name}]" if argument.get("isOptional") else name)
     if subcommands(command):
         parts.append("\\fIcommand\\fR ...")

@@ -36,8 +36,8 @@ public struct EngineClient: Sendable {
         return stream
     }
 
-    /// Whether something listens; throws when that cannot be found out. On another machine the engine is started there by
-    /// what connects to it.
+    /// Whether something listens; throws when that cannot be found out. On another machine the engine is started there
+    /// by what connects to it.
     public func isAnswering() throws(EngineClientError) -> Bool {
         guard host.isLocal else { return true }
         do throws(EngineClientError) {

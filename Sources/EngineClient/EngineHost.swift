@@ -20,8 +20,8 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
 
     public init(socketPath: String) { place = .socket(socketPath) }
 
-    /// Reads `unix:///path` and `ssh://[user@]host[:port][/path]`. Other schemes are refused by name, so that a TCP host
-    /// in DOCKER_HOST is not mistaken for a path.
+    /// Reads `unix:///path` and `ssh://[user@]host[:port][/path]`. Other schemes are refused by name, so that a TCP
+    /// host in DOCKER_HOST is not mistaken for a path.
     public init(parsing text: String) throws(EngineHostError) {
         guard let separator = Self.schemeEnd(text) else { throw .noScheme(text) }
         let scheme = text[..<separator]

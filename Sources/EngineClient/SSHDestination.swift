@@ -50,8 +50,8 @@ public struct SSHDestination: Equatable, Sendable, CustomStringConvertible {
         return (user.map { "\($0)@" } ?? "") + name + (port.map { ":\($0)" } ?? "") + (socketPath ?? "")
     }
 
-    /// The arguments of ssh(1): the engine's socket there on its standard input and output. All of one user's requests to
-    /// one machine share a connection, which stays open for a minute.
+    /// The arguments of ssh(1): the engine's socket there on its standard input and output. All of one user's requests
+    /// to one machine share a connection, which stays open for a minute.
     ///
     /// - Parameter controlFolder: of the user alone; `nil`: a connection for each request.
     func arguments(controlFolder: String?) -> [String] {

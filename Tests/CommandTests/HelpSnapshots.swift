@@ -18,7 +18,7 @@ let stackHelp: [String: String] = [
       --project-directory <dir>   Folder that relative paths start from
       --profile <profile>         Profile to enable; repeatable
       --env-file <file>           Variables for the stack file; repeatable
-      -H, --host <host>           The engine's socket, unix:///path
+      -H, --host <host>           The engine: unix:///path, ssh://user@machine
       --progress <mode>           auto, tty, plain, quiet, json
       --ansi <when>               auto, always, never (also NO_COLOR)
       --strict                    Unsupported parts of the file are errors

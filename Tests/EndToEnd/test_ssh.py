@@ -103,6 +103,12 @@ class SSHTest(EngineCase):
         self.assertGreater(self.sessions(), 5)
         self.assertEqual(self.connections(), 1)
 
+    def test_a_folder_of_this_machine_is_not_built_there(self):
+        folder = self.stack("services: {web: {build: .}}", name="built")
+        result = self.far("build", folder=folder)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{folder} is on this machine", result.stderr)
+
     def test_a_socket_by_its_path(self):
         result = self.far("version", host=f"ssh://root@box:{self.PORT}{self.socket}")
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -19,7 +19,7 @@ struct DialCommand: ParsableCommand {
         }
         signal(SIGPIPE, SIG_IGN)
         let socket = SharedDescriptor(try session.engine().connect())
-        // OWNER: ends with the process, which waits for the other direction alone: with the engine's answer all is said.
+        // OWNER: ends with the process, which waits for the other direction alone: with the answer all is said.
         DispatchQueue(label: "gantry-dial").async {
             // The engine has closed its side: the answer says why.
             try? relay(from: STDIN_FILENO, to: socket.raw)

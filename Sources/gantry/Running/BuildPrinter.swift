@@ -126,7 +126,9 @@ extension Session {
         let printer = BuildPrinter(
             mode: mode ?? progressMode, console: errors, workingDirectory: workingDirectory)
         let signals = try SignalSource(endingSignals)
-        let stream = try engine().build(batch)
+        let client = try engine()
+        try refuseFolders(of: batch, on: client.host)
+        let stream = try client.build(batch)
         var images: [BuiltImage] = []
         var warningCount = 0
         while true {
@@ -151,5 +153,16 @@ extension Session {
             }
             try printer.refresh()
         }
+    }
+}
+
+/// The engine reads a build's files itself.
+private func refuseFolders(of batch: BuildBatch, on host: EngineHost) throws(CommandFailure) {
+    guard !host.isLocal else { return }
+    for case .folder(let path) in batch.builds.map(\.context) {
+        throw CommandFailure(
+            code: "build.other-machine",
+            "\(path) is on this machine, and the engine that is to build from it on another",
+            hint: "run `gantry build` there, or build here, `gantry push`, and have the stack pull the image")
     }
 }
