@@ -36,7 +36,8 @@ import Testing
         (["up", "--bogus"], "error: unknown option '--bogus'\nhelp: `gantry up --help` shows how it is used\n"),
         (
             ["-H", "tcp://1.2.3.4", "ps", "-p", "shop"],
-            "error: hosts of the kind tcp:// are not supported\nhelp: a host is written unix:///path/to/gantry.sock or ssh://user@machine\n"
+            "error: hosts of the kind tcp:// are not supported\n"
+                + "help: a host is written unix:///path/to/gantry.sock or ssh://user@machine\n"
         ),
         (
             ["-p", "Shop", "ps"],
