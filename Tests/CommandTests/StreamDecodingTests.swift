@@ -1,4 +1,4 @@
-import EngineClient
+@testable import EngineClient
 import Testing
 
 @Suite struct StreamDecodingTests {
