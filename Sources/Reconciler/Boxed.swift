@@ -12,7 +12,8 @@ public struct Boxed<Value: Equatable & Sendable>: Equatable, Sendable {
     public init(wrappedValue: Value) { box = Box(wrappedValue) }
 
     public var wrappedValue: Value {
-        get { box.value }
+        // A borrow: who reads one field copies only that.
+        _read { yield box.value }
         set { box = Box(newValue) }
     }
 

@@ -75,13 +75,22 @@ public func planStop(observed: ObservedState, services: [String] = [], timeout: 
 
 /// Starts the containers of `services` (empty: all) and of what they depend on that do not run, as their
 /// dependencies allow.
-public func planStart(observed: ObservedState, services: [String] = []) -> Plan {
+/// - Parameters:
+///   - since: Nanoseconds since 1970: what was started since then and has ended is its restart policy's business.
+///   - now: Nanoseconds since 1970.
+public func planStart(
+    observed: ObservedState, services: [String] = [], since: Int64? = nil, now: Int64 = 0
+) -> Plan {
     var command = CommandPlanner(observed: observed, services: services, withDependencies: true)
     let awaited = Surveyor.awaited(in: command.graph)
     for service in command.order {
         for container in command.containers(of: service) where !container.isAlive && container.state != .dead {
             let isOneShot = awaited.contains(service) || container.definition.service.isJob
             guard !isOneShot || !container.hasCompleted else { continue }
+            if let since, container.wasStarted(since: since, now: now) {
+                command.startAgain(container, now: now)
+                continue
+            }
             let reason = container.state == .created ? "not running" : container.exitText
             command.launch(container, .start, .startContainer(.id(container.id), byPolicy: false), reason: reason)
         }
@@ -125,7 +134,7 @@ public func planKill(observed: ObservedState, services: [String] = [], signal: S
 
 /// What the commands share: the services they are about, in dependency order. One-off containers are not among them.
 private struct CommandPlanner {
-    let observed: ObservedState
+    private let index: ContainerIndex
     let graph: DependencyGraph
     var builder = PlanBuilder()
     var order: [String] = []
@@ -133,8 +142,9 @@ private struct CommandPlanner {
     private let byService: [String: [ObservedContainer]]
 
     init(observed: ObservedState, services: [String], withDependencies: Bool = false) {
-        self.observed = observed.sorted()
-        let containers = self.observed.containers.filter { !$0.oneOff }
+        let observed = observed.sorted()
+        index = ContainerIndex(observed)
+        let containers = observed.containers.filter { !$0.oneOff }
         graph = DependencyGraph(containers: containers)
         byService = Dictionary(grouping: containers, by: \.service)
         for name in Set(services).sorted() where byService[name] == nil {
@@ -177,7 +187,7 @@ private struct CommandPlanner {
         for (name, dependency) in graph.dependencies(of: container.service) where gated && order.contains(name) {
             after += starts[name] ?? []
             let gate = dependency.gate(on: name)
-            if !dependency.required, case .failed = gate.status(in: observed, except: builder.touched) { continue }
+            if !dependency.required, case .failed = gate.status(in: index, except: builder.touched) { continue }
             gates.append(gate)
         }
         builder.touch(container.id)
@@ -187,5 +197,18 @@ private struct CommandPlanner {
         starts[container.service, default: []].append(step)
     }
 
-    func finished() -> Plan { builder.finished(observed: observed) }
+    /// As the restart policy has it.
+    mutating func startAgain(_ container: ObservedContainer, now: Int64) {
+        switch RestartBackoff.decision(for: container, now: now) {
+        case .stay: return
+        case .restart(let time) where time > now: builder.wait(for: container, until: time)
+        case .restart:
+            let mode = container.definition.service.restart.mode.rawValue
+            launch(
+                container, .start, .startContainer(.id(container.id), byPolicy: true),
+                reason: "\(container.exitText), restart is \(mode)")
+        }
+    }
+
+    func finished() -> Plan { builder.finished(index) }
 }

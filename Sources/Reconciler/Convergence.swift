@@ -74,7 +74,7 @@ public struct Convergence: Sendable {
 
     /// Rounds in a row that did everything planned and still planned the same again.
     private static let fruitlessRoundsMax = 8
-    /// Rounds of planning: a plan that still is not empty after so many is a fault of ours.
+    /// Rounds in which something was done: a plan that still is not empty after so many is a fault of ours.
     private static let roundsMax = 10_000
 
     private(set) var phase = Phase.idle
@@ -91,12 +91,16 @@ public struct Convergence: Sendable {
     public private(set) var done: Set<Int> = []
     public private(set) var begun: Set<Int> = []
     private var ended: Set<Int> = []
+    /// Those of `ended` whose outcome has been looked at.
+    private var seen: Set<Int> = []
     private var failures: [Diagnostic] = []
     private var unmade: [FailedRollout] = []
-    /// Ids of containers that were ready when last looked at.
-    private var ready: Set<String> = []
+    /// How far each container was when last looked at.
+    private var standings: [String: Standing] = [:]
 
     private var changes = 0
+    /// No plan has been made yet.
+    private var isFirst = true
     private var rounds = 0
     private var fruitless = 0
     private var warned: Set<String> = []
@@ -130,6 +134,7 @@ public struct Convergence: Sendable {
 
     /// Steps that were begun and have not ended.
     private var running: Set<Int> { begun.subtracting(ended) }
+    private var isAtRest: Bool { begun.count == ended.count }
 
     /// What follows from `event`, in the order in which it is to be done.
     public mutating func step(_ event: Event) -> [Command] {
@@ -137,7 +142,7 @@ public struct Convergence: Sendable {
         case (.finished, _): return []
         case (_, .cancelled):
             isCancelled = true
-            return running.isEmpty ? finish(.cancelled) : []
+            return isAtRest ? finish(.cancelled) : []
         case (.idle, .began): return replan()
         case (.planning, .observed(let observed, let now)): return begin(observed, now: now)
         case (.running, .observed(let observed, let now)): return advance(observed, now: now)
@@ -170,8 +175,9 @@ public struct Convergence: Sendable {
 extension Convergence {
     /// Makes a plan and begins with it.
     private mutating func begin(_ observed: ObservedState, now: Int64) -> [Command] {
-        rounds += 1
-        isOutdated = false
+        let wasFirst = isFirst
+        (isFirst, isOutdated) = (false, false)
+        work.begin(at: now)
         let next = planner(work, observed, now)
         var commands = next.warnings.filter { warned.insert($0.message).inserted }.map { Command.warn($0) }
         if work.isKeeping, let time = next.wakeAt { commands.append(.wake(at: time)) }
@@ -184,10 +190,10 @@ extension Convergence {
         if !failures.isEmpty { return commands + fail(failures) }
         if work.isReplanned {
             guard next.blocked.isEmpty else { return commands + fail(next.blocked) }
-            if rounds > 1, let end = timeout(next, now: now) { return commands + end }
+            if !wasFirst, let end = timeout(next, now: now) { return commands + end }
         }
-        (plan, done, begun, ended) = (next, [], [], [])
-        ready = Set(observed.containers.filter(\.isReady).map(\.id))
+        (plan, done, begun, ended, seen) = (next, [], [], [], [])
+        standings = Standing.all(observed)
         guard !plan.isEmpty else { return commands + settle(observed) }
         return commands + [.begin(plan)] + advance(observed, now: now)
     }
@@ -201,11 +207,16 @@ extension Convergence {
         }
         var commands: [Command] = []
         if case .keep(let desired) = work, history.isUnproven, plan.heldRollouts.isEmpty,
-            goal(desired: desired, observed: observed) == .reached
+            goal(desired: desired, observed: observed) == .reached, isProven(desired)
         {
             commands.append(.saveStable)
         }
         return commands + finish(.done(changes: changes))
+    }
+
+    /// What a command has stopped is where it should be, and yet says nothing for a revision that changed it.
+    private func isProven(_ desired: DesiredState) -> Bool {
+        desired.stopped.allSatisfy { desired.replicas(of: $0) == 0 || history.hasWorked($0) }
     }
 
     /// Begins every step whose turn it is.
@@ -214,7 +225,9 @@ extension Convergence {
         var commands: [Command] = []
         noteTurns(observed)
         if failures.isEmpty, !isCancelled, !isOutdated {
-            var heavy = plan.steps.count { running.contains($0.id) && $0.action.isHeavy }
+            let running = running
+            var heavy =
+                running.isEmpty ? 0 : plan.steps.count { running.contains($0.id) && $0.action.isHeavy }
             for step in plan.runnable(done: done, begun: begun, in: observed) {
                 guard !step.action.isHeavy || heavy < parallelism else { continue }
                 heavy += step.action.isHeavy ? 1 : 0
@@ -222,27 +235,38 @@ extension Convergence {
                 commands.append(.perform(step))
             }
         }
-        return running.isEmpty ? endRound(observed, now: now) : commands
+        return isAtRest ? endRound(observed, now: now) : commands
     }
 
-    /// A plan counts on what is ready, and takes away at once what is not. When that changes by no step of it, another
+    /// A plan counts on what serves, and takes away at once what does not. When that changes by no step of it, another
     /// one is made.
     private mutating func noteTurns(_ observed: ObservedState) {
-        let now = Set(observed.containers.filter(\.isReady).map(\.id))
-        defer { ready = now }
-        guard work.desired != nil, now != ready else { return }
-        let lost = ready.subtracting(now)
-        let gained = now.subtracting(ready)
+        let (before, now) = (standings, Standing.all(observed))
+        defer { (standings, seen) = (now, ended) }
+        guard work.desired != nil, now != before else { return }
+        var meant: Set<String> = []
         for step in plan.steps {
             guard let id = step.action.containerID else { continue }
-            if !begun.contains(step.id), gained.contains(id) { isOutdated = true }
+            if !begun.contains(step.id), let standing = now[id], standing > before[id] ?? .idle { isOutdated = true }
+            if mayEnd(step) { meant.insert(id) }
         }
-        let meant = plan.steps.filter { begun.contains($0.id) }.compactMap(\.action.containerID)
-        if !lost.isSubset(of: meant) { isOutdated = true }
+        let isLost = before.contains { id, standing in standing > now[id] ?? .idle && !meant.contains(id) }
+        if isLost { isOutdated = true }
+    }
+
+    /// A container that ceases to serve does so by this step's doing. One that was started, or has come up again
+    /// after a restart, ends by itself.
+    private func mayEnd(_ step: Step) -> Bool {
+        guard begun.contains(step.id) else { return false }
+        switch step.action {
+        case .startContainer: return false
+        case .restartContainer: return !seen.contains(step.id)
+        default: return true
+        }
     }
 
     private mutating func note(_ step: Int, _ diagnostics: [Diagnostic]) -> [Command] {
-        guard running.contains(step) else { return [] }
+        guard begun.contains(step), !ended.contains(step) else { return [] }
         ended.insert(step)
         if diagnostics.isEmpty {
             done.insert(step)
@@ -273,6 +297,7 @@ extension Convergence {
             phase = .waiting
             return [.wait(until: [plan.wakeAt, deadline].compactMap { $0 }.min())]
         }
+        rounds += 1
         if done.count == plan.steps.count { fruitless += 1 }
         guard fruitless <= Self.fruitlessRoundsMax, rounds < Self.roundsMax else { return fail([doesNotSettle]) }
         return replan()
@@ -393,6 +418,22 @@ extension Diagnostic {
         var warning = self
         warning.severity = .warning
         return warning
+    }
+}
+
+/// What a plan can count on of a container.
+private enum Standing: Int, Comparable {
+    case idle, serving, ready
+
+    static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    /// Of those that are not idle, by id.
+    static func all(_ observed: ObservedState) -> [String: Standing] {
+        var result: [String: Standing] = [:]
+        for container in observed.containers where container.isServing {
+            result[container.id] = container.silentPorts.isEmpty ? .ready : .serving
+        }
+        return result
     }
 }
 

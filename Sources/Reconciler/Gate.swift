@@ -28,29 +28,34 @@ public enum GateStatus: Equatable, Sendable {
 }
 
 extension Gate {
-    public func status(in observed: ObservedState) -> GateStatus { status(in: observed, except: []) }
+    public func status(in observed: ObservedState) -> GateStatus { status(in: ContainerIndex(scanning: observed)) }
 
     /// - Parameter except: Ids of containers that a plan replaces, starts or removes: their present state says nothing.
-    func status(in observed: ObservedState, except: Set<String>) -> GateStatus {
+    func status(in index: ContainerIndex, except: Set<String> = []) -> GateStatus {
+        let observed = index.observed
         switch self {
         case .started(let service):
-            return Self.all(of: service, in: observed, except: except) { container in
-                if Self.hasTwinAlive(container, in: observed) { return .holds }
+            return Self.all(of: service, in: index, except: except) { container in
+                if Self.hasTwinAlive(container, in: index) { return .holds }
                 if container.startedAt != nil { return container.isStarting ? .pending : .holds }
                 guard container.finishedAt != nil, !container.mayComeBack else { return .pending }
                 return Self.failure(container, container.exitText)
             }
         case .healthy(let service):
-            return Self.all(of: service, in: observed, except: except, Self.health)
+            return Self.all(of: service, in: index, except: except, Self.health)
         case .completed(let service):
-            return Self.all(of: service, in: observed, except: except, Self.completion)
+            return Self.all(of: service, in: index, except: except, Self.completion)
         case .replicaReady(let name):
-            let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
-            return replicas.isEmpty ? .pending : Self.worst(replicas.map(Self.readiness))
+            var worst = Worst()
+            index.forEach(named: name) { if !except.contains($0.id) { worst.add(Self.readiness($0)) } }
+            return worst.status
         case .replicaSettled(let name, let monitor, let begunAt):
-            let replicas = observed.containers.filter { $0.name == name && !$0.oneOff && !except.contains($0.id) }
-            guard !replicas.isEmpty else { return .pending }
-            return Self.worst(replicas.map { Self.settling($0, monitor, begunAt, at: observed.at) })
+            var worst = Worst()
+            index.forEach(named: name) { container in
+                guard !except.contains(container.id) else { return }
+                worst.add(Self.settling(container, monitor, begunAt, at: observed.at))
+            }
+            return worst.status
         case .networkPresent(let name):
             let isThere = observed.networks.contains { $0.name == name }
             let message = "network \(name) declared as external, but could not be found"
@@ -62,26 +67,37 @@ extension Gate {
         }
     }
 
+    /// Of all that a gate is about.
+    private struct Worst {
+        /// Of none: it may come.
+        private(set) var status = GateStatus.pending
+        private var isEmpty = true
+
+        mutating func add(_ other: GateStatus) {
+            defer { isEmpty = false }
+            switch (status, other) {
+            case (.failed, _): return
+            case (_, .failed), (.holds, .pending): status = other
+            case (_, .holds): if isEmpty { status = other }
+            case (.pending, .pending): return
+            }
+        }
+    }
+
     private static func all(
-        of service: String, in observed: ObservedState, except: Set<String>,
-        _ status: (ObservedContainer) -> GateStatus
+        of service: String, in index: ContainerIndex, except: Set<String>, _ status: (ObservedContainer) -> GateStatus
     ) -> GateStatus {
-        let replicas = observed.containers.filter { $0.service == service && !$0.oneOff }
-        guard !replicas.isEmpty else { return .pending }
-        return worst(replicas.map { except.contains($0.id) ? .pending : status($0) })
+        var worst = Worst()
+        index.forEach(of: service) { worst.add(except.contains($0.id) ? .pending : status($0)) }
+        return worst.status
     }
 
     /// Its predecessor still runs: the service is there, whether the successor comes up or not.
-    private static func hasTwinAlive(_ container: ObservedContainer, in observed: ObservedState) -> Bool {
-        container.finishedAt != nil
-            && observed.containers.contains {
-                $0.service == container.service && $0.number == container.number && $0.isAlive && !$0.oneOff
-            }
-    }
-
-    private static func worst(_ all: [GateStatus]) -> GateStatus {
-        for case .failed(let diagnostic) in all { return .failed(diagnostic) }
-        return all.contains(.pending) ? .pending : .holds
+    private static func hasTwinAlive(_ container: ObservedContainer, in index: ContainerIndex) -> Bool {
+        guard container.finishedAt != nil else { return false }
+        var isThere = false
+        index.forEach(of: container.service) { if $0.number == container.number, $0.isAlive { isThere = true } }
+        return isThere
     }
 
     private static func failure(_ container: ObservedContainer, _ what: String) -> GateStatus {
@@ -179,16 +195,17 @@ extension Gate {
                 hint: "see `gantry logs \(container.service)`"))
     }
 
-    /// Nanoseconds since 1970: when time alone may change what the gate says; `nil` when it does not.
-    func turnsAt(in observed: ObservedState) -> Int64? {
-        guard case .replicaSettled(let name, let monitor, let begunAt) = self, status(in: observed) == .pending else {
-            return nil
-        }
-        return observed.containers.filter { $0.name == name && !$0.oneOff }.flatMap { container in
-            [container.readySince.map { $0 + monitor }, Self.deadline(of: container, monitor, begunAt)].compactMap {
-                $0
+    /// Nanoseconds since 1970: when time alone may change what the gate, which is pending, says; `nil` when it does not.
+    func turnsAt(in index: ContainerIndex) -> Int64? {
+        guard case .replicaSettled(let name, let monitor, let begunAt) = self else { return nil }
+        var soonest: Int64?
+        index.forEach(named: name) { container in
+            for time in [container.readySince.map { $0 + monitor }, Self.deadline(of: container, monitor, begunAt)] {
+                guard let time, time > index.observed.at else { continue }
+                soonest = min(time, soonest ?? time)
             }
-        }.filter { $0 > observed.at }.min()
+        }
+        return soonest
     }
 }
 

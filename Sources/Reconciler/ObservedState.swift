@@ -41,15 +41,15 @@ public struct ObservedState: Equatable, Sendable {
 
     /// As the engine hands it over; looking is cheaper than sorting.
     private var isSorted: Bool {
-        zip(containers, containers.dropFirst()).allSatisfy {
-            ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id)
-        }
-            && zip(networks, networks.dropFirst()).allSatisfy { $0.name < $1.name }
-            && zip(volumes, volumes.dropFirst()).allSatisfy { $0.name < $1.name }
-            && zip(firewallProblems, firewallProblems.dropFirst()).allSatisfy { $0 < $1 }
-            && zip(serviceAddresses, serviceAddresses.dropFirst()).allSatisfy {
-                ($0.service, $0.network) < ($1.service, $1.network)
-            }
+        Self.isSorted(containers) { ($0.service, $0.number, $0.id) < ($1.service, $1.number, $1.id) }
+            && Self.isSorted(networks) { $0.name < $1.name } && Self.isSorted(volumes) { $0.name < $1.name }
+            && Self.isSorted(firewallProblems, by: <)
+            && Self.isSorted(serviceAddresses) { ($0.service, $0.network) < ($1.service, $1.network) }
+    }
+
+    private static func isSorted<Element>(_ list: [Element], by areInOrder: (Element, Element) -> Bool) -> Bool {
+        for index in list.indices.dropFirst() where !areInOrder(list[index - 1], list[index]) { return false }
+        return true
     }
 }
 
@@ -197,12 +197,22 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
         id: String, name: String, service: String, number: Int, definition: ContainerDefinition, state: State,
         oneOff: Bool = false
     ) {
+        self.init(
+            id: id, name: name, service: service, number: number, definition: Boxed(wrappedValue: definition),
+            state: state, oneOff: oneOff)
+    }
+
+    /// - Parameter definition: shared with whoever keeps it, so that a look copies none.
+    public init(
+        id: String, name: String, service: String, number: Int, definition: Boxed<ContainerDefinition>, state: State,
+        oneOff: Bool = false
+    ) {
         self.id = id
         self.name = name
         self.service = service
         self.number = number
         self.oneOff = oneOff
-        self.definition = definition
+        _definition = definition
         self.state = state
         stopping = false
         health = .none

@@ -40,18 +40,20 @@ public struct Plan: Equatable, Sendable {
     ///   - begun: Steps that have been begun, whether they have ended or not.
     ///   - observed: A state observed after the last of `done` ended.
     public func runnable(done: Set<Int>, begun: Set<Int>, in observed: ObservedState) -> [Step] {
-        steps.filter { step in
+        let index = ContainerIndex(observed)
+        return steps.filter { step in
             !begun.contains(step.id) && step.after.allSatisfy(done.contains)
-                && step.gates.allSatisfy { $0.status(in: observed) == .holds }
+                && step.gates.allSatisfy { $0.status(in: index) == .holds }
         }
     }
 
     /// Why steps whose turn it is cannot run, unless somebody acts. Parameters as for `runnable`.
     public func failures(done: Set<Int>, begun: Set<Int>, in observed: ObservedState) -> [Diagnostic] {
+        let index = ContainerIndex(observed)
         var result: [Diagnostic] = []
         for step in steps where !begun.contains(step.id) && step.after.allSatisfy(done.contains) {
             for gate in step.gates {
-                guard case .failed(var diagnostic) = gate.status(in: observed) else { continue }
+                guard case .failed(var diagnostic) = gate.status(in: index) else { continue }
                 diagnostic.source = diagnostic.source ?? step.source
                 if !result.contains(diagnostic) { result.append(diagnostic) }
             }

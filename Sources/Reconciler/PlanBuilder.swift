@@ -47,7 +47,8 @@ struct PlanBuilder {
 
     /// Stops (when it runs) and removes. Answers the steps, the removal last.
     ///
-    /// - Parameter drain: nanoseconds that connections to one that serves have to end.
+    /// - Parameter drain: nanoseconds that connections have to end. One that does not serve now may do so when its turn
+    ///   comes, or have requests from before.
     mutating func retire(
         _ container: ObservedContainer, _ subject: Subject, after: [Int] = [], gates: [Gate] = [],
         timeout: Int64? = nil, drain: Int64 = 0, anonymousVolumes: Bool = false
@@ -55,8 +56,7 @@ struct PlanBuilder {
         touched.insert(container.id)
         var (steps, after, gates) = ([Int](), after, gates)
         if container.isAlive {
-            let stop = Action.stopContainer(
-                id: container.id, timeout: timeout, drain: container.isServing ? drain : 0)
+            let stop = Action.stopContainer(id: container.id, timeout: timeout, drain: drain)
             steps.append(step(stop, subject, after: after, gates: gates))
             (after, gates) = (steps, [])
         }
@@ -107,12 +107,18 @@ struct PlanBuilder {
 
     /// The plan, with what its gates say of the present state.
     func finished(observed: ObservedState) -> Plan {
+        finished(ContainerIndex(observed))
+    }
+
+    func finished(_ index: ContainerIndex) -> Plan {
         var result = self
         for step in plan.steps {
-            for gate in step.gates where gate.status(in: observed) != .holds {
+            for gate in step.gates {
+                let status = gate.status(in: index)
+                if status == .holds { continue }
                 result.plan.pendingGates.append(PendingGate(step: step.id, gate: gate))
-                if let time = gate.turnsAt(in: observed) { result.wake(at: time) }
-                if case .failed(var diagnostic) = gate.status(in: observed, except: touched) {
+                if status == .pending, let time = gate.turnsAt(in: index) { result.wake(at: time) }
+                if case .failed(var diagnostic) = gate.status(in: index, except: touched) {
                     diagnostic.source = diagnostic.source ?? step.source
                     result.block(diagnostic)
                 }

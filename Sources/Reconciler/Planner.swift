@@ -14,6 +14,7 @@ public func plan(desired: DesiredState, observed: ObservedState, now: Int64) -> 
 struct Planner {
     let desired: DesiredState
     let observed: ObservedState
+    let index: ContainerIndex
     let now: Int64
     let graph: DependencyGraph
     var builder = PlanBuilder()
@@ -44,6 +45,7 @@ struct Planner {
     init(desired: DesiredState, observed: ObservedState, now: Int64) {
         self.desired = desired
         self.observed = observed
+        index = ContainerIndex(observed)
         self.now = now
         graph = DependencyGraph(services: desired.stack.services)
         hosts = desired.stack.services.values.reduce(into: []) {
@@ -63,7 +65,10 @@ struct Planner {
             doomedVolumes: Set(doomedVolumes))
         let containers = Dictionary(grouping: observed.containers.filter { !$0.oneOff }, by: \.service)
         for service in services where !isLeftAlone(service) {
-            let survey = surveyor.survey(service, containers: containers[service] ?? [], earlier: surveys)
+            let own = containers[service] ?? []
+            let survey = surveyor.survey(service, containers: own, earlier: surveys) {
+                stack.services[service].map { policy(of: $0, named: service, own).startsFirst } ?? false
+            }
             surveys[service] = holding(survey, surveyor)
         }
         emitOrphans()
@@ -72,7 +77,7 @@ struct Planner {
         emitFirewall()
         emitContainerRepairs()
         for service in services { emitService(service) }
-        return builder.finished(observed: observed)
+        return builder.finished(index)
     }
 
     /// Fills `services`; `false` when there is nothing sensible to plan, with the reason in `blocked`.

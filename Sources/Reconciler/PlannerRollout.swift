@@ -15,11 +15,9 @@ extension Planner {
         var after: [Int] = []
     }
 
-    func policy(of service: Service, _ survey: ServiceSurvey) -> RolloutPolicy {
+    func policy(of service: Service, named name: String, _ containers: [ObservedContainer]) -> RolloutPolicy {
         let config = desired.isRollback ? service.deploy?.rollback ?? service.deploy?.update : service.deploy?.update
-        return RolloutPolicy(
-            service, config: config, containers: survey.kept.map(\.container) + survey.excess,
-            isShared: hosts.contains(survey.name))
+        return RolloutPolicy(service, config: config, containers: containers, isShared: hosts.contains(name))
     }
 
     /// The survey without the replacements that wait for somebody: to promote the canaries, to resume, or to mend what
@@ -27,8 +25,9 @@ extension Planner {
     mutating func holding(_ survey: ServiceSurvey, _ surveyor: Surveyor) -> ServiceSurvey {
         guard let service = stack.services[survey.name] else { return survey }
         var rollout = Rollout(
-            survey, policy(of: service, survey), since: desired.rolloutSince,
-            followedSince: [desired.since, desired.followedSince].compactMap(\.self).max(), observed)
+            survey, policy(of: service, named: survey.name, survey.kept.map(\.container) + survey.excess),
+            since: desired.rolloutSince,
+            followedSince: [desired.since, desired.followedSince].compactMap(\.self).max(), index)
         defer { rollouts[survey.name] = rollout }
         // Nobody can stay on a network that is made anew.
         guard survey.kept.contains(where: \.isReplaced),
@@ -52,7 +51,7 @@ extension Planner {
         return result
     }
 
-    private func finalName(_ container: ObservedContainer) -> String {
+    func finalName(_ container: ObservedContainer) -> String {
         stack.containerName(service: container.service, number: container.number)
     }
 
@@ -61,9 +60,10 @@ extension Planner {
         survey.kept.first { $0.container.number == container.number && !$0.isReplaced }
     }
 
-    /// It serves, and goes on until its successor does.
+    /// It runs, and goes on until its successor serves: whether it serves itself may change at any moment, as after a
+    /// restart.
     func isSucceeded(_ container: ObservedContainer, _ survey: ServiceSurvey) -> Bool {
-        container.isServing && !desired.noStart && successor(of: container, in: survey) != nil
+        container.isAlive && !container.stopping && !desired.noStart && successor(of: container, in: survey) != nil
     }
 
     // MARK: Replicas whose successors are there
@@ -183,11 +183,11 @@ extension Planner {
         switch replica.verdict {
         case .replace(let reason, let source):
             let subject = Subject(name: container.name, service: survey.name, reason: reason, source: source)
+            let name = finalName(container)
             let startsFirst =
                 rollout.policy.startsFirst && container.isServing && !desired.noStart
-                && retired[container.id] == nil && container.name == finalName(container)
-                && isFree(container.name + Self.successorSuffix)
-            if rollout.policy.startsFirst, container.isServing, let step = rename(container, subject) { return [step] }
+                && retired[container.id] == nil && [name, name + Self.successorSuffix].contains(container.name)
+                && isFree(name + Self.successorSuffix)
             if startsFirst { return succeed(container, subject, conditions, rollout, after: after, gates: gates) }
             return replace(container, subject, conditions, rollout, after: after, gates: gates)
         case .restart(let reason):
@@ -202,17 +202,6 @@ extension Planner {
             && !observed.containers.contains { $0.name == name && finalName($0) == name }
     }
 
-    /// One whose predecessor is gone gets its name first, and its successor with the next plan.
-    private mutating func rename(_ container: ObservedContainer, _ subject: Subject) -> Int? {
-        let name = finalName(container)
-        guard container.name == name + Self.successorSuffix, retired[container.id] == nil else { return nil }
-        var named = subject
-        named.name = name
-        return builder.single(
-            .update, .container, .renameContainer(name: container.name), named,
-            after: builder.removals[name].map { [$0] } ?? [])
-    }
-
     /// Stop-first.
     private mutating func replace(
         _ container: ObservedContainer, _ subject: Subject, _ conditions: Conditions, _ rollout: Rollout,
@@ -224,10 +213,12 @@ extension Planner {
         } else {
             // One that runs goes on until its successor may start.
             let starts = !desired.noStart && container.isAlive
+            // Where nobody else answers meanwhile, the sooner it is over the better.
+            let isDrained = desired.replicas(of: container.service) > 1 || rollout.policy.startsFirst
             steps = builder.retire(
                 container, subject, after: after + conditions.resources + (starts ? conditions.dependencies : []),
                 gates: conditions.resourceGates + (starts ? conditions.dependencyGates : []) + gates,
-                drain: desired.replicas(of: container.service) > 1 ? rollout.policy.drain : 0)
+                drain: isDrained ? rollout.policy.drain : 0)
         }
         var made = subject
         made.name = finalName(container)
@@ -242,9 +233,19 @@ extension Planner {
         _ container: ObservedContainer, _ subject: Subject, _ conditions: Conditions, _ rollout: Rollout,
         after: [Int], gates: [Gate]
     ) -> [Int] {
-        var made = subject
-        made.name = container.name + Self.successorSuffix
-        var steps = create(container.number, made, conditions, replaced: container, after: after, gates: gates)
+        var (subject, made, after) = (subject, subject, after)
+        subject.name = finalName(container)
+        made.name = subject.name + Self.successorSuffix
+        var steps: [Int] = []
+        if container.name == made.name {
+            // Its predecessor is gone, and it does not have its name yet.
+            steps.append(
+                builder.step(
+                    .renameContainer(name: container.name), subject,
+                    after: builder.removals[subject.name].map { [$0] } ?? []))
+            after += steps
+        }
+        steps += create(container.number, made, conditions, replaced: container, after: after, gates: gates)
         steps += builder.retire(
             container, subject, after: Array(steps.suffix(1)), gates: [rollout.gate(made.name)],
             drain: rollout.policy.drain)
@@ -279,7 +280,7 @@ extension Planner {
             let name = replica.container.name
             guard name == finalName(replica.container) else { continue }
             let gate = rollout.gate(name)
-            guard gate.status(in: observed) != .holds else { continue }
+            guard gate.status(in: index) != .holds else { continue }
             let subject = Subject(
                 name: name, service: survey.name, reason: "until it has settled",
                 source: stack.source(of: "services.\(survey.name)"))

@@ -23,7 +23,7 @@ extension Planner {
         var conditions = Conditions()
         findResources(of: service, into: &conditions)
         findDependencies(of: name, starts: startsAnything(survey), into: &conditions)
-        let excess = removeExcessBefore(survey)
+        let excess = removeExcessBefore(survey, rollout)
         emitKept(survey, conditions)
         let successions = emitSuccessions(survey, rollout)
         let missing = emitMissing(survey, conditions, after: excess)
@@ -53,7 +53,7 @@ extension Planner {
         for (other, dependency) in graph.dependencies(of: name) where services.contains(other) {
             guard desired.replicas(of: other) > 0, !isSpent(other) else { continue }
             let gate = dependency.gate(on: other)
-            if !dependency.required, case .failed(let diagnostic) = gate.status(in: observed, except: untrusted(other))
+            if !dependency.required, case .failed(let diagnostic) = gate.status(in: index, except: untrusted(other))
             {
                 if starts {
                     builder.warn(
@@ -82,7 +82,7 @@ extension Planner {
         return conditions.dependencyGates.filter { gate in
             guard let other = gate.service else { return true }
             if isLeftAlone(other) { return false }
-            if case .failed = gate.status(in: observed, except: untrusted(other)) { return false }
+            if case .failed = gate.status(in: index, except: untrusted(other)) { return false }
             return true
         }
     }
@@ -90,7 +90,7 @@ extension Planner {
     /// Tells why a first start can never happen when a command stopped the dependency.
     private mutating func blockOnStopped(_ gates: [Gate], source: SourceMark?) {
         for gate in gates {
-            guard let other = gate.service, isLeftAlone(other), gate.status(in: observed) != .holds else { continue }
+            guard let other = gate.service, isLeftAlone(other), gate.status(in: index) != .holds else { continue }
             builder.block(
                 Diagnostic(
                     code: "dependency.stopped", "dependency failed to start: service \(other) is stopped",
@@ -193,33 +193,37 @@ extension Planner {
 
     // MARK: Replicas that go
 
-    /// The replica that must serve before `survey`'s last serving one is removed; `nil` when nothing is lost.
-    private func successor(in survey: ServiceSurvey) -> Replica? {
-        guard !desired.noStart, survey.missing.isEmpty, !survey.kept.contains(where: { $0.container.isServing }) else {
-            return nil
-        }
-        return survey.kept.first
+    /// Names of the replicas that must serve before one beyond the wanted number that serves is removed; empty when
+    /// nothing is lost by that.
+    private func awaited(_ survey: ServiceSurvey, _ rollout: Rollout) -> [String] {
+        guard !desired.noStart, survey.missing.isEmpty else { return [] }
+        let all = survey.kept.map(\.container) + survey.excess
+        let served = Set(all.filter(\.isServing).map(\.number))
+        return survey.kept.filter { replica in
+            let container = replica.container
+            return !served.contains(container.number) && !container.hasCompleted
+                && !rollout.isTolerated(container.name)
+        }.map { $0.isReplaced ? finalName($0.container) : $0.container.name }
     }
 
-    private mutating func removeExcessBefore(_ survey: ServiceSurvey) -> [Int] {
-        let successor = successor(in: survey)
+    private mutating func removeExcessBefore(_ survey: ServiceSurvey, _ rollout: Rollout) -> [Int] {
+        let awaited = awaited(survey, rollout)
         var removals: [Int] = []
         for container in survey.excess where retired[container.id] == nil && !isSucceeded(container, survey) {
-            guard successor == nil || !container.isServing || container.name == successor?.container.name else {
-                continue
-            }
+            guard awaited.isEmpty || !container.isServing || awaited.contains(container.name) else { continue }
             removals += removeExcess(container, service: survey.name, after: [], gates: []).suffix(1)
         }
         return removals
     }
 
     private mutating func removeExcessAfter(_ survey: ServiceSurvey, _ rollout: Rollout) {
-        guard let successor = successor(in: survey) else { return }
-        let name = stack.containerName(service: survey.name, number: successor.container.number)
+        let awaited = awaited(survey, rollout)
+        guard !awaited.isEmpty else { return }
         for container in survey.excess
         where !builder.touched.contains(container.id) && !isSucceeded(container, survey) {
             _ = removeExcess(
-                container, service: survey.name, after: startSteps[survey.name] ?? [], gates: [rollout.gate(name)])
+                container, service: survey.name, after: startSteps[survey.name] ?? [],
+                gates: awaited.map { rollout.gate($0) })
         }
     }
 

@@ -17,14 +17,18 @@ public struct ResolvedStack: Equatable, Sendable {
     /// Applying the one where the other is would change nothing. Fields are compared in normal form, as plans do it.
     public func isSame(as other: ResolvedStack) -> Bool {
         guard Set(stack.services.keys) == Set(other.stack.services.keys) else { return false }
-        for name in stack.services.keys {
-            guard replicas(of: name) == other.replicas(of: name), let own = definition(name),
-                let their = other.definition(name), own.changes(from: their).allSatisfy({ $0.effect == .none })
-            else { return false }
-        }
+        guard stack.services.keys.allSatisfy({ isSame($0, as: other) }) else { return false }
         return stack.networks.keys == other.stack.networks.keys && stack.volumes.keys == other.stack.volumes.keys
             && stack.networks.allSatisfy { key, network in other.stack.networks[key].map(network.isSame) ?? false }
             && stack.volumes.allSatisfy { key, volume in other.stack.volumes[key].map(volume.isSame) ?? false }
+    }
+
+    /// The same of one service alone.
+    func isSame(_ service: String, as other: ResolvedStack) -> Bool {
+        guard replicas(of: service) == other.replicas(of: service), let own = definition(service),
+            let their = other.definition(service)
+        else { return false }
+        return own.changes(from: their).allSatisfy { $0.effect == .none }
     }
 
     private func replicas(of service: String) -> Int { scale[service] ?? stack.services[service]?.replicas ?? 0 }

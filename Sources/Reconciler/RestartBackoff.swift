@@ -83,10 +83,12 @@ public struct RestartBackoff: Equatable, Sendable {
         return .restart(notBefore: overflow ? Int64.max : time)
     }
 
-    /// The same for an observed container; a clock that was set back does not make it wait longer than its delay.
+    /// The same for an observed container. One that ended in the future did so before the clock was set back: nobody
+    /// knows how long ago, so it has waited long enough.
     static func decision(for container: ObservedContainer, now: Int64) -> Decision {
-        let finishedAt = min(container.finishedAt ?? container.createdAt, now)
-        let steady = wasSteady(from: container.startedAt, to: finishedAt)
+        let end = container.finishedAt ?? container.createdAt
+        let finishedAt = end <= now ? end : now - delayMax
+        let steady = wasSteady(from: container.startedAt, to: end)
         return decision(
             policy: container.definition.service.restart, exitCode: container.exitCode,
             restarts: steady ? 0 : container.restarts, stoppedByUser: container.stoppedByUser, finishedAt: finishedAt)

@@ -41,6 +41,12 @@ public struct RevisionHistory: Equatable, Sendable {
     /// There is a present revision, and it has not worked yet.
     public var isUnproven: Bool { presentRevision.map { !$0.isStable } ?? false }
 
+    /// Some revision worked in which the service was as it is now.
+    func hasWorked(_ service: String) -> Bool {
+        guard let present = presentRevision else { return false }
+        return revisions.contains { $0.isStable && $0.resolved.isSame(service, as: present.resolved) }
+    }
+
     /// The revision that a rollback goes to.
     ///
     /// - Parameter number: the one that is asked for; `nil`: the last before the present one that worked and differs

@@ -22,10 +22,10 @@ struct Rollout {
     ///   - followedSince: when whoever goes on with it began to.
     init(
         _ survey: ServiceSurvey, _ policy: RolloutPolicy, since: Int64?, followedSince: Int64?,
-        _ observed: ObservedState
+        _ index: ContainerIndex
     ) {
         self.policy = policy
-        at = observed.at
+        at = index.observed.at
         begunAt = policy.isExplicit ? since.map { max($0, followedSince ?? $0) } : nil
         service = survey.name
         made = survey.kept.filter { replica in
@@ -34,7 +34,7 @@ struct Rollout {
         var failures: [String: Diagnostic] = [:]
         for replica in made where policy.isExplicit && replica.isLeftToItself {
             let gate = Gate.replicaSettled(name: replica.container.name, monitor: policy.monitor, begunAt: begunAt)
-            if case .failed(let diagnostic) = gate.status(in: observed) {
+            if case .failed(let diagnostic) = gate.status(in: index) {
                 failures[replica.container.name] = diagnostic
             }
         }

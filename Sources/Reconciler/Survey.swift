@@ -92,9 +92,12 @@ struct Surveyor {
         Set(graph.edges.values.flatMap { $0.filter { $0.value.condition == .completed }.keys })
     }
 
-    /// - Parameter earlier: The surveys of the services that come before `service` in dependency order.
+    /// - Parameters:
+    ///   - earlier: The surveys of the services that come before `service` in dependency order.
+    ///   - startsFirst: Whether a successor may run beside its predecessor; asked only when there are such two.
     func survey(
-        _ service: String, containers: [ObservedContainer], earlier: [String: ServiceSurvey]
+        _ service: String, containers: [ObservedContainer], earlier: [String: ServiceSurvey],
+        startsFirst: () -> Bool
     ) -> ServiceSurvey {
         var result = ServiceSurvey(name: service)
         result.replicas = desired.replicas(of: service)
@@ -104,13 +107,15 @@ struct Surveyor {
             let replacing = (changes[container.id] ?? []).filter { $0.effect == .replace }
             return !replacing.isEmpty || replacement(of: container, changes: []) != nil
         }
+        let idle = idleTwins(containers, startsFirst: startsFirst)
         // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
         let byWorth =
             containers.count < 2
             ? containers
             : containers.sorted { left, right in
-                (isObsolete(left) ? 1 : 0, left.isServing ? 0 : 1, left.number, left.name, left.id)
-                    < (isObsolete(right) ? 1 : 0, right.isServing ? 0 : 1, right.number, right.name, right.id)
+                let ranks = [left, right].map { idle.contains($0.id) ? 2 : isObsolete($0) ? 1 : 0 }
+                return (ranks[0], left.isServing ? 0 : 1, left.number, left.name, left.id)
+                    < (ranks[1], right.isServing ? 0 : 1, right.number, right.name, right.id)
             }
         var numbers: Set<Int> = []
         var kept: [ObservedContainer] = []
@@ -131,6 +136,16 @@ struct Surveyor {
                 (1...result.replicas).lazy.filter { !numbers.contains($0) }.prefix(result.replicas - kept.count))
         }
         return result
+    }
+
+    /// Ids of those that would have to be started while another of their number runs, where only one of them may run:
+    /// the other one is replaced instead, in its turn.
+    private func idleTwins(_ containers: [ObservedContainer], startsFirst: () -> Bool) -> Set<String> {
+        guard containers.count > 1, !desired.noStart else { return [] }
+        let alive = Set(containers.filter { $0.isAlive && !$0.stopping }.map(\.number))
+        let idle = containers.filter { !$0.isAlive && alive.contains($0.number) }
+        guard !idle.isEmpty, !startsFirst() else { return [] }
+        return Set(idle.map(\.id))
     }
 
     private func changes(of container: ObservedContainer, service: String) -> [FieldChange] {
@@ -223,7 +238,8 @@ struct Surveyor {
     private func verdictStopped(_ container: ObservedContainer) -> Replica.Verdict {
         guard !desired.noStart, container.state != .dead else { return .keep }
         if container.state == .created, container.finishedAt == nil { return .start(reason: "not running") }
-        if desired.mode == .apply, !wasStartedByThisCommand(container) {
+        let isStarted = desired.since.map { container.wasStarted(since: $0, now: now) } ?? false
+        if desired.mode == .apply, !isStarted {
             let isDone = container.hasCompleted && awaited.contains(container.service)
             return isDone ? .keep : .start(reason: container.exitText)
         }
@@ -240,11 +256,12 @@ struct Surveyor {
             return .start(reason: "\(container.exitText), restart is \(mode)", byPolicy: true)
         }
     }
+}
 
-    private func wasStartedByThisCommand(_ container: ObservedContainer) -> Bool {
-        guard let since = desired.since else { return false }
-        let time = container.startedAt ?? container.finishedAt ?? Int64.min
-        // What is in the future is from before the clock was set back.
+extension ObservedContainer {
+    /// A command that began at `since` has started it. What is in the future is from before the clock was set back.
+    func wasStarted(since: Int64, now: Int64) -> Bool {
+        let time = startedAt ?? finishedAt ?? Int64.min
         return time >= since && (time <= now || now < since)
     }
 }

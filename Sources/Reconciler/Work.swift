@@ -7,7 +7,9 @@ public enum Work: Equatable, Sendable {
     /// A pass of the background loop: what can be done now. What waits is left to a later pass.
     case keep(DesiredState)
     case down(Down)
-    case start(services: [String])
+    /// `since`: nanoseconds since 1970, when the command began; set with its first plan. What it has started once it
+    /// leaves to the restart policies.
+    case start(services: [String], since: Int64? = nil)
     case stop(services: [String], timeout: Int64?)
     case restart(services: [String], timeout: Int64?)
     case kill(services: [String], signal: String)
@@ -39,6 +41,10 @@ public enum Work: Equatable, Sendable {
         }
     }
 
+    mutating func begin(at now: Int64) {
+        if case .start(let services, nil) = self { self = .start(services: services, since: now) }
+    }
+
     var isKeeping: Bool {
         if case .keep = self { return true }
         return false
@@ -61,7 +67,8 @@ public enum Work: Equatable, Sendable {
             planDown(
                 observed: observed, stack: down.stack, removeVolumes: down.removeVolumes,
                 removeOrphans: down.removeOrphans, timeout: down.timeout)
-        case .start(let services): planStart(observed: observed, services: services)
+        case .start(let services, let since):
+            planStart(observed: observed, services: services, since: since, now: now)
         case .stop(let services, let timeout): planStop(observed: observed, services: services, timeout: timeout)
         case .restart(let services, let timeout):
             planRestart(observed: observed, services: services, timeout: timeout)

@@ -122,6 +122,7 @@ extension Machine {
         containers[index].wasStopped = true
         containers[index].seemsAlive = false
         containers[index].hasObject = false
+        containers[index].isHalfRemoved = true
     }
 
     private func find(_ reference: ContainerReference, _ step: Step) throws(EffectFailure) -> Int {

@@ -80,7 +80,7 @@ struct Exploration: Sendable {
     private mutating func checkEnd(_ state: State) {
         ends += 1
         guard let desired = state.machine.desired() else { return }
-        let plan = plan(desired: desired, observed: state.machine.observed(), now: state.machine.now)
+        let plan = plan(desired: desired, observed: state.machine.seen(), now: state.machine.now)
         let isPaused = !plan.failedRollouts.isEmpty
         if !plan.isEmpty, !isPaused { fail(state, "left undone: \(plan.steps.map { "\($0.action)" })") }
         if !isPaused, !state.isCommandOver { fail(state, "the command never ends") }
@@ -324,5 +324,5 @@ extension Exploration.Move {
 
 extension Machine {
     /// What is to be seen differs from what was seen.
-    func changesSinceLook(_ seen: ObservedState) -> Bool { observed() != seen }
+    func changesSinceLook(_ seen: ObservedState) -> Bool { self.seen() != seen }
 }

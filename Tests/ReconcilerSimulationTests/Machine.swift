@@ -8,7 +8,8 @@ struct Instance: Sendable {
     var name: String
     var service: String
     var number: Int
-    var definition: ContainerDefinition
+    @Boxed var definition: ContainerDefinition
+    let address: IPAddress
     /// Wall clock, as all times of records.
     var createdAt: Int64
 
@@ -22,6 +23,8 @@ struct Instance: Sendable {
     // The truth.
     var hasRecord = true
     var hasObject = false
+    /// Its files are gone: it can only be removed.
+    var isHalfRemoved = false
     var isAlive = false
     var isPaused = false
     /// It answers requests.
@@ -44,9 +47,18 @@ struct Instance: Sendable {
     var stopping = false
     var readySince: Int64?
 
-    var address: IPAddress {
-        let number = UInt32(id.dropFirst()) ?? 0
-        return IPAddress("10.\(number >> 16 & 255).\(number >> 8 & 255).\(number & 255)") ?? .v4(.any)
+    init(
+        id: String, name: String, service: String, number: Int, definition: ContainerDefinition, createdAt: Int64
+    ) {
+        (self.id, self.name, self.service, self.number) = (id, name, service, number)
+        self.createdAt = createdAt
+        _definition = Boxed(wrappedValue: definition)
+        address = .v4(IPv4Address(value: 10 << 24 | (UInt32(id.dropFirst()) ?? 0)))
+    }
+
+    /// What the engine knows of it; `problems` and the like are for the machine to add.
+    func observed(_ state: ObservedContainer.State) -> ObservedContainer {
+        ObservedContainer(id: id, name: name, service: service, number: number, definition: _definition, state: state)
     }
 }
 
@@ -77,10 +89,12 @@ struct Machine: Sendable {
         var hasBridge = false
     }
 
-    var containers: [Instance] = []
-    var networks: [String: Net] = [:]
-    var volumes: [String: Volume] = [:]
-    var isFirewallWhole = true
+    var containers: [Instance] = [] { didSet { known = nil } }
+    var networks: [String: Net] = [:] { didSet { known = nil } }
+    var volumes: [String: Volume] = [:] { didSet { known = nil } }
+    var isFirewallWhole = true { didSet { known = nil } }
+    /// What the engine sees, as long as nothing changes.
+    private var known: ObservedState?
     /// Image ids that can be had.
     var images: Set<String> = []
     var record: Record?
@@ -108,8 +122,21 @@ struct Machine: Sendable {
 
     // MARK: What the engine sees
 
-    func observed() -> ObservedState {
-        var state = ObservedState(
+    mutating func observed() -> ObservedState {
+        let state = seen()
+        known = state
+        return state
+    }
+
+    /// The same, where nothing can be remembered.
+    func seen() -> ObservedState {
+        var state = known ?? look()
+        state.at = now
+        return state
+    }
+
+    private func look() -> ObservedState {
+        ObservedState(
             containers: containers.filter(\.hasRecord).map(observed),
             networks: networks.filter(\.value.hasRecord).sorted { $0.key < $1.key }.map { name, net in
                 ObservedNetwork(
@@ -118,20 +145,18 @@ struct Machine: Sendable {
             },
             volumes: volumes.sorted { $0.key < $1.key }.map { ObservedVolume(name: $0.key, definition: $0.value) },
             firewallProblems: isFirewallWhole ? [] : ["table is missing"])
-        state.at = now
-        return state
     }
 
     private func observed(_ instance: Instance) -> ObservedContainer {
         var state = ObservedContainer.State.exited
-        if instance.seemsAlive {
+        if instance.isHalfRemoved {
+            state = .dead
+        } else if instance.seemsAlive {
             state = instance.isPaused ? .paused : .running
         } else if instance.startedAt == nil {
             state = .created
         }
-        var result = ObservedContainer(
-            id: instance.id, name: instance.name, service: instance.service, number: instance.number,
-            definition: instance.definition, state: state)
+        var result = instance.observed(state)
         result.stopping = instance.stopping
         result.health = instance.health
         result.healthcheckDefined = instance.definition.service.healthcheck != nil
@@ -174,9 +199,11 @@ struct Machine: Sendable {
     mutating func refresh() {
         version += 1
         let state = observed()
-        for index in containers.indices {
-            guard let seen = state.containers.first(where: { $0.id == containers[index].id }) else { continue }
-            containers[index].readySince = seen.isReady ? containers[index].readySince ?? now : nil
+        var seen = state.containers[...]
+        for index in containers.indices where containers[index].hasRecord {
+            guard let isReady = seen.popFirst()?.isReady else { break }
+            guard isReady != (containers[index].readySince != nil) else { continue }
+            containers[index].readySince = isReady ? now : nil
         }
         let names = endpoints(of: state).names[record?.stack.networkName("default") ?? ""] ?? [:]
         var result: [String: [String]] = [:]
@@ -233,6 +260,8 @@ struct Machine: Sendable {
         for index in containers.indices {
             var instance = containers[index]
             instance.seemsAlive = instance.isAlive
+            // Only one that runs can be on its way out.
+            if !instance.isAlive { instance.stopping = false }
             if instance.isAlive {
                 instance.exitCode = nil
                 instance.health = instance.definition.service.healthcheck == nil ? .none : .starting

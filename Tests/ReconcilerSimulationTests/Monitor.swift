@@ -11,8 +11,10 @@ struct Monitor: Sendable {
     private var leaving: Set<String> = []
     /// Names of containers that are being made.
     private var making: Set<String> = []
-    /// Containers of each service when the present work began.
+    /// Containers of each service when the present work began, or its goal was changed.
     private var countBefore: [String: Int] = [:]
+    /// How many of them were beside another of their number then.
+    private var twinsBefore: [String: Int] = [:]
     /// Services that requests were answered for, and those that are down by no doing of the engine's.
     private var served: Set<String> = []
     private var troubled: Set<String> = []
@@ -42,7 +44,11 @@ struct Monitor: Sendable {
     }
 
     mutating func countContainers(_ machine: Machine) {
-        countBefore = Dictionary(grouping: machine.containers.filter(\.hasRecord), by: \.service).mapValues(\.count)
+        (countBefore, twinsBefore) = ([:], [:])
+        for (service, own) in Dictionary(grouping: machine.containers.filter(\.hasRecord), by: \.service) {
+            countBefore[service] = own.count
+            twinsBefore[service] = own.count - Set(own.map(\.number)).count
+        }
     }
 
     // MARK: Commands
@@ -70,7 +76,9 @@ struct Monitor: Sendable {
         case .removeNetwork(let name), .repairNetwork(let name):
             expect(name != Machine.foreignNetwork, .ownObjectsOnly, "network \(name) is not ours", machine)
             guard case .removeNetwork = step.action else { break }
-            let users = seen.containers.filter { $0.isAlive && $0.addresses[name] != nil }
+            let users = seen.containers.filter {
+                $0.isAlive && $0.addresses[name] != nil && !excused.contains($0.id)
+            }
             expect(users.isEmpty, .networkInUse, "network \(name) is removed under \(users.map(\.name))", machine)
         default: break
         }
@@ -90,13 +98,15 @@ struct Monitor: Sendable {
         }
         // One of that name is that one.
         guard !seen.containers.contains(where: { $0.name == step.name }) else { return }
-        let there = seen.containers.filter { $0.service == name && !making.contains($0.name) }.count
-        let begun = making.filter { $0.hasPrefix("shop-\(name)-") }.count
-        let surge = desired.startsFirst(name) ? min(desired.parallelism(name), max(wanted, 1)) : 0
+        let own = seen.containers.filter { $0.service == name }
+        let there = own.count { !making.contains($0.name) }
+        let begun = making.count { $0.hasPrefix("shop-\(name)-") }
+        var surge = desired.startsFirst(name) ? min(desired.parallelism(name), max(wanted, 1)) : 0
+        // Successors that were there when the order was changed to stop-first (as a rollback's own order does) stay
+        // beside their predecessors until those are gone.
+        surge = max(surge, min(twinsBefore[name] ?? 0, own.count - Set(own.map(\.number)).count))
         // A failure that is put up with stays beside its predecessor.
-        let failed = seen.containers.filter {
-            $0.service == name && $0.name.hasSuffix("-next") && service.toleratesFailures
-        }.count
+        let failed = own.count { $0.name.hasSuffix("-next") && service.toleratesFailures && $0.hasFailed(at: seen.at) }
         let limit = max(wanted, countBefore[name] ?? 0) + surge + failed
         expect(there + begun < limit, .surge, "\(step.name) is one beyond \(limit)", machine)
         making.insert(step.name)
@@ -161,7 +171,7 @@ struct Monitor: Sendable {
         if case .down = work {
             guard container.isAlive else { return }
             leaving.insert(id)
-            for other in seen.containers where other.isAlive {
+            for other in seen.containers where other.isAlive && !excused.contains(other.id) {
                 let depends = other.definition.service.dependsOn[container.service] != nil
                 expect(!depends, .stopOrder, "\(container.name) stops before \(other.name)", machine)
             }
@@ -270,7 +280,8 @@ struct Monitor: Sendable {
         if !backends.isEmpty {
             let own = machine.containers.filter { $0.service == name }
             if own.allSatisfy({ $0.isListening && backends.contains($0.id) }) { troubled.remove(name) }
-            served.insert(name)
+            // One whose end was decided on while it did not serve is nobody's to count on.
+            if !backends.allSatisfy(leaving.contains) { served.insert(name) }
         } else if served.remove(name) != nil, !troubled.contains(name) {
             note(.noRequestRefused, "\(name) leads nowhere", machine)
         }
@@ -296,5 +307,13 @@ extension Work {
         case .reach(let desired), .keep(let desired): desired
         default: nil
         }
+    }
+}
+
+extension ObservedContainer {
+    /// It ended, keeps ending, is unhealthy, or has had its time to become ready.
+    fileprivate func hasFailed(at now: Int64) -> Bool {
+        !isAlive && finishedAt != nil || health == .unhealthy || restarts >= 2
+            || !isReady && now - createdAt >= 300 * second
     }
 }

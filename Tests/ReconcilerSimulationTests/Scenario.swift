@@ -38,6 +38,12 @@ struct Scenario: Sendable {
     func crashesAfter(_ number: Int) -> Bool { happenings.contains(.crashAfter(effect: number)) }
     func isStale(_ number: Int) -> Bool { happenings.contains(.staleLook(number)) }
 
+    var setsClockBack: Bool {
+        happenings.contains { happening in
+            if case .accident(_, .clockJump(let time)) = happening { time < 0 } else { false }
+        }
+    }
+
     func newsFault(_ number: Int) -> NewsFault? {
         for case .news(number, let fault) in happenings { return fault }
         return nil

@@ -130,7 +130,8 @@ extension Simulation {
 
     private mutating func excuse(_ step: Step) {
         switch step.action {
-        case .stopContainer(let id, _, _), .restartContainer(let id, _): monitor.excused.insert(id)
+        case .stopContainer(let id, _, _), .restartContainer(let id, _), .removeContainer(let id, _):
+            monitor.excused.insert(id)
         default: break
         }
     }
@@ -249,8 +250,16 @@ extension Simulation {
             let index = machine.revisions.firstIndex(where: { $0.number == number }), let seen = running?.observed,
             let stack = machine.record?.stack
         else { return }
-        // One that a command has stopped is where it should be.
-        for (name, service) in stack.services where machine.record?.stopped.contains(name) != true {
+        for (name, service) in stack.services {
+            // One that a command has stopped must have worked before as it is now.
+            if machine.record?.stopped.contains(name) == true {
+                monitor.expect(
+                    service.replicas == 0 || hasWorked(name, machine.revisions[index]), .stableMeansReached,
+                    "revision \(number) is called stable, and \(name) has been stopped", machine)
+                continue
+            }
+            // A rollback makes no jobs, be they there or not.
+            if machine.record?.isRollback == true, stack.oneShots.contains(name) { continue }
             let own = seen.containers.filter { $0.service == name }
             let ready = own.filter { $0.isReady || ($0.state == .exited && $0.exitCode == 0) }
             monitor.expect(
@@ -262,6 +271,13 @@ extension Simulation {
         log("revision \(number) is stable")
         machine.revisions[index].isStable = true
         if isRough, scenario.crashesAfter(effectCount) { return crash("after saving that it is stable") }
+    }
+
+    private func hasWorked(_ service: String, _ present: Revision) -> Bool {
+        machine.revisions.contains { revision in
+            revision.isStable && revision.imageIDs[service] == present.imageIDs[service]
+                && revision.stack.services[service] == present.stack.services[service]
+        }
     }
 
     private mutating func answer(toReturnTo number: Int) -> Convergence.Event {
@@ -311,6 +327,8 @@ extension Simulation {
         case _ where outcome.isDone || outcome.isUndone:
             for (name, service) in desired.stack.services
             where !service.toleratesFailures && machine.record?.stopped.contains(name) != true {
+                // A rollback makes no jobs, be they there or not.
+                if desired.isRollback, desired.stack.oneShots.contains(name) { continue }
                 let own = ended.observed.containers.filter { $0.service == name }
                 let current = own.filter { container in
                     let wanted = ContainerDefinition(

@@ -116,9 +116,9 @@ struct Simulation: Sendable {
     /// More than any run takes in which the engine comes to rest.
     private static let eventsMax = 60_000
 
-    /// Runs until nobody has anything to do any more, at most until `end` (nanoseconds).
-    mutating func settle(until end: Int64) {
-        while monitor.violations.isEmpty, let due = queue.pop(before: end) {
+    /// Runs until nobody has anything to do any more, at most until `end` (nanoseconds) or until `isEnough`.
+    mutating func settle(until end: Int64, isEnough: (Simulation) -> Bool = { _ in false }) {
+        while monitor.violations.isEmpty, !isEnough(self), let due = queue.pop(before: end) {
             machine.clock = max(machine.clock, due.at)
             eventCount += 1
             guard eventCount < Self.eventsMax else {

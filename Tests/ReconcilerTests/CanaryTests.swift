@@ -219,7 +219,7 @@ import Testing
     @Test func areReplacedByTheLoop() {
         #expect(
             lines(plan()) == [
-                "1 stop id-web-1", "2 remove id-web-1 <1>", "3 create web-1 <2>", "4 start web-1 <3>",
+                "1 stop id-web-1 drained", "2 remove id-web-1 <1>", "3 create web-1 <2>", "4 start web-1 <3>",
             ])
         #expect(plan().displayChanges.map(\.reason) == ["unhealthy"])
     }

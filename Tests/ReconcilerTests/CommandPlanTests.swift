@@ -68,6 +68,21 @@ import Testing
         #expect(planStart(observed: all()).isEmpty)
     }
 
+    /// One that ends again and again would be started for ever, without a pause.
+    @Test func whatStartHasStartedIsLeftToItsRestartPolicy() {
+        func again(_ mode: RestartPolicy.Mode, now: Int64) -> Plan {
+            let stack = shop(["web": service(restart: mode)])
+            return planStart(
+                observed: observed(stack, [container(stack, "web", 1, .exited) { $0.restarts = 3 }]), since: second,
+                now: now)
+        }
+        #expect(again(.no, now: 9 * second).isEmpty)
+        #expect(again(.always, now: 3 * second).isEmpty)
+        #expect(again(.always, now: 3 * second).wakeAt == 3_800_000_000)
+        let due = again(.always, now: 4 * second)
+        #expect(due.steps.map(\.action) == [.startContainer(.id("id-web-1"), byPolicy: true)])
+    }
+
     @Test func startBringsDependencies() {
         #expect(
             lines(planStart(observed: all(.exited), services: ["api"])) == [

@@ -36,7 +36,7 @@ import Testing
         #expect(
             lines(result) == [
                 "1 remove id-web-3", "2 create web-3 <1>", "3 start web-3 <2>",
-                "4 stop id-web-2", "5 remove id-web-2 <4>", "6 create web-2 <5>", "7 start web-2 <6>",
+                "4 stop id-web-2 drained", "5 remove id-web-2 <4>", "6 create web-2 <5>", "7 start web-2 <6>",
                 "8 create web-1 <3,7> [ready shop-web-3, ready shop-web-2]", "9 start web-1 <8>",
                 "10 stop id-web-1 drained <9> [ready shop-web-1-next]", "11 remove id-web-1 <10>",
                 "12 rename shop-web-1-next <11>",

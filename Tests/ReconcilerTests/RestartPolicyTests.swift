@@ -52,9 +52,14 @@ import Testing
         #expect(due.displayChanges.map(\.reason) == ["exited (1), restart is always"])
     }
 
-    @Test func aClockSetBackDoesNotStretchTheWait() {
+    /// It cannot be told how long ago it ended: to wait from now on would be to wait anew with every look.
+    @Test func aClockSetBackEndsTheWait() {
         let result = planned(stack(.always), .maintain, now: 1 * second) { $0.finishedAt = 500 * second }
-        #expect(result.wakeAt == second + RestartBackoff.delayFirst)
+        #expect(lines(result) == ["1 start id-job-1"] && result.wakeAt == nil)
+        let often = planned(stack(.always), .maintain, now: 1 * second) {
+            ($0.finishedAt, $0.restarts) = (500 * second, 40)
+        }
+        #expect(lines(often) == ["1 start id-job-1"])
     }
 
     @Test func aCommandStartsWhateverDoesNotRun() {

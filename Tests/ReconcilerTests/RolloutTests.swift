@@ -149,7 +149,10 @@ import Testing
                 new(stack, 1, next: true) { ($0.health, $0.readySince) = (.unhealthy, nil) },
             ])
         let undone = desired(stack) { $0.changedAt = 150 * second }
-        #expect(lines(plan(desired: undone, observed: state, now: 0)) == ["1 stop new-1", "2 remove new-1 <1>"])
+        #expect(
+            lines(plan(desired: undone, observed: state, now: 0)) == [
+                "1 stop new-1 drained [ready shop-web-1]", "2 remove new-1 <1>",
+            ])
     }
 
     // MARK: How many at a time
@@ -265,7 +268,58 @@ import Testing
                 "1 stop new-1 drained", "2 remove new-1 <1>",
             ])
         let alone = look(stack, [new(stack, 1, next: true)])
-        #expect(lines(plan(desired: third, observed: alone, now: 0)) == ["1 rename shop-web-1-next"])
+        #expect(
+            lines(plan(desired: third, observed: alone, now: 0)) == [
+                "1 rename shop-web-1-next", "2 create web-1 <1>", "3 start web-1 <2>",
+                "4 stop new-1 drained <3> [ready shop-web-1-next]", "5 remove new-1 <4>",
+                "6 rename shop-web-1-next <5>",
+            ])
+    }
+
+    /// One that lacks its name yet is replaced in its turn, and those after it wait for it as for any other.
+    @Test func oneWithoutItsNameKeepsItsPlace() {
+        let stack = stack("one", replicas: 3)
+        let third = desired(stack) { $0.imageIDs["web"] = "sha256:3" }
+        let state = look(stack, [new(stack, 1), new(stack, 2, next: true), new(stack, 3)])
+        #expect(
+            lines(plan(desired: third, observed: state, now: 0)).filter { $0.contains(" create ") } == [
+                "1 create web-1", "7 create web-2 <5,6> [ready shop-web-1]", "12 create web-3 <11> [ready shop-web-2]",
+            ])
+    }
+
+    /// It was started again a moment ago, or its engine was: what is new has yet to show that it serves.
+    @Test func aPredecessorThatDoesNotServeYetStays() {
+        let stack = stack("one")
+        let old = container(stack, "web") { $0.health = .starting }
+        let next = new(stack, 1, next: true) { ($0.health, $0.readySince) = (.starting, nil) }
+        #expect(
+            lines(plan(desired: wanted(stack), observed: look(stack, [old, next]), now: 0)).first
+                == "1 stop id-web-1 drained [ready shop-web-1-next]")
+    }
+
+    /// Two of one number may not run side by side: the one that does is replaced in its turn, instead of starting the
+    /// one that does not beside it.
+    @Test func whereOneMayRunTheOtherIsNotStarted() {
+        let exclusive = stack("one", update: config { $0.order = .stopFirst })
+        let stopped = container(exclusive, "web", 1, .exited)
+        let state = look(exclusive, [stopped, new(exclusive, 1, next: true)])
+        #expect(
+            lines(plan(desired: desired(exclusive), observed: state, now: 0)) == [
+                "1 remove id-web-1", "2 stop new-1", "3 remove new-1 <2>", "4 create web-1 <1,3>", "5 start web-1 <4>",
+            ])
+    }
+
+    /// Scaled down and updated at once: one beyond the wanted number goes when all that are wanted serve.
+    @Test func oneTooManyStaysUntilTheOthersServe() {
+        let stack = stack("one", replicas: 2)
+        let state = look(
+            stack,
+            [
+                container(stack, "web", 1), new(stack, 1, next: true) { $0.health = .starting },
+                new(stack, 2) { $0.health = .starting }, container(stack, "web", 3),
+            ])
+        let stop = lines(plan(desired: wanted(stack), observed: state, now: 0)).first { $0.contains("stop id-web-3") }
+        #expect(stop?.hasSuffix("drained [ready shop-web-2]") == true)
     }
 
     @Test func aSuccessorTakesNobodysName() {
@@ -274,7 +328,7 @@ import Testing
             $0.services["other"] = service { $0.containerName = "app-next" }
         }
         let state = look(stack, [container(stack, "web"), container(stack, "other")])
-        #expect(lines(plan(desired: wanted(stack), observed: state, now: 0)).first == "1 stop id-web-1")
+        #expect(lines(plan(desired: wanted(stack), observed: state, now: 0)).first == "1 stop id-web-1 drained")
     }
 
     /// Nobody waits for the deadline of one that ends again and again.
