@@ -36,12 +36,16 @@ public struct ContainerDefinition: Codable, Equatable, Sendable {
         for mount in service.mounts where mount.kind == .volume {
             if let key = mount.source { volumeNames[key] = stack.volumeName(key) }
         }
-        let configs = Set(service.configs.map(\.source))
-        let secrets = Set(service.secrets.map(\.source))
         self.init(
-            service: service, imageID: imageID, configs: stack.configs.filter { configs.contains($0.key) },
-            secrets: stack.secrets.filter { secrets.contains($0.key) }, networkNames: networkNames,
+            service: service, imageID: imageID, configs: Self.used(service.configs, of: stack.configs),
+            secrets: Self.used(service.secrets, of: stack.secrets), networkNames: networkNames,
             volumeNames: volumeNames)
+    }
+
+    private static func used(_ mounts: [FileMount], of all: [String: FileObject]) -> [String: FileObject] {
+        guard !mounts.isEmpty, !all.isEmpty else { return [:] }
+        let sources = Set(mounts.map(\.source))
+        return all.filter { sources.contains($0.key) }
     }
 
     /// What differs from `old`, in the order of `FieldRule.all`; empty when both mean the same container.
@@ -71,23 +75,27 @@ public struct ContainerDefinition: Codable, Equatable, Sendable {
     private static func contentChanges(
         _ kind: String, _ new: [String: FileObject], _ old: [String: FileObject], _ effect: ChangeClass
     ) -> [FieldChange] {
-        new.keys.sorted().compactMap { key in
-            guard let left = new[key], let right = old[key] else { return nil }
-            let isSame =
-                left.content == right.content && left.external == right.external
-                && (left.external ? left.name == right.name : true)
-            let path = "\(kind).\(key) content"
-            return isSame ? nil : FieldChange(path: path, sourcePath: "\(kind).\(key)", effect: effect)
-        }
+        new.isEmpty || old.isEmpty
+            ? []
+            : new.keys.sorted().compactMap { key in
+                guard let left = new[key], let right = old[key] else { return nil }
+                let isSame =
+                    left.content == right.content && left.external == right.external
+                    && (left.external ? left.name == right.name : true)
+                let path = "\(kind).\(key) content"
+                return isSame ? nil : FieldChange(path: path, sourcePath: "\(kind).\(key)", effect: effect)
+            }
     }
 
     private static func nameChanges(
         _ kind: String, _ new: [String: String], _ old: [String: String], _ effect: ChangeClass
     ) -> [FieldChange] {
-        new.keys.sorted().compactMap { key in
-            guard let left = new[key], let right = old[key], left != right else { return nil }
-            return FieldChange(path: "\(kind).\(key).name", sourcePath: "\(kind).\(key)", effect: effect)
-        }
+        new.isEmpty || old.isEmpty || new == old
+            ? []
+            : new.keys.sorted().compactMap { key in
+                guard let left = new[key], let right = old[key], left != right else { return nil }
+                return FieldChange(path: "\(kind).\(key).name", sourcePath: "\(kind).\(key)", effect: effect)
+            }
     }
 }
 

@@ -306,7 +306,12 @@ extension Convergence {
     /// A plan that is not made anew waits for its gates.
     private mutating func endOnce(_ observed: ObservedState) -> [Command] {
         guard begun.count < plan.steps.count else { return finish(.done(changes: changes)) }
-        let hopeless = plan.failures(done: done, begun: begun, in: observed)
+        // Whoever would start again what has ended waits for this work to be over.
+        var last = observed
+        for index in last.containers.indices where !last.containers[index].isAlive {
+            last.containers[index].definition.service.restart.mode = .no
+        }
+        let hopeless = plan.failures(done: done, begun: begun, in: last)
         guard hopeless.isEmpty else { return fail(hopeless) }
         phase = .waiting
         return [.wait(until: plan.wakeAt)]

@@ -5,9 +5,20 @@ import StackModel
 struct DependencyGraph: Sendable {
     /// Service to what it depends on.
     private(set) var edges: [String: [String: Dependency]]
+    /// Service to those in whose namespaces it lives.
+    private(set) var parents: [String: Set<String>] = [:]
+    /// Services that the stack file calls jobs.
+    private(set) var jobs: Set<String> = []
 
     init(services: [String: Service]) {
-        edges = services.mapValues(Self.dependencies)
+        edges = [:]
+        edges.reserveCapacity(services.count)
+        for (name, service) in services {
+            let parents = Self.namespaceParents(of: service)
+            edges[name] = Self.dependencies(of: service, parents)
+            if !parents.isEmpty { self.parents[name] = parents }
+            if service.isJob { jobs.insert(name) }
+        }
     }
 
     /// From what containers were made of, for when there is no stack file.
@@ -15,13 +26,16 @@ struct DependencyGraph: Sendable {
         edges = [:]
         for container in containers {
             edges[container.service, default: [:]]
-                .merge(Self.dependencies(of: container.definition.service)) { first, _ in first }
+                .merge(
+                    Self.dependencies(
+                        of: container.definition.service, Self.namespaceParents(of: container.definition.service))
+                ) { first, _ in first }
         }
     }
 
-    private static func dependencies(of service: Service) -> [String: Dependency] {
+    private static func dependencies(of service: Service, _ parents: Set<String>) -> [String: Dependency] {
         var result = service.dependsOn
-        for parent in namespaceParents(of: service) where result[parent] == nil {
+        for parent in parents where result[parent] == nil {
             result[parent] = Dependency(condition: .started, restart: true)
         }
         return result
@@ -29,18 +43,19 @@ struct DependencyGraph: Sendable {
 
     /// Services whose namespaces `service` lives in.
     static func namespaceParents(of service: Service) -> Set<String> {
+        var result: Set<String> = []
         let prefix = "service:"
-        return Set(
-            [service.networkMode, service.pidMode, service.ipcMode].compactMap { mode in
-                guard let mode, mode.hasPrefix(prefix) else { return nil }
-                return String(mode.dropFirst(prefix.count))
-            })
+        for mode in [service.networkMode, service.pidMode, service.ipcMode] {
+            guard let mode, mode.hasPrefix(prefix) else { continue }
+            result.insert(String(mode.dropFirst(prefix.count)))
+        }
+        return result
     }
 
     /// What `service` depends on, by name; only what the graph knows.
     func dependencies(of service: String) -> [(name: String, dependency: Dependency)] {
-        (edges[service] ?? [:]).filter { edges[$0.key] != nil }.sorted { $0.key < $1.key }
-            .map { ($0.key, $0.value) }
+        guard let own = edges[service], !own.isEmpty else { return [] }
+        return own.filter { edges[$0.key] != nil }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     /// `names` and everything they depend on.

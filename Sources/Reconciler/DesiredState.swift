@@ -91,7 +91,7 @@ extension Stack {
     public var oneShots: Set<String> { oneShots(DependencyGraph(services: services)) }
 
     func oneShots(_ graph: DependencyGraph) -> Set<String> {
-        Surveyor.awaited(in: graph).union(services.filter(\.value.isJob).keys)
+        Surveyor.awaited(in: graph).union(graph.jobs)
     }
 
     /// The services that a command acts on which names `selection` (all when it names none): those and, unless

@@ -92,7 +92,7 @@ public func endpoints(of observed: ObservedState) -> Endpoints {
         if !listening.isEmpty { result.ports[port] = Array(listening) }
     }
     for entry in observed.serviceAddresses {
-        result.names[entry.network, default: [:]][entry.service.lowercased(), default: []] += entry.addresses
+        result.names[entry.network, default: [:]][entry.service.inLowerCase, default: []] += entry.addresses
         for address in entry.addresses {
             let backends = (serving[entry.place]?.backends ?? []).filter { $0.isV6 == address.isV6 }
             result.virtualAddresses.append(
@@ -101,8 +101,8 @@ public func endpoints(of observed: ObservedState) -> Endpoints {
                     isByClient: byClient.contains(entry.service)))
         }
     }
-    result.names = result.names.mapValues { $0.mapValues { Set($0).sorted() } }
-    result.ports = result.ports.mapValues { Set($0).sorted() }
+    result.names = result.names.mapValues { $0.mapValues { $0.count < 2 ? $0 : Set($0).sorted() } }
+    result.ports = result.ports.mapValues { $0.count < 2 ? $0 : Set($0).sorted() }
     result.virtualAddresses.sort { ($0.network, $0.address) < ($1.network, $1.address) }
     return result
 }
@@ -149,7 +149,14 @@ extension ObservedContainer {
 
     /// By engine name, with those that were made by hand.
     fileprivate var attachments: [String: NetworkAttachment] {
-        definition.attachments.merging(connections) { _, byHand in byHand }
+        connections.isEmpty ? definition.attachments : definition.attachments.merging(connections) { $1 }
+    }
+}
+
+extension String {
+    /// Most names are so already.
+    fileprivate var inLowerCase: String {
+        utf8.contains { $0 > 0x7F || (0x41...0x5A).contains($0) } ? lowercased() : self
     }
 }
 
@@ -158,22 +165,23 @@ private func addNames(
 ) {
     let attachments = container.attachments
     for (network, addresses) in container.addresses {
-        var names = result.names[network] ?? [:]
+        // Taken out, so that it is changed in place.
+        var names = result.names.removeValue(forKey: network) ?? [:]
         for name in [container.name, String(container.id.prefix(12))] {
-            names[name.lowercased(), default: []] += addresses
+            names[name.inLowerCase, default: []] += addresses
         }
         let aliases = attachments[network]?.aliases ?? []
         if container.oneOff {
             // Names of its own, given by hand, are not the service's.
             for alias in container.connections[network]?.aliases ?? [] {
-                names[alias.lowercased(), default: []] += addresses
+                names[alias.inLowerCase, default: []] += addresses
             }
         } else {
             let serving = container.isServing ? addresses : []
-            names["tasks.\(container.service)".lowercased(), default: []] += serving
+            names["tasks.\(container.service)".inLowerCase, default: []] += serving
             let place = ServiceAddresses.Place(service: container.service, network: network)
             let shared = own[place]?.addresses ?? serving
-            for name in Set([container.service] + aliases) { names[name.lowercased(), default: []] += shared }
+            for name in Set([container.service] + aliases) { names[name.inLowerCase, default: []] += shared }
         }
         result.names[network] = names
     }

@@ -48,9 +48,7 @@ struct Planner {
         index = ContainerIndex(observed)
         self.now = now
         graph = DependencyGraph(services: desired.stack.services)
-        hosts = desired.stack.services.values.reduce(into: []) {
-            $0.formUnion(DependencyGraph.namespaceParents(of: $1))
-        }
+        hosts = graph.parents.values.reduce(into: []) { $0.formUnion($1) }
     }
 
     var stack: Stack { desired.stack }
@@ -103,7 +101,7 @@ struct Planner {
 
     private mutating func check(_ name: String, among names: Set<String>) {
         let replicas = desired.replicas(of: name)
-        let source = stack.source(of: "services.\(name)")
+        var source: SourceMark? { stack.source(of: "services.\(name)") }
         if stack.services[name]?.schedule != nil, desired.scale[name] ?? 1 > 1 {
             let message = "service \(name) is started by the clock and cannot be scaled"
             builder.block(Diagnostic(code: "service.scheduled", message, source: source))

@@ -11,6 +11,7 @@ extension Planner {
     mutating func emitContainerRepairs() {
         for container in observed.containers where container.isAlive && !container.stopping {
             guard !isTouchedOrRetired(container) else { continue }
+            guard !container.limits.isEmpty || container.state == .paused else { continue }
             let source = stack.source(of: "services.\(container.service)")
             // An update sets the limits itself.
             let isUpdated =

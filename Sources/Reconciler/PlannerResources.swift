@@ -54,12 +54,12 @@ extension Planner {
         retireUsers(networks: changed, volumes: doomedVolumes)
         for key in usedNetworks {
             let name = stack.networkName(key)
-            let source = stack.source(of: "networks.\(key)")
+            var source: SourceMark? { stack.source(of: "networks.\(key)") }
             let found = observedNetwork(key)
             if let found, changed.contains(key) {
                 replace(found, key: key, source: source)
             } else if let found {
-                check(found, key: key, source: source)
+                check(found, key: key)
             } else if stack.networks[key]?.external == true {
                 resourceGates["networks.\(key)"] = .networkPresent(name: name)
             } else {
@@ -108,8 +108,9 @@ extension Planner {
         networkSteps[key] = creation
     }
 
-    private mutating func check(_ found: ObservedNetwork, key: String, source: SourceMark?) {
+    private mutating func check(_ found: ObservedNetwork, key: String) {
         guard let wanted = stack.networks[key], !wanted.external else { return }
+        var source: SourceMark? { stack.source(of: "networks.\(key)") }
         guard !found.external else {
             builder.warn(
                 code: "network.foreign", "network \(found.name) exists but was not made for this stack", source: source,

@@ -189,7 +189,7 @@ extension Planner {
                 && retired[container.id] == nil && [name, name + Self.successorSuffix].contains(container.name)
                 && isFree(name + Self.successorSuffix)
             if startsFirst { return succeed(container, subject, conditions, rollout, after: after, gates: gates) }
-            return replace(container, subject, conditions, rollout, after: after, gates: gates)
+            return replace(container, subject, survey, conditions, rollout, after: after, gates: gates)
         case .restart(let reason):
             return [restart(container, survey.name, reason, conditions, after: after, gates: gates)]
         case .keep, .start, .wait: return []
@@ -204,8 +204,8 @@ extension Planner {
 
     /// Stop-first.
     private mutating func replace(
-        _ container: ObservedContainer, _ subject: Subject, _ conditions: Conditions, _ rollout: Rollout,
-        after: [Int], gates: [Gate]
+        _ container: ObservedContainer, _ subject: Subject, _ survey: ServiceSurvey, _ conditions: Conditions,
+        _ rollout: Rollout, after: [Int], gates: [Gate]
     ) -> [Int] {
         var steps: [Int]
         if let early = retired[container.id] {
@@ -222,7 +222,10 @@ extension Planner {
         }
         var made = subject
         made.name = finalName(container)
-        steps += create(container.number, made, conditions, replaced: container, after: Array(steps.suffix(1)))
+        // Nobody of its number may run beside it.
+        let twins = rollout.policy.startsFirst ? [] : survey.excess.filter { $0.number == container.number }
+        let after = Array(steps.suffix(1)) + twins.compactMap { builder.removals[$0.name] }
+        steps += create(container.number, made, conditions, replaced: container, after: after)
         let order = container.isServing ? "stop-first: \(rollout.policy.reason)" : nil
         builder.change(.recreate, .container, made, order: order, steps: steps)
         return steps
@@ -274,7 +277,7 @@ extension Planner {
     // MARK: The end
 
     /// Where the stack file says how a service is updated, a rollout ends when the last replica has settled too.
-    private mutating func emitRest(_ survey: ServiceSurvey, _ rollout: Rollout) {
+    mutating func emitRest(_ survey: ServiceSurvey, _ rollout: Rollout) {
         guard rollout.policy.isExplicit, !desired.noStart else { return }
         for replica in rollout.made where !replica.isTouched && !rollout.isTolerated(replica.container.name) {
             let name = replica.container.name

@@ -15,11 +15,14 @@ extension Planner {
     }
 
     mutating func emitService(_ name: String) {
-        guard let survey = surveys[name], let service = stack.services[name], let rollout = rollouts[name] else {
-            return
-        }
+        guard let survey = surveys[name], let rollout = rollouts[name] else { return }
         if !rollout.isHeld, let stallsAt = rollout.stallsAt, stallsAt > observed.at { builder.wake(at: stallsAt) }
         if let failed = rollout.failed { builder.fail(failed) }
+        if survey.isAtRest {
+            emitRest(survey, rollout)
+            return
+        }
+        guard let service = stack.services[name] else { return }
         var conditions = Conditions()
         findResources(of: service, into: &conditions)
         findDependencies(of: name, starts: startsAnything(survey), into: &conditions)
@@ -53,8 +56,7 @@ extension Planner {
         for (other, dependency) in graph.dependencies(of: name) where services.contains(other) {
             guard desired.replicas(of: other) > 0, !isSpent(other) else { continue }
             let gate = dependency.gate(on: other)
-            if !dependency.required, case .failed(let diagnostic) = gate.status(in: index, except: untrusted(other))
-            {
+            if !dependency.required, case .failed(let diagnostic) = gate.status(in: index, except: untrusted(other)) {
                 if starts {
                     builder.warn(
                         code: diagnostic.code, diagnostic.message,

@@ -54,6 +54,15 @@ struct ServiceSurvey {
         }
     }
 
+    /// There is nothing to do for it, but to wait for those that a rollout has made.
+    var isAtRest: Bool {
+        missing.isEmpty && excess.isEmpty
+            && kept.allSatisfy { replica in
+                replica.verdict == .keep && replica.updates.isEmpty && replica.container.state != .paused
+                    && !replica.container.name.hasSuffix(Planner.successorSuffix)
+            }
+    }
+
     /// The namespaces of the first replica, which others may share, will be new ones.
     var hasNewNamespaces: Bool { kept.first?.isTouched ?? !missing.isEmpty }
 }
@@ -89,7 +98,11 @@ struct Surveyor {
     }
 
     static func awaited(in graph: DependencyGraph) -> Set<String> {
-        Set(graph.edges.values.flatMap { $0.filter { $0.value.condition == .completed }.keys })
+        var result: Set<String> = []
+        for (name, dependency) in graph.edges.values.joined() where dependency.condition == .completed {
+            result.insert(name)
+        }
+        return result
     }
 
     /// - Parameters:
@@ -102,20 +115,31 @@ struct Surveyor {
         var result = ServiceSurvey(name: service)
         result.replicas = desired.replicas(of: service)
         var changes: [String: [FieldChange]] = [:]
-        for container in containers { changes[container.id] = self.changes(of: container, service: service) }
+        let wanted = containers.isEmpty ? nil : desired.imageIDs[service].flatMap { definition(of: service, image: $0) }
+        for container in containers {
+            // A service without an image of its own keeps the one that its containers have.
+            let wanted = wanted ?? definition(of: service, image: container.definition.imageID)
+            let found = wanted?.changes(from: container.definition) ?? []
+            if !found.isEmpty { changes[container.id] = found }
+        }
         func isObsolete(_ container: ObservedContainer) -> Bool {
             let replacing = (changes[container.id] ?? []).filter { $0.effect == .replace }
             return !replacing.isEmpty || replacement(of: container, changes: []) != nil
         }
         let idle = idleTwins(containers, startsFirst: startsFirst)
+        var ranks: [String: Int] = [:]
+        if containers.count > 1 {
+            for container in containers {
+                ranks[container.id] = idle.contains(container.id) ? 2 : isObsolete(container) ? 1 : 0
+            }
+        }
         // Compose's order for scaling down: obsolete first, then the highest number; those that do not serve between.
         let byWorth =
             containers.count < 2
             ? containers
             : containers.sorted { left, right in
-                let ranks = [left, right].map { idle.contains($0.id) ? 2 : isObsolete($0) ? 1 : 0 }
-                return (ranks[0], left.isServing ? 0 : 1, left.number, left.name, left.id)
-                    < (ranks[1], right.isServing ? 0 : 1, right.number, right.name, right.id)
+                (ranks[left.id] ?? 0, left.isServing ? 0 : 1, left.number, left.name, left.id)
+                    < (ranks[right.id] ?? 0, right.isServing ? 0 : 1, right.number, right.name, right.id)
             }
         var numbers: Set<Int> = []
         var kept: [ObservedContainer] = []
@@ -148,10 +172,8 @@ struct Surveyor {
         return Set(idle.map(\.id))
     }
 
-    private func changes(of container: ObservedContainer, service: String) -> [FieldChange] {
-        let imageID = desired.imageIDs[service] ?? container.definition.imageID
-        let wanted = ContainerDefinition(stack: desired.stack, service: service, imageID: imageID)
-        return wanted?.changes(from: container.definition) ?? []
+    private func definition(of service: String, image: String) -> ContainerDefinition? {
+        ContainerDefinition(stack: desired.stack, service: service, imageID: image)
     }
 
     private func judge(
@@ -187,11 +209,14 @@ struct Surveyor {
             let source = first.source(in: stack, service: container.service)
             return .replace(reason: FieldChange.summary(changes), source: source)
         }
-        let networks = stack.services[container.service]?.networks.keys.sorted() ?? []
-        if let key = networks.first(where: changedNetworks.contains) {
+        if !changedNetworks.isEmpty, let networks = stack.services[container.service]?.networks,
+            let key = networks.keys.sorted().first(where: changedNetworks.contains)
+        {
             return .replace(reason: "network \(key) changed", source: stack.source(of: "networks.\(key)"))
         }
-        if let key = container.definition.volumeNames.keys.sorted().first(where: doomedVolumes.contains) {
+        if !doomedVolumes.isEmpty,
+            let key = container.definition.volumeNames.keys.sorted().first(where: doomedVolumes.contains)
+        {
             return .replace(reason: "volume \(key) is replaced", source: stack.source(of: "volumes.\(key)"))
         }
         if desired.mode == .apply, desired.forceRecreate, container.createdAt < (desired.since ?? Int64.max) {
@@ -209,8 +234,7 @@ struct Surveyor {
             return .restart(reason: ObservedContainer.Problem.namespaceLost.text)
         }
         if let verdict = verdictUnhealthy(container) { return verdict }
-        let service = desired.stack.services[container.service] ?? container.definition.service
-        let parents = DependencyGraph.namespaceParents(of: service)
+        let parents = graph.parents[container.service] ?? []
         for (name, dependency) in graph.dependencies(of: container.service) {
             guard let survey = earlier[name] else { continue }
             if parents.contains(name), survey.hasNewNamespaces {

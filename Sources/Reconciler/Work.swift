@@ -41,8 +41,17 @@ public enum Work: Equatable, Sendable {
         }
     }
 
+    /// Before each plan. A command that began in the future began before the clock was set back: what it does from now
+    /// on must not seem older than it is.
     mutating func begin(at now: Int64) {
-        if case .start(let services, nil) = self { self = .start(services: services, since: now) }
+        switch self {
+        case .start(let services, let since) where since.map { $0 > now } ?? true:
+            self = .start(services: services, since: now)
+        case .reach(var desired) where desired.since.map { $0 > now } ?? false:
+            desired.since = now
+            self = .reach(desired)
+        default: break
+        }
     }
 
     var isKeeping: Bool {

@@ -93,7 +93,7 @@ extension Machine {
                 containers[index].hasObject = true
             }
         case .leave(let id): if let index = index(id) { containers[index].stopping = containers[index].seemsAlive }
-        case .drain, .awaitEnd: break
+        case .drain, .awaitEnd: return
         case .signal(let id, _):
             guard let index = index(id) else { break }
             containers[index].wasStopped = true

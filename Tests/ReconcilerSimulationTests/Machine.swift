@@ -181,7 +181,7 @@ struct Machine: Sendable {
 
     /// It lives in the network namespace of a service that has none any more, or another.
     private func isNamespaceLost(_ instance: Instance) -> Bool {
-        guard let host = host(of: instance.definition.service) else { return false }
+        guard let mode = instance.definition.service.networkMode, let host = host(mode) else { return false }
         return hostRun(host) != instance.hostRun
     }
 
@@ -191,9 +191,9 @@ struct Machine: Sendable {
         return hosts.min { $0.number < $1.number }.map { "\($0.id) \($0.run)" }
     }
 
-    func host(of service: Service) -> String? {
-        service.networkMode.flatMap { $0.hasPrefix("service:") ? String($0.dropFirst(8)) : nil }
-    }
+    func host(of service: Service) -> String? { service.networkMode.flatMap(host) }
+
+    private func host(_ mode: String) -> String? { mode.hasPrefix("service:") ? String(mode.dropFirst(8)) : nil }
 
     /// The engine gives the balancer what it knows.
     mutating func refresh() {

@@ -19,6 +19,9 @@ struct Monitor: Sendable {
     private var served: Set<String> = []
     private var troubled: Set<String> = []
     private var seenVersion = -1
+    /// Services of `promisedFor` that a rollout need not interrupt, by name.
+    private var promised: [(name: String, isAlwaysThere: Bool)] = []
+    private var promisedFor: (revision: Int, isRollback: Bool)?
     /// What an operation was not done to that said so: nothing that follows is the core's doing.
     var excused: Set<String> = []
 
@@ -242,7 +245,8 @@ struct Monitor: Sendable {
     mutating func checkRequests(_ machine: Machine, isGuarded: Bool) {
         guard let record = machine.record, machine.version != seenVersion else { return }
         seenVersion = machine.version
-        for (name, service) in record.stack.services {
+        promise(machine, record)
+        for (name, isAlwaysThere) in promised {
             let backends = machine.balancer[name] ?? []
             for id in backends {
                 guard let index = machine.index(id) else {
@@ -260,19 +264,27 @@ struct Monitor: Sendable {
                     troubled.insert(name)
                 }
             }
-            checkServed(name, service, backends, machine, record, isGuarded: isGuarded)
+            checkServed(name, backends, machine, record, isGuarded: isGuarded && isAlwaysThere)
+        }
+    }
+
+    private mutating func promise(_ machine: Machine, _ record: Record) {
+        if let promisedFor, promisedFor == (record.revision, record.isRollback) { return }
+        promisedFor = (record.revision, record.isRollback)
+        let desired = machine.desired()
+        promised = record.stack.services.sorted { $0.key < $1.key }.map { name, service in
+            let isAlwaysThere =
+                service.replicas > 0 && !isBound(service, .start(services: []))
+                && (desired?.startsFirst(name) == true
+                    || desired?.parallelism(name) ?? 1 < service.replicas && !service.toleratesFailures)
+            return (name, isAlwaysThere)
         }
     }
 
     private mutating func checkServed(
-        _ name: String, _ service: Service, _ backends: [String], _ machine: Machine, _ record: Record, isGuarded: Bool
+        _ name: String, _ backends: [String], _ machine: Machine, _ record: Record, isGuarded: Bool
     ) {
-        let desired = machine.desired()
-        let isAlwaysThere =
-            service.replicas > 0 && !isBound(service, .start(services: []))
-            && (desired?.startsFirst(name) == true
-                || desired?.parallelism(name) ?? 1 < service.replicas && !service.toleratesFailures)
-        guard isGuarded, isAlwaysThere, record.isActive, !record.stopped.contains(name), !machine.replacesNetworks
+        guard isGuarded, record.isActive, !record.stopped.contains(name), !machine.replacesNetworks
         else {
             served.remove(name)
             return

@@ -38,6 +38,15 @@ import Testing
         return Case(mutant: mutant, caughtBy: caughtBy)
     }
 
+    private static func hearing(
+        _ name: String, _ caughtBy: Set<Property>,
+        _ change: @escaping @Sendable (Convergence.Event) -> Convergence.Event
+    ) -> Case {
+        var mutant = Mutant(name: name)
+        mutant.event = change
+        return Case(mutant: mutant, caughtBy: caughtBy)
+    }
+
     private static func saying(
         _ name: String, _ caughtBy: Set<Property>,
         _ change: @escaping @Sendable (Convergence.Command) -> [Convergence.Command]
@@ -116,6 +125,11 @@ import Testing
         saying("an update goes back to the revision that failed", [.rollbackTarget]) { command in
             if case .returnTo(let revision) = command { return [.returnTo(revision: revision + 1)] }
             return [command]
+        },
+        hearing("a rollback is rolled back", [.rollbackOnce]) { event in
+            guard case .wanted(var desired, let history) = event else { return event }
+            desired.isRollback = false
+            return .wanted(desired, history)
         },
         saying("nobody is waited for", [.convergence]) { command in
             if case .wait = command { return [] }

@@ -47,7 +47,7 @@ import Testing
         }
         for what in [
             "start-first succession", "undone by a command", "command rolled back", "update paused",
-            "drained",
+            "drained", "rollback failed",
         ] {
             #expect(happened[what, default: 0] > 0, "never: \(what)")
         }

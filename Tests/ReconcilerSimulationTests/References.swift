@@ -22,6 +22,22 @@ enum References {
             }
         ),
         (
+            "update that fails, and its rollback too",
+            scenario {
+                $0.edit {
+                    $0.update.order = .stopFirst
+                    $0.update.failureAction = .rollback
+                }
+                $0.next.imageIDs["web"] = "sha256:2"
+                var third = $0.next
+                third.imageIDs["web"] = "sha256:3"
+                $0.variants = [third]
+                $0.more = [(at: 40 * second, .apply(variant: 2))]
+                $0.scripts["web sha256:2"] = Script(boot: 500 * millisecond, fate: .servesUntil(39 * second))
+                $0.scripts["web sha256:3"] = Script(boot: 0, fate: .ends(code: 1, after: second))
+            }
+        ),
+        (
             "update that fails and is paused",
             scenario {
                 $0.next.imageIDs["web"] = "sha256:2"

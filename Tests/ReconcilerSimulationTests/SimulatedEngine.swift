@@ -73,6 +73,11 @@ extension Simulation {
                 guard let old = lastLook.containers.first(where: { $0.id == state.containers[index].id }),
                     old.isAlive == state.containers[index].isAlive
                 else { continue }
+                // Who seems not to serve may be stopped.
+                let isOther =
+                    old.health != state.containers[index].health
+                    || old.silentPorts != state.containers[index].silentPorts
+                if isOther { monitor.trouble(old.service) }
                 state.containers[index].problems = old.problems
                 state.containers[index].health = old.health
                 state.containers[index].silentPorts = old.silentPorts

@@ -309,6 +309,18 @@ import Testing
             ])
     }
 
+    /// Nor is a new one started before all of its number are gone.
+    @Test func whereOneMayRunBothGoBeforeTheNext() {
+        let exclusive = stack("one", update: config { $0.order = .stopFirst })
+        let third = desired(exclusive) { $0.imageIDs["web"] = "sha256:3" }
+        let state = look(exclusive, [container(exclusive, "web"), new(exclusive, 1, next: true)])
+        #expect(
+            lines(plan(desired: third, observed: state, now: 0)) == [
+                "1 stop new-1 drained", "2 remove new-1 <1>", "3 stop id-web-1", "4 remove id-web-1 <3>",
+                "5 create web-1 <2,4>", "6 start web-1 <5>",
+            ])
+    }
+
     /// Scaled down and updated at once: one beyond the wanted number goes when all that are wanted serve.
     @Test func oneTooManyStaysUntilTheOthersServe() {
         let stack = stack("one", replicas: 2)

@@ -1,6 +1,7 @@
-@testable import Reconciler
 import StackModel
 import Testing
+
+@testable import Reconciler
 
 /// Work that is under way, and what happens meanwhile by no doing of its.
 @Suite struct TurnTests {
@@ -98,6 +99,44 @@ import Testing
         #expect(steps(work.step(.observed(look(.healthy), now: 0))) == ["start id-web-1"])
         _ = work.step(.ended(step: 1, failures: []))
         #expect(isPlannedAnew(work.step(.observed(look(.healthy), now: 0))))
+    }
+
+    /// The loop, which would start it again, has its turn after the command.
+    @Test func aRestartDoesNotWaitForOneThatHasEnded() {
+        let stack = shop([
+            "db": service(restart: .always) { $0.healthcheck = Healthcheck(test: ["CMD", "true"]) },
+            "web": service(dependsOn: ["db": .healthy]) { $0.dependsOn["db"]?.restart = true },
+        ])
+        func look(_ edit: (inout ObservedContainer) -> Void) -> ObservedState {
+            observed(stack, [container(stack, "db", edit: edit), container(stack, "web")])
+        }
+        var work = Convergence(.restart(services: ["db"], timeout: nil))
+        _ = work.step(.began)
+        #expect(steps(work.step(.observed(look { _ in }, now: 0))) == ["restart id-db-1"])
+        _ = work.step(.ended(step: 1, failures: []))
+        #expect(work.step(.observed(look { $0.health = .starting }, now: 0)) == [.wait(until: nil)])
+        _ = work.step(.news)
+        let end = work.step(
+            .observed(look { ($0.state, $0.exitCode, $0.finishedAt) = (.exited, 1, 3 * second) }, now: 0))
+        guard case .finish(.failed(let diagnostics)) = end.last else {
+            Issue.record("not ended: \(end)")
+            return
+        }
+        #expect(diagnostics.map(\.code) == ["dependency.failed"])
+    }
+
+    /// The command began in the future then, and what it starts would seem older than it.
+    @Test func aClockSetBackAmidACommand() {
+        let stack = shop(["web": service(restart: .no)])
+        var work = Convergence(.reach(desired(stack) { $0.since = 500 * second }))
+        _ = work.step(.began)
+        let ended = observed(stack, [container(stack, "web", 1, .exited)])
+        #expect(steps(work.step(.observed(ended, now: 9 * second))) == ["start id-web-1"])
+        _ = work.step(.ended(step: 1, failures: []))
+        let again = observed(
+            stack, [container(stack, "web", 1, .exited) { ($0.startedAt, $0.finishedAt) = (9 * second, 10 * second) }])
+        #expect(isPlannedAnew(work.step(.observed(again, now: 11 * second))))
+        #expect(work.step(.observed(again, now: 11 * second)) == [.finish(.done(changes: 1))])
     }
 
     /// A revision in which a service was changed and then stopped has not worked.
