@@ -15,6 +15,10 @@ import Testing
         (["-p", "x", "--help"], ["--help"]), (["--version"], ["--version"]), (["-p", "x"], []), ([], []),
         (["-p", "x", "help", "up"], ["help", "up"]), (["-p", "ps"], []), (["--bogus", "up"], ["--bogus", "up"]),
         (["-p"], ["--project-name"]),
+        (["-p", "x", "rollout", "status"], ["rollout", "status", "--project-name", "x"]),
+        (["-H", "h", "job", "-p", "x", "ls", "-q"], ["job", "ls", "--host", "h", "--project-name", "x", "-q"]),
+        (["job", "-p", "x"], ["job", "-p", "x"]), (["job", "-p"], ["job", "-p"]),
+        (["-p", "x", "job", "--help"], ["job", "--project-name", "x", "--help"]),
     ]) func movesOptionsBehindTheCommand(_ arguments: [String], _ expected: [String]) {
         #expect(moveGlobalOptions(arguments) == expected)
     }

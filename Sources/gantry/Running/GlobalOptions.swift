@@ -116,7 +116,7 @@ private let globalOptions = [
 /// Commands that have subcommands and are clients of the engine.
 private let groupCommands: Set<String> = [
     NetworkCommand._commandName, ImageCommand._commandName, SystemCommand._commandName, BuilderCommand._commandName,
-    JobCommand._commandName,
+    JobCommand._commandName, RolloutCommand._commandName,
 ]
 
 /// Moves the options before the subcommand behind it, in their long form, where the subcommand reads them; so
@@ -130,25 +130,37 @@ func moveGlobalOptions(_ arguments: [String]) -> [String] {
             // `help` has no options of its own.
             let rest = arguments[(index + 1)...]
             if argument == "help" { return [argument] + rest }
-            // What has subcommands has them read the options.
-            if groupCommands.contains(argument), let second = rest.first, !second.hasPrefix("-") {
-                return [argument, second] + moved + rest.dropFirst()
-            }
-            return [argument] + moved + rest
+            guard groupCommands.contains(argument) else { return [argument] + moved + rest }
+            // What has subcommands has them read the options, also those between the two names.
+            return [argument] + movedBehindName(moved, Array(rest))
         }
-        guard let (option, inlineValue) = globalOption(argument) else { return Array(arguments[index...]) }
-        moved.append(option.long)
-        index += 1
-        if let inlineValue {
-            moved.append(inlineValue)
-        } else if option.takesValue {
-            // The value is missing: the parser says so.
-            guard index < arguments.count else { return moved }
-            moved.append(arguments[index])
-            index += 1
-        }
+        guard let option = takeGlobalOption(arguments, &index) else { return Array(arguments[index...]) }
+        moved += option
+        // A value is missing: the parser says so.
+        if index > arguments.count { return moved }
     }
     return []
+}
+
+/// A subcommand's name, and behind it the options that were before it; without a name, everything as it is.
+private func movedBehindName(_ options: [String], _ arguments: [String]) -> [String] {
+    var (moved, index) = (options, 0)
+    while index < arguments.count, arguments[index].hasPrefix("-") {
+        guard let option = takeGlobalOption(arguments, &index) else { return options + arguments }
+        moved += option
+    }
+    guard index < arguments.count else { return options + arguments }
+    return [arguments[index]] + moved + arguments[(index + 1)...]
+}
+
+/// The option at `index` in its long form, with its value; `index` is then behind it. `nil`: it is none of these.
+private func takeGlobalOption(_ arguments: [String], _ index: inout Int) -> [String]? {
+    guard let (option, inlineValue) = globalOption(arguments[index]) else { return nil }
+    index += 1
+    if let inlineValue { return [option.long, inlineValue] }
+    guard option.takesValue else { return [option.long] }
+    index += 1
+    return index <= arguments.count ? [option.long, arguments[index - 1]] : [option.long]
 }
 
 private func globalOption(_ argument: String) -> (GlobalOption, value: String?)? {
