@@ -98,7 +98,8 @@ import Testing
         }
         let result = try runGantry(["-p", "shop", "down", "--progress", "tty"], engine: engine)
         #expect(result.exitCode == 0)
-        #expect(result.errors.hasPrefix("\r\u{1b}[2K[+] Running 1/1\n\r\u{1b}[2K ✔ Network shop_a  Removed "))
+        #expect(result.errors.hasPrefix("\r[+] shop  1/1 done  0."))
+        #expect(result.errors.contains("s\u{1b}[K\n\r └ ✔ network a  removed "))
     }
 
     @Test func plansWithoutAStackFile() throws {

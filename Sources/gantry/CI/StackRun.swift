@@ -1,5 +1,6 @@
 import EngineClient
 import EngineWire
+import Glibc
 import LinuxSystem
 import StackModel
 
@@ -15,6 +16,8 @@ final class StackRun {
     private var recorder = RunRecorder()
     private var client: EngineClient?
     private var stack: Stack?
+    private var services: [String] = []
+    private var dependencies = true
     private let beginning = monotonicNow()
 
     init(_ session: Session, _ options: RunOptions) {
@@ -25,10 +28,20 @@ final class StackRun {
 
     // MARK: - What it is about
 
-    /// - Parameter stack: `nil`: only its name is known.
-    func concerns(_ name: String, _ stack: Stack?) {
+    /// - Parameters:
+    ///   - stack: `nil`: only its name is known.
+    ///   - services: the ones that were named; empty: all.
+    ///   - dependencies: with what those depend on.
+    func concerns(_ name: String, _ stack: Stack?, services: [String] = [], dependencies: Bool = true) {
         report.stack = name
         self.stack = stack
+        (self.services, self.dependencies) = (services, dependencies)
+    }
+
+    /// What a live tree shows of it.
+    var subject: ProgressSubject {
+        ProgressSubject(
+            stackName: report.stack, stack: stack, services: services, dependencies: dependencies, client: client)
     }
 
     func noteRevision(_ revision: Int) { report.revision = revision }
@@ -57,9 +70,9 @@ final class StackRun {
     ///
     /// - Parameter timeout: nanoseconds that the engine was given; also what this side waits for it at most.
     @discardableResult
-    func complete(_ stream: ProgressStream, mode: ProgressMode? = nil, timeout: Int64? = nil) throws -> Int {
+    func complete(_ stream: ProgressStream, timeout: Int64? = nil) throws -> Int {
         let patience = timeout.map { $0.addingReportingOverflow(Self.graceNanoseconds).partialValue }
-        let outcome = try session.outcome(of: stream, mode: mode, patience: patience) { self.take($0) }
+        let outcome = try session.outcome(of: stream, about: subject, patience: patience) { self.take($0) }
         switch outcome {
         case .done(let changes):
             report.changes += changes
@@ -159,9 +172,22 @@ final class StackRun {
 }
 
 extension Session {
+    /// Nothing is begun whose report cannot be written at the end.
+    private func refuseUnwritable(_ reports: [ReportTarget]) throws(CommandFailure) {
+        for report in reports {
+            let folder = FileSystem.parent(of: report.path)
+            guard access(folder.isEmpty ? "." : folder, W_OK | X_OK) != 0, access(report.path, W_OK) != 0 else {
+                continue
+            }
+            let reason = SystemError("access", code: errno).reason
+            throw .usage("the report \(report.path) cannot be written: \(reason)")
+        }
+    }
+
     /// Runs a command's body and reports on it, however it ends.
     func reporting(_ options: RunOptions, _ body: (StackRun) throws -> Void) throws {
         let run = StackRun(self, options)
+        try refuseUnwritable(options.reports)
         do { try body(run) } catch {
             guard let ending = failure(for: error) else { throw error }
             do { try run.finish(ending) } catch let trouble {

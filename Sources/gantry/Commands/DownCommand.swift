@@ -24,6 +24,7 @@ struct DownCommand: ParsableCommand {
         let session = Session(global, file)
         let stack = try session.projectName()
         let request = DownRequest(volumes: volumes, removeOrphans: removeOrphans, timeout: try nanoseconds(timeout))
-        try session.complete(session.engine().down(stack: stack, request))
+        try session.complete(
+            session.engine().down(stack: stack, request), about: ProgressSubject(stackName: stack))
     }
 }

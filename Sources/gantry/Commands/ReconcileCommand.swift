@@ -69,13 +69,12 @@ struct ReconcileCommand: ParsableCommand {
     private func apply(_ request: ApplyRequest, _ plan: PlanReply, _ client: EngineClient, _ run: StackRun) throws {
         let session = run.session
         let beginning = monotonicNow()
-        let mode = session.progressMode == .tty && global.progress == nil ? ProgressMode.plain : session.progressMode
         do {
             if let stack = request.stack {
                 try StackBuild(stack: stack, session: session).ensure([], dependencies: true, .missing)
             }
             let stream = try client.apply(stack: plan.stack, request)
-            let changes = try run.complete(stream, mode: mode, timeout: request.waitTimeout)
+            let changes = try run.complete(stream, timeout: request.waitTimeout)
             try conclude(plan, changes: changes, since: beginning, failures: [], session)
         } catch {
             guard let ending = failure(for: error) else { throw error }

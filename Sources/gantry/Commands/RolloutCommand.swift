@@ -88,7 +88,9 @@ struct RolloutPause: ParsableCommand {
     func run() throws {
         let session = Session(global, file)
         let name = try session.target(services: []).name
-        try session.complete(session.engine().rollout(.pause, stack: name, RolloutRequest(wait: false)))
+        try session.complete(
+            session.engine().rollout(.pause, stack: name, RolloutRequest(wait: false)),
+            about: ProgressSubject(stackName: name))
     }
 }
 

@@ -26,6 +26,11 @@ struct ScaleCommand: ParsableCommand {
             .ensure(scale.keys.sorted(), dependencies: !noDependencies, .missing)
         var request = ApplyRequest(stack: stack, services: scale.keys.sorted(), scale: scale)
         request.noDependencies = noDependencies
-        try session.complete(session.engine().apply(stack: stack.name, request))
+        let client = try session.engine()
+        var subject = ProgressSubject(
+            stackName: stack.name, stack: stack, services: scale.keys.sorted(), dependencies: !noDependencies,
+            client: client)
+        for (service, count) in scale { subject.stack?.services[service]?.replicas = count }
+        try session.complete(client.apply(stack: stack.name, request), about: subject)
     }
 }

@@ -80,5 +80,6 @@ struct KillCommand: ParsableCommand {
 
 private func perform(_ verb: StackVerb, _ session: Session, _ request: ServicesRequest) throws {
     let stack = try session.projectName()
-    try session.complete(session.engine().perform(verb, stack: stack, request))
+    try session.complete(
+        session.engine().perform(verb, stack: stack, request), about: ProgressSubject(stackName: stack))
 }

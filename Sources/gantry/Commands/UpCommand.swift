@@ -90,7 +90,7 @@ struct UpCommand: ParsableCommand {
 
     private func run(_ run: StackRun, _ session: Session) throws {
         let stack = try session.loadStack(services: services).stack
-        run.concerns(stack.name, stack)
+        run.concerns(stack.name, try scaled(stack), services: services, dependencies: !noDependencies)
         let rules = watch ? try WatchRules(stack, services: services) : nil
         if noBuild { try rules?.refuseRebuilds() }
         try StackBuild(stack: stack, session: session)
@@ -103,6 +103,13 @@ struct UpCommand: ParsableCommand {
             return
         }
         try stay(run, client, request, stack: stack.name, rules)
+    }
+
+    /// With as many replicas as the command line says, as they are shown.
+    private func scaled(_ stack: Stack) throws -> Stack {
+        var scaled = stack
+        for (service, count) in try scaleMap(scales) { scaled.services[service]?.replicas = count }
+        return scaled
     }
 
     private func request(_ stack: Stack) throws -> ApplyRequest {
@@ -133,7 +140,7 @@ struct UpCommand: ParsableCommand {
             session: session, client: client, stack: stack, services: services, timeout: try nanoseconds(timeout),
             signals: signals, watch: watch)
         let stream = try client.apply(stack: stack, request)
-        switch try follow(stream, session.progressPrinter(), signals, observe: { run.observe($0) }) {
+        switch try follow(stream, session.progressPrinter(about: run.subject), signals, observe: { run.observe($0) }) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted: try foreground.stop(logs: nil)

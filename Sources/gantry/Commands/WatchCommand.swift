@@ -56,7 +56,8 @@ struct WatchCommand: ParsableCommand {
         let stack = rebuild.stack
         try rebuild.buildForStart(try WatchRules.chosen(services, stack))
         let stream = try client.apply(stack: stack.name, ApplyRequest(stack: stack, services: services))
-        switch try follow(stream, session.progressPrinter(), signals) {
+        let subject = ProgressSubject(stackName: stack.name, stack: stack, services: services, client: client)
+        switch try follow(stream, session.progressPrinter(about: subject), signals) {
         case .done: break
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted(let signal): throw WatchInterruption(signal: signal)

@@ -10,7 +10,7 @@ final class BuildPrinter {
     private let workingDirectory: String
     private var text = BuildText()
     private var board = BuildBoard()
-    private var drawn: [String] = []
+    private var picture = ScreenPicture()
 
     init(mode: ProgressMode, console: Console, workingDirectory: String) {
         self.mode = mode
@@ -41,24 +41,19 @@ final class BuildPrinter {
         guard mode == .tty else { return }
         let size = console.size
         let frame = board.frame(now: monotonicNow(), columns: size.columns, rows: size.rows, color: console.color)
-        guard frame != drawn else { return }
-        try console.write(redraw(over: drawn.count, frame))
-        drawn = frame
+        let text = picture.draw(frame, ScreenPicture.Size(rows: size.rows, columns: size.columns))
+        if !text.isEmpty { try console.write(text) }
     }
 
     private func say(_ text: String) throws(SystemError) {
-        if mode == .tty, !drawn.isEmpty {
-            try console.write("\u{1b}[\(drawn.count)A\u{1b}[J")
-            drawn = []
-        }
-        try console.write(text)
+        try console.write((mode == .tty ? picture.erase() : "") + text)
         try refresh()
     }
 
     /// What failed said, the place in the Dockerfile, and the errors for the end.
     func failure(_ diagnostics: [Diagnostic], _ excerpt: BuildExcerpt?) throws(SystemError) -> CommandFailure {
         try refresh()
-        drawn = []
+        picture.forget()
         if mode != .json { try console.write(text.failures()) }
         var told = diagnostics.map(shortened)
         if let excerpt, mode != .json {

@@ -13,27 +13,41 @@ final class ProgressPrinter {
     private let ci: CIEnvironment
     private let places: FilePlaces
     private var board = ProgressBoard()
-    /// The picture on the terminal.
-    private var drawn: [String] = []
+    /// `nil`: nothing is drawn, or not any more.
+    private var screen: LiveScreen?
     private var awaited: [AwaitedContainer] = []
     private var holder: LockHolder?
     private let beginning = monotonicNow()
     private var saidAt = monotonicNow()
 
-    init(mode: ProgressMode, console: Console, ci: CIEnvironment, workingDirectory: String) {
+    /// - Parameter screen: for the mode `tty`.
+    init(mode: ProgressMode, console: Console, ci: CIEnvironment, workingDirectory: String, screen: LiveScreen?) {
         self.mode = mode
         self.console = console
         self.ci = ci
+        self.screen = mode == .tty ? screen : nil
         places = FilePlaces(ci, workingDirectory: workingDirectory)
     }
 
     /// How long to wait for events before `refresh`, milliseconds; `nil`: nothing changes by itself.
     var refreshInterval: Int32? {
         switch mode {
-        case .tty, .auto: board.isMoving ? 100 : holder == nil && awaited.isEmpty ? nil : 1000
-        case .plain: 1000
+        case .tty: LiveScreen.interval
+        case .plain, .auto: 1000
         case .json, .quiet: nil
         }
+    }
+
+    /// What else to wait for; `refresh` reads it.
+    var descriptors: [Int32] { screen?.descriptors ?? [] }
+
+    func begin() throws(SystemError) { try screen?.begin() }
+
+    /// Nothing more is drawn; what stands there stays.
+    func finish(_ end: LiveTree.End) throws(SystemError) {
+        let screen = screen
+        self.screen = nil
+        try screen?.finish(end)
     }
 
     func show(_ event: ProgressEvent) throws(SystemError) {
@@ -47,6 +61,7 @@ final class ProgressPrinter {
         case .locked(let holder): try wait(for: holder)
         case .failure(let failure):
             guard mode != .json else { return try console.write(progressLine("failure", failureJSON(failure))) }
+            screen?.tree.fail(failure.container, failureSummary(failure), at: monotonicNow())
             try say(failureText(failure, places, color: console.color, ci))
         case .done, .failed: break
         }
@@ -55,11 +70,14 @@ final class ProgressPrinter {
     private func show(
         _ kind: PlanReply.Change.Kind, _ name: String, _ state: ProgressEvent.State, _ status: String
     ) throws(SystemError) {
+        if let screen {
+            screen.tree.update(kind: kind, name: name, state: state, status: status, at: monotonicNow())
+            return
+        }
         let line = board.update(kind: kind, name: name, state: state, status: status, at: monotonicNow())
         guard let line else { return }
         switch mode {
-        case .tty, .auto: try refresh()
-        case .plain: try writeLine(plainProgress(line))
+        case .tty, .plain, .auto: try writeLine(plainProgress(line))
         case .json: try console.write(progressLine("object", progressJSON(line, kind: kind, name: name)))
         case .quiet: break
         }
@@ -115,23 +133,13 @@ final class ProgressPrinter {
     /// Draws the picture again when it has changed; where there is none, gives a sign of life now and then.
     func refresh() throws(SystemError) {
         try sayAlive()
-        guard mode == .tty else { return }
-        let size = console.size
-        let frame = board.frame(now: monotonicNow(), columns: size.columns, rows: size.rows, color: console.color)
-        guard frame != drawn else { return }
-        try console.write(redraw(over: drawn.count, frame))
-        drawn = frame
+        try screen?.advance()
     }
 
     /// Text above the picture, which is drawn again below it.
     func say(_ text: String) throws(SystemError) {
         saidAt = monotonicNow()
-        if mode == .tty, !drawn.isEmpty {
-            try console.write("\u{1b}[\(drawn.count)A\u{1b}[J")
-            drawn = []
-        }
-        try console.write(text)
-        try refresh()
+        if let screen { try screen.say(text) } else { try console.write(text) }
     }
 
     private func say(_ diagnostic: Diagnostic) throws(SystemError) {
@@ -154,6 +162,22 @@ func holderText(_ holder: LockHolder) -> String {
     return harmless("\(owner.user)@\(owner.host) (\(place.joined(separator: ", "))) since \(time)")
 }
 
+/// What a live tree is about.
+struct ProgressSubject {
+    var stackName: String?
+    var stack: Stack?
+    /// The ones that were named; empty: all.
+    var services: [String] = []
+    /// And what they depend on.
+    var dependencies = true
+    /// To be asked how the stack is; `nil`: the events say enough.
+    var client: EngineClient?
+
+    func tree(at now: Int64) -> LiveTree {
+        LiveTree(stackName: stackName, stack: stack, services: services, dependencies: dependencies, at: now)
+    }
+}
+
 /// How a stream of events ended.
 enum ProgressOutcome {
     case done(changes: Int)
@@ -172,9 +196,14 @@ func follow(
     observe: (ProgressEvent) -> Void = { _ in }
 ) throws -> ProgressOutcome {
     var outcome: ProgressOutcome?
+    try printer.begin()
+    defer {
+        // However it ends the cursor is shown again; a terminal that cannot be written to any more has none.
+        if case .done = outcome { try? printer.finish(.succeeded) } else { try? printer.finish(.failed) }
+    }
     var beganAt: Int64?
     while true {
-        var waited = [Waited(stream.descriptor), Waited(signals.descriptor)]
+        var waited = [Waited(stream.descriptor), Waited(signals.descriptor)] + printer.descriptors.map { Waited($0) }
         let interval = printer.refreshInterval ?? (patience == nil ? nil : 1000)
         try wait(for: &waited, milliseconds: interval)
         if waited[1].readable, let signal = try signals.take() { return .interrupted(signal: signal) }
@@ -203,14 +232,26 @@ func follow(
 }
 
 extension Session {
-    func progressPrinter(mode: ProgressMode? = nil) -> ProgressPrinter {
-        ProgressPrinter(mode: mode ?? progressMode, console: errors, ci: ci, workingDirectory: workingDirectory)
+    /// - Parameter subject: what a live tree is about.
+    func progressPrinter(mode: ProgressMode? = nil, about subject: ProgressSubject = ProgressSubject())
+        -> ProgressPrinter
+    {
+        let mode = mode ?? progressMode
+        var screen: LiveScreen?
+        if mode == .tty {
+            let look = subject.client.flatMap { client in
+                subject.stackName.map { StackLook(client: client, stack: $0) }
+            }
+            screen = LiveScreen(subject.tree(at: monotonicNow()), console: errors, look: look)
+        }
+        return ProgressPrinter(
+            mode: mode, console: errors, ci: ci, workingDirectory: workingDirectory, screen: screen)
     }
 
     /// Shows a request's progress to its end. A failure throws; Ctrl-C says that the engine goes on, and ends with 130.
     @discardableResult
-    func complete(_ stream: ProgressStream, mode: ProgressMode? = nil) throws -> Int {
-        switch try outcome(of: stream, mode: mode) {
+    func complete(_ stream: ProgressStream, about subject: ProgressSubject) throws -> Int {
+        switch try outcome(of: stream, about: subject) {
         case .done(let changes): return changes
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted(let signal): throw CommandFailure([], exitCode: 128 + signal)
@@ -219,16 +260,16 @@ extension Session {
 
     /// Shows a request's progress to its end, and says what Ctrl-C means. Parameters as for `follow`.
     func outcome(
-        of stream: ProgressStream, mode: ProgressMode? = nil, patience: Int64? = nil,
+        of stream: ProgressStream, about subject: ProgressSubject, patience: Int64? = nil,
         observe: (ProgressEvent) -> Void = { _ in }
     ) throws -> ProgressOutcome {
         let signals = try SignalSource(endingSignals)
         var isWaitingForLock = false
-        let outcome = try follow(stream, progressPrinter(mode: mode), signals, patience: patience) { event in
+        let outcome = try follow(stream, progressPrinter(about: subject), signals, patience: patience) { event in
             if case .locked = event { isWaitingForLock = true } else { isWaitingForLock = false }
             observe(event)
         }
-        if case .interrupted = outcome, (mode ?? progressMode) != .json {
+        if case .interrupted = outcome, progressMode != .json {
             try errors.write(
                 isWaitingForLock
                     ? "\ninterrupted: it was not its turn yet, and nothing was begun\n"

@@ -7,7 +7,7 @@ final class TransferPrinter {
     private let mode: ProgressMode
     private let console: Console
     private var board = TransferBoard()
-    private var drawn: [String] = []
+    private var picture = ScreenPicture()
     private(set) var failures: [Diagnostic] = []
 
     init(mode: ProgressMode, console: Console) {
@@ -33,15 +33,14 @@ final class TransferPrinter {
     private func redrawBoard() throws(SystemError) {
         let size = console.size
         let frame = board.frame(columns: size.columns, rows: size.rows)
-        guard frame != drawn else { return }
-        try console.write(redraw(over: drawn.count, frame))
-        drawn = frame
+        let text = picture.draw(frame, ScreenPicture.Size(rows: size.rows, columns: size.columns))
+        if !text.isEmpty { try console.write(text) }
     }
 
     /// Text below what was drawn, which stays as it is.
     private func say(_ text: String) throws(SystemError) {
         if mode == .quiet { return }
-        drawn = []
+        picture.forget()
         try console.write(text)
     }
 }
