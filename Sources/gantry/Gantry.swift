@@ -134,11 +134,24 @@ func usageFailure(_ message: String, _ arguments: [String]) -> CommandFailure {
         return .usage(lowercasedStart(message), hint: "`gantry --help` shows how it is used")
     }
     if commands.contains(first) {
+        if let form = optionForms.first(where: { message.contains("is invalid for '\($0.option) ") }) {
+            return .usage(lowercasedStart(message), hint: form.hint)
+        }
         return .usage(lowercasedStart(message), hint: "`gantry \(first) --help` shows how it is used")
     }
     let near = nearestName(to: first, among: commands).map { "did you mean `gantry \($0)`? " } ?? ""
     return .usage("there is no command '\(first)'", hint: near + "`gantry --help` lists the commands")
 }
+
+/// How values are written that the parser only calls invalid.
+private let optionForms: [(option: String, hint: String)] =
+    ["--timeout", "--wait-timeout", "--lock-timeout"].map { ($0, "a time is written 90, 90s or 1m30s") } + [
+        (
+            "--report",
+            "a report is written KIND=FILE; the kinds are "
+                + ReportTarget.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        ), ("--scale", "a scale is written SERVICE=NUMBER"),
+    ]
 
 /// Diagnostics begin in lower case; names such as `GANTRY_HOST` stay.
 func lowercasedStart(_ text: String) -> String {
@@ -149,7 +162,7 @@ func lowercasedStart(_ text: String) -> String {
 private func report(_ failure: CommandFailure) -> Int32 {
     let environment = processEnvironment()
     let console = Console(descriptor: STDERR_FILENO, ansi: .auto, environment: environment)
-    for diagnostic in failure.diagnostics {
+    for diagnostic in distinct(failure.diagnostics) {
         guard write(diagnosticText(diagnostic, color: console.color), to: STDERR_FILENO) else { break }
     }
     let ci = CIEnvironment(environment)
@@ -159,6 +172,25 @@ private func report(_ failure: CommandFailure) -> Int32 {
         _ = write(annotations(failure.diagnostics, places), to: STDERR_FILENO)
     }
     return failure.exitCode
+}
+
+/// Each once: all replicas of a service fail with the same words.
+func distinct(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+    var counts: [(diagnostic: Diagnostic, count: Int)] = []
+    for diagnostic in diagnostics {
+        if let index = counts.firstIndex(where: { $0.diagnostic == diagnostic }) {
+            counts[index].count += 1
+        } else {
+            counts.append((diagnostic, 1))
+        }
+    }
+    return counts.enumerated().map { index, each in
+        var diagnostic = each.diagnostic
+        if each.count > 1 { diagnostic.message += " (\(each.count) times)" }
+        // The same advice stands once, after all that it is for.
+        if index + 1 < counts.count, counts[index + 1].diagnostic.hint == diagnostic.hint { diagnostic.hint = nil }
+        return diagnostic
+    }
 }
 
 /// `false`: nobody can be told, and that nobody can be told neither.

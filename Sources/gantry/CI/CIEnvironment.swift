@@ -56,10 +56,23 @@ struct CIEnvironment: Equatable, Sendable {
 /// Who this process works for.
 func commandOwner(command: String, _ environment: [String: String]) -> CommandOwner {
     let ci = CIEnvironment(environment)
-    let user = ci.actor ?? environment["USER"] ?? environment["LOGNAME"] ?? "uid \(geteuid())"
+    let user =
+        ci.actor ?? environment["USER"] ?? environment["LOGNAME"] ?? accountName(geteuid())
+        ?? "uid \(geteuid())"
     var names = utsname()
     let isNamed = uname(&names) == 0
     let host = withUnsafeBytes(of: names.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     return CommandOwner(
         user: user, host: isNamed ? host : "unknown host", pid: Int(getpid()), command: command, url: ci.runURL)
+}
+
+/// As the machine's database of users has it (getpwuid_r(3)).
+private func accountName(_ id: uid_t) -> String? {
+    var entry = passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    var buffer = [CChar](repeating: 0, count: 16 << 10)
+    let code = getpwuid_r(id, &entry, &buffer, buffer.count, &found)
+    // SAFETY: on success `pw_name` points to a string with its zero byte in `buffer`, which lives until the end.
+    guard code == 0, found != nil, let name = entry.pw_name else { return nil }
+    return withExtendedLifetime(buffer) { String(cString: name) }
 }

@@ -22,7 +22,7 @@ struct SavedPlanFile {
         do throws(SystemError) {
             bytes = try FileSystem.readFile(path == "-" ? "/dev/stdin" : path, byteCountMax: Self.byteCountMax)
         } catch {
-            throw CommandFailure(code: "plan.unreadable", "the plan \(path) cannot be read: \(error)")
+            throw CommandFailure(code: "plan.unreadable", "the plan \(path) cannot be read: \(error.reason)")
         }
         let hint = "a plan is what `gantry plan --out FILE` writes"
         do {
@@ -47,7 +47,7 @@ struct SavedPlanFile {
     static func write(_ plan: PlanReply, to path: String) throws {
         let bytes = try planDocument(plan)
         do throws(SystemError) { try FileSystem.writeOutput(path, with: bytes, mode: 0o600) } catch {
-            throw CommandFailure(code: "plan.unwritable", "the plan cannot be written to \(path): \(error)")
+            throw CommandFailure(code: "plan.unwritable", "the plan cannot be written to \(path): \(error.reason)")
         }
     }
 
