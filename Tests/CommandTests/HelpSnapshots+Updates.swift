@@ -23,6 +23,8 @@ let updatesHelp: [String: String] = [
       --allow-destroy <allow-destroy>
                               What may be replaced although its data is lost, as
                               volume.NAME; may be repeated.
+      --report <kind=file>    Also write a report: junit, codequality, dotenv,
+                              terraform, markdown or json; may be repeated.
 
     """,
     "show": """
@@ -131,6 +133,8 @@ let updatesHelp: [String: String] = [
       --detailed-exitcode     Exit code 2 when something differs.
       --format <format>       Form of the output. (values: text, json, markdown;
                               default: text)
+      --report <kind=file>    Also write a report: junit, codequality, dotenv,
+                              terraform, markdown or json; may be repeated.
 
     """,
     "history": """

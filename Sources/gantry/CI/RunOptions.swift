@@ -15,6 +15,16 @@ struct ReportTarget: Equatable, ExpressibleByArgument {
     }
 }
 
+/// Of commands that only look.
+struct ReportOptions: ParsableArguments {
+    @Option(
+        name: .customLong("report"),
+        help: ArgumentHelp(
+            "Also write a report: junit, codequality, dotenv, terraform, markdown or json; may be repeated.",
+            valueName: "kind=file"))
+    var reports: [ReportTarget] = []
+}
+
 /// Of commands that change a stack or wait for one.
 struct RunOptions: ParsableArguments {
     @Option(

@@ -173,7 +173,7 @@ final class StackRun {
 
 extension Session {
     /// Nothing is begun whose report cannot be written at the end.
-    private func refuseUnwritable(_ reports: [ReportTarget]) throws(CommandFailure) {
+    fileprivate func refuseUnwritable(_ reports: [ReportTarget]) throws(CommandFailure) {
         for report in reports {
             let folder = FileSystem.parent(of: report.path)
             guard access(folder.isEmpty ? "." : folder, W_OK | X_OK) != 0, access(report.path, W_OK) != 0 else {
@@ -181,6 +181,30 @@ extension Session {
             }
             let reason = SystemError("access", code: errno).reason
             throw .usage("the report \(report.path) cannot be written: \(reason)")
+        }
+    }
+
+    /// Runs a command that only looks, and writes what it reports; when it fails, why.
+    func reporting(
+        _ options: ReportOptions, _ look: () throws -> (ReportTarget.Kind) throws -> String
+    ) throws {
+        try refuseUnwritable(options.reports)
+        let startedAt = wallClockNow()
+        let texts: (ReportTarget.Kind) throws -> String
+        do { texts = try look() } catch {
+            guard let ending = failure(for: error), !ending.diagnostics.isEmpty else { throw error }
+            var run = RunReport(command: ProgramFacts.command, startedAt: startedAt)
+            (run.exitCode, run.diagnostics) = (ending.exitCode, ProgramFacts.said + ending.diagnostics)
+            for target in options.reports where [.junit, .codequality].contains(target.kind) {
+                let text =
+                    target.kind == .junit
+                    ? JUnitReport(report: run, places: places).text : codeQuality(run, places, stackFile: files.first)
+                try FileSystem.writeOutput(target.path, with: ProgramFacts.mask.mask(Array(text.utf8)))
+            }
+            throw ending
+        }
+        for target in options.reports {
+            try FileSystem.writeOutput(target.path, with: ProgramFacts.mask.mask(Array(try texts(target.kind).utf8)))
         }
     }
 

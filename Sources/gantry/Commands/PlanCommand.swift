@@ -41,11 +41,28 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "What may be replaced although its data is lost, as volume.NAME; may be repeated.")
     var allowDestroy: [String] = []
 
+    @OptionGroup var options: ReportOptions
+
     @Argument(help: "Services, with what they depend on; all when none is named.")
     var services: [String] = []
 
     func run() throws {
         let session = Session(global, file)
+        var isChanged = false
+        try session.reporting(options) {
+            let startedAt = wallClockNow()
+            let beginning = monotonicNow()
+            let (plan, stack) = try look(session)
+            isChanged = plan.changed
+            let reports = PlanReports(
+                plan: plan, path: out, stackFile: stack?.configFiles.first, places: session.places,
+                startedAt: startedAt, milliseconds: (monotonicNow() - beginning) / 1_000_000)
+            return reports.text
+        }
+        if detailedExitcode, isChanged { throw ExitCode(2) }
+    }
+
+    private func look(_ session: Session) throws -> (PlanReply, Stack?) {
         let target = try session.target(services: services)
         var request = ApplyRequest(stack: target.stack, services: services)
         request.removeOrphans = removeOrphans
@@ -55,7 +72,11 @@ struct PlanCommand: ParsableCommand {
         let plan = try session.engine().plan(stack: target.name, request)
         if let out { try SavedPlanFile.write(plan, to: out) }
         try session.show(plan, format)
-        if detailedExitcode, plan.changed { throw ExitCode(2) }
+        // Where it is for a person: scripts know what they have asked for.
+        if let out, out != "-", format == .text, session.errors.isTerminal {
+            try session.errors.write("\nThe plan is saved: `gantry apply \(out)` carries it out.\n")
+        }
+        return (plan, target.stack)
     }
 }
 
@@ -92,8 +113,18 @@ struct ShowCommand: ParsableCommand {
 
 extension PlanCheck {
     var diagnostics: [Diagnostic] {
-        stale.map { Diagnostic(.warning, code: "plan.stale", "this plan is stale: \($0)") }
+        staleText.map { [Diagnostic(.warning, code: "plan.stale", "this plan is stale: \($0)")] } ?? []
             + drifted.map { Diagnostic(.warning, code: "plan.drifted", $0) }
+    }
+}
+
+extension PlanCheck {
+    /// The first reasons stand for the rest.
+    private var staleText: String? {
+        let shownMax = 3
+        guard !stale.isEmpty else { return nil }
+        let rest = stale.count - shownMax
+        return stale.prefix(shownMax).joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : "")
     }
 }
 

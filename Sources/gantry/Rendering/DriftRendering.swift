@@ -26,10 +26,13 @@ func renderDrift(_ report: DriftReport, now: Moment, folder: String, color: Bool
         text += "\(mark) \(addresses[index].padded(to: addressWidth))  \(kinds[index].padded(to: kindWidth))  "
         text += harmless(entry.detail)
         var notes: [String] = []
-        if let age = humanAge(of: entry.since, now: now) { notes.append("for \(lowercasedStart(age))") }
+        // What nobody had looked for before was first seen by this very question.
+        let isOld = Moment(rfc3339: entry.since).map { now.nanoseconds - $0.nanoseconds >= 1_000_000_000 } ?? false
+        if isOld, let age = humanAge(of: entry.since, now: now) { notes.append("for \(lowercasedStart(age))") }
         if !entry.outlook.isEmpty { notes.append(harmless(entry.outlook)) }
         if let source = entry.source { notes.append(harmless(place(source, folder))) }
-        text += coloured("  (\(notes.joined(separator: "; ")))", .faint, color) + "\n"
+        if !notes.isEmpty { text += coloured("  (\(notes.joined(separator: "; ")))", .faint, color) }
+        text += "\n"
     }
     if !entries.isEmpty { text += "\n" }
     text += driftSummary(report) + "\n"
@@ -48,7 +51,8 @@ private func driftSummary(_ report: DriftReport) -> String {
     let count = report.entries.count
     if count == 0 { return "Stack \(harmless(report.stack)) is as it was applied." }
     let repaired = report.entries.count { $0.policy == .repair }
-    return "Drift: \(count) difference\(count == 1 ? "" : "s"), \(repaired) being repaired."
+    let repairs = repaired == 0 ? "" : ", \(repaired) being repaired"
+    return "Drift: \(count) difference\(count == 1 ? "" : "s")\(repairs)."
 }
 
 /// Output of `gantry drift --format json`.
