@@ -89,6 +89,10 @@ import Testing
         #expect(lines[3] == "└ ⠋ web 1/3 updated, 3 healthy 2.8s")
         #expect(lines[4] == "├ ⠋ web-1 stopping, replaced by revision 5 2.8s")
         #expect(lines[5].hasPrefix("├ ✔ web-1-next started"))
+        // Between two steps all that are there are well, and yet the update goes on.
+        var between = tree
+        tell(&between, "shop-web-1", .done, "Removed", at: 3 * second)
+        #expect(words(picture(between, at: 3 * second))[3] == "└ ⠋ web 1/3 updated, 3 healthy 2.8s")
         // The one that has come takes over the name.
         tell(&tree, "shop-web-1", .working, "Renaming", at: 3 * second)
         tell(&tree, "shop-web-1", .done, "Renamed", at: 3 * second)
@@ -99,8 +103,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (RolloutReply.State.canary, "canary: 1/3 updated, 3 healthy; `gantry promote` goes on"),
-        (.paused, "paused: 1/3 updated, 3 healthy"), (.failed, "failed: web:2 is unhealthy"),
+        (RolloutReply.State.canary, "· web canary: 1/3 updated, 3 healthy; waits for `gantry promote`"),
+        (.paused, "· web paused: 1/3 updated, 3 healthy"), (.failed, "✘ web failed: web:2 is unhealthy"),
     ])
     func saysWhyAnUpdateStands(state: RolloutReply.State, text: String) {
         var tree = tree()
@@ -110,7 +114,7 @@ import Testing
         look(
             &tree, at: second, [healthy("db", 1)],
             RolloutReply(stack: "shop", revision: 5, isStable: false, services: [service]))
-        #expect(picture(tree, at: second, columns: 120).contains { $0.contains(text) })
+        #expect(words(picture(tree, at: second, columns: 120)).contains { $0.contains(text) })
     }
 
     @Test func failuresAreSeenInAnyRoom() {

@@ -287,6 +287,44 @@ class GitLabTest(CICase):
         self.run_ci("reconcile", "--report", f"junit={path}", folder=folder)
         self.assertEqual(xml.etree.ElementTree.parse(path).find(".//skipped").get("message"), "unchanged")
 
+    def test_drift_and_plans_are_reported(self):
+        text = """
+            services:
+              web:
+                image: busybox
+                command: [sleep, "1000"]
+                init: true
+                environment: {LOG: info}
+              db: {image: busybox, command: [sleep, "1000"], init: true}
+            """
+        folder = self.stack(text, "labdrift")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        self.gantry_ok("up", "-d", "--wait", folder=folder)
+        path = f"{self.root}/labdrift.xml"
+        report = ("--report", f"junit={path}", "--detailed-exitcode")
+        self.run_ci("drift", *report, folder=folder)
+        suite = xml.etree.ElementTree.parse(path).getroot().find("testsuite")
+        self.assertEqual((suite.get("name"), suite.get("failures"), suite.get("errors")), ("labdrift", "0", "0"))
+        self.assertLessEqual({"services.web", "services.db", "networks.default", "firewall"},
+                             {case.get("name") for case in suite})
+        self.stack(text.replace("LOG: info", "LOG: debug"), "labdrift")
+        self.run_ci("drift", *report, "--report", f"dotenv={path}.env", folder=folder, code=2)
+        failing = [case for case in xml.etree.ElementTree.parse(path).iter("testcase") if len(case)]
+        self.assertEqual([case.get("name") for case in failing], ["services.web"])
+        failure = failing[0].find("failure")
+        self.assertEqual(failure.get("type"), "drift.stack")
+        self.assertIn("- environment.LOG: info\n  + environment.LOG: debug", failure.text)
+        with open(f"{path}.env") as file:
+            self.assertEqual(file.read(), "GANTRY_DRIFT=true\nGANTRY_DRIFT_COUNT=1\n")
+        self.run_ci("plan", *report, "--report", f"terraform={path}.json", folder=folder, code=2)
+        cases = [case.get("name") for case in xml.etree.ElementTree.parse(path).iter("testcase")]
+        self.assertEqual(cases, ["service.web[1]: replace"])
+        with open(f"{path}.json") as file:
+            self.assertEqual(json.load(file), {"create": 0, "update": 1, "delete": 0})
+        self.run_ci("drift", "--report", f"junit={path}", folder=folder, code=1,
+                    env={"GANTRY_HOST": f"unix://{self.root}/nobody.sock"})
+        self.assertIsNotNone(xml.etree.ElementTree.parse(path).find(".//error"))
+
     def test_diagnostics_of_a_wrong_file(self):
         folder = self.stack("services:\n  web:\n    imgae: busybox\n", "labwrong")
         for command in ("up", "reconcile", "wait", "rollback"):

@@ -207,7 +207,7 @@ class TerminalTest(EngineCase):
             with open(f"/proc/{terminal.process.pid}/stat") as file:
                 return file.read().rsplit(")", 1)[1].split()[0] == "T"
         wait_until(is_stopped, what="the program to be stopped")
-        self.assertTrue(terminal.screen.is_cursor_shown)
+        wait_until(lambda: terminal.read() and terminal.screen.is_cursor_shown, seconds=5, what="the cursor")
         os.kill(terminal.process.pid, 18)  # SIGCONT
         screen = terminal.finish()
         self.assertEqual(terminal.exit_code, 0, screen.text)
@@ -219,7 +219,10 @@ class TerminalTest(EngineCase):
         folder = self.stack("""
             services:
               good: {image: busybox, command: ["sleep", "1000"], stop_grace_period: 0s, deploy: {replicas: 9}}
-              bad: {image: busybox, command: ["sh", "-c", "sleep 4; exit 3"]}
+              bad:
+                image: busybox
+                command: ["sh", "-c", "sleep 4; exit 3"]
+                healthcheck: {test: ["CMD", "false"], start_period: 60s}
             """, "failing")
         terminal = self.open(folder, "up", "-d", "--wait", rows=8)
         screen = terminal.finish()

@@ -69,7 +69,7 @@ extension LiveTree {
         }
         let startedAt = own.map(\.item.startedAt).min() ?? now
         let lastEnd = own.compactMap(\.item.endedAt).max() ?? now
-        var result = TreeNode(kind: .service, mark: mark(children), title: service)
+        var result = TreeNode(kind: .service, mark: mark(service, own, children), title: service)
         result.elapsed = max(0, (result.mark == .finished || end != .running ? lastEnd : now) - startedAt)
         let progress = rolloutText(service, own)
         if let only = children.first, children.count == 1, (stack?.services[service]?.replicas ?? 1) <= 1 {
@@ -83,8 +83,15 @@ extension LiveTree {
         return result
     }
 
-    private func mark(_ children: [TreeNode]) -> TreeNode.Mark {
-        let marks = children.map(\.mark)
+    private func mark(_ service: String, _ own: [Replica], _ children: [TreeNode]) -> TreeNode.Mark {
+        var marks = children.map(\.mark)
+        // All replicas may be well between two steps of an update.
+        switch look?.rollout?.services.first(where: { $0.service == service })?.state {
+        case .failed?: marks.append(.failing)
+        case .canary?, .paused?: marks.append(.waiting)
+        case .progressing? where own.contains(where: isReplaced): marks.append(end == .running ? .moving : .waiting)
+        case .progressing?, .complete?, nil: break
+        }
         if marks.contains(.failing) { return .failing }
         if marks.contains(.moving) { return .moving }
         return marks.contains(.waiting) ? .waiting : .finished
@@ -96,7 +103,7 @@ extension LiveTree {
         let ready = "\(rollout.ready) \(goodWord(service))"
         let count = "\(rollout.updated)/\(rollout.replicas) updated, \(ready)"
         switch rollout.state {
-        case .canary: return "canary: \(count); `gantry promote` goes on, `gantry abort` goes back"
+        case .canary: return "canary: \(count); waits for `gantry promote`"
         case .paused: return "paused: \(count)"
         case .failed: return "failed: \(rollout.problems.first.map { harmless($0.message) } ?? count)"
         case .progressing: return own.contains(where: isReplaced) ? count : nil
