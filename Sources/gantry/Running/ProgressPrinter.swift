@@ -239,8 +239,9 @@ extension Session {
         let mode = mode ?? progressMode
         var screen: LiveScreen?
         if mode == .tty {
+            // Of another machine each question would be an ssh(1) of its own, which may ask for a password.
             let look = subject.client.flatMap { client in
-                subject.stackName.map { StackLook(client: client, stack: $0) }
+                client.host.isLocal ? subject.stackName.map { StackLook(client: client, stack: $0) } : nil
             }
             screen = LiveScreen(subject.tree(at: monotonicNow()), console: errors, look: look)
         }
