@@ -37,7 +37,9 @@ extension Engine {
             selection = old.selection.isEmpty ? [] : Set(old.selection).union(selection).sorted()
         }
         let applied = stack.applied(request.services, noDependencies: request.noDependencies)
-        var stopped = (old?.stopped ?? []).subtracting(applied)
+        // A saved plan starts what it names, and nothing else that was stopped meanwhile.
+        var stopped = (old?.stopped ?? []).subtracting(
+            request.saved.map { applied.intersection($0.touchedServices) } ?? applied)
         if request.noDependencies {
             // Nor does the background loop bring up what the command leaves alone.
             let kept = old.map { $0.stack.applied($0.selection) } ?? []
@@ -77,6 +79,7 @@ extension Engine {
         desired.noDependencies = request.noDependencies
         desired.allowDestroy = Set(request.allowDestroy ?? [])
         desired.refusesDestruction = request.refusesDestruction == true
+        desired.touches = request.saved.map { Set($0.touches) }
         return desired
     }
 

@@ -102,6 +102,27 @@ extension Engine {
         for text in check.drifted { progress(.warning(Diagnostic(.warning, code: "plan.drifted", text))) }
     }
 
+    /// Tells what a command without a plan would do beyond this one, and that it is left.
+    func noteLeft(_ desired: DesiredState, _ name: String, progress: ProgressSink) async {
+        guard let touches = desired.touches else { return }
+        var unbound = desired
+        unbound.touches = nil
+        let observed = await observe(name)
+        func changes(_ desired: DesiredState) -> [PlanReply.Change] {
+            let plan = Reconciler.plan(desired: desired, observed: observed, now: Clock.now())
+            return document(plan, desired, observed, name).reply().changes
+        }
+        let done = touches.union(changes(desired).map(\.address))
+        for change in changes(unbound) where !done.contains(change.address) {
+            let text = "\(change.address) is left as it is (\(change.reason)): the plan does not touch it"
+            progress(
+                .warning(
+                    Diagnostic(
+                        .warning, code: "plan.left", text, source: change.source,
+                        hint: "`gantry up` or a new plan puts it right")))
+        }
+    }
+
     /// What of a saved plan's beginnings is not so any more.
     public func planCheck(_ name: String, _ saved: SavedPlan) -> PlanCheck {
         let active = stacks[name].flatMap { $0.record.active ? $0.record : nil }
@@ -131,5 +152,17 @@ extension Engine {
             check.stale.append("the image of service \(service) is gone: \(id)")
         }
         return check
+    }
+}
+
+extension SavedPlan {
+    /// Services to which something happens.
+    var touchedServices: Set<String> {
+        Set(
+            touches.compactMap { address in
+                if address.hasPrefix("image.") { return String(address.dropFirst(6)) }
+                guard address.hasPrefix("service."), let end = address.lastIndex(of: "[") else { return nil }
+                return String(address[..<end].dropFirst(8))
+            })
     }
 }

@@ -24,8 +24,10 @@ extension Engine {
                 try await self.applyLocked(name, request, progress: progress)
             }
             // Without the lock: what ends before it is ready is started again by its restart policy meanwhile.
-            if request.wait {
-                try await self.waitUntilReady(name, applied.record, deadline: applied.deadline, progress: progress)
+            let touched = request.saved?.touchedServices
+            if request.wait, touched?.isEmpty != true {
+                try await self.waitUntilReady(
+                    name, applied.record, services: touched ?? [], deadline: applied.deadline, progress: progress)
             }
             return applied.changes
         }
@@ -74,6 +76,7 @@ extension Engine {
         var desired = desiredState(record, mode: .apply, request: request, imageIDs: imageIDs)
         // What this command has made is not made again when it plans once more.
         desired.since = Clock.now()
+        await noteLeft(desired, name, progress: progress)
         let changes = try await converge(.reach(desired), name, deadline: deadline, progress: progress)
         for warning in forwardWarnings(name) { progress(.warning(warning)) }
         return Applied(changes: changes, record: record, deadline: deadline)

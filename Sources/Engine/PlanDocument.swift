@@ -86,11 +86,11 @@ struct PlanDocument {
         switch change.kind {
         case .network: return PlanAddress.network(change.name, stack)
         case .volume: return PlanAddress.volume(change.name, stack)
-        case .firewall: return "firewall"
+        case .firewall: return PlanAddress.firewall
         case .container:
             if let container { return PlanAddress.of(container) }
             for case .createContainer(let service, let number) in steps.map(\.action) {
-                return "service.\(service)[\(number)]"
+                return PlanAddress.of(service, number)
             }
             return "container.\(change.name)"
         }
@@ -121,18 +121,6 @@ struct PlanDocument {
             id: step.id, op: step.action.operation, target: step.name, after: step.after,
             gates: step.gates.map(PlanReply.Operation.Gate.init))
     }
-}
-
-/// What objects are called in plans: by their keys in the stack file.
-enum PlanAddress {
-    static func of(_ container: ObservedContainer) -> String { "service.\(container.service)[\(container.number)]" }
-    static func network(_ name: String, _ stack: Stack) -> String { "network.\(stack.networkKey(name) ?? name)" }
-    static func volume(_ name: String, _ stack: Stack) -> String { "volume.\(stack.volumeKey(name) ?? name)" }
-}
-
-extension Stack {
-    func networkKey(_ name: String) -> String? { networks.keys.sorted().first { networkName($0) == name } }
-    func volumeKey(_ name: String) -> String? { volumes.keys.sorted().first { volumeName($0) == name } }
 }
 
 extension PlanReply.Change.Action {

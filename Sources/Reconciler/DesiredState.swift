@@ -52,6 +52,9 @@ public struct DesiredState: Equatable, Sendable {
     public var isSettled = false
     /// Volumes (engine name or key) that are made anew, empty, where they are gone.
     public var recreatedVolumes: Set<String> = []
+    /// Addresses (`PlanAddress`) of what a plan that was made before is about: `.apply` counts for these. What differs
+    /// elsewhere is the background loop's business, also while the plan is carried out. `nil`: all.
+    public var touches: Set<String>?
 
     public init(stack: Stack, imageIDs: [String: String] = [:], mode: Mode) {
         self.stack = stack
@@ -76,6 +79,12 @@ public struct DesiredState: Equatable, Sendable {
     public static let replicasMax = 1_000
 
     func oneShots(_ graph: DependencyGraph) -> Set<String> { stack.oneShots(graph) }
+
+    /// `mode`, for what has this address.
+    func mode(of address: @autoclosure () -> String) -> Mode {
+        guard mode == .apply, let touches else { return mode }
+        return touches.contains(address()) ? .apply : .maintain
+    }
 
     var rolloutSince: Int64? { forceRecreate ? since : changedAt }
 

@@ -134,7 +134,7 @@ struct Planner {
 
     /// A command stopped it, and this is not a command.
     func isLeftAlone(_ service: String) -> Bool {
-        isSpent(service) || desired.mode == .maintain && desired.stopped.contains(service)
+        isSpent(service) || (desired.mode == .maintain || desired.touches != nil) && desired.stopped.contains(service)
     }
 
     /// What has done its work once, or failed to, is not run again because an update is undone.

@@ -3,8 +3,8 @@ import StackModel
 // What the policies for drift let the background loop do. A command repairs what is only reported otherwise, too.
 extension Planner {
     /// - Parameter service: `nil` for what belongs to the whole stack.
-    func mayRepair(_ kind: DriftClass, _ service: String? = nil) -> Bool {
-        desired.mode == .apply || stack.driftPolicy(kind, service: service) == .repair
+    func mayRepair(_ kind: DriftClass, _ service: String? = nil, at address: String) -> Bool {
+        desired.mode(of: address) == .apply || stack.driftPolicy(kind, service: service) == .repair
     }
 
     /// Limits and pauses: nothing else of the container changes.
@@ -36,7 +36,7 @@ extension Planner {
     /// Who ignores limits sets them by hand.
     private func mayRestoreLimits(_ container: ObservedContainer) -> Bool {
         let policy = stack.driftPolicy(.limits, service: container.service)
-        return policy == .repair || (desired.mode == .apply && policy == .warn)
+        return policy == .repair || (policy == .warn && desired.mode(of: PlanAddress.of(container)) == .apply)
     }
 
     /// What a command has paused stays so, and what others have, unless the stack says otherwise: they may be looking
@@ -62,13 +62,14 @@ extension Planner {
 
 extension Surveyor {
     /// A first start, and all that a command or a rollout makes, is no repair.
-    func mayReplaceMissing(_ service: String) -> Bool {
-        desired.mode == .apply || !desired.isSettled
+    func mayReplaceMissing(_ service: String, _ number: Int) -> Bool {
+        desired.mode(of: PlanAddress.of(service, number)) == .apply || !desired.isSettled
             || desired.stack.driftPolicy(.deleted, service: service) == .repair
     }
 
     func mayRestart(_ container: ObservedContainer) -> Bool {
-        desired.mode == .apply || desired.stack.driftPolicy(.exited, service: container.service) == .repair
+        desired.mode(of: PlanAddress.of(container)) == .apply
+            || desired.stack.driftPolicy(.exited, service: container.service) == .repair
     }
 }
 

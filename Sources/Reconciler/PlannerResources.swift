@@ -122,7 +122,7 @@ extension Planner {
                 code: "network.changed", "network \(found.name) differs from the stack file and is left as it is",
                 source: source, hint: hint(on: found.name))
         }
-        let problems = found.problems.filter { mayRepair($0.kind) }
+        let problems = found.problems.filter { mayRepair($0.kind, at: PlanAddress.network(found.name, stack)) }
         guard !problems.isEmpty else { return }
         let reason = problems.map(\.text).sorted().joined(separator: ", ")
         let subject = Subject(name: found.name, reason: reason, source: source)
@@ -140,7 +140,8 @@ extension Planner {
             guard isOurs || desired.selection.isEmpty else { continue }
             guard !isTouchedOrRetired(container) else { continue }
             var networks: [String: String] = [:]
-            for problem in container.problems where mayRepair(problem.kind, container.service) {
+            for problem in container.problems
+            where mayRepair(problem.kind, container.service, at: PlanAddress.of(container)) {
                 if let network = problem.network ?? resolverNetwork(container, problem) {
                     networks[network] = problem.text
                 }
@@ -245,7 +246,7 @@ extension Planner {
     }
 
     mutating func emitFirewall() {
-        guard !observed.firewallProblems.isEmpty, mayRepair(.firewall) else { return }
+        guard !observed.firewallProblems.isEmpty, mayRepair(.firewall, at: PlanAddress.firewall) else { return }
         let reason = observed.firewallProblems.joined(separator: ", ")
         builder.single(.repair, .firewall, .repairFirewall, Subject(name: stack.name, reason: reason))
     }

@@ -80,7 +80,8 @@ extension Planner {
     func dependencyGates(
         _ conditions: Conditions, for container: ObservedContainer?, service: String
     ) -> [Gate] {
-        guard desired.mode == .maintain, container?.startedAt != nil else { return conditions.dependencyGates }
+        guard let container, container.startedAt != nil, desired.mode(of: PlanAddress.of(container)) == .maintain
+        else { return conditions.dependencyGates }
         return conditions.dependencyGates.filter { gate in
             guard let other = gate.service else { return true }
             if isLeftAlone(other) { return false }

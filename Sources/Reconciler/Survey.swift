@@ -155,9 +155,9 @@ struct Surveyor {
             let replica = judge(container, changes: changes[container.id] ?? [], earlier: earlier)
             result.kept.append(replica)
         }
-        if kept.count < result.replicas, mayReplaceMissing(service) {
-            result.missing = Array(
-                (1...result.replicas).lazy.filter { !numbers.contains($0) }.prefix(result.replicas - kept.count))
+        if kept.count < result.replicas {
+            result.missing = (1...result.replicas).lazy.filter { !numbers.contains($0) }
+                .prefix(result.replicas - kept.count).filter { mayReplaceMissing(service, $0) }
         }
         return result
     }
@@ -201,7 +201,7 @@ struct Surveyor {
     private func replacement(of container: ObservedContainer, changes: [FieldChange]) -> Replica.Verdict? {
         let stack = desired.stack
         if container.state == .dead {
-            guard mayReplaceMissing(container.service) else { return nil }
+            guard mayReplaceMissing(container.service, container.number) else { return nil }
             return .replace(reason: "dead", source: stack.source(of: "services.\(container.service)"))
         }
         guard !desired.noRecreate else { return nil }
@@ -263,7 +263,7 @@ struct Surveyor {
         guard !desired.noStart, container.state != .dead else { return .keep }
         if container.state == .created, container.finishedAt == nil { return .start(reason: "not running") }
         let isStarted = desired.since.map { container.wasStarted(since: $0, now: now) } ?? false
-        if desired.mode == .apply, !isStarted {
+        if desired.mode(of: PlanAddress.of(container)) == .apply, !isStarted {
             let isDone = container.hasCompleted && awaited.contains(container.service)
             return isDone ? .keep : .start(reason: container.exitText)
         }

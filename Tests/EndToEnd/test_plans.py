@@ -4,11 +4,12 @@ lost unless somebody said so."""
 import copy
 import json
 import os
+import signal
 import subprocess
 import unittest
 
 import json_schema
-from harness import GANTRY, EngineCase
+from harness import GANTRY, EngineCase, wait_until
 
 # Nobody but the container and the engine's own store may ever see one of these.
 CANARIES = ["canary-env-8f3a1c", "canary-secret-77b0de", "canary-config-15e9a2", "canary-url-4d4d21", "canary-arg-90aa3b",
@@ -200,6 +201,33 @@ class PlansTest(EngineCase):
         refused = self.gantry("apply", "plan.json", folder=folder)
         self.assertEqual(refused.returncode, 8, refused.stderr)
         self.assertIn("service.web[1] was replaced since the plan was made", refused.stderr)
+
+    def test_what_the_plan_does_not_say_is_not_done(self):
+        idle = ("volumes: [\"data:/data\"]", "volumes: [\"data:/data\"]\n      idle: {image: busybox, command: [sleep, '600'], "
+                                             "init: true, stop_grace_period: 0s}")
+        folder = self.write("bounded", idle)
+        self.gantry_ok("up", "-d", folder=folder)
+        self.write("bounded", idle, ("LOG: info", "LOG: debug"))
+        self.assertEqual(self.saved(folder)["saved"]["touches"], ["service.web[1]"])
+        before = self.ids(folder)
+        # One ends by itself, and none of its policies starts it again; another one is stopped by somebody.
+        os.kill(self.pids(folder)["bounded-db-1"], signal.SIGKILL)
+        self.gantry_ok("stop", "idle", folder=folder)
+        states = {"bounded-web-1": "running", "bounded-db-1": "exited", "bounded-idle-1": "exited"}
+        wait_until(lambda: self.states(folder) == states, what="both to have ended")
+        applied = self.gantry_ok("apply", "plan.json", folder=folder)
+        self.assertIn("service.db[1] is left as it is (exited (137)): the plan does not touch it", applied.stderr)
+        self.assertIn("service.idle[1] is left as it is", applied.stderr)
+        self.assertEqual(self.states(folder), states)
+        after = self.ids(folder)
+        self.assertNotEqual(before.pop("bounded-web-1"), after.pop("bounded-web-1"))
+        self.assertEqual(before, after)
+        # A command without a plan puts it right.
+        self.gantry_ok("up", "-d", folder=folder)
+        self.assertEqual(set(self.states(folder).values()), {"running"})
+
+    def states(self, folder):
+        return {each["Name"]: each["State"] for each in self.ps(folder, "-a")}
 
     def remove_behind(self, name, folder):
         """Another container takes its place, without a new revision."""

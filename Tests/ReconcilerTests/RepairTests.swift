@@ -107,6 +107,43 @@ import Testing
             ])
     }
 
+    /// A plan that was looked at is carried out and nothing beside it; the rest is the background loop's business.
+    @Test func aSavedPlanActsOnWhatItTouchesOnly() {
+        let old = shop(["web": service(replicas: 2), "db": service(replicas: 2), "job": service()])
+        var new = old
+        new.services["web"]?.environment = ["LOG": "debug"]
+        var options = StackOptions()
+        options.drift = DriftPolicies(.warn)
+        new.gantry = options
+        var state = observed(
+            old,
+            [
+                container(old, "web", 1), container(old, "web", 2),
+                container(old, "db", 1) {
+                    $0.limits = [ChangedLimit(file: "memory.max", present: "1", wanted: "2")]
+                    $0.problems = [.interfaceDown(network: "shop_default")]
+                },
+                container(old, "job", 1, .exited),
+            ])
+        state.networks[0].problems = [.routeMissing]
+        state.firewallProblems = ["map ports has changed"]
+        func touched(_ touches: Set<String>?, stopped: Set<String> = []) -> Set<String> {
+            let wanted = desired(new) { ($0.touches, $0.stopped, $0.isSettled) = (touches, stopped, true) }
+            return Set(plan(desired: wanted, observed: state, now: 9 * second).steps.map(\.name))
+        }
+        let web: Set = ["shop-web-1", "shop-web-2"]
+        let planned: Set = ["service.web[1]", "service.web[2]"]
+        #expect(touched(planned) == web)
+        #expect(touched(planned.union(["service.db[1]", "firewall"])) == web.union(["shop-db-1", "shop"]))
+        #expect(
+            touched(planned.union(["service.db[2]", "network.default"])) == web.union(["shop-db-2", "shop_default"]))
+        let all = web.union(["shop-db-1", "shop-db-2", "shop-job-1", "shop_default", "shop"])
+        #expect(touched(nil) == all)
+        // What a command has stopped meanwhile stays so.
+        #expect(touched(nil, stopped: ["job"]) == all)
+        #expect(touched(planned.union(["service.job[1]"]), stopped: ["job"]) == web)
+    }
+
     @Test func aNameIsFreedBeforeItIsTakenAgain() {
         let old = shop(["old": service { $0.containerName = "front" }])
         let new = shop(["new": service { $0.containerName = "front" }])
