@@ -13,11 +13,17 @@ extension Engine {
     /// Bytes of one line of a log, and of one probe's output.
     private static let reportedTextByteCountMax = 4096
 
-    /// What must not be seen of a stack, as far as the engine knows it.
+    /// What must not be seen of a stack, as far as the engine knows it: of what is applied, and of the revisions
+    /// before, whose containers may still be there.
     func secretMask(of name: String) -> SecretMask {
         var mask = stacks[name].map { SecretMask(of: $0.record.stack) } ?? SecretMask()
+        for revision in revisions[name] ?? [] { mask.add(of: revision.stack) }
         for container in containers.values where container.stored.stackName == name {
-            mask.add(secretsAmong: container.stored.definition.service.environment)
+            let service = container.stored.definition.service
+            mask.add(secretsAmong: service.environment)
+            for hook in service.preStart + service.postStart + service.preStop {
+                mask.add(secretsAmong: hook.environment)
+            }
         }
         return mask
     }

@@ -37,7 +37,8 @@ extension Engine {
             }
             if isShuttingDown { throw .cancelled }
             guard let failure else { continue }
-            let message = "the post_start hook '\(hook.shownCommand)' of container \(stored.name) \(failure)"
+            let shown = hook.shownCommand(secretMask(of: stored.stackName))
+            let message = "the post_start hook '\(shown)' of container \(stored.name) \(failure)"
             containers[id]?.startFailure = message
             try await stopContainer(id, byUser: false)
             throw .diagnostics([
@@ -87,7 +88,8 @@ extension Engine {
             let failure = await runHook(hook, of: stored, atMost: max(0, deadline - Clock.monotonic()))
             guard containers[id]?.process != nil, !isShuttingDown else { break }
             guard let failure else { continue }
-            warnings.append("the pre_stop hook '\(hook.shownCommand)' \(failure)")
+            let shown = hook.shownCommand(secretMask(of: stored.stackName))
+            warnings.append("the pre_stop hook '\(shown)' \(failure)")
             log.warning(
                 "pre_stop hook failed", metadata: ["container": "\(stored.name)", "failure": "\(failure)"])
         }
@@ -96,7 +98,7 @@ extension Engine {
 
     // MARK: One hook
 
-    /// Answers in what way it failed; `nil` is success.
+    /// Answers in what way it failed, without the stack's secrets; `nil` is success.
     private func runHook(_ hook: Hook, of stored: StoredContainer, atMost patience: Nanoseconds) async -> String? {
         guard patience > 0 else { return "was not run: there was no time left" }
         var command = ExecCreateRequest(Cmd: hook.command)
@@ -118,20 +120,23 @@ extension Engine {
                     isCancelled: { ending.isSet })
             }
             if result.exitCode == 0 { return nil }
-            let output = String(decoding: result.output, as: UTF8.self).split(separator: "\n")
+            let mask = secretMask(of: stored.stackName)
+            let output = mask.mask(String(decoding: result.output, as: UTF8.self)).split(separator: "\n")
                 .suffix(Self.outputLinesShown).joined(separator: "; ")
             let end = result.exitCode.map { "ended with \($0)" } ?? "took longer than it may"
             return output.isEmpty ? end : "\(end): \(output)"
         } catch {
-            return "could not be run: \(error.diagnostics.map(\.message).joined(separator: "; "))"
+            let text = error.diagnostics.map(\.message).joined(separator: "; ")
+            return "could not be run: \(secretMask(of: stored.stackName).mask(text))"
         }
     }
 }
 
 extension Hook {
     /// As it is named in messages, which need not have all of it.
-    var shownCommand: String {
-        let text = command.joined(separator: " ")
+    func shownCommand(_ mask: SecretMask) -> String {
+        // Before it is cut: half of a secret is one, too.
+        let text = mask.mask(command.joined(separator: " "))
         return text.count > 60 ? text.prefix(59) + "…" : text
     }
 }

@@ -156,7 +156,8 @@ extension Engine {
 
     private func jobWorkFailed(_ action: JobDecision.Action, _ job: StoredJob, _ error: EngineError) {
         if case .cancelled = error { return }
-        let message = error.diagnostics.map(\.message).joined(separator: "; ")
+        let mask = secretMask(of: job.stackName)
+        let message = mask.mask(error.diagnostics.map(\.message).joined(separator: "; "))
         log.warning(
             "job", metadata: ["stack": "\(job.stackName)", "run": "\(action.run.id)", "error": "\(message)"])
         guard case .start = action, var job = jobs[job.stackName]?[job.service],

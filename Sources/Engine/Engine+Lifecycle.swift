@@ -121,7 +121,8 @@ extension Engine {
         if case .runtime(let failure, _) = error { code = Int(failure.conventionalExitCode ?? 128) }
         container.stored.exit = StoredContainer.Exit(
             code: code, finishedAt: Clock.now(), outOfMemory: false,
-            note: error.diagnostics.map(\.message).joined(separator: "; "))
+            note: secretMask(of: container.stored.stackName).mask(
+                error.diagnostics.map(\.message).joined(separator: "; ")))
         // It had no run: counted from its last one it would look like a long one, and be tried again at once for ever.
         if container.stored.startedAt != nil { container.stored.startedAt = container.stored.exit?.finishedAt }
         let waiters = container.exitWaiters

@@ -65,10 +65,14 @@ extension Engine {
             ? "\(stored.name)-pre_start-\(index)" : "\(stored.stackName)-\(stored.service)-pre_start-\(index)"
         let id = try await preStartContainer(hook, name, index, of: stored)
         if containers[id]?.stored.startedAt == nil { try await startContainer(id) }
+        let patience = Reconciler.progressDeadline(stored.definition.service)
+        // An engine that takes it over counts from its start, too.
+        let deadline = (containers[id]?.stored.startedAt ?? Clock.now()).addingReportingOverflow(patience).partialValue
         while containers[id]?.process != nil {
             if isShuttingDown { throw .cancelled }
             let seen = stacks[stored.stackName]?.changes ?? 0
-            guard containers[id]?.process != nil else { break }
+            guard Clock.now() < deadline else { throw try await preStartLate(hook, name, id, patience, stored) }
+            wake(stored.stackName, at: deadline)
             await waitForChange(in: stored.stackName, since: seen)
         }
         guard let exit = containers[id]?.stored.exit else {
@@ -143,11 +147,34 @@ extension Engine {
     private func preStartFailed(
         _ hook: Hook, _ name: String, _ id: String, _ code: Int, _ stored: StoredContainer
     ) async -> EngineError {
-        let output = await lastLines(id, Self.outputLinesShown).joined(separator: "; ")
-        let message = "the pre_start hook '\(hook.shownCommand)' of service \(stored.service) ended with \(code)"
+        let failure = "the pre_start hook '\(shown(hook, stored))' of service \(stored.service) ended with \(code)"
+        return await preStartFailed(failure, name, id, stored)
+    }
+
+    /// Stops one that has had its time. What it did on the way out is no success.
+    private func preStartLate(
+        _ hook: Hook, _ name: String, _ id: String, _ patience: Nanoseconds, _ stored: StoredContainer
+    ) async throws(EngineError) -> EngineError {
+        let failure =
+            "the pre_start hook '\(shown(hook, stored))' of service \(stored.service) took longer than "
+            + "\(durationText(patience)), its progress_deadline"
+        containers[id]?.startFailure = failure
+        try await stopContainer(id, byUser: false)
+        return await preStartFailed(failure, name, id, stored)
+    }
+
+    private func shown(_ hook: Hook, _ stored: StoredContainer) -> String {
+        hook.shownCommand(secretMask(of: stored.stackName))
+    }
+
+    private func preStartFailed(
+        _ failure: String, _ name: String, _ id: String, _ stored: StoredContainer
+    ) async -> EngineError {
+        let mask = secretMask(of: stored.stackName)
+        let output = await lastLines(id, Self.outputLinesShown).map(mask.mask).joined(separator: "; ")
         return .diagnostics([
             Diagnostic(
-                code: "hook.failed", output.isEmpty ? message : "\(message): \(output)",
+                code: "hook.failed", output.isEmpty ? failure : "\(failure): \(output)",
                 source: stacks[stored.stackName]?.record.stack.source(of: "services.\(stored.service).pre_start"),
                 hint: "its container \(name) is kept: see `gantry logs \(stored.service)`")
         ])

@@ -160,7 +160,8 @@ extension Engine {
             }
             if result.exitCode == 0 { return [] }
             let end = result.exitCode.map { "ended with \($0)" } ?? "did not end in time"
-            return ["its reload command \(end): \(String(decoding: result.output.suffix(500), as: UTF8.self))"]
+            let output = secretMask(of: stored.stackName).mask(String(decoding: result.output, as: UTF8.self))
+            return ["its reload command \(end): \(output.suffix(500))"]
         }
     }
 }

@@ -165,7 +165,7 @@ enum FieldUnit {
         return bytes < 0 ? "\(bytes)" : "\(bytes) B"
     }
 
-    private static func duration(_ nanoseconds: Int64) -> String {
+    static func duration(_ nanoseconds: Int64) -> String {
         guard nanoseconds > 0 else { return nanoseconds == 0 ? "0s" : "\(nanoseconds)ns" }
         var (rest, text) = (nanoseconds, "")
         for (unit, name) in [

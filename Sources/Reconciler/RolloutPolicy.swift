@@ -121,3 +121,11 @@ extension NetworkAttachment {
 
 /// Nanoseconds that a replica of the service has to become ready.
 public func readyPatience(_ service: Service) -> Int64 { RolloutPolicy.readyPatience(service) }
+
+/// `1h30m`, as Compose writes durations.
+public func durationText(_ nanoseconds: Int64) -> String { FieldUnit.duration(nanoseconds) }
+
+/// Nanoseconds after which an update of the service has failed that makes no progress.
+public func progressDeadline(_ service: Service) -> Int64 {
+    RolloutPolicy(service, config: service.deploy?.update, containers: [], isShared: false).progressDeadline
+}

@@ -99,6 +99,11 @@ extension SecretMask {
     /// which everybody sees.
     public init(of stack: Stack) {
         self.init()
+        add(of: stack)
+    }
+
+    /// The same, with others.
+    public mutating func add(of stack: Stack) {
         for (_, secret) in stack.secrets.sorted(by: { $0.key < $1.key }) {
             if let content = secret.content { add(content) }
         }

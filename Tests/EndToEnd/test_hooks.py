@@ -1,6 +1,9 @@
 """Lifecycle hooks: pre_start, post_start and pre_stop."""
 
+import http.client
+import json
 import os
+import socket
 import threading
 import time
 import unittest
@@ -125,6 +128,78 @@ class HooksTest(EngineCase):
         self.assertEqual(self.lines("failing"), ["tried", "tried", "next", "main"])
         self.assertEqual(sorted(each["Name"] for each in self.ps(folder, "-a")), ["failing-after-1", "failing-web-1"])
         self.down(folder)
+
+    def test_before_the_start_that_takes_too_long(self):
+        folder = self.write("late", """stop_grace_period: 1s
+                pre_start:
+                  - command: ["sh", "-c", "trap 'echo told; exit 0' TERM; echo tried >> /log/log; while [ ! -e /log/good ]; do sleep 0.1; done"]
+                x-gantry: {rollout: {progress_deadline: 2s}}""")
+        begun = time.monotonic()
+        said = self.up(folder, code=1)
+        self.assertLess(time.monotonic() - begun, 20)
+        self.assertIn("of service web took longer than 2s, its progress_deadline: told", said)
+        self.assertEqual(self.lines("late"), ["tried"])
+        states = {each["Name"]: each["State"] for each in self.ps(folder, "-a")}
+        self.assertEqual(states, {"late-web-1": "created", "late-web-pre_start-0": "exited"})
+        # That it took its stop signal well is no success: the next try begins anew.
+        open(os.path.join(self.shared("late"), "good"), "w").close()
+        self.up(folder)
+        self.assertEqual(self.lines("late"), ["tried", "tried", "main"])
+        self.down(folder)
+
+    def test_secrets_are_in_nothing_that_is_passed_on(self):
+        secrets = ("canary-hook-3b7f", "canary-file-c09d")
+        hook = '["sh", "-c", "[ ! -e /log/bad ] || { echo $$DB_PASSWORD; cat /run/secrets/pin; exit 3; } # canary-hook-3b7f"]'
+        folder = self.write("leak", f"""environment: {{DB_PASSWORD: canary-hook-3b7f}}
+                secrets: [pin]
+                pre_start: [{{command: {hook}}}]
+                post_start: [{{command: {hook}}}]
+                pre_stop: [{{command: {hook}}}]
+              tick:
+                image: busybox
+                command: "true"
+                environment: {{DB_PASSWORD: canary-hook-3b7f}}
+                secrets: [pin]
+                volumes: ["{self.shared("leak")}:/log"]
+                x-gantry: {{schedule: "0 0 29 2 *"}}
+                pre_start: [{{command: {hook}}}]""", "secrets: {pin: {file: ./pin}}")
+        with open(f"{folder}/pin", "w") as file:
+            file.write("canary-file-c09d")
+        self.up(folder)
+        open(os.path.join(self.shared("leak"), "bad"), "w").close()
+        # As the engine's own clients hear it, who know nothing of the stack file.
+        heard = {
+            "stop": self.post("/stacks/leak/restart", {"services": ["web"]}),
+            "start": self.post("/stacks/leak/apply", {
+                "services": ["web"], "scale": {}, "forceRecreate": True, "noRecreate": False, "removeOrphans": False,
+                "noStart": False, "noDependencies": True, "wait": False}),
+            "job": self.gantry("-p", "leak", "job", "run", "tick", "--wait").stderr,
+            "run": self.gantry("-p", "leak", "job", "history", "--format", "json").stdout,
+            "containers": json.dumps(self.api("/stacks/leak/containers")),
+        }
+        with open(f"{self.root}/engine-output.log") as log:
+            heard["log"] = log.read()
+        self.assertIn("pre_stop hook", heard["stop"])
+        self.assertIn("post_start hook", heard["stop"])
+        self.assertIn("pre_start hook", heard["start"])
+        self.assertIn("pre_start hook", heard["run"])
+        for where, text in heard.items():
+            for secret in secrets:
+                self.assertNotIn(secret, text, where)
+                # Nor a piece of it, where a command was cut.
+                self.assertNotIn(secret[:9], text, where)
+            if where in ("stop", "start", "run"):
+                self.assertIn("ended with 3: ***; ***", text, where)
+        self.down(folder)
+
+    def post(self, path, body):
+        connection = http.client.HTTPConnection("gantry", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.socket)
+        connection.request("POST", path, body=json.dumps(body).encode())
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
 
     def test_before_the_start_shares_volumes(self):
         folder = self.stack("""
