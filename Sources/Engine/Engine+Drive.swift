@@ -38,6 +38,9 @@ extension Engine {
                         seen = stacks[name]?.changes ?? 0
                         events.append(.observed(observeRecords(name), now: Clock.now()))
                     case .perform(let step):
+                        if case .removeContainer(let id, _) = step.action, convergence.plan.unhealthy.contains(id) {
+                            noteUnhealthyReplacement(of: id)
+                        }
                         group.addTask {
                             let error = await self.perform(step, stack: name, progress: progress)
                             return (step.id, error?.diagnostics ?? [])

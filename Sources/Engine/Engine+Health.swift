@@ -73,6 +73,7 @@ extension Engine {
             // The probe ends by its own timeout, which is the same; its late answer is ignored by number.
             break
         case .changed(let health):
+            noteHealthyTime(id, health)
             background.start { [self] in await healthChanged(id, health) }
         }
     }
@@ -92,6 +93,38 @@ extension Engine {
             saveSoon(id)
         }
         announce(stored, "health_status: \(health.rawValue)")
+    }
+
+    // MARK: Replacements
+
+    /// Written before it happens: an engine that is killed meanwhile does not begin to count anew.
+    func noteUnhealthyReplacement(of id: String) {
+        guard let stored = containers[id]?.stored, var record = stacks[stored.stackName]?.record else { return }
+        let address = PlanAddress.of(stored.service, stored.number)
+        let known = record.unhealthy?[address]
+        guard known?.container != id else { return }
+        record.unhealthy = record.unhealthy ?? [:]
+        record.unhealthy?[address] = .init(count: (known?.count ?? 0) + 1, container: id)
+        stacks[stored.stackName]?.record = record
+        saveOrLog(record)
+    }
+
+    /// One that was healthy for long enough was worth replacing those before it.
+    private func noteHealthyTime(_ id: String, _ health: ContainerHealth) {
+        guard health != .healthy else {
+            if containers[id]?.healthySince == nil { containers[id]?.healthySince = Clock.monotonic() }
+            return
+        }
+        guard let container = containers[id], let since = container.healthySince else { return }
+        containers[id]?.healthySince = nil
+        let stored = container.stored
+        let address = PlanAddress.of(stored.service, stored.number)
+        guard Clock.monotonic() - since >= UnhealthyBackoff.steadyAfter, !stored.oneOff,
+            var record = stacks[stored.stackName]?.record, record.unhealthy?[address] != nil
+        else { return }
+        record.unhealthy?[address] = nil
+        stacks[stored.stackName]?.record = record
+        saveOrLog(record)
     }
 
     private func noteProbe(_ id: String, _ generation: Int, at time: Nanoseconds, _ exitCode: Int?, _ output: String) {

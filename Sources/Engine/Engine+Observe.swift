@@ -168,6 +168,9 @@ extension Engine {
         observed.startedAt = stored.startedAt
         observed.finishedAt = stored.exit?.finishedAt
         observed.restarts = stored.restarts
+        if let replaced = stacks[stored.stackName]?.record.unhealthy {
+            observed.unhealthyReplacements = replaced[PlanAddress.of(stored.service, stored.number)]?.count ?? 0
+        }
         observed.stoppedByUser = stored.stoppedByUser
         observed.addresses = stored.addresses
         observed.connections = Dictionary(

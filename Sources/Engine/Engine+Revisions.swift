@@ -52,7 +52,7 @@ extension Engine {
         kept.append(revision)
         record.revision = revision.number
         record.changedAt = revision.createdAt
-        (record.isPaused, record.promoted, record.releasedAt) = (nil, nil, nil)
+        (record.isPaused, record.promoted, record.releasedAt, record.unhealthy) = (nil, nil, nil, nil)
         record.isRollback = isRollback ? true : nil
         let stable = kept.last { $0.isStable }?.number
         let gone = kept.dropLast(record.stack.gantry?.revisions ?? Self.revisionsMax).filter { $0.number != stable }

@@ -34,6 +34,8 @@ public actor Engine {
         /// See `ObservedContainer.readySince`.
         var readySince: Nanoseconds?
         /// Of this run or, when it has ended, of that one; oldest first.
+        /// By the clock that does not jump: as far as this engine has seen.
+        var healthySince: Nanoseconds?
         var probes: [FailureReport.Probe] = []
         /// The last step of a plan that was about it, and why: `started: image changed`.
         var lastStep: String?

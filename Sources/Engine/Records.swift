@@ -33,6 +33,15 @@ struct StackRecord: StoredRecord {
     var promoted: Set<String>?
     /// When all its containers were last to be made anew, changed or not.
     var recreatedAt: Nanoseconds?
+    /// By `PlanAddress`: replicas that were replaced because they were unhealthy. `nil` is none.
+    var unhealthy: [String: UnhealthyReplacements]?
+
+    /// In a row, without a healthy time between.
+    struct UnhealthyReplacements: Codable, Equatable, Sendable {
+        var count: Int
+        /// Id of the last container that was counted.
+        var container: String
+    }
 
     var recordID: String { stack.name }
     var stackName: String { stack.name }
@@ -43,6 +52,8 @@ extension StackRecord {
     mutating func keepSaid(of present: StackRecord) {
         (isPaused, promoted, releasedAt) = (present.isPaused, present.promoted, present.releasedAt)
         isRollback = present.isRollback
+        // Who makes all anew begins anew.
+        if recreatedAt == present.recreatedAt { unhealthy = present.unhealthy }
     }
 }
 

@@ -168,6 +168,8 @@ public struct ObservedContainer: Equatable, Sendable, Identifiable {
     public var finishedAt: Int64?
     /// Consecutive restarts by policy; see `RestartBackoff`.
     public var restarts: Int
+    /// How many before it, of its number, were replaced in a row because they were unhealthy; see `UnhealthyBackoff`.
+    public var unhealthyReplacements = 0
     /// A command stopped it, so the restart policy leaves it.
     public var stoppedByUser: Bool
     /// Engine network name to its addresses there, of both families; the main one of each comes first.

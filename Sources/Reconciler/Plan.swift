@@ -19,6 +19,8 @@ public struct Plan: Equatable, Sendable {
     public var failedRollouts: [FailedRollout]
     /// Services whose rollout waits for somebody.
     public var heldRollouts: [HeldRollout]
+    /// Ids of containers that are replaced for nothing but being unhealthy: whoever removes them counts that.
+    public var unhealthy: Set<String> = []
 
     public init() {
         steps = []

@@ -77,6 +77,8 @@ struct PlanBuilder {
         if !plan.warnings.contains(diagnostic) { plan.warnings.append(diagnostic) }
     }
 
+    mutating func noteUnhealthy(_ id: String) { plan.unhealthy.insert(id) }
+
     mutating func fail(_ rollout: FailedRollout) { plan.failedRollouts.append(rollout) }
 
     mutating func hold(_ rollout: HeldRollout, source: SourceMark?) {

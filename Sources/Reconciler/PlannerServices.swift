@@ -17,12 +17,13 @@ extension Planner {
     mutating func emitService(_ name: String) {
         guard let survey = surveys[name], let rollout = rollouts[name] else { return }
         if !rollout.isHeld, let stallsAt = rollout.stallsAt, stallsAt > observed.at { builder.wake(at: stallsAt) }
-        if let failed = rollout.failed { builder.fail(failed) }
+        if let failed = rollout.failed ?? failedOneShot(survey) { builder.fail(failed) }
         if survey.isAtRest {
             emitRest(survey, rollout)
             return
         }
         guard let service = stack.services[name] else { return }
+        for replica in survey.kept where replica.isReplacedAsUnhealthy { builder.noteUnhealthy(replica.container.id) }
         var conditions = Conditions()
         findResources(of: service, into: &conditions)
         findDependencies(of: name, starts: startsAnything(survey), into: &conditions)

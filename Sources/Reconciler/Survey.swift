@@ -21,6 +21,9 @@ struct Replica {
         return false
     }
 
+    /// Nothing else is wrong with it than that it is unhealthy.
+    var isReplacedAsUnhealthy = false
+
     /// Its present state will not last.
     var isTouched: Bool {
         switch verdict {
@@ -79,10 +82,6 @@ struct Surveyor {
     let doomedVolumes: Set<String>
     /// Services that somebody waits for to complete.
     let awaited: Set<String>
-
-    /// Nanoseconds that a replica runs before it is replaced for being unhealthy: one that never gets better is not
-    /// made again and again without a pause.
-    private static let unhealthyPatience: Int64 = 30 * 1_000_000_000
 
     init(
         desired: DesiredState, observed: ObservedState, now: Int64, graph: DependencyGraph,
@@ -190,7 +189,10 @@ struct Surveyor {
         if container.isHalfUpdated, updates.isEmpty {
             updates = [FieldChange(path: "definition", sourcePath: "", effect: .live)]
         }
-        return Replica(container: container, verdict: verdictAsItIs(container, earlier: earlier), updates: updates)
+        var replica = Replica(
+            container: container, verdict: verdictAsItIs(container, earlier: earlier), updates: updates)
+        replica.isReplacedAsUnhealthy = replica.isReplaced
+        return replica
     }
 
     /// What is to happen to one that is not replaced.
@@ -254,7 +256,9 @@ struct Surveyor {
             let service = desired.stack.services[container.service], service.restart.mode != .no,
             desired.stack.driftPolicy(.unhealthy, service: container.service) == .repair
         else { return nil }
-        let time = max(container.createdAt, container.startedAt ?? 0) + Self.unhealthyPatience
+        let time =
+            max(container.createdAt, container.startedAt ?? 0)
+            + UnhealthyBackoff.patience(replacements: container.unhealthyReplacements)
         guard now >= time else { return .wait(until: time) }
         return .replace(reason: "unhealthy", source: desired.stack.source(of: "services.\(container.service)"))
     }

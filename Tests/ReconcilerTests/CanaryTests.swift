@@ -199,7 +199,7 @@ import Testing
 @Suite struct UnhealthyTests {
     private func plan(
         mode: DesiredState.Mode = .maintain, restart: RestartPolicy.Mode = .always, age seconds: Int64 = 60,
-        edit: (inout DesiredState) -> Void = { _ in }
+        replacements: Int = 0, edit: (inout DesiredState) -> Void = { _ in }
     ) -> Plan {
         let stack = shop([
             "web": service(replicas: 2) {
@@ -209,6 +209,7 @@ import Testing
         ])
         let sick = container(stack, "web", 1) {
             ($0.health, $0.healthcheckDefined, $0.createdAt, $0.startedAt) = (.unhealthy, true, 0, 0)
+            $0.unhealthyReplacements = replacements
         }
         let well = container(stack, "web", 2) { ($0.health, $0.healthcheckDefined) = (.healthy, true) }
         return Reconciler.plan(
@@ -227,6 +228,22 @@ import Testing
     @Test func haveSomeTimeFirst() {
         #expect(plan(age: 29).isEmpty)
         #expect(plan(age: 29).wakeAt == 30 * second)
+    }
+
+    @Test(arguments: [(0, 30), (1, 60), (2, 120), (3, 240), (4, 300), (9, 300), (1_000, 300)])
+    func haveMoreTimeTheMoreWereReplacedBefore(_ replacements: Int, _ seconds: Int64) {
+        let early = plan(age: seconds - 1, replacements: replacements)
+        #expect(early.isEmpty && early.wakeAt == seconds * second)
+        #expect(plan(age: seconds, replacements: replacements).displayChanges.map(\.reason) == ["unhealthy"])
+    }
+
+    /// Whoever carries the plan out counts these and no others.
+    @Test func areToldFromThoseThatAreReplacedForAnotherReason() {
+        #expect(plan().unhealthy == ["id-web-1"])
+        #expect(plan(age: 29).unhealthy.isEmpty)
+        let changed = plan { $0.imageIDs = ["web": "sha256:2"] }
+        #expect(changed.displayChanges.count == 2)
+        #expect(changed.unhealthy.isEmpty)
     }
 
     @Test func areLeftToWhoeverDecidesElsewhere() {
