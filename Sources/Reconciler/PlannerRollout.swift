@@ -276,6 +276,26 @@ extension Planner {
 
     // MARK: The end
 
+    /// One that others wait for to complete and that has failed: with it the update has, and none of them is replaced.
+    func failedOneShot(_ survey: ServiceSurvey) -> FailedRollout? {
+        guard let changedAt = desired.changedAt, !desired.isRollback else { return nil }
+        let dependents = services.filter { name in
+            graph.edges[name]?[survey.name].map { $0.required && $0.condition == .completed } ?? false
+        }
+        guard !dependents.isEmpty else { return nil }
+        let failures: [Diagnostic] = survey.kept.compactMap { replica in
+            guard replica.isLeftToItself, let startedAt = replica.container.startedAt, startedAt >= changedAt,
+                case .failed(let diagnostic) = Gate.completion(replica.container)
+            else { return nil }
+            return diagnostic
+        }
+        guard !failures.isEmpty else { return nil }
+        let isUndone = ([survey.name] + dependents).contains { name in
+            rollouts[name].map { $0.policy.isExplicit && $0.policy.failureAction == .rollback } ?? false
+        }
+        return FailedRollout(service: survey.name, action: isUndone ? .rollback : .pause, failures: failures)
+    }
+
     /// Where the stack file says how a service is updated, a rollout ends when the last replica has settled too.
     mutating func emitRest(_ survey: ServiceSurvey, _ rollout: Rollout) {
         guard rollout.policy.isExplicit, !desired.noStart else { return }

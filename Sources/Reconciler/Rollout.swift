@@ -128,7 +128,7 @@ public func rollouts(desired: DesiredState, observed: ObservedState, now: Int64)
 
 extension Replica {
     /// No command is about to start it, and none has stopped it: how it fares is its own doing.
-    fileprivate var isLeftToItself: Bool {
+    var isLeftToItself: Bool {
         switch verdict {
         case .keep, .wait, .start(_, byPolicy: true): !container.stoppedByUser
         case .start, .restart, .replace: false

@@ -242,20 +242,20 @@ class JobsTest(Tools):
 
 
 class OneShotTest(Tools):
-    def stack_text(self, version, migration="exit 0"):
+    def stack_text(self, version, migration="exit 0", action="rollback", name="once"):
         return f"""
             services:
               migrate:
                 image: busybox
                 command: {json.dumps(["sh", "-c", f"echo {version} >> /log/log; sleep 1; {migration}"])}
-                volumes: ["{self.root}/once-shared:/log"]
+                volumes: ["{self.root}/{name}-shared:/log"]
               web:
                 image: busybox
                 command: ["sh", "-c", "echo web {version} >> /log/log; exec sleep infinity"]
-                volumes: ["{self.root}/once-shared:/log"]
+                volumes: ["{self.root}/{name}-shared:/log"]
                 stop_grace_period: 0s
                 depends_on: {{migrate: {{condition: service_completed_successfully}}}}
-                deploy: {{replicas: 2, update_config: {{monitor: 300ms, failure_action: rollback}}}}
+                deploy: {{replicas: 2, update_config: {{monitor: 300ms, failure_action: {action}}}}}
             """
 
     def ids(self, folder):
@@ -268,14 +268,13 @@ class OneShotTest(Tools):
         wait_until(lambda: len(self.lines(folder)) == 3, what="all to have begun")
         self.assertEqual(self.lines(folder), ["one", "web one", "web one"])
         before = self.ids(folder)
-        # One that fails: nothing is replaced.
+        # One that fails: nothing is replaced, and the update has failed.
         self.stack(self.stack_text("two", "exit 5"), "once")
-        said = self.up(folder, code=1)
+        said = self.up(folder, code=5)
         self.assertIn("didn't complete successfully: exit 5", said)
+        self.assertIn("was rolled back to revision 1", said)
         self.assertEqual(self.lines(folder)[3:], ["two"])
-        time.sleep(1)
         self.assertEqual(self.ids(folder), before)
-        self.gantry_ok("rollback", folder=folder)
         time.sleep(1)
         self.assertEqual(self.lines(folder)[3:], ["two"])
         self.assertEqual(self.ids(folder), before)
@@ -287,6 +286,37 @@ class OneShotTest(Tools):
         # Back again: what serves is replaced, what has run is not run.
         self.gantry_ok("rollback", folder=folder)
         wait_until(lambda: self.lines(folder)[7:] == ["web one", "web one"], what="the old ones to be back")
+        self.down(folder)
+
+    def test_one_that_fails_pauses_the_update(self):
+        os.makedirs(f"{self.root}/halted-shared", exist_ok=True)
+
+        def write(*version):
+            return self.stack(self.stack_text(*version, action="pause", name="halted"), "halted")
+        # There is nothing to go back to, and nothing that was to be replaced.
+        folder = write("zero", "exit 5")
+        self.up(folder, code=1)
+        write("one", "exit 0")
+        self.up(folder)
+        before = self.ids(folder)
+        write("two", "exit 5")
+        for command in (["up", "-d"], ["reconcile"]):
+            result = self.gantry(*command, folder=folder)
+            self.assertEqual(result.returncode, 4, result.stderr)
+            self.assertIn("didn't complete successfully: exit 5", result.stderr)
+        self.assertEqual(self.gantry("wait", "--timeout", "30s", folder=folder).returncode, 4)
+        self.assertEqual(self.ids(folder), before)
+        # A command tries again what has failed.
+        self.assertEqual(self.lines(folder).count("two"), 2)
+        write("three", "exit 0")
+        self.up(folder)
+        # Unchanged, it is not run once more in a revision that changes something else.
+        write("three", "exit 0")
+        with open(f"{folder}/compose.yaml") as file:
+            text = file.read()
+        self.stack(text.replace("echo web", "true; echo web"), "halted")
+        self.up(folder)
+        self.assertEqual(self.lines(folder).count("three"), 1)
         self.down(folder)
 
     def test_up_waits_for_the_end_of_a_job(self):
