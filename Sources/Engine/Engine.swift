@@ -11,6 +11,7 @@ import NetworkService
 import Reconciler
 import Registry
 import StackModel
+import SupervisorPlan
 import Timetable
 
 /// The one writer of all state. Decisions happen on this actor, on values; what blocks runs on `pool`.
@@ -209,7 +210,29 @@ public actor Engine {
         } catch {
             throw .runtime(error, container: "")
         }
+        try Self.checkSupervisor(options.supervisorPath)
     }
+
+    /// A container that is started by a supervisor of another build is another one than was asked for.
+    private static func checkSupervisor(_ path: String) throws(EngineError) {
+        let outcome: HelperProgram.Outcome
+        do throws(SystemError) {
+            outcome = try HelperProgram.run(
+                path: path, arguments: [path, "version"], environment: [], input: [],
+                timeoutMilliseconds: supervisorPatienceMilliseconds, keepsErrorOutput: false)
+        } catch {
+            throw startError(error)
+        }
+        guard outcome.end == .exited(0), outcome.output == Array(PlanFile.layoutText.utf8) else {
+            throw .diagnostics([
+                Diagnostic(
+                    code: "engine.supervisor-mismatch", "\(path) is of another build of Gantry than this engine",
+                    hint: "install gantry and gantry-supervisor of one build side by side")
+            ])
+        }
+    }
+
+    private static let supervisorPatienceMilliseconds: UInt64 = 30_000
 
     private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
         let file = try FileDescriptor.open(options.lockPath, O_RDWR | O_CREAT, mode: 0o600)

@@ -7,6 +7,10 @@ enum Supervisor {
     static let usage: Int32 = 2
 
     static func run(_ arguments: [String]) -> Int32 {
+        if arguments.count == 2, arguments[1] == "version" {
+            print(PlanFile.layoutText, terminator: "")
+            return 0
+        }
         guard arguments.count >= 3 else { return usage }
         switch arguments[1] {
         case "run": return start(name: "gantry-run") { () throws(SetupFailure) in try ContainerMode.run() }

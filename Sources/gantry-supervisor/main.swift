@@ -8,6 +8,7 @@ import Glibc
 //             nothing of ours stays; a created container waits to be started
 //   watch -- PROGRAM ARGUMENTS…   keep the engine running
 //   network FOLDER   answer containers' names and relay ports, beside the engine with this exec root and after it
+//   version   print what plans it understands
 //   rootless … -- PROGRAM ARGUMENTS…   run the engine of a plain user in namespaces of its own
 
 exit(Supervisor.run(CommandLine.arguments))

@@ -1,7 +1,7 @@
-import SupervisorPlan
 import Testing
 
 @testable import ContainerRuntime
+@testable import SupervisorPlan
 
 @Suite struct PlanCodingTests {
     private func examplePlan() throws -> ContainerPlan {
@@ -29,6 +29,54 @@ import Testing
         var exec = ExecPlan(initPID: 5, initStartTime: 99, namespaces: 7, process: plan.process)
         exec.cgroups = [CgroupPlan(version: .one, path: "/c")]
         #expect(try PlanFile.decode(ExecPlan.self, from: PlanFile.encode(exec)) == exec)
+    }
+
+    private struct Part: PlanCodable {
+        var path: String?
+
+        func encode(into encoder: inout PlanEncoder) { encoder.put(path) }
+
+        init(from decoder: inout PlanDecoder) throws(PlanError) { path = try decoder.optionalString() }
+    }
+
+    private struct Whole<Number: FixedWidthInteger & Sendable>: PlanCodable {
+        var parts: [Part]
+        var number: Number
+
+        func encode(into encoder: inout PlanEncoder) {
+            encoder.put(parts)
+            encoder.put(number)
+        }
+
+        init(from decoder: inout PlanDecoder) throws(PlanError) {
+            parts = try decoder.values()
+            number = try decoder.integer()
+        }
+    }
+
+    /// Engine and supervisor are of one build when they read the same values in the same order.
+    @Test func aLayoutIsWhatIsRead() {
+        func layout(_ type: (some PlanCodable).Type, _ text: String = "") -> String {
+            String(decoding: PlanDecoder.layout(of: type, integer: 0, text: text), as: UTF8.self)
+        }
+        #expect(layout(Whole<UInt64>.self) == "nbsu@")
+        #expect(layout(Whole<Int16>.self) == "nbsi\u{10}")
+        // To its end, and with all that is in it: no answer of the survey ends it before.
+        for text in ["", "/"] {
+            #expect(layout(ContainerPlan.self, text).hasSuffix(layout(HooksPlan.self, text) + "u "))
+        }
+        for part in [layout(MountPlan.self, "/"), layout(FilePlan.self, "/"), layout(ProcessPlan.self, "/")] {
+            #expect(layout(ContainerPlan.self, "/").contains(part))
+            #expect(part.utf8.count > 6)
+        }
+        let reports = (UInt8(0)..<5).map { PlanDecoder.layout(of: StartReport.self, integer: $0, text: "") }
+        #expect(Set(reports).count == reports.count)
+    }
+
+    @Test func aPlanOfAnotherBuildIsRefused() throws {
+        var bytes = PlanFile.encode(try examplePlan())
+        bytes[0] ^= 1
+        #expect(throws: PlanError.otherBuild) { try PlanFile.decode(ContainerPlan.self, from: bytes) }
     }
 
     /// Whatever is cut off or changed, decoding ends with a plan or an error.
