@@ -16,6 +16,16 @@ struct BuildCacheTransfer: Sendable {
         /// Of a kind that is another builder's.
         case unknown(String)
 
+        /// The same for the same place, however it was written.
+        var key: String {
+            switch self {
+            // One that is none is told of when it is to be read.
+            case .registry(let name): "registry \((try? ImageReference(parsing: name))?.canonical ?? name)"
+            case .folder(let path): "folder \(path)"
+            case .unknown(let text): text
+            }
+        }
+
         init(_ text: String, folderKey: String) {
             guard text.contains("=") else {
                 self = .registry(text)
@@ -40,24 +50,25 @@ struct BuildCacheTransfer: Sendable {
     private static func file(_ folder: String) -> String { "\(folder)/gantry-cache.tar" }
 
     struct Brought {
-        var texts: [String]
+        /// Keys of places that are used.
+        var places: Set<String>
         var records: [Digest: BuildRecord] = [:]
-        /// That brought steps, by their places' texts.
-        var images: [String: Digest] = [:]
     }
 
     /// The steps of all places; a place that cannot be read costs time only, so it is a warning.
     ///
     /// - Parameter lease: holds what they bring.
     func bring(_ texts: [String], _ lease: BuildLease) async -> Brought {
-        var brought = Brought(texts: Array(Set(texts)))
-        for text in brought.texts { await engine.beginUsing(cacheSource: text) }
-        for text in texts {
+        let places = texts.map { (text: $0, place: Place($0, folderKey: "src")) }
+        var brought = Brought(places: Set(places.map(\.place.key)))
+        for key in brought.places { await engine.beginUsing(cacheSource: key) }
+        for (text, place) in places {
             do throws(EngineError) {
-                guard let image = try await image(from: Place(text, folderKey: "src"), text) else { continue }
+                let before = Set(engine.images.imageIDs)
+                guard let image = try await image(from: place, text) else { continue }
                 lease.hold(image)
+                await engine.note(image.id, of: place.key, isNew: !before.contains(image.id))
                 guard let found = CacheImage.records(of: image) else { continue }
-                brought.images[text] = image.id
                 brought.records.merge(found) { first, _ in first }
             } catch {
                 if Task.isCancelled { break }
@@ -73,13 +84,10 @@ struct BuildCacheTransfer: Sendable {
         case .registry(let name):
             let reference: ImageReference
             do throws(ImageError) { reference = try ImageReference(parsing: name) } catch { throw .image(error) }
-            // None: nobody loses the name.
-            let former = try? engine.images.image(reference.canonical)
-            let image = try await engine.pullUntilCancelled(PullRequest(reference)) { _ in }
-            if let former, former.id != image.id, CacheImage.records(of: image) != nil {
-                try await engine.onImages { images throws(ImageError) in try images.tag(former.id, as: reference) }
-            }
-            return image
+            var request = PullRequest(reference)
+            // What has that name here keeps it.
+            request.isNamed = false
+            return try await engine.pullUntilCancelled(request) { _ in }
         case .folder(let folder):
             let path = Self.file(folder)
             // A first build has no cache yet.
@@ -214,13 +222,13 @@ struct BuildCacheTransfer: Sendable {
         try result.get()
     }
 
-    /// Images that brought steps were for builds only, and go with the last that takes them from the same place.
+    /// Images that were brought are for builds only, and go with the last that takes them from the same place.
     func discard(_ brought: Brought) async {
-        for text in brought.texts {
+        for key in brought.places.sorted() {
             do throws(EngineError) {
-                try await engine.endUsing(cacheSource: text, brought.images[text])
+                try await engine.endUsing(cacheSource: key)
             } catch {
-                warn(Diagnostic(.warning, code: "build.cache", "the image of cache_from '\(text)' stays"))
+                warn(Diagnostic(.warning, code: "build.cache", "the image of cache_from '\(key)' stays"))
             }
         }
     }
@@ -241,19 +249,38 @@ struct BuildCacheTransfer: Sendable {
 }
 
 extension Engine {
-    fileprivate func beginUsing(cacheSource text: String) async {
-        await cacheSourceLock.acquire()
-        defer { cacheSourceLock.release() }
-        cacheSourceUsers[text, default: 0] += 1
+    /// A place in `cache_from`, as long as builds use it.
+    struct CacheSource {
+        var users = 0
+        /// Images that are there because of it: a registry may have had another one for each build.
+        var images: Set<Digest> = []
     }
 
-    /// Nobody begins to use it while its image is removed.
-    fileprivate func endUsing(cacheSource text: String, _ image: Digest?) async throws(EngineError) {
+    fileprivate func beginUsing(cacheSource key: String) async {
         await cacheSourceLock.acquire()
         defer { cacheSourceLock.release() }
-        let left = (cacheSourceUsers[text] ?? 0) - 1
-        cacheSourceUsers[text] = left > 0 ? left : nil
-        guard left <= 0, let image else { return }
-        try await onImages { images throws(ImageError) in _ = try images.remove([image]) }
+        cacheSources[key, default: CacheSource()].users += 1
+    }
+
+    /// - Parameter isNew: it was not there before.
+    fileprivate func note(_ image: Digest, of key: String, isNew: Bool) {
+        guard isNew || cacheSources.values.contains(where: { $0.images.contains(image) }) else { return }
+        cacheSources[key]?.images.insert(image)
+    }
+
+    /// Nobody begins to use it while its images are removed.
+    fileprivate func endUsing(cacheSource key: String) async throws(EngineError) {
+        await cacheSourceLock.acquire()
+        defer { cacheSourceLock.release() }
+        cacheSources[key]?.users -= 1
+        guard let source = cacheSources[key], source.users <= 0 else { return }
+        cacheSources[key] = nil
+        let others = cacheSources.values.reduce(into: usedImages) { $0.formUnion($1.images) }
+        let gone = source.images.subtracting(others)
+        guard !gone.isEmpty else { return }
+        try await onImages { images throws(ImageError) in
+            // What somebody has given a name meanwhile is theirs. One that is gone already is passed over.
+            _ = try images.remove(gone.filter { (try? images.image($0.description))?.references.isEmpty == true })
+        }
     }
 }

@@ -9,6 +9,8 @@ public struct PullRequest: Sendable {
     public var platform: ImagePlatform?
     /// As the client handed it in; without it the engine's own files are looked at.
     public var credential: RegistryCredential?
+    /// The image gets the name, and who had it loses it. Without it is there for whoever pulled it.
+    var isNamed = true
 
     public init(_ reference: ImageReference, platform: ImagePlatform? = nil, credential: RegistryCredential? = nil) {
         self.reference = reference
@@ -96,9 +98,9 @@ extension Engine {
             image = known
         } else {
             let config = try await onRegistry { () throws(RegistryError) in try client.blob(plan.config, name) }
-            image = try await fetch(reference, plan, config, client, sink)
+            image = try await fetch(request, plan, config, client, sink)
         }
-        await notePull(reference)
+        if request.isNamed { await notePull(reference) }
         sink(TransferMessage("Digest: \(plan.top.descriptor.digest)"))
         let news = known?.id == image.id ? "Image is up to date for" : "Downloaded newer image for"
         sink(TransferMessage("Status: \(news) \(reference.familiar)"))
@@ -117,9 +119,10 @@ extension Engine {
     }
 
     private nonisolated func fetch(
-        _ reference: ImageReference, _ plan: ImagePlan, _ config: [UInt8], _ client: RegistryClient,
+        _ request: PullRequest, _ plan: ImagePlan, _ config: [UInt8], _ client: RegistryClient,
         _ sink: @escaping TransferSink
     ) async throws(EngineError) -> Image {
+        let reference = request.reference
         let intake = try await onImages { images throws(ImageError) in try images.beginIntake(reference) }
         defer { intake.end() }
         do {
@@ -148,7 +151,8 @@ extension Engine {
             throw (error as? EngineError) ?? (error as? RegistryError).map { .registry($0) } ?? .cancelled
         }
         return try await onImages { _ throws(ImageError) in
-            try intake.commit(manifest: plan.image.bytes, config: config, references: [reference])
+            try intake.commit(
+                manifest: plan.image.bytes, config: config, references: request.isNamed ? [reference] : [])
         }
     }
 

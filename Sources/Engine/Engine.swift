@@ -34,9 +34,9 @@ public actor Engine {
         var healthWakes = 0
         /// See `ObservedContainer.readySince`.
         var readySince: Nanoseconds?
-        /// Of this run or, when it has ended, of that one; oldest first.
         /// By the clock that does not jump: as far as this engine has seen.
         var healthySince: Nanoseconds?
+        /// Of this run or, when it has ended, of that one; oldest first.
         var probes: [FailureReport.Probe] = []
         /// The last step of a plan that was about it, and why: `started: image changed`.
         var lastStep: String?
@@ -129,8 +129,8 @@ public actor Engine {
     /// Stages of builds with an interface on a network, by its name.
     var buildUsers: [String: Int] = [:]
     let buildNetworkLock = AsyncLock()
-    /// Builds that have a place in `cache_from`, by its text.
-    var cacheSourceUsers: [String: Int] = [:]
+    /// By the keys of their places.
+    var cacheSources: [String: CacheSource] = [:]
     let cacheSourceLock = AsyncLock()
     var networkChangePending = false
     var drift = DriftState()

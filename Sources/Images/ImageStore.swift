@@ -93,6 +93,9 @@ public final class ImageStore: Sendable {
         return images.sorted { ($1.createdSeconds, $0.id) < ($0.createdSeconds, $1.id) }
     }
 
+    /// Of all images, in no order.
+    public var imageIDs: [Digest] { state.withLock { $0.index.images.map(\.id) } }
+
     /// The image's folders, top first, as overlayfs's `lowerdir` wants them.
     public func lowerDirectories(for image: Image) -> [String] { image.lowerDirectories }
 

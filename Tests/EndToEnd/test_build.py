@@ -520,6 +520,42 @@ class BuildRegistryTest(BuildCase):
             self.assertEqual(self.file(f"side:{number}", "/when"), when)
         self.assertNotIn("team/cache", self.gantry_ok("images").stdout)
 
+    def images(self):
+        return set(self.gantry_ok("images", "-a", "-q", "--no-trunc").stdout.split())
+
+    def test_a_place_of_a_cache_takes_no_name_and_leaves_no_image(self):
+        name = f"{self.host}/team/moving:1"
+        # What has no steps is read in vain. The name here is somebody's.
+        self.build_ok("FROM busybox\nRUN echo registry > /it\n", "-t", name, "--push")
+        self.gantry_ok("rmi", "-f", name)
+        self.gantry_ok("tag", "busybox", name)
+        before = self.images()
+        self.build_ok("FROM busybox\nRUN echo built > /it\n", "-t", "vain:1", "--cache-from", name)
+        self.assertEqual(self.identity(name), self.identity("busybox"))
+        self.assertEqual(self.images() - before, {self.identity("vain:1")})
+        # Two builds at a time, and the registry has another cache for each of them.
+        def cache(word):
+            self.build_ok(f"FROM busybox\nRUN echo {word} > /it\n", "-t", "source:1", "--cache-to",
+                          f"type=registry,ref={name},mode=max")
+        cache("first")
+        before = self.images() - {self.identity("source:1")}
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            builds = []
+            for number, word in enumerate(("second", "third")):
+                folder = self.context(f"FROM busybox\nRUN sleep {5 - number * 2} # {word}\n")
+                builds.append(pool.submit(self.build_ok, folder, "-t", f"beside:{number}", "--cache-from", name))
+                wait_until(lambda: len(self.images() - before - {self.identity("source:1")}) > number, what="the cache")
+                cache(word)
+            for build in builds:
+                build.result()
+        kept = {self.identity(each) for each in ("source:1", "beside:0", "beside:1")}
+        self.assertEqual(self.images() - before - kept, set())
+        # One that somebody has pulled is theirs.
+        self.gantry_ok("rmi", name)
+        self.gantry_ok("pull", name)
+        self.build_ok("FROM busybox\nRUN echo last > /it\n", "-t", "last:1", "--cache-from", name)
+        self.gantry_ok("image", "inspect", name)
+
 
 if __name__ == "__main__":
     unittest.main()
