@@ -43,7 +43,7 @@ extension Engine {
             (pruning.usedBefore, pruning.byteCountMax) = (oldest, Self.cacheByteCountMax)
             pruning.takesEither = true
             let removed = try await pruneBuilds(pruning, withFolders: true)
-            if !removed.isEmpty { await collectImageGarbage() }
+            if !removed.ids.isEmpty { await collectImageGarbage() }
             let (downloads, contexts) = ("\(options.imageRoot)/builds/downloads", options.buildContexts)
             try await onThread { () throws(EngineError) in
                 do throws(BuildError) {

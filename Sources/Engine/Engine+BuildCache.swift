@@ -39,37 +39,47 @@ extension Engine {
     ) async throws(EngineError) -> BuildPruneReply {
         let filters = try ObjectFilters(values, known: ["until"])
         let moment = filters.earliest.map { $0 / 1_000_000_000 }
-        let before = try await buildCacheItems().filter { !$0.Shared }.reduce(Int64(0)) { $0 &+ $1.Size }
+        let before = try await ownStepByteCount()
         var pruning = ImageStore.BuildPruning()
         (pruning.usedBefore, pruning.byteCountMax, pruning.takesShared) = (moment, keepStorage, all)
         let removed = try await pruneBuilds(pruning, withFolders: all)
         try await onImages { images throws(ImageError) in _ = try images.collectGarbage() }
-        let after = try await buildCacheItems().filter { !$0.Shared }.reduce(Int64(0)) { $0 &+ $1.Size }
-        return BuildPruneReply(CachesDeleted: removed, SpaceReclaimed: max(0, before - after))
+        let after = try await ownStepByteCount()
+        let reclaimed = removed.folders.reduce(before > after ? before - after : 0) { $0 &+ $1.byteCount }
+        return BuildPruneReply(CachesDeleted: removed.ids, SpaceReclaimed: Int64(clamping: reclaimed))
+    }
+
+    /// Of layers that no image has.
+    private func ownStepByteCount() async throws(EngineError) -> UInt64 {
+        let steps = try await onImages { images throws(ImageError) in try images.rememberedSteps() }
+        return steps.reduce(0) { $1.isShared ? $0 : $0 &+ $1.byteCount }
+    }
+
+    struct PrunedBuilds: Sendable {
+        var steps: [Digest]
+        var folders: [CacheMounts.Folder] = []
+
+        /// As `system df` has them.
+        var ids: [String] { steps.map(\.short) + folders.map { String($0.name.prefix(12)) } }
     }
 
     /// Forgets steps, and removes folders of cache mounts `withFolders`; a limit of bytes is for both together.
-    ///
-    /// - Returns: ids of what went.
     func pruneBuilds(
         _ asked: ImageStore.BuildPruning, withFolders: Bool
-    ) async throws(EngineError) -> [String] {
+    ) async throws(EngineError) -> PrunedBuilds {
         let folders = try await cacheFolders()
         let steps = try await onImages { images throws(ImageError) in try images.rememberedSteps() }
         let share = BuildCacheShare(asked, steps: steps, folders: folders, takesFolders: withFolders)
         var pruning = asked
         pruning.byteCountMax = share.stepByteCountMax
         let wanted = pruning
-        var removed = try await onImages { images throws(ImageError) in
-            try images.pruneBuildRecords(wanted).map(\.short)
-        }
+        var removed = PrunedBuilds(
+            steps: try await onImages { images throws(ImageError) in try images.pruneBuildRecords(wanted) })
         // To look for them is to look at every file in them.
         guard withFolders, let moment = share.foldersUsedBefore,
             folders.contains(where: { !$0.isInUse && $0.usedAt < moment })
         else { return removed }
-        removed += try await onCaches { caches throws(SystemError) in
-            try caches.prune(usedBefore: moment).map { String($0.name.prefix(12)) }
-        }
+        removed.folders = try await onCaches { caches throws(SystemError) in try caches.prune(usedBefore: moment) }
         return removed
     }
 }

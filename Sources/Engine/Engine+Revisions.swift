@@ -137,18 +137,29 @@ extension Engine {
     public func rollback(_ name: String, _ request: RollbackRequest, progress: @escaping ProgressSink) async {
         await reporting(progress, of: name) { () async throws(EngineError) in
             guard self.stacks[name] != nil else { throw .stackNotFound(name) }
-            let deadline = request.waitTimeout.map { Clock.now() + $0 }
-            let changes = try await self.withLock(name) { () async throws(EngineError) in
+            return try await self.goOn(
+                name, wait: request.wait, atMost: request.waitTimeout, progress: progress
+            ) { () throws(EngineError) in
                 try self.returnTo(try self.rollbackTarget(name, to: request.to), name)
-                guard let record = self.stacks[name]?.record else { throw .stackNotFound(name) }
-                let desired = self.desiredState(record, mode: .maintain)
-                return try await self.converge(.reach(desired), name, deadline: deadline, progress: progress)
             }
-            if request.wait, let record = self.stacks[name]?.record {
-                try await self.waitUntilReady(
-                    name, record, deadline: deadline, jobsMayHaveFailed: true, progress: progress)
-            }
-            return changes
         }
+    }
+
+    /// Goes where the stack's record leads once `turn` has been done, and with `wait` until all is where it should be.
+    func goOn(
+        _ name: String, wait: Bool, atMost patience: Nanoseconds?, progress: @escaping ProgressSink,
+        _ turn: () throws(EngineError) -> Void
+    ) async throws(EngineError) -> Int {
+        let deadline = patience.map { Clock.now() + $0 }
+        let changes = try await withLock(name) { () async throws(EngineError) in
+            try turn()
+            guard let record = self.stacks[name]?.record else { throw .stackNotFound(name) }
+            let desired = self.desiredState(record, mode: .maintain)
+            return try await self.converge(.reach(desired), name, deadline: deadline, progress: progress)
+        }
+        if wait, let record = stacks[name]?.record {
+            try await waitUntilReady(name, record, deadline: deadline, jobsMayHaveFailed: true, progress: progress)
+        }
+        return changes
     }
 }

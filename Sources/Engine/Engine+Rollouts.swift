@@ -41,8 +41,6 @@ extension Engine {
                 throw .conflict(
                     "stack \(name) has no rollout under way: revision \(record.revision ?? 0) is complete")
             }
-            let deadline = request.waitTimeout.map { Clock.now() + $0 }
-            let revision = record.revision
             switch verb {
             case .pause:
                 try self.tell(name) { $0.isPaused = true }
@@ -55,13 +53,11 @@ extension Engine {
             case .resume: try self.tell(name) { ($0.isPaused, $0.releasedAt) = (nil, Clock.now()) }
             case .abort: try self.beginAbort(name)
             }
-            let changes = try await self.goOn(
-                name, abort: verb == .abort ? revision : nil, deadline: deadline, progress: progress)
-            if request.wait, let record = self.stacks[name]?.record {
-                try await self.waitUntilReady(
-                    name, record, deadline: deadline, jobsMayHaveFailed: true, progress: progress)
+            return try await self.goOn(
+                name, wait: request.wait, atMost: request.waitTimeout, progress: progress
+            ) { () throws(EngineError) in
+                if verb == .abort { try self.abort(record.revision, name) }
             }
-            return changes
         }
     }
 
@@ -100,21 +96,13 @@ extension Engine {
         noteChange(in: name)
     }
 
-    private func goOn(
-        _ name: String, abort revision: Int?, deadline: Nanoseconds?, progress: @escaping ProgressSink
-    ) async throws(EngineError) -> Int {
-        try await withLock(name) { () async throws(EngineError) in
-            if let revision {
-                self.stacks[name]?.isAborted = false
-                guard self.stacks[name]?.record.revision == revision else {
-                    throw .conflict("revision \(revision) of stack \(name) is not the present one any more")
-                }
-                try self.returnTo(try self.rollbackTarget(name, to: nil), name)
-            }
-            guard let record = self.stacks[name]?.record else { throw .stackNotFound(name) }
-            return try await self.converge(
-                .reach(self.desiredState(record, mode: .maintain)), name, deadline: deadline, progress: progress)
+    /// The caller holds the stack's lock.
+    private func abort(_ revision: Int?, _ name: String) throws(EngineError) {
+        stacks[name]?.isAborted = false
+        guard stacks[name]?.record.revision == revision else {
+            throw .conflict("revision \(revision ?? 0) of stack \(name) is not the present one any more")
         }
+        try returnTo(try rollbackTarget(name, to: nil), name)
     }
 
     /// What was said to a rollout since whoever works on it last heard; `nil` is nothing new.
