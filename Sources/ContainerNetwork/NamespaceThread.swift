@@ -19,11 +19,16 @@ public func withNetworkNamespace<Value: Sendable>(
     _ path: String, _ body: @escaping @Sendable () throws(NetworkError) -> Value
 ) throws(NetworkError) -> Value {
     try onOwnThread(named: "netns-visit") { () throws(NetworkError) in
-        try system { () throws(SystemError) in
-            let namespace = try FileDescriptor.open(path, O_RDONLY)
-            let raw = namespace.raw
-            try check("setns", path: path) { setns(raw, CLONE_NEWNET) }
-        }
+        try enterNetworkNamespace(path)
         return try body()
+    }
+}
+
+/// For threads that end in there, or go on to another one.
+func enterNetworkNamespace(_ path: String) throws(NetworkError) {
+    try system { () throws(SystemError) in
+        let namespace = try FileDescriptor.open(path, O_RDONLY)
+        let raw = namespace.raw
+        try check("setns", path: path) { setns(raw, CLONE_NEWNET) }
     }
 }

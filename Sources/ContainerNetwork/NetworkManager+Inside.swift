@@ -16,28 +16,38 @@ public enum InsideProblem: Hashable, Sendable {
 }
 
 extension NetworkManager {
-    /// Compares the interfaces in a namespace with what they are to be, as far as `attach` puts it right.
-    ///
-    /// - Parameters:
-    ///   - interfaces: those on bridges; others are left out (`observeStackedLinks`).
-    ///   - parameters: kernel parameters of the whole namespace (`net.ipv4.ip_forward`) and what they must be. One that
-    ///     differs is said of the first interface.
+    /// What to look at in one namespace.
+    public struct InsideVisit: Sendable {
+        var id: String
+        /// Those on bridges; others are left out (`observeStackedLinks`).
+        var interfaces: [InterfaceSpec]
+        /// Kernel parameters of the whole namespace (`net.ipv4.ip_forward`) and what they must be. One that differs is
+        /// said of the first interface.
+        var parameters: [String: String]
+
+        public init(id: String, _ interfaces: [InterfaceSpec], parameters: [String: String] = [:]) {
+            self.id = id
+            self.interfaces = interfaces.filter { if case .bridge = $0.kind { true } else { false } }
+            self.parameters = parameters
+        }
+    }
+
+    /// Compares the interfaces in namespaces with what they are to be, as far as `attach` puts it right. One thread
+    /// goes from one to the next.
     public func lookInside(
-        id: String, _ interfaces: [InterfaceSpec], parameters: [String: String] = [:]
-    ) throws(NetworkError) -> [InsideProblem] {
-        let interfaces = interfaces.filter { if case .bridge = $0.kind { true } else { false } }
-        guard !interfaces.isEmpty else { return [] }
+        _ visits: [InsideVisit]
+    ) throws(NetworkError) -> [Result<[InsideProblem], NetworkError>] {
         let hasIPv6 = hasIPv6
-        return try withNetworkNamespace(try namespacePath(id: id)) { () throws(NetworkError) in
-            let route = try NetlinkSocket.make(.route)
-            let view = try netlink { () throws(NetlinkError) in try InsideView(route, withIPv6: hasIPv6) }
-            var problems: [InsideProblem] = []
-            for spec in interfaces { problems += try view.problems(of: spec) }
-            for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
-                guard try NamespaceParameter(name, value).isChanged() else { continue }
-                problems.append(.settingChanged(hostInterface: interfaces[0].hostInterface, name: name))
+        return try onOwnThread(named: "netns-visit") { [self] () throws(NetworkError) in
+            visits.map { visit in
+                if visit.interfaces.isEmpty { return .success([]) }
+                do throws(NetworkError) {
+                    try enterNetworkNamespace(try namespacePath(id: visit.id))
+                    return .success(try visit.problems(hostHasIPv6: hasIPv6))
+                } catch {
+                    return .failure(error)
+                }
             }
-            return problems
         }
     }
 
@@ -83,6 +93,23 @@ extension NetworkManager {
     func mainRoutes() throws(NetlinkError) -> [Route] {
         let all = try route.routes(family: AF_INET) + (hasIPv6 ? try route.routes(family: AF_INET6) : [])
         return all.filter { $0.table == RT_TABLE_MAIN.kernelValue }
+    }
+}
+
+extension NetworkManager.InsideVisit {
+    /// On a thread inside of the namespace.
+    fileprivate func problems(hostHasIPv6: Bool) throws(NetworkError) -> [InsideProblem] {
+        let route = try NetlinkSocket.make(.route)
+        // What is not there to be lost needs not be asked for.
+        let hasIPv6 = interfaces.contains { $0.addresses.contains { $0.address.bitCount == 128 } }
+        let view = try netlink { () throws(NetlinkError) in try InsideView(route, withIPv6: hostHasIPv6 && hasIPv6) }
+        var problems: [InsideProblem] = []
+        for spec in interfaces { problems += try view.problems(of: spec) }
+        for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
+            guard try NamespaceParameter(name, value).isChanged() else { continue }
+            problems.append(.settingChanged(hostInterface: interfaces[0].hostInterface, name: name))
+        }
+        return problems
     }
 }
 

@@ -28,8 +28,7 @@ extension Runtime {
     public func controlFolders(directory: String) throws(RuntimeError) -> [String] {
         let name = try runningState(directory).cgroupName
         return host.cgroups.directories(name: name).filter { hierarchy, path in
-            hierarchy.version == .two
-                || !Set(hierarchy.controllers).isDisjoint(with: ["memory", "cpu", "pids", "cpuset", "freezer"])
+            CgroupControls.areCompared(in: hierarchy) || hierarchy.controllers.contains("freezer")
         }.map(\.path).filter { FileSystem.exists($0) }
     }
 
@@ -76,7 +75,9 @@ extension Runtime {
         _ name: String, _ resources: RuntimeSpec.Resources
     ) throws(RuntimeError) -> [(path: String, writes: [CgroupWrite])] {
         var result: [(path: String, writes: [CgroupWrite])] = []
-        for (hierarchy, path) in host.cgroups.directories(name: name) where FileSystem.exists(path) {
+        // Of a v1 host's dozen hierarchies the most have nothing to compare. Where the container has no folder, no file
+        // can be read, and none differs.
+        for (hierarchy, path) in host.cgroups.directories(name: name) where CgroupControls.areCompared(in: hierarchy) {
             let asked = try CgroupLimits(resources: resources).writes(hierarchy).filter {
                 CgroupControls.normal($0.file, $0.value) != nil
             }
@@ -108,6 +109,11 @@ enum CgroupControls {
         (.two, "memory", "memory.max", "max"), (.two, "cpu", "cpu.max", "max 100000"),
         (.two, "cpu", "cpu.weight", "100"), (.two, "pids", "pids.max", "max"),
     ]
+
+    static func areCompared(in hierarchy: CgroupLayout.Hierarchy) -> Bool {
+        hierarchy.version == .two
+            || hierarchy.controllers.contains { ["memory", "cpu", "pids", "cpuset"].contains($0) }
+    }
 
     private static let pageByteCount = Int64(sysconf(Int32(_SC_PAGESIZE)))
     /// The kernel's PAGE_COUNTER_MAX is a little less than what 63 bits hold.

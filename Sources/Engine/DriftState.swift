@@ -104,25 +104,49 @@ struct ContainerLookRequest: Sendable {
     /// Host interface to engine network.
     var networks: [String: String]
 
-    /// Blocks. `nil` when the container has ended meanwhile.
-    func run(_ runtime: Runtime, _ network: NetworkManager) -> (drift: ContainerDrift?, failures: [String]) {
-        var drift = ContainerDrift()
+    /// `drift` is `nil` when the container has ended meanwhile.
+    struct Answer: Sendable {
+        var request: ContainerLookRequest
+        var drift: ContainerDrift? = ContainerDrift()
         var failures: [String] = []
+    }
+
+    /// Blocks.
+    static func run(_ requests: [Self], _ runtime: Runtime, _ network: NetworkManager) -> [Answer] {
+        var answers = requests.map { $0.lookAtControls(runtime) }
+        let visited = answers.indices.filter { answers[$0].drift != nil && answers[$0].request.interfaces != nil }
+        guard !visited.isEmpty else { return answers }
+        let visits = visited.map { index in
+            let request = answers[index].request
+            return NetworkManager.InsideVisit(
+                id: request.id, request.interfaces ?? [], parameters: request.parameters)
+        }
+        do throws(NetworkError) {
+            for (index, result) in zip(visited, try network.lookInside(visits)) {
+                let request = answers[index].request
+                switch result {
+                case .success(let problems): answers[index].drift?.problems = problems.compactMap(request.problem)
+                case .failure(let error): answers[index].failures.append("\(error)")
+                }
+            }
+        } catch {
+            for index in visited { answers[index].failures.append("\(error)") }
+        }
+        return answers
+    }
+
+    private func lookAtControls(_ runtime: Runtime) -> Answer {
+        var answer = Answer(request: self)
         do throws(RuntimeError) {
             let look = try runtime.lookAtControls(directory: folder, resources)
-            drift.limits = look.changed.map { ChangedLimit(file: $0.file, present: $0.present, wanted: $0.wanted) }
-            drift.isFrozen = look.isFrozen
+            answer.drift?.limits = look.changed.map {
+                ChangedLimit(file: $0.file, present: $0.present, wanted: $0.wanted)
+            }
+            answer.drift?.isFrozen = look.isFrozen
         } catch {
-            if case .notRunning = error { return (nil, []) }
-            failures.append("\(error)")
+            if case .notRunning = error { answer.drift = nil } else { answer.failures.append("\(error)") }
         }
-        guard let interfaces else { return (drift, failures) }
-        do throws(NetworkError) {
-            drift.problems = try network.lookInside(id: id, interfaces, parameters: parameters).compactMap(problem)
-        } catch {
-            failures.append("\(error)")
-        }
-        return (drift, failures)
+        return answer
     }
 
     private func problem(_ problem: InsideProblem) -> ObservedContainer.Problem? {

@@ -113,15 +113,16 @@ extension Engine {
         let requests = ids.compactMap { containers[$0].flatMap(lookRequest) }
         guard !requests.isEmpty else { return }
         let (runtime, network) = (runtime, network)
-        let found = await pool.run { requests.map { ($0, $0.run(runtime, network)) } }
+        let found = await pool.run { ContainerLookRequest.run(requests, runtime, network) }
         var changed: Set<String> = []
         var isServingOther = false
-        for (request, result) in found {
-            for failure in result.failures {
+        for answer in found {
+            let request = answer.request
+            for failure in answer.failures {
                 log.debug("container not looked at", metadata: ["container": "\(request.name)", "error": "\(failure)"])
             }
             guard let container = containers[request.id], container.generation == request.generation,
-                container.process != nil, var look = result.drift
+                container.process != nil, var look = answer.drift
             else { continue }
             guard container.stored.definition.service.resources == request.limits else {
                 lookSoon(at: [request.id])
