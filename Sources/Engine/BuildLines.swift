@@ -71,6 +71,7 @@ final class BuildLineQueue: Sendable {
                 put(
                     .finished(vertex: vertex, isCached: isCached, nanoseconds: nanoseconds, error: error), &state)
             case .warning(let diagnostic): put(.warning(diagnostic), &state)
+            case .stages, .instruction, .exited: break
             }
         }
     }
@@ -115,7 +116,7 @@ final class BuildLineQueue: Sendable {
 }
 
 /// How many bytes there are before a character at the end that is cut off (RFC 3629 section 3).
-private func completeByteCount(_ bytes: [UInt8]) -> Int {
+func completeByteCount(_ bytes: [UInt8]) -> Int {
     for back in 1...3 where back <= bytes.count {
         let byte = bytes[bytes.count - back]
         guard byte & 0xC0 != 0x80 else { continue }

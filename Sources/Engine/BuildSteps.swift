@@ -14,6 +14,7 @@ import Synchronization
 final class EngineBuildHost: BuildHost {
     private let engine: Engine
     private let options: EngineOptions
+    private let credentials: [String: RegistryCredential]
     private let networks = Mutex<[StageNetwork: BuildNetwork]>([:])
 
     /// Steps of a stage come one after the other, and share a namespace.
@@ -22,8 +23,10 @@ final class EngineBuildHost: BuildHost {
         var network: RunNetwork
     }
 
-    init(_ engine: Engine) {
+    /// `credentials`: for registries, by host; for others the engine's own files are looked at.
+    init(_ engine: Engine, credentials: [String: RegistryCredential] = [:]) {
         self.engine = engine
+        self.credentials = credentials
         options = engine.options
     }
 
@@ -49,10 +52,11 @@ final class EngineBuildHost: BuildHost {
         do throws(EngineError) {
             // Lines about bytes alone are for pictures that move.
             let sink: TransferSink = { message in
-                guard message.progressDetail == nil, let status = message.status else { return }
+                guard message.progressDetail?.current == nil, let status = message.status else { return }
                 output(Array(((message.id.map { $0 + ": " } ?? "") + status + "\n").utf8))
             }
-            return try await engine.pullUntilCancelled(PullRequest(reference), sink)
+            return try await engine.pullUntilCancelled(
+                PullRequest(reference, credential: credentials[reference.registry]), sink)
         } catch {
             throw missing(name, error)
         }

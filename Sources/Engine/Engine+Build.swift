@@ -22,7 +22,7 @@ extension Engine {
         let (lines, queue) = BuildLineQueue.make()
         // OWNER: the lines, whose end cancels it.
         let task = Task { [self] in
-            await BatchRun(self, batch, queue).run()
+            await BatchRun(self, batch, tell: { queue.send($0) }, events: { queue.tell($0) }).run()
             queue.finish()
         }
         queue.onEnd { task.cancel() }
@@ -70,23 +70,27 @@ private func removeFiles(in folder: String, before moment: Int64) throws(SystemE
 }
 
 /// The builds of one request.
-private struct BatchRun: Sendable {
+struct BatchRun: Sendable {
     let engine: Engine
     let batch: BuildBatch
     let progress: BuildProgress
-    private let queue: BuildLineQueue
+    /// For registries, as the client handed them in, by host.
+    var credentials: [String: RegistryCredential] = [:]
+    private let tell: @Sendable (BuildLine) -> Void
     private let dockerfiles = SharedDockerfiles()
     private let inputs: BuildInputs
 
-    init(_ engine: Engine, _ batch: BuildBatch, _ queue: BuildLineQueue) {
+    /// `tell` hears how it ends, `events` what goes on.
+    init(
+        _ engine: Engine, _ batch: BuildBatch, tell: @escaping @Sendable (BuildLine) -> Void,
+        events: @escaping @Sendable (BuildEvent) -> Void
+    ) {
         self.engine = engine
         inputs = BuildInputs(engine)
         self.batch = batch
-        self.queue = queue
-        progress = BuildProgress { event in queue.tell(event) }
+        self.tell = tell
+        progress = BuildProgress(events)
     }
-
-    private func tell(_ line: BuildLine) { queue.send(line) }
 
     func run() async {
         do throws(BuildFailure) {
@@ -177,11 +181,11 @@ private struct BatchRun: Sendable {
         for (name, text) in request.contexts {
             input.contexts[name] = try await context(name, text, others)
         }
-        let transfer = BuildCacheTransfer(engine: engine) { [queue] in queue.send(.warning($0)) }
+        let transfer = BuildCacheTransfer(engine: engine) { [tell] in tell(.warning($0)) }
         let lease = engine.images.makeLease()
         let brought = await transfer.bring(request.cacheFrom, lease)
         input.imported = brought.records
-        let host = EngineBuildHost(engine)
+        let host = EngineBuildHost(engine, credentials: credentials)
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
             prefix: prefix(request))

@@ -62,7 +62,7 @@ extension Engine {
             await restoreAttachments(stored)
             throw error
         }
-        announce(type: "network", "connect", name: network.name, stack: stored.stackName)
+        announce(type: "network", "connect", name: network.name, stack: stored.stackName, ["container": id])
         await refreshEndpoints()
     }
 
@@ -105,7 +105,8 @@ extension Engine {
         try await setAttachments(left, of: id)
         for attachment in leaving {
             freeAddresses(attachment)
-            announce(type: "network", "disconnect", name: attachment.network, stack: stored.stackName)
+            announce(
+                type: "network", "disconnect", name: attachment.network, stack: stored.stackName, ["container": id])
         }
     }
 

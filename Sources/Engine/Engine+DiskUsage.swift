@@ -65,7 +65,9 @@ extension Engine {
             let userCount = containers.values.count { $0.stored.volumes.values.contains(volume.name) }
             usages.append(
                 DiskUsageReply.Volume(
-                    Name: volume.name, Mountpoint: folder, Labels: volume.definition.labels,
+                    Name: volume.name, CreatedAt: rfc3339(volume.createdAt), Mountpoint: folder,
+                    Labels: labels(of: volume),
+                    Options: volume.definition.driverOptions,
                     UsageData: DiskUsageReply.Volume.Usage(
                         Size: Int64(clamping: byteCount), RefCount: Int64(userCount))))
         }
@@ -95,6 +97,7 @@ extension Engine {
             reply.ContainersDeleted?.append(id)
             reply.SpaceReclaimed += byteCount
         }
+        announcePrune("container", byteCount: reply.SpaceReclaimed)
         return reply
     }
 
@@ -114,7 +117,7 @@ extension Engine {
         var reply = VolumePruneReply(VolumesDeleted: [], SpaceReclaimed: 0)
         let candidates = volumes.values.filter { volume in
             (all || volume.anonymous) && stacks[volume.stackName]?.record.active != true
-                && filters.matches(created: volume.createdAt, labels: volume.definition.labels)
+                && filters.matches(created: volume.createdAt, labels: labels(of: volume))
         }.map(\.name).sorted()
         for name in candidates {
             let folder = options.volumeData(name)
@@ -126,6 +129,7 @@ extension Engine {
             reply.VolumesDeleted?.append(name)
             reply.SpaceReclaimed += Int64(clamping: byteCount)
         }
+        announcePrune("volume", byteCount: reply.SpaceReclaimed)
         return reply
     }
 }

@@ -81,6 +81,14 @@ extension Engine {
         announceImage("tag", id, name: reference.familiar)
     }
 
+    /// As Docker's engine, a pull and a push go by the image's name.
+    func announceTransfer(_ action: String, _ reference: ImageReference) {
+        events.send(
+            EngineEvent(
+                type: "image", action: action, id: reference.familiar, attributes: ["name": reference.familiarName],
+                time: Clock.now()))
+    }
+
     func announceImage(_ action: String, _ id: Digest, name: String?) {
         events.send(
             EngineEvent(
@@ -124,6 +132,11 @@ public struct ImageDetails: Encodable, Sendable {
     public var Created: String
     public var Author: String
     public var Config: ContainerDefaults
+    /// The same, under the name that docker-compose 1 looks for it.
+    public var ContainerConfig: ContainerDefaults
+    public var Container = ""
+    public var DockerVersion = ""
+    public var Metadata = ["LastTagTime": "0001-01-01T00:00:00Z"]
     public var Architecture: String
     public var Variant: String?
     public var Os: String
@@ -142,6 +155,7 @@ public struct ImageDetails: Encodable, Sendable {
         Created = config.created ?? ""
         Author = config.author ?? ""
         Config = config.config
+        ContainerConfig = config.config
         Architecture = config.architecture
         Variant = config.variant
         Os = config.os

@@ -56,6 +56,7 @@ extension Engine {
             announceImage("delete", image.id, name: nil)
         }
         deletions += removed.layers.map { ImageDeletion(Deleted: $0.description) }
+        announcePrune("image", byteCount: Int64(clamping: removed.byteCount))
         return ImagePruneReply(ImagesDeleted: deletions, SpaceReclaimed: Int64(clamping: removed.byteCount))
     }
 

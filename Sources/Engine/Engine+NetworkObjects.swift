@@ -179,6 +179,7 @@ extension Engine {
                 && filters.matches(inspect(record), isBuiltIn: false, isUsed: false, createdAt: record.createdAt)
         }.map(\.name).sorted()
         for name in unused { try await removeNetwork(name) }
+        announcePrune("network", byteCount: 0)
         return unused
     }
 }

@@ -153,9 +153,10 @@ extension Engine {
         let freed = serviceAddresses.values.filter { $0.network == name }
         do throws(DatabaseError) { try store.save([], deleting: [record] + freed) } catch { throw .database(error) }
         for entry in freed { serviceAddresses[entry.recordID] = nil }
+        // While it is still known by its id.
+        announce(type: "network", "destroy", name: name, stack: record.stackName)
         networks[name] = nil
         addressPools[name] = nil
-        announce(type: "network", "destroy", name: name, stack: record.stackName)
         await refreshEndpoints()
     }
 

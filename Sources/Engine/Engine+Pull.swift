@@ -100,7 +100,10 @@ extension Engine {
             let config = try await onRegistry { () throws(RegistryError) in try client.blob(plan.config, name) }
             image = try await fetch(request, plan, config, client, sink)
         }
-        if request.isNamed { await notePull(reference) }
+        if request.isNamed {
+            await notePull(reference)
+            await announceTransfer("pull", reference)
+        }
         sink(TransferMessage("Digest: \(plan.top.descriptor.digest)"))
         let news = known?.id == image.id ? "Image is up to date for" : "Downloaded newer image for"
         sink(TransferMessage("Status: \(news) \(reference.familiar)"))

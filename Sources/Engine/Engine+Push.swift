@@ -62,7 +62,10 @@ extension Engine {
         let digest = try await onRegistry { () throws(RegistryError) in
             try client.pushManifest(manifest, mediaType: type, name, tag: reference.tag)
         }
-        sink(TransferMessage("\(reference.tag ?? "manifest"): digest: \(digest) size: \(manifest.count)"))
+        let tag = reference.tag ?? "manifest"
+        sink(TransferMessage("\(tag): digest: \(digest) size: \(manifest.count)"))
+        sink(TransferMessage(pushed: .init(Tag: tag, Digest: digest.description, Size: manifest.count)))
+        await announceTransfer("push", reference)
     }
 }
 

@@ -12,6 +12,8 @@ public enum EngineError: Error, Sendable {
     case containerNotFound(String)
     case networkNotFound(String)
     case execNotFound(String)
+    /// In its own words.
+    case notFound(String)
     case containerNotRunning(String)
     case conflict(String)
     case badRequest(String)
@@ -37,6 +39,7 @@ public enum EngineError: Error, Sendable {
                     code: "network.not-found", "no such network: \(name)",
                     hint: "`gantry network ls` shows the networks")
             ]
+        case .notFound(let message): [Diagnostic(code: "engine.not-found", message)]
         case .execNotFound(let id): [Diagnostic(code: "exec.not-found", "no such exec instance: \(id)")]
         case .containerNotRunning(let name):
             [Diagnostic(code: "container.not-running", "container \(name) is not running")]
@@ -57,10 +60,11 @@ public enum EngineError: Error, Sendable {
     /// HTTP status, as Docker's API answers the same failure.
     public var status: Int {
         switch self {
-        case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound: 404
+        case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound, .notFound: 404
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
-        case .image(.notFound), .registry(.notFound): 404
+        case .image(.notFound), .registry(.notFound), .registry(.denied): 404
+        case .registry(.unauthorized): 401
         case .image(.invalidReference), .image(.invalidChange), .image(.ambiguous): 400
         case .copy(let error, _): error.status
         case .cancelled: 503

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import StackModel
 
 /// Wall-clock time as nanoseconds since 1970, the form that records and events carry.
 public typealias Nanoseconds = Int64
@@ -15,6 +16,10 @@ enum Clock {
         clock_gettime(clock, &time)
         return Nanoseconds(time.tv_sec) * 1_000_000_000 + Nanoseconds(time.tv_nsec)
     }
+}
+
+extension Moment {
+    public static func now() -> Moment { Moment(nanoseconds: Clock.now()) }
 }
 
 extension Duration {

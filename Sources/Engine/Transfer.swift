@@ -3,9 +3,16 @@ import Synchronization
 
 /// One line of the answer to `POST /images/create` and `POST /images/{name}/push` (Docker's JSONMessage).
 public struct TransferMessage: Encodable, Equatable, Sendable {
+    /// Without members where a layer has none, or none any more: clients expect the object nevertheless.
     public struct Progress: Encodable, Equatable, Sendable {
-        public var current: Int64
-        public var total: Int64
+        public var current: Int64?
+        public var total: Int64?
+    }
+    /// What a push has made.
+    public struct Pushed: Encodable, Equatable, Sendable {
+        public var Tag: String
+        public var Digest: String
+        public var Size: Int
     }
     public struct Detail: Encodable, Equatable, Sendable {
         public var message: String
@@ -15,17 +22,29 @@ public struct TransferMessage: Encodable, Equatable, Sendable {
     public var progressDetail: Progress?
     public var error: String?
     public var errorDetail: Detail?
+    public var aux: Pushed?
+    /// HTTP status of the failure; not part of the line.
+    public var failureStatus: Int?
+
+    enum CodingKeys: CodingKey { case status, id, progressDetail, error, errorDetail, aux }
 
     public init(_ status: String, id: String? = nil, progress: Progress? = nil) {
         self.status = status
         self.id = id
         progressDetail = progress
+        if progress == nil, id != nil, !status.hasPrefix("Pulling from") { progressDetail = Progress() }
+    }
+
+    init(pushed: Pushed) {
+        progressDetail = Progress()
+        aux = pushed
     }
 
     init(failure: EngineError) {
         let text = failure.diagnostics.map(\.message).joined(separator: "; ")
         error = text
         errorDetail = Detail(message: text)
+        failureStatus = failure.status
     }
 }
 

@@ -20,14 +20,22 @@ public struct EngineServer: Sendable {
         engine: Engine, version: String, socketPath: String, socketGroup: UInt32? = nil, log: Logger,
         shutDown: @escaping @Sendable () -> Void
     ) {
-        var router = Router()
+        var router = Router(
+            versions: VersionPolicy(oldest: SystemRoutes.apiVersionMin, newest: SystemRoutes.apiVersion))
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
         StackRoutes(engine: engine).add(to: &router)
         BuildRoutes(engine: engine).add(to: &router)
+        ClassicBuildRoutes(engine: engine).add(to: &router)
         ContainerRoutes(engine: engine).add(to: &router)
         ArchiveRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)
-        server = HTTPServer(router: router, socketPath: socketPath, logger: log, socketGroup: socketGroup)
+        VolumeRoutes(engine: engine).add(to: &router)
+        EventRoutes(engine: engine).add(to: &router)
+        RegistryRoutes(engine: engine).add(to: &router)
+        AbsentRoutes().add(to: &router)
+        server = HTTPServer(
+            router: router, socketPath: socketPath, logger: log, commonHeaders: SystemRoutes.commonHeaders(version),
+            socketGroup: socketGroup)
     }
 
     public func start() async throws { try await server.start() }

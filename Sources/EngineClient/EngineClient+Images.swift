@@ -15,6 +15,9 @@ extension EngineClient {
         _ image: String, platform: String?, registryAuth: String?, report: (TransferLine) throws -> Void
     ) throws {
         var query = [(name: "fromImage", value: image)]
+        // Without a tag the API means all of them.
+        let afterSlash = image[(image.lastIndex(of: "/") ?? image.startIndex)...]
+        if !image.contains("@"), !afterSlash.contains(":") { query.append((name: "tag", value: "latest")) }
         if let platform { query.append((name: "platform", value: platform)) }
         var request = HTTPRequest("POST", ["images", "create"], query: query)
         request.registryAuth = registryAuth
@@ -31,7 +34,9 @@ extension EngineClient {
     private func transfer(_ request: HTTPRequest, _ report: (TransferLine) throws -> Void) throws {
         let lines = LineStream(try open(request))
         while let batch = try lines.receive() {
-            for line in batch { try report(Self.transferLine(line)) }
+            for line in try batch.map(Self.transferLine) where !line.status.isEmpty || line.error != nil {
+                try report(line)
+            }
         }
     }
 

@@ -2,12 +2,35 @@
 
 /// `GET /version`.
 public struct VersionReply: Codable, Equatable, Sendable {
+    public struct Platform: Codable, Equatable, Sendable {
+        public var Name: String
+
+        public init(Name: String) { self.Name = Name }
+    }
+    /// A part of the engine; Docker's command line shows these.
+    public struct Component: Codable, Equatable, Sendable {
+        public var Name: String
+        public var Version: String
+        public var Details: [String: String]
+
+        public init(Name: String, Version: String, Details: [String: String]) {
+            self.Name = Name
+            self.Version = Version
+            self.Details = Details
+        }
+    }
+
+    public var Platform: Platform?
+    public var Components: [Component]?
     public var Version: String
     public var ApiVersion: String
     public var MinAPIVersion: String
+    public var GitCommit: String?
+    public var GoVersion: String?
     public var Os: String
     public var Arch: String
     public var KernelVersion: String
+    public var BuildTime: String?
     /// Set, and true, for the engine of a plain user.
     public var Rootless: Bool?
 

@@ -187,16 +187,24 @@ public struct DiskUsageReply: Codable, Equatable, Sendable {
         }
         public var Name: String
         public var Driver: String
+        /// RFC 3339.
+        public var CreatedAt: String?
         public var Mountpoint: String
         public var Labels: [String: String]
+        public var Options: [String: String]?
         public var Scope: String
         public var UsageData: Usage
 
-        public init(Name: String, Mountpoint: String, Labels: [String: String], UsageData: Usage) {
+        public init(
+            Name: String, CreatedAt: String? = nil, Mountpoint: String, Labels: [String: String],
+            Options: [String: String]? = nil, UsageData: Usage
+        ) {
             self.Name = Name
             Driver = "local"
+            self.CreatedAt = CreatedAt
             self.Mountpoint = Mountpoint
             self.Labels = Labels
+            self.Options = Options
             Scope = "local"
             self.UsageData = UsageData
         }

@@ -8,6 +8,32 @@ public enum BuildEvent: Sendable {
     case output(vertex: Int, bytes: [UInt8], isError: Bool)
     case finished(vertex: Int, isCached: Bool, nanoseconds: UInt64, error: String?)
     case warning(Diagnostic)
+    /// The stages that are carried out, before the first of them begins; told anew when base images add to them.
+    case stages([BuildStagePlan])
+    /// What happens in a stage, instruction by instruction.
+    case instruction(stage: Int, InstructionNews)
+    /// How a command of a RUN ended; its vertex ends next.
+    case exited(RunFailure)
+}
+
+/// A stage and how many instructions it has, FROM included.
+public struct BuildStagePlan: Equatable, Sendable {
+    public var stage: Int
+    public var stepCount: Int
+
+    public init(stage: Int, stepCount: Int) {
+        self.stage = stage
+        self.stepCount = stepCount
+    }
+}
+
+/// Instructions of a stage begin and end one after the other; those of other stages may come between.
+public enum InstructionNews: Sendable {
+    case began(title: String)
+    /// What is told of this vertex belongs to the instruction.
+    case carriedOut(vertex: Int)
+    /// The beginning of a digest that stands for all that was done so far.
+    case ended(id: String)
 }
 
 /// Numbers the vertices of builds that share one stream of events.
@@ -47,6 +73,7 @@ public struct BuildVertex: Sendable {
     public func finish(isCached: Bool = false) { end(isCached, nil) }
 
     public func fail(_ error: BuildFailure) {
+        if case .exited(let failure) = error { progress.tell(.exited(failure)) }
         end(false, error.diagnostics.map(\.message).joined(separator: "; "))
     }
 

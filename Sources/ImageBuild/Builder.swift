@@ -42,7 +42,9 @@ public struct Builder: Sendable {
         tellWarnings(graph)
         try refusePlatforms(graph)
         for case .built(let image) in input.contexts.values { lease.hold(image) }
+        tellStages(graph)
         let images = try await baseImages(&graph)
+        tellStages(graph)
         let records = StepRecords(store: store, lease: lease, imported: input.imported)
         let outcome: StageOutcome
         do throws(BuildFailure) {
@@ -64,6 +66,15 @@ public struct Builder: Sendable {
     ) async throws(BuildFailure) -> Value {
         if Task.isCancelled { throw .cancelled }
         return try await pool.run(body)
+    }
+
+    private func tellStages(_ graph: BuildGraph) {
+        progress.tell(
+            .stages(
+                graph.needed.map { stage in
+                    let node = graph.nodes[stage]
+                    return BuildStagePlan(stage: stage, stepCount: node.isReplaced ? 1 : node.instructions.count + 1)
+                }))
     }
 
     private func tellWarnings(_ graph: BuildGraph) {

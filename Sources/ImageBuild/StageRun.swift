@@ -122,6 +122,7 @@ struct StageRun {
     private mutating func carryOut(_ instruction: Instruction) async throws(BuildFailure) {
         if Task.isCancelled { throw .cancelled }
         let title = scope.title(of: instruction)
+        tell(.began(title: title))
         let step = try reading { () throws(DockerfileError) in try scope.expand(instruction) }
         do throws(BuildFailure) {
             switch step.command {
@@ -134,6 +135,11 @@ struct StageRun {
         } catch {
             throw error.at(instruction.isTrigger ? stage.range : instruction.range, of: graph.dockerfile)
         }
+        tell(.ended(id: tree.key.short))
+    }
+
+    private func tell(_ news: InstructionNews) {
+        builder.progress.tell(.instruction(stage: node.stage, news))
     }
 
     var stage: Stage { graph.dockerfile.stages[node.stage] }
@@ -163,6 +169,8 @@ struct StageRun {
     }
 
     private func tellStart() {
+        tell(.began(title: "FROM \(stage.base.text)" + (stage.name.map { " AS \($0)" } ?? "")))
+        defer { tell(.ended(id: tree.key.short)) }
         guard case .image(let name) = node.base else { return }
         builder.progress.start(stepName("FROM \(builder.fullName(name))")).finish(isCached: true)
     }
@@ -212,6 +220,7 @@ struct StageRun {
     ) async throws(BuildFailure) {
         stepNumber += 1
         let vertex = builder.progress.start(stepName(step.title))
+        tell(.carriedOut(vertex: vertex.number))
         let timestamp = builder.input.timestamp
         do throws(BuildFailure) {
             tree.isImported = tree.isImported || step.readsImported

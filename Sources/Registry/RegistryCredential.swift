@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Images
 import JSONDocument
 
 /// What a user shows to a registry. Never printed: descriptions leave the secret out.
@@ -57,20 +58,42 @@ extension RegistryCredential {
     /// The header `X-Registry-Auth` of Docker's API: JSON in base64url (RFC 4648 section 5), padded or not. nil for
     /// a header that names nobody.
     public static func parse(registryAuthHeader text: String) throws(RegistryError) -> RegistryCredential? {
-        let bad = RegistryError.credentials("X-Registry-Auth is not JSON in base64url")
+        try decode(AuthEntry.self, text, "X-Registry-Auth")?.credential(what: "X-Registry-Auth")
+    }
+
+    /// The header `X-Registry-Config` of builds: the same for many registries, by host or by Docker Hub's old address.
+    public static func parse(
+        registryConfigHeader text: String
+    ) throws(RegistryError) -> [String: RegistryCredential] {
+        let entries = try decode([String: AuthEntry].self, text, "X-Registry-Config") ?? [:]
+        var credentials: [String: RegistryCredential] = [:]
+        for (address, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            var host = address[...]
+            for scheme in ["https://", "http://"] where host.hasPrefix(scheme) { host = host.dropFirst(scheme.count) }
+            host = host.prefix { $0 != "/" }
+            let isHub = ["index.docker.io", "registry-1.docker.io"].contains(host)
+            credentials[isHub ? ImageReference.defaultRegistry : String(host)] =
+                try entry.credential(what: "X-Registry-Config")
+        }
+        return credentials
+    }
+
+    /// JSON in base64url; nil for no text.
+    private static func decode<Value: Decodable>(
+        _ type: Value.Type, _ text: String, _ header: String
+    ) throws(RegistryError) -> Value? {
+        let bad = RegistryError.credentials("\(header) is not JSON in base64url")
         guard text.utf8.count <= headerByteCountMax else { throw bad }
         if text.isEmpty { return nil }
         var base64 = text.filter { $0 != "=" }
         base64 = String(base64.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
         base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
         guard let bytes = Data(base64Encoded: base64) else { throw bad }
-        let entry: AuthEntry
         do {
-            entry = try JSONDecoder().decode(AuthEntry.self, from: bytes)
+            return try JSONDecoder().decode(Value.self, from: bytes)
         } catch {
             throw bad
         }
-        return try entry.credential(what: "X-Registry-Auth")
     }
 
     /// The same the other way round.

@@ -52,6 +52,7 @@ struct Gantry: ParsableCommand {
                 ]),
             CommandGroup(name: "Jobs", subcommands: [JobCommand.self]),
             CommandGroup(name: "Networks", subcommands: [NetworkCommand.self]),
+            CommandGroup(name: "Volumes", subcommands: [VolumeCommand.self]),
             CommandGroup(
                 name: "Images",
                 subcommands: [

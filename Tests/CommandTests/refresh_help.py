@@ -19,7 +19,7 @@ FILES = {
     "HelpSnapshots+Updates.swift": ("updatesHelp", ["UPDATES"]),
     "HelpSnapshots+Jobs.swift": ("jobsHelp", ["JOBS"]),
     "HelpSnapshots+Containers.swift": ("containersHelp", ["CONTAINERS"]),
-    "HelpSnapshots+Networks.swift": ("networksHelp", ["NETWORKS"]),
+    "HelpSnapshots+Networks.swift": ("networksHelp", ["NETWORKS", "VOLUMES"]),
     "HelpSnapshots+Images.swift": ("imagesHelp", ["IMAGES"]),
     "HelpSnapshots+Engine.swift": ("engineHelp", ["ENGINE"]),
 }

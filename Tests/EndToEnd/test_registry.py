@@ -231,7 +231,7 @@ class RegistryTest(EngineCase):
         self.assertEqual(answer.status, 200)
         lines = [json.loads(line) for line in answer.read().splitlines()]
         connection.close()
-        self.assertTrue(all(set(line) <= {"status", "id", "progressDetail", "error", "errorDetail"} for line in lines))
+        self.assertTrue(all(set(line) <= {"status", "id", "progressDetail", "error", "errorDetail", "aux"} for line in lines))
 
 
 if __name__ == "__main__":

@@ -58,9 +58,9 @@ extension HTTPRequest {
 }
 
 extension BodyWriter {
-    /// `value` as one line of JSON.
-    public func writeLine(_ value: some Encodable) async throws {
-        try await write(try encodeJSON(value) + [UInt8(ascii: "\n")])
+    /// `value` as one line of JSON, which ends with `\r\n` where Docker's progress does.
+    public func writeLine(_ value: some Encodable, isProgress: Bool = false) async throws {
+        try await write(try encodeJSON(value) + (isProgress ? [0x0D, 0x0A] : [0x0A]))
     }
 }
 

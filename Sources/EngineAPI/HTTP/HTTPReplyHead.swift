@@ -23,6 +23,7 @@ enum HTTPReplyHead {
         case .chunked: text += "Transfer-Encoding: chunked\r\n"
         case .close, .bodiless: break
         }
+        if headers["Date"] == nil { text += "Date: \(HTTPDate.now())\r\n" }
         if !keepsAlive { text += "Connection: close\r\n" }
         return ByteBuffer(string: text + "\r\n")
     }

@@ -36,8 +36,10 @@ public struct Router: Sendable {
 
     /// Most specific first.
     private var routes: [Route] = []
+    private let versions: VersionPolicy?
 
-    public init() {}
+    /// Without `versions` every prefix is taken.
+    public init(versions: VersionPolicy? = nil) { self.versions = versions }
 
     /// `pattern`: literal segments, `{name}` for one segment, and as the last one `{name...}` for one or more, joined
     /// by `/` (image names). A literal wins over a parameter. `GET` also serves `HEAD`. A request whose body is larger
@@ -77,6 +79,8 @@ public struct Router: Sendable {
     func reply(
         to request: HTTPRequest, limitBody: (Int64) -> Void, failed: (any Error) -> Void
     ) async -> HTTPReply {
+        // As Docker's engine, which says no more than that it is there.
+        if request.method == "OPTIONS" { return .empty(status: 200) }
         switch match(method: request.method, path: request.path) {
         case .notFound:
             return .failure(HTTPError(404, "page not found"))
@@ -88,6 +92,7 @@ public struct Router: Sendable {
             headers.set("Allow", allowed.joined(separator: ", "))
             return .full(status: status, headers: headers, body: body)
         case .found(let entry, let parameters):
+            if let refusal = versions?.refusal(of: request.version) { return refusal }
             limitBody(entry.bodyByteCountMax)
             if let byteCount = request.body.declaredByteCount, byteCount > entry.bodyByteCountMax {
                 return .failure(HTTPError(413, "request body is larger than \(entry.bodyByteCountMax) bytes"))

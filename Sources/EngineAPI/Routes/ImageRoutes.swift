@@ -32,7 +32,7 @@ struct ImageRoutes {
         }
         router.on("POST", "/images/create", bodyByteCountMax: .max) { request, _ in
             if let image = request.queryValue("fromImage"), !image.isEmpty {
-                return try ImageTransferRoutes(engine: engine).pull(image, request)
+                return try await ImageTransferRoutes(engine: engine).pull(image, request)
             }
             return try await importTree(request)
         }
@@ -42,7 +42,7 @@ struct ImageRoutes {
         router.on("POST", "/images/{name...}") { request, parameters in
             guard let (name, verb) = split(parameters["name"]) else { throw HTTPError(404, "page not found") }
             switch verb {
-            case "push": return try ImageTransferRoutes(engine: engine).push(name, request)
+            case "push": return try await ImageTransferRoutes(engine: engine).push(name, request)
             case "tag":
                 guard let repository = request.queryValue("repo"), !repository.isEmpty else {
                     throw HTTPError(400, "repo is missing: the new name")

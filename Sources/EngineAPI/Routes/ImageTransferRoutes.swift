@@ -6,29 +6,69 @@ import Registry
 struct ImageTransferRoutes {
     let engine: Engine
 
-    func pull(_ image: String, _ request: HTTPRequest) throws -> HTTPReply {
-        var pull = PullRequest(try reference(image, tag: request.queryValue("tag")))
-        pull.credential = try credential(request)
+    /// Without tag and digest it is every tag of the repository (`docker pull -a`).
+    func pull(_ image: String, _ request: HTTPRequest) async throws -> HTTPReply {
+        let tag = request.queryValue("tag")
+        let wanted = try reference(image, tag: tag)
+        // A damaged header is nobody, as with Docker: what is public can be had.
+        let credential: RegistryCredential? = try? request.registryCredential()
+        var pull = PullRequest(wanted)
+        pull.credential = credential
         if let platform = request.queryValue("platform"), !platform.isEmpty {
             pull.platform = try refusing { () throws(RegistryError) in try ImagePlatform(parsing: platform) }
         }
-        return reply(engine.startPull(pull))
-    }
-
-    func push(_ name: String, _ request: HTTPRequest) throws -> HTTPReply {
-        let image = try reference(name, tag: request.queryValue("tag"))
-        return reply(engine.startPush(image, credential: try credential(request)))
-    }
-
-    private func reply(_ transfer: ImageTransfer) -> HTTPReply {
-        .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
-            for await message in transfer.messages { try await writer.writeLine(message) }
+        guard (tag ?? "").isEmpty, isBare(image) else {
+            return try await reply(engine.startPull(pull)) { status, why in
+                switch status {
+                case 404 where why.hasPrefix("access denied"):
+                    "pull access denied for \(wanted.familiarName), repository does not exist or may require "
+                        + "'docker login': \(why)"
+                case 404: "manifest for \(wanted.familiar) not found: manifest unknown: \(why)"
+                default: why
+                }
+            }
+        }
+        let tags = try await engine.remoteTags(wanted, credential)
+        let pulls = try tags.map { tag in
+            var one = pull
+            one.reference = try reference(image, tag: tag)
+            return one
+        }
+        return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
+            for one in pulls {
+                for await message in engine.startPull(one).messages {
+                    try await writer.writeLine(message, isProgress: true)
+                }
+            }
         }
     }
 
-    private func credential(_ request: HTTPRequest) throws(HTTPError) -> RegistryCredential? {
-        try refusing { () throws(RegistryError) in
-            try RegistryCredential.parse(registryAuthHeader: request.headers["X-Registry-Auth"] ?? "")
+    /// Neither tag nor digest.
+    private func isBare(_ image: String) -> Bool {
+        !image.contains("@") && !image[(image.lastIndex(of: "/") ?? image.startIndex)...].contains(":")
+    }
+
+    func push(_ name: String, _ request: HTTPRequest) async throws -> HTTPReply {
+        let image = try reference(name, tag: request.queryValue("tag"))
+        return try await reply(engine.startPush(image, credential: try request.registryCredential()))
+    }
+
+    /// What fails before anything was done is an answer of its own: clients tell a missing image by its status.
+    private func reply(
+        _ transfer: ImageTransfer, wording: (Int, String) -> String = { $1 }
+    ) async throws -> HTTPReply {
+        let lines = transfer.messages
+        var first: [TransferMessage] = []
+        for await message in lines {
+            if let status = message.failureStatus { throw HTTPError(status, wording(status, message.error ?? "")) }
+            first.append(message)
+            // The line that names the image says nothing about it.
+            if first.count == 2 { break }
+        }
+        let begun = first
+        return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
+            for message in begun { try await writer.writeLine(message, isProgress: true) }
+            for await message in lines { try await writer.writeLine(message, isProgress: true) }
         }
     }
 

@@ -1,20 +1,37 @@
 import Engine
 import FoundationEssentials
+import StackModel
 
 extension HTTPRequest {
-    /// `filters={"label":["a=b"],"dangling":["true"]}`; old clients send `{"label":{"a=b":true}}`.
+    /// `filters={"label":["a=b"],"dangling":["true"]}`; Go's clients send `{"label":{"a=b":true}}`, where what is named
+    /// counts, whatever is said of it.
+    ///
+    /// - Throws: for a malformed document: taken for none, it would let things be removed that nobody meant.
     func filters() throws(HTTPError) -> [String: [String]] {
         guard let text = queryValue("filters"), !text.isEmpty else { return [:] }
-        let data = Data(text.utf8)
         do {
-            return try JSONDecoder().decode([String: [String]].self, from: data)
+            return try JSONDecoder().decode([String: FilterValues].self, from: Data(text.utf8)).mapValues(\.values)
         } catch {
-            do {
-                let old = try JSONDecoder().decode([String: [String: Bool]].self, from: data)
-                return old.mapValues { $0.filter(\.value).keys.sorted() }
-            } catch {
-                throw HTTPError(400, "'filters' must be a JSON object of lists")
-            }
+            throw HTTPError(400, "invalid filter: 'filters' must be a JSON object of lists")
+        }
+    }
+
+    /// Seconds since 1970, with a fraction if need be, or a time in RFC 3339; nil when there is none.
+    func moment(_ name: String) throws(HTTPError) -> Nanoseconds? {
+        guard let text = queryValue(name), !text.isEmpty else { return nil }
+        guard let moment = Moment(argument: text, now: .now()) else {
+            throw HTTPError(400, "invalid \(name): '\(text)' is no time")
+        }
+        return moment.nanoseconds
+    }
+
+    /// A query parameter that is itself JSON; nil when it is absent, empty or null.
+    func queryJSON<Value: Decodable>(_ type: Value.Type, _ name: String) throws(HTTPError) -> Value? {
+        guard let text = queryValue(name), !text.isEmpty else { return nil }
+        do {
+            return try JSONDecoder().decode(Value?.self, from: Data(text.utf8))
+        } catch {
+            throw HTTPError(400, "invalid \(name): it is not the JSON that was expected")
         }
     }
 
@@ -34,6 +51,20 @@ extension HTTPRequest {
             let columns = UInt16(exactly: try queryInteger("w") ?? 0)
         else { throw HTTPError(400, "h and w must be window sizes") }
         return (rows, columns)
+    }
+}
+
+/// The values of one filter, in either shape.
+private struct FilterValues: Decodable {
+    var values: [String]
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        do {
+            values = try container.decode([String].self)
+        } catch {
+            values = try container.decode([String: Bool].self).keys.sorted()
+        }
     }
 }
 
