@@ -103,6 +103,7 @@ extension Engine {
                 }
                 guard let reader = reader.take() else { return .success(()) }
                 var options = ExtractionOptions()
+                options.allowsAnyPacking = true
                 if isSingleID { options.owner = .own }
                 try TreeExtraction(root: root, folder: "/", options: options).extract(from: reader.raw)
                 return .success(())

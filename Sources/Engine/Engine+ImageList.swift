@@ -19,6 +19,7 @@ extension Engine {
                 else { return nil }
                 var summary = ImageSummary(image)
                 summary.RepoTags = names
+                summary.RepoDigests = filters.digestNames(summary.RepoDigests ?? [])
                 if let bytes = sharedBytes[image.id] { summary.SharedSize = Int64(clamping: bytes) }
                 return summary
             }
@@ -79,6 +80,15 @@ extension Engine {
             return id
         }
         announceImage("tag", id, name: reference.familiar)
+    }
+
+    /// Every name with a tag that differs from `reference` in nothing else.
+    public func localTags(_ reference: ImageReference) async throws(EngineError) -> [ImageReference] {
+        try await onImages { images throws(ImageError) in
+            try images.images().flatMap(\.references).filter { known in
+                known.tag != nil && known.familiarName == reference.familiarName
+            }.sorted { $0.familiar < $1.familiar }
+        }
     }
 
     /// As Docker's engine, a pull and a push go by the image's name.

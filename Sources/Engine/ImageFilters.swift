@@ -39,6 +39,24 @@ struct ImageFilters: Sendable {
         return matching.isEmpty ? nil : matching
     }
 
+    /// The names with a digest that go with them.
+    func digestNames(_ names: [String]) -> [String] {
+        guard let patterns = filters.values["reference"] else { return names }
+        return names.filter { name in
+            let bare = String(name.prefix { $0 != "@" })
+            return patterns.contains { pattern in
+                // The pattern may be about tags, too: of that nothing is known here.
+                Self.matches(bare, pattern: pattern) || fnmatch(pattern, name, FNM_PATHNAME) == 0
+                    || Self.matches(bare, pattern: Self.withoutTag(pattern))
+            }
+        }
+    }
+
+    private static func withoutTag(_ pattern: String) -> String {
+        let start = pattern.lastIndex(of: "/") ?? pattern.startIndex
+        return pattern[start...].firstIndex(of: ":").map { String(pattern[..<$0]) } ?? pattern
+    }
+
     /// A shell's pattern (fnmatch(3), `*` ends at a slash) against the name, with and without its tag.
     static func matches(_ tag: String, pattern: String) -> Bool {
         let start = tag.lastIndex(of: "/") ?? tag.startIndex

@@ -5,7 +5,7 @@ import StackModel
 
 extension EngineError: HTTPFailure {
     public var reply: ErrorReply {
-        ErrorReply(message: diagnostics.map(\.message).joined(separator: "; "), diagnostics: diagnostics)
+        ErrorReply(message: dockerMessage, diagnostics: diagnostics)
     }
 }
 

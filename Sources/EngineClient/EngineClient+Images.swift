@@ -15,9 +15,7 @@ extension EngineClient {
         _ image: String, platform: String?, registryAuth: String?, report: (TransferLine) throws -> Void
     ) throws {
         var query = [(name: "fromImage", value: image)]
-        // Without a tag the API means all of them.
-        let afterSlash = image[(image.lastIndex(of: "/") ?? image.startIndex)...]
-        if !image.contains("@"), !afterSlash.contains(":") { query.append((name: "tag", value: "latest")) }
+        if Self.isBare(image) { query.append((name: "tag", value: "latest")) }
         if let platform { query.append((name: "platform", value: platform)) }
         var request = HTTPRequest("POST", ["images", "create"], query: query)
         request.registryAuth = registryAuth
@@ -26,9 +24,15 @@ extension EngineClient {
 
     /// `POST /images/{name}/push`.
     public func pushImage(_ image: String, registryAuth: String?, report: (TransferLine) throws -> Void) throws {
-        var request = HTTPRequest("POST", ["images", image, "push"])
+        let query = Self.isBare(image) ? [(name: "tag", value: "latest")] : []
+        var request = HTTPRequest("POST", ["images", image, "push"], query: query)
         request.registryAuth = registryAuth
         try transfer(request, report)
+    }
+
+    /// Neither tag nor digest: there the API means every tag.
+    private static func isBare(_ image: String) -> Bool {
+        !image.contains("@") && !image[(image.lastIndex(of: "/") ?? image.startIndex)...].contains(":")
     }
 
     private func transfer(_ request: HTTPRequest, _ report: (TransferLine) throws -> Void) throws {

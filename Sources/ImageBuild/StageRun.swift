@@ -122,7 +122,7 @@ struct StageRun {
     private mutating func carryOut(_ instruction: Instruction) async throws(BuildFailure) {
         if Task.isCancelled { throw .cancelled }
         let title = scope.title(of: instruction)
-        tell(.began(title: title))
+        tell(.began(title: instruction.writtenTitle))
         let step = try reading { () throws(DockerfileError) in try scope.expand(instruction) }
         do throws(BuildFailure) {
             switch step.command {
@@ -313,5 +313,12 @@ struct StageRun {
         } catch {
             throw error.at(waiting.range, of: graph.dockerfile)
         }
+    }
+}
+
+extension Instruction {
+    /// As it was written, its name in capitals: what Docker's classic builder shows of it.
+    fileprivate var writtenTitle: String {
+        keyword.text.uppercased() + source.dropFirst(keyword.text.count)
     }
 }

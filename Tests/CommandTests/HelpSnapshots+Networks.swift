@@ -142,4 +142,87 @@ let networksHelp: [String: String] = [
                               json; default: text)
 
     """,
+    "volume": """
+    OVERVIEW: Make, list and remove volumes.
+
+    USAGE: gantry volume <command> [<global options>] [<options>]
+
+    OPTIONS:
+      -h, --help              Show help information.
+
+    SUBCOMMANDS:
+      create                  Make a volume; its name is printed.
+      inspect                 Show all of volumes, as JSON.
+      ls, list                List volumes.
+      prune                   Remove the anonymous volumes that no container uses.
+      rm, remove              Remove volumes and what is in them.
+
+      See 'volume help <subcommand>' for detailed help.
+
+    """,
+    "volume create": """
+    OVERVIEW: Make a volume; its name is printed.
+
+    USAGE: gantry volume create [<global options>] [<options>] [<name>]
+
+    ARGUMENTS:
+      <name>                  Name of the volume; without one it is anonymous.
+
+    OPTIONS:
+      -d, --driver <driver>   local: a folder of the engine's. (default: local)
+      -o, --opt <opt>         Option of the driver, KEY=VALUE; may be repeated.
+      --label <label>         Label, KEY[=VALUE]; may be repeated.
+
+    """,
+    "volume inspect": """
+    OVERVIEW: Show all of volumes, as JSON.
+
+    USAGE: gantry volume inspect [<global options>] [-f <template>] <volume> ...
+
+    ARGUMENTS:
+      <volumes>               Names.
+
+    OPTIONS:
+      -f, --format <format>   json, on one line, or a Go template.
+
+    """,
+    "volume ls": """
+    OVERVIEW: List volumes.
+
+    USAGE: gantry volume ls [<global options>] [<options>]
+
+    OPTIONS:
+      -q, --quiet             Only names.
+      -f, --filter <filter>   name=, driver=, label= or dangling=true|false; may be
+                              repeated.
+      --format <format>       table, json, or a Go template of the fields.
+                              (default: table)
+
+    """,
+    "volume prune": """
+    OVERVIEW: Remove the anonymous volumes that no container uses.
+
+    Volumes of a stack that is up belong to it and stay.
+
+    USAGE: gantry volume prune [<global options>] [-a] [-f] [--filter <key=value>] ...
+
+    OPTIONS:
+      -a, --all               Also those with a name.
+      -f, --force             Do not ask.
+      --filter <filter>       label=KEY[=VALUE] or label!=KEY[=VALUE]; may be
+                              repeated.
+
+    """,
+    "volume rm": """
+    OVERVIEW: Remove volumes and what is in them.
+
+    USAGE: gantry volume rm [<global options>] [-f] <volume> ...
+
+    ARGUMENTS:
+      <volumes>               Names.
+
+    OPTIONS:
+      -f, --force             One that does not exist is no error.
+
+    """,
 ]

@@ -91,6 +91,9 @@ let stackHelp: [String: String] = [
     NETWORKS SUBCOMMANDS:
       network                 Make, list, connect and remove networks.
 
+    VOLUMES SUBCOMMANDS:
+      volume                  Make, list and remove volumes.
+
     IMAGES SUBCOMMANDS:
       build                   Build the images of a stack, or one image from a
                               folder.

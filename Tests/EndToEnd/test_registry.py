@@ -1,5 +1,6 @@
 """Images from and to a registry: Debian's docker-registry with passwords, skopeo as the other side."""
 
+import base64
 import json
 import os
 import shutil
@@ -226,7 +227,12 @@ class RegistryTest(EngineCase):
         connection = http.client.HTTPConnection("gantry")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(self.socket)
-        connection.request("POST", f"/v1.43/images/create?fromImage={self.host}/team/app&tag=1")
+        path = f"/v1.43/images/create?fromImage={self.host}/team/app&tag=1"
+        connection.request("POST", path)
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, set(json.loads(answer.read()))), (401, {"message", "diagnostics"}))
+        secret = base64.urlsafe_b64encode(json.dumps({"username": "tester", "password": "secret"}).encode()).decode()
+        connection.request("POST", path, headers={"X-Registry-Auth": secret.rstrip("=")})
         answer = connection.getresponse()
         self.assertEqual(answer.status, 200)
         lines = [json.loads(line) for line in answer.read().splitlines()]

@@ -48,9 +48,25 @@ struct ImageTransferRoutes {
         !image.contains("@") && !image[(image.lastIndex(of: "/") ?? image.startIndex)...].contains(":")
     }
 
+    /// Without a tag it is every tag of the name (`docker push -a`).
     func push(_ name: String, _ request: HTTPRequest) async throws -> HTTPReply {
-        let image = try reference(name, tag: request.queryValue("tag"))
-        return try await reply(engine.startPush(image, credential: try request.registryCredential()))
+        let tag = request.queryValue("tag")
+        let image = try reference(name, tag: tag)
+        let credential = try request.registryCredential()
+        guard (tag ?? "").isEmpty, isBare(name) else {
+            return try await reply(engine.startPush(image, credential: credential))
+        }
+        let all = try await engine.localTags(image)
+        guard !all.isEmpty else {
+            throw HTTPError(404, "An image does not exist locally with the tag: \(image.familiarName)")
+        }
+        return .stream(status: 200, headers: ["Content-Type": "application/json"]) { writer in
+            for one in all {
+                for await message in engine.startPush(one, credential: credential).messages {
+                    try await writer.writeLine(message, isProgress: true)
+                }
+            }
+        }
     }
 
     /// What fails before anything was done is an answer of its own: clients tell a missing image by its status.
