@@ -248,7 +248,7 @@ class DockerCommandTest(EngineCase):
 
     def docker(self, *arguments, input=None, timeout=120, env=None):
         return subprocess.run(
-            ["docker", "-H", f"unix://{self.socket}", *arguments], capture_output=True, text=True, input=input,
+            ["docker", "-H", f"unix://{self.socket}", *arguments], capture_output=True, text=True, input=input or "",
             timeout=timeout, env=os.environ | {"DOCKER_CONFIG": self.home, "DOCKER_BUILDKIT": "0"} | (env or {}))
 
     def docker_ok(self, *arguments, **more):
@@ -378,7 +378,7 @@ class DockerCommandTest(EngineCase):
         self.refused("unauthorized", "login", "-u", "tester", "--password-stdin", host, input="wrong")
         name = f"{host}/team/app:1"
         self.docker_ok("tag", "busybox", name)
-        self.refused("", "push", name)
+        self.refused("unauthorized", "push", name)
         self.assertIn("Login Succeeded",
                       self.docker_ok("login", "-u", "tester", "--password-stdin", host, input="secret"))
         text = self.docker_ok("push", name)
@@ -401,7 +401,7 @@ class DockerCommandTest(EngineCase):
         self.docker_ok("build", "-t", "from-registry", "-", input=f"FROM {name}\nLABEL x=y\n")
         self.docker_ok("rmi", "from-registry", name)
         self.docker_ok("logout", host)
-        self.refused("", "pull", name)
+        self.refused("unauthorized", "pull", name)
 
     def context(self, text, **files):
         folder = tempfile.mkdtemp(dir=self.home)

@@ -612,13 +612,13 @@ class ImagesTest(EngineCase):
 
     def test_api_errors(self):
         for method, path, status in (
-                ("GET", "/images/none/json", "no such image: none"), ("GET", "/images/none/history", "no such image"),
-                ("GET", "/images/none/get", "no such image"), ("GET", "/images/get", "no image is named"),
+                ("GET", "/images/none/json", "No such image: none"), ("GET", "/images/none/history", "No such image"),
+                ("GET", "/images/none/get", "No such image"), ("GET", "/images/get", "no image is named"),
                 ("GET", "/images/none", "page not found"), ("POST", "/images/busybox/tag", "repo is missing"),
                 ("POST", "/images/create", "fromImage and fromSrc are missing"),
                 ("POST", "/images/create?fromSrc=http://x/", "nothing is fetched from URLs"),
                 ("GET", "/images/get?names=busybox&format=zip", "there is no format 'zip'"),
-                ("GET", "/images/json?filters=x", "must be a JSON object"), ("DELETE", "/images/none", "no such image")):
+                ("GET", "/images/json?filters=x", "must be a JSON object"), ("DELETE", "/images/none", "No such image")):
             with self.subTest(path):
                 self.assertIn(status, self.api(path, method)["message"])
 

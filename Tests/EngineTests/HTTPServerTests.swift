@@ -122,7 +122,8 @@ import Testing
         try await withHTTPServer(Self.echo) { _, path in
             let replies = try await httpExchange(
                 path, "POST /ignore HTTP/1.1\r\nContent-Length: 5\r\n\r\n12345GET /_ping HTTP/1.1\r\n\r\n")
-            #expect(replies.hasPrefix("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n"))
+            let heads = replies.split(separator: "\r\n").filter { !$0.hasPrefix("Date: ") }
+            #expect(heads.prefix(2) == ["HTTP/1.1 204 No Content", "HTTP/1.1 200 OK"], "\(replies)")
         }
     }
 

@@ -76,7 +76,10 @@ struct ImageTransferRoutes {
         let lines = transfer.messages
         var first: [TransferMessage] = []
         for await message in lines {
-            if let status = message.failureStatus { throw HTTPError(status, wording(status, message.error ?? "")) }
+            if let status = message.failureStatus {
+                // To 401 Docker's command line does not show the message, but asks for a password.
+                throw HTTPError(status == 401 ? 500 : status, wording(status, message.error ?? ""))
+            }
             first.append(message)
             // The line that names the image says nothing about it.
             if first.count == 2 { break }
