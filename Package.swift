@@ -87,7 +87,7 @@ let package = Package(
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -95,14 +95,16 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "Timetable", "EngineWire", "JSONDocument", "StackModel", "ImageBuild", "Dockerfile",
-                "Registry", "Images",
+                "Reconciler", "Timetable", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "ImageBuild",
+                "Dockerfile", "Registry", "Images",
                 "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
                 "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
 
         // What decides: pure rooms
+        // Containers in the words of Docker's clients.
+        room("DockerTranslation", ["StackModel", "JSONDocument"]),
         room("Reconciler", ["StackModel", "Timetable", "InternetAddress"], isFast: true),
         room(
             "StackFile", ["StackModel", "Timetable", "InternetAddress", "CLibYAML"],

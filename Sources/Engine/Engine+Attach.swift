@@ -116,51 +116,6 @@ extension Engine {
         await session.resize(rows: rows, columns: columns)
         session.close()
     }
-
-    public func startByClient(_ reference: String) async throws(EngineError) {
-        let container = try container(reference)
-        try await startContainer(container.stored.id)
-    }
-
-    /// Suspends until the container is not running, and returns its exit code.
-    ///
-    /// - Parameter nextExit: for one that has not been started yet: wait for the end of its first run, or for the
-    ///   failure to start it.
-    public func waitForEnd(_ reference: String, nextExit: Bool) async throws(EngineError) -> Int {
-        if let code = lastExitCodes[reference] { return code }
-        let id = try container(reference).stored.id
-        if nextExit, let container = containers[id], container.process == nil, container.stored.exit == nil {
-            await waitForNews(of: id)
-        }
-        let generation = containers[id]?.generation
-        while containers[id]?.process != nil, containers[id]?.generation == generation { await waitForExit(id) }
-        return lastExitCodes[id] ?? containers[id]?.stored.exit?.code ?? 0
-    }
-
-    /// Suspends until the waiters of the container's end are released, whether it runs now or not.
-    private func waitForNews(of id: String) async {
-        await withCheckedContinuation { continuation in
-            guard containers[id] != nil else { return continuation.resume() }
-            containers[id]?.exitWaiters.append(continuation)
-        }
-    }
-
-    public func signal(_ reference: String, _ name: String) async throws(EngineError) {
-        try await send(try signalNumber(name), to: try container(reference).stored.id)
-    }
-
-    public func stop(_ reference: String, grace: Nanoseconds?) async throws(EngineError) {
-        try await stopContainer(try container(reference).stored.id, grace: grace)
-    }
-
-    public func remove(_ reference: String, force: Bool, volumes: Bool) async throws(EngineError) {
-        let id = try container(reference).stored.id
-        if force, containers[id]?.process != nil {
-            try await killContainer(id)
-            _ = await waitForExit(id, atMost: 10_000_000_000)
-        }
-        try await removeContainer(id, anonymousVolumes: volumes)
-    }
 }
 
 /// An exec session in a form that an actor can keep: a non-copyable value cannot cross into it.

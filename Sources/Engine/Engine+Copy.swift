@@ -35,6 +35,7 @@ extension Engine {
                 guard let root = held.root else { throw .notFound(path) }
                 return (try root.status(path), SharedDescriptor(try root.object(path)))
             }
+            announce(stored, "archive-path")
             let archive = try send(of: stored, held) { writer throws(CopyError) in
                 let tree = TreeArchive(to: writer, leavesKernelOut: true)
                 try tree.add(object, as: Array(status.name.utf8))
@@ -51,6 +52,7 @@ extension Engine {
     public func export(_ reference: String) async throws(EngineError) -> OutgoingArchive {
         let stored = try container(reference).stored
         let held = try await view(of: stored.id, for: .export)
+        announce(stored, "export")
         do throws(EngineError) {
             return try send(of: stored, held) { writer throws(CopyError) in
                 guard let root = held.root else { throw .notFound("/") }

@@ -88,7 +88,7 @@ extension Engine {
         announce(container.stored, "rename", ["oldName": "/\(old)"])
     }
 
-    private func saveAll(_ records: [any StoredRecord]) throws(EngineError) {
+    func saveAll(_ records: [any StoredRecord]) throws(EngineError) {
         do throws(DatabaseError) { try store.save(records) } catch { throw .database(error) }
     }
 
@@ -123,7 +123,7 @@ extension Engine {
     }
 
     /// `VOLUME`s of the image that the service does not mount, and mounts without a source, get volumes of their own.
-    private func anonymousVolumes(_ stored: inout StoredContainer, stack: Stack, image: Image) -> [StoredVolume] {
+    func anonymousVolumes(_ stored: inout StoredContainer, stack: Stack, image: Image) -> [StoredVolume] {
         var made: [StoredVolume] = []
         var targets = Set(image.config.config.volumes)
         for mount in stored.definition.service.mounts {

@@ -75,7 +75,7 @@ extension Engine {
     }
 
     /// Bytes in a container's writable layer.
-    private func writtenByteCount(_ id: String) async throws(EngineError) -> Int64 {
+    func writtenByteCount(_ id: String) async throws(EngineError) -> Int64 {
         let upper = "\(options.containerData(id))/upper"
         let byteCount = try await onPool { () throws(SystemError) in try FileSystem.treeByteCount(upper) }
         return Int64(clamping: byteCount)
@@ -104,7 +104,8 @@ extension Engine {
     private func isLeftOver(_ container: Container, _ filters: ObjectFilters) -> Bool {
         let stored = container.stored
         // One that was made and never started may be about to be.
-        guard container.process == nil, stored.startedAt != nil, !container.stopping else { return false }
+        let mayBeStarted = stored.startedAt == nil && stored.free == nil
+        guard container.process == nil, !mayBeStarted, !container.stopping, !isRestarting(stored.id) else { return false }
         guard stored.oneOff || stacks[stored.stackName]?.record.active != true else { return false }
         return filters.matches(created: stored.createdAt, labels: stored.labels)
     }

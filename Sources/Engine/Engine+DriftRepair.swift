@@ -67,7 +67,7 @@ extension Engine {
         let id = container.stored.id
         guard container.process != nil else { throw .containerNotRunning(container.stored.name) }
         guard container.stored.isPausedByUser != true else {
-            throw .conflict("container \(container.stored.name) is paused already")
+            throw .conflict("container \(container.stored.name) is already paused")
         }
         // Before it stands still, so that nobody takes it for somebody else's doing.
         containers[id]?.stored.isPausedByUser = true

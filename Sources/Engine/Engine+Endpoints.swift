@@ -1,5 +1,6 @@
 import ContainerNetwork
 import ContainerRuntime
+import DockerTranslation
 import EngineWire
 import InternetAddress
 import LinuxSystem
@@ -82,7 +83,8 @@ extension Engine {
     /// After the start or the end of one container. A one-off container without ports has only names of its own, which
     /// nobody waits for: they are there, or gone, a moment later.
     func refreshEndpoints(of stored: StoredContainer) async {
-        guard stored.oneOff, stored.definition.service.ports.isEmpty else { return await refreshEndpoints() }
+        let isNamed = stored.free != nil && stored.attachments.contains { $0.network != NetworkChoice.bridge }
+        guard stored.oneOff, stored.definition.service.ports.isEmpty, !isNamed else { return await refreshEndpoints() }
         guard !endpoints.isDueSoon else { return }
         endpoints.isDueSoon = true
         background.start { [self] in

@@ -36,6 +36,7 @@ extension Engine {
         request.files = try injectedFiles(stored)
         request.seccomp = try seccompPolicy(stored)
         request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
+        if let free = stored.free { try free.adjust(&request.spec) }
         if let attach {
             do throws(SystemError) { request.attach = try attach.duplicate().take() } catch { throw .system(error) }
         }
@@ -144,7 +145,7 @@ extension Engine {
             },
             extra: service.extraHosts.flatMap { host in
                 (host.address == "host-gateway" ? gateways : [host.address]).map { (name: host.name, address: $0) }
-            })
+            } + linkedHosts(of: stored))
         do throws(SystemError) {
             try FileSystem.makeDirectories(folder)
             let hostResolver = FileSystem.exists("/etc/resolv.conf") ? try FileSystem.readFile("/etc/resolv.conf") : []

@@ -81,6 +81,7 @@ extension Engine {
         container.generation += 1
         container.probes = []
         container.stored.startedAt = Nanoseconds(clamping: launched.startedAt)
+        container.stored.previousFinishedAt = container.stored.lastFinishedAt
         container.stored.exit = nil
         container.stored.health = nil
         container.stored.stoppedByUser = false
@@ -115,7 +116,7 @@ extension Engine {
         }
     }
 
-    private func startFailed(_ id: String, _ error: EngineError) {
+    func startFailed(_ id: String, _ error: EngineError) {
         guard var container = containers[id] else { return }
         var code = 128
         if case .runtime(let failure, _) = error { code = Int(failure.conventionalExitCode ?? 128) }
@@ -131,6 +132,7 @@ extension Engine {
         saveOrLog(container.stored)
         announce(container.stored, "die", ["exitCode": "\(code)"])
         for waiter in waiters { waiter.resume() }
+        noteEnd(of: id, code: code, comesBack: false)
         if container.stored.removeOnExit {
             background.start { [self] in await removeAfterExit(id) }
         }
@@ -179,7 +181,11 @@ extension Engine {
         await refreshEndpoints(of: container.stored)
         // That it is to stay stopped is nowhere else.
         if container.stored.stoppedByUser { saveOrLog(container.stored) } else { saveSoon(id) }
-        announce(container.stored, "die", ["exitCode": "\(exit.code)"])
+        let ran = exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt)
+        announce(
+            container.stored, "die",
+            ["exitCode": "\(exit.code)", "execDuration": "\(max(0, ran) / 1_000_000_000)"])
+        containerCameToItsEnd(id, exit)
         if container.stored.removeOnExit { await removeAfterExit(id) }
         for waiter in waiters { waiter.resume() }
     }
@@ -218,7 +224,8 @@ extension Engine {
     /// - Returns: what went wrong on the way.
     @discardableResult
     func stopContainer(
-        _ id: String, grace: Nanoseconds? = nil, byUser: Bool = true, drain patience: Nanoseconds = 0
+        _ id: String, grace: Nanoseconds? = nil, byUser: Bool = true, drain patience: Nanoseconds = 0,
+        signal: String? = nil
     ) async throws(EngineError) -> [String] {
         guard containers[id]?.process != nil, let stored = containers[id]?.stored else { return [] }
         containers[id]?.stopping = true
@@ -234,17 +241,19 @@ extension Engine {
         let whole = grace ?? stored.definition.service.stopGracePeriod ?? Self.defaultGrace
         let hooks = await runPreStop(id, grace: whole)
         if isShuttingDown { throw .cancelled }
-        if containers[id]?.process != nil { try await signalAndWait(id, stored, grace: hooks.grace) }
+        if containers[id]?.process != nil {
+            try await signalAndWait(id, stored, grace: hooks.grace, signal: signal)
+        }
         announceStop(id, stored)
         return hooks.warnings
     }
 
     /// The stop signal, and a kill when that does not end it within `grace` nanoseconds.
     private func signalAndWait(
-        _ id: String, _ stored: StoredContainer, grace: Nanoseconds
+        _ id: String, _ stored: StoredContainer, grace: Nanoseconds, signal: String?
     ) async throws(EngineError) {
         let image = try? image(stored.definition.imageID)  // Removed meanwhile: its default signal is not needed then.
-        let name = stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
+        let name = signal ?? stored.definition.service.stopSignal ?? image?.config.config.stopSignal ?? "SIGTERM"
         // What an image calls a signal and is none must not keep its containers running: then it is Docker's default.
         let signal = (try? signalNumber(name)) ?? SIGTERM
         containers[id]?.stored.isStopping = true
@@ -256,7 +265,9 @@ extension Engine {
             guard await waitForExit(id, atMost: Self.newsPatience) else { throw error }
             return
         }
+        announce(stored, "kill", ["signal": "\(signal)"])
         if await waitForExit(id, atMost: grace) { return }
+        announce(stored, "kill", ["signal": "\(SIGKILL)"])
         try await killContainer(id)
         guard await waitForExit(id, atMost: Self.killPatience) else {
             throw .conflict("container \(stored.name) does not end, not even after SIGKILL")

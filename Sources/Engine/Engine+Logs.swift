@@ -97,6 +97,7 @@ extension Engine {
         let container = try container(reference)
         let stored = container.stored
         guard stored.definition.service.logging?.driver != "none" else {
+            if stored.free != nil { throw .answered(501, "configured logging driver does not support reading") }
             throw .badRequest("the output of \(stored.name) is not kept: its logging driver is 'none'")
         }
         let path = "\(options.containerData(stored.id))/container.log"

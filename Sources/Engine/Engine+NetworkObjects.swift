@@ -1,4 +1,5 @@
 import ContainerNetwork
+import DockerTranslation
 import EngineWire
 import InternetAddress
 import Reconciler
@@ -7,6 +8,10 @@ import StackModel
 /// Networks as objects of their own: what `gantry network` and Docker's clients ask for.
 extension Engine {
     private static let builtIn = ["host", "none"]
+    private static let bridgeStays = "bridge is a pre-defined network and cannot be removed"
+
+    /// `bridge` is made when the first container needs it.
+    private var alwaysThere: [String] { Self.builtIn + (networks[NetworkChoice.bridge] == nil ? [NetworkChoice.bridge] : []) }
 
     public func createNetwork(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateReply {
         let name = request.Name
@@ -60,10 +65,10 @@ extension Engine {
         let filters = try NetworkFilters(values)
         let own = networks.values.filter { record in
             filters.matches(
-                inspect(record), isBuiltIn: false, isUsed: isUsed(record),
+                inspect(record), isBuiltIn: record.name == NetworkChoice.bridge, isUsed: isUsed(record),
                 createdAt: record.createdAt)
         }.map { inspect($0) }
-        let always = Self.builtIn.map { inspectBuiltIn($0) }.filter {
+        let always = alwaysThere.map { inspectBuiltIn($0) }.filter {
             filters.matches($0, isBuiltIn: true, isUsed: true, createdAt: 0)
         }
         return (own + always).map { network in
@@ -74,9 +79,9 @@ extension Engine {
     }
 
     public func inspectNetwork(_ reference: String) throws(EngineError) -> NetworkInspect {
-        for name in Self.builtIn {
+        for name in alwaysThere {
             let network = inspectBuiltIn(name)
-            if reference == name || reference == network.Id { return network }
+            if reference == name || (reference.utf8.count >= 12 && network.Id.hasPrefix(reference)) { return network }
         }
         return inspect(try storedNetwork(reference))
     }
@@ -89,6 +94,7 @@ extension Engine {
             if Self.builtIn.contains(reference) {
                 throw .badRequest("network '\(reference)' is always there and cannot be changed")
             }
+            if reference == NetworkChoice.bridge { throw .answered(403, Self.bridgeStays) }
             throw .networkNotFound(reference)
         }
         guard matches.count == 1 else { throw .badRequest("network id prefix '\(reference)' is not unique") }
@@ -154,13 +160,14 @@ extension Engine {
     }
 
     /// 64 hex digits that are always the same for the same text.
-    private func derivedID(_ text: String) -> String { (0..<8).map { fnv1aHex("\($0):\(text)") }.joined() }
+    func derivedID(_ text: String) -> String { (0..<8).map { fnv1aHex("\($0):\(text)") }.joined() }
 
     // MARK: - Removing
 
     /// - Parameter force: also a network of a stack.
     public func removeNetwork(_ reference: String, force: Bool) async throws(EngineError) {
         let record = try storedNetwork(reference)
+        guard record.name != NetworkChoice.bridge else { throw .answered(403, Self.bridgeStays) }
         if !record.stackName.isEmpty, !force, stacks[record.stackName]?.record.active == true {
             throw .diagnostics([
                 Diagnostic(
@@ -175,7 +182,7 @@ extension Engine {
     public func pruneNetworks(_ values: [String: [String]]) async throws(EngineError) -> [String] {
         let filters = try NetworkFilters(values)
         let unused = networks.values.filter { record in
-            !isUsed(record) && stacks[record.stackName]?.record.active != true
+            !isUsed(record) && record.name != NetworkChoice.bridge && stacks[record.stackName]?.record.active != true
                 && filters.matches(inspect(record), isBuiltIn: false, isUsed: false, createdAt: record.createdAt)
         }.map(\.name).sorted()
         for name in unused { try await removeNetwork(name) }

@@ -1,5 +1,6 @@
 import ContainerNetwork
 import ContainerRuntime
+import DockerTranslation
 import InternetAddress
 import LinuxSystem
 import Logging
@@ -45,7 +46,8 @@ extension Engine {
             return try await makeNetwork(name, stack: stack, key: key, definition)
         }
         let record = StoredNetwork(
-            id: randomID(), name: name, stackName: stack, key: key, definition: definition, bridge: bridge,
+            id: name == NetworkChoice.bridge ? derivedID(options.dataRoot + name) : randomID(), name: name,
+            stackName: stack, key: key, definition: definition, bridge: bridge,
             createdAt: Clock.now())
         networks[name] = record
         do throws(EngineError) {

@@ -40,7 +40,7 @@ extension Engine {
                 }
             }
         }
-        for container in containers.values {
+        for container in containers.values where container.stored.free == nil {
             for chosen in container.stored.chosenPorts {
                 reclaim(chosen.port, chosen.published, stack: container.stored.stackName, isChosen: true)
             }

@@ -124,6 +124,7 @@ public actor Engine {
     /// Containers whose records are to be written soon: `saveSoon`.
     var unsaved: Set<String> = []
     var events = EventHub()
+    var free = FreeState()
     /// Seconds since 1970.
     var buildCacheTrimmedAt: Int64 = 0
     /// Stages of builds with an interface on a network, by its name.
@@ -281,10 +282,12 @@ public actor Engine {
         }
         await adoptContainers()
         reclaimPorts()
+        reclaimFreePorts()
         await sweepOrphans()
         await sweepBuilds()
         closeForeignFirewalls()
         await refreshEndpoints()
+        resumeFreeContainers()
         dns.sweep()
         startDriftWatches()
         log.info("engine ready", metadata: ["containers": "\(containers.count)", "stacks": "\(stacks.count)"])
@@ -303,6 +306,7 @@ public actor Engine {
         settingsWatch = nil
         stopDriftWatches()
         closeForeignFirewalls()
+        removeUnusedBridge()
         if containers.isEmpty { runtime.removeEmptyParent() }
     }
 
@@ -335,6 +339,7 @@ public actor Engine {
         forgetDrift(of: id)
         if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
         for waiter in container.exitWaiters { waiter.resume() }
+        containerForgotten(container)
     }
 
     /// Writes a record; a full disk must not lose what is in memory, so the caller decides what to do about it.

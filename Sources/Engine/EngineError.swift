@@ -17,6 +17,8 @@ public enum EngineError: Error, Sendable {
     case containerNotRunning(String)
     case conflict(String)
     case badRequest(String)
+    /// In Docker's words, with the status that its API gives them.
+    case answered(Int, String)
     case image(ImageError)
     case copy(CopyError, container: String)
     case registry(RegistryError)
@@ -45,6 +47,7 @@ public enum EngineError: Error, Sendable {
             [Diagnostic(code: "container.not-running", "container \(name) is not running")]
         case .conflict(let message): [Diagnostic(code: "engine.conflict", message)]
         case .badRequest(let message): [Diagnostic(code: "engine.bad-request", message)]
+        case .answered(_, let message): [Diagnostic(code: "engine.refused", message)]
         case .image(let error): [imageDiagnostic(error)]
         case .copy(let error, let container): [copyDiagnostic(error, container: container)]
         case .registry(let error): [Diagnostic(code: error.diagnosticCode, "\(error)")]
@@ -63,6 +66,7 @@ public enum EngineError: Error, Sendable {
         case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound, .notFound: 404
         case .conflict, .containerNotRunning: 409
         case .badRequest, .diagnostics: 400
+        case .answered(let status, _): status
         case .image(.notFound), .registry(.notFound), .registry(.denied): 404
         case .registry(.unauthorized): 401
         case .image(.invalidReference), .image(.invalidChange), .image(.ambiguous): 400

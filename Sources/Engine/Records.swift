@@ -119,6 +119,12 @@ struct StoredContainer: StoredRecord {
     var isPausedForCommit: Bool?
     /// A command has paused it: that is no drift.
     var isPausedByUser: Bool?
+    /// Set for a container that a client made by itself, and that belongs to no stack.
+    var free: FreeContainer?
+
+    /// While it runs: when the run before ended.
+    var previousFinishedAt: Nanoseconds?
+    var lastFinishedAt: Nanoseconds? { exit?.finishedAt ?? previousFinishedAt }
 
     var recordID: String { id }
     var shortID: String { String(id.prefix(12)) }

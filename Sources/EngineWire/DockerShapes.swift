@@ -60,6 +60,8 @@ public struct ExecCreateRequest: Codable, Equatable, Sendable {
     public var AttachStderr: Bool?
     public var Privileged: Bool?
     public var DetachKeys: String?
+    /// Height and width of the terminal.
+    public var ConsoleSize: [Int]?
 
     public init(Cmd: [String]) { self.Cmd = Cmd }
 }
@@ -75,6 +77,8 @@ public struct IdReply: Codable, Equatable, Sendable {
 public struct ExecStartRequest: Codable, Equatable, Sendable {
     public var Detach: Bool?
     public var Tty: Bool?
+    /// Height and width of the terminal.
+    public var ConsoleSize: [Int]?
 
     public init(Detach: Bool? = nil, Tty: Bool? = nil) {
         self.Detach = Detach

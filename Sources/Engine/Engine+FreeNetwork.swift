@@ -1,0 +1,174 @@
+import ContainerNetwork
+import DockerTranslation
+import InternetAddress
+import Logging
+import Reconciler
+import StackModel
+
+/// Networks and ports of containers without a stack.
+extension Engine {
+    /// By name or id; `bridge` is made when it is not there.
+    func existingNetwork(_ reference: String) async throws(EngineError) -> StoredNetwork? {
+        if reference == NetworkChoice.bridge || reference == derivedID(options.dataRoot + NetworkChoice.bridge) {
+            return try await bridgeNetwork()
+        }
+        do throws(EngineError) {
+            return try storedNetwork(reference)
+        } catch {
+            if case .networkNotFound = error { return nil }
+            throw error
+        }
+    }
+
+    /// Docker's default network.
+    private func bridgeNetwork() async throws(EngineError) -> StoredNetwork {
+        await free.bridgeLock.acquire()
+        defer { free.bridgeLock.release() }
+        if let record = networks[NetworkChoice.bridge] { return record }
+        return try await makeNetwork(NetworkChoice.bridge, stack: "", key: "", Network())
+    }
+
+    /// Nothing of it stays on the host when an engine ends that has no container on it; the next one makes it again.
+    func removeUnusedBridge() {
+        guard let record = networks[NetworkChoice.bridge], record.stackName.isEmpty, users(ofNetwork: record.name).isEmpty
+        else { return }
+        do {
+            try network.removeBridge(record.bridge.bridge)
+            try store.delete(record)
+            networks[record.name] = nil
+            if !networks.values.contains(where: \.hasBridge) { try network.removeFirewall() }
+        } catch {
+            log.warning("bridge not removed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func checkAttachment(_ attachment: NetworkAttachment) throws(EngineError) {
+        if let mac = attachment.macAddress, MACAddress(mac) == nil {
+            throw .badRequest("invalid MAC address: \(mac)")
+        }
+        for text in [attachment.ipv4Address, attachment.ipv6Address] {
+            if let text, IPAddress(text) == nil { throw .badRequest("invalid IP address: \(text)") }
+        }
+    }
+
+    /// Networks that were not there when the container was made.
+    func attachMissing(_ id: String) async throws(EngineError) {
+        guard let missing = containers[id]?.stored.free?.missingNetworks, !missing.isEmpty else { return }
+        for (name, wanted) in missing.sorted(by: { $0.key < $1.key }) {
+            guard let network = try await existingNetwork(name) else {
+                throw .answered(404, "network \(name) not found")
+            }
+            try checkAttachment(wanted)
+            guard var stored = containers[id]?.stored else { throw .containerNotFound(id) }
+            if !stored.attachments.contains(where: { $0.network == network.name }) {
+                var made = try attachment(wanted, to: network.name, id: id, others: stored.attachments)
+                made.byHand = wanted
+                stored.attachments.append(made)
+                routeDefaults(of: &stored.attachments, stored.wantedAttachments)
+            }
+            stored.free?.missingNetworks?[name] = nil
+            try save(stored)
+            containers[id]?.stored = stored
+        }
+    }
+
+    /// `address name` lines of the containers that this one is linked to.
+    func linkedHosts(of stored: StoredContainer) -> [(name: String, address: String)] {
+        guard stored.free != nil else { return [] }
+        let own = Set(stored.attachments.map(\.network))
+        return stored.definition.service.externalLinks.flatMap { link -> [(name: String, address: String)] in
+            let (name, alias) = linkParts(link)
+            // One that is gone was found out before the start.
+            guard let target = try? container(name) else { return [] }
+            let shared = target.stored.attachments.first { own.contains($0.network) }
+            guard let address = shared?.interface.addresses.first?.address else { return [] }
+            return Set([alias, target.stored.name, target.stored.shortID]).sorted().map {
+                (name: $0, address: address.description)
+            }
+        }
+    }
+
+    func checkLinks(_ stored: StoredContainer) throws(EngineError) {
+        for link in stored.definition.service.externalLinks {
+            let (name, alias) = linkParts(link)
+            guard try container(name).process != nil else {
+                throw .answered(409, "Cannot link to a non running container: /\(name) AS /\(stored.name)/\(alias)")
+            }
+        }
+    }
+
+    // MARK: - Ports
+
+    /// Takes hold of the container's host ports for this run.
+    func publishPorts(_ id: String) throws(EngineError) {
+        guard let stored = containers[id]?.stored, stored.free != nil, usesOwnNamespace(stored) else { return }
+        let service = stored.definition.service
+        ports.release(stack: id)
+        do throws(EngineError) {
+            for port in service.ports {
+                guard let published = port.shared else { continue }
+                do throws(NetworkError) {
+                    let key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
+                    try ports.reserve(key, stack: id, with: network)
+                } catch {
+                    throw .network(error)
+                }
+            }
+            containers[id]?.stored.chosenPorts = try choosePorts(service, stack: id)
+        } catch {
+            ports.release(stack: id)
+            throw publishError(error, stored)
+        }
+    }
+
+    private func publishError(_ error: EngineError, _ stored: StoredContainer) -> EngineError {
+        let place = "failed to set up container networking: driver failed programming external connectivity on endpoint "
+            + "\(stored.name) (\(stored.id))"
+        guard case .network(let failure) = error else { return error }
+        switch failure {
+        case .portTaken(let address, let port, _, let owner) where owner.hasPrefix("stack "):
+            let host = address?.description ?? "0.0.0.0"
+            return .answered(500, "\(place): Bind for \(host):\(port) failed: port is already allocated")
+        case .portTaken(let address, let port, let transport, let owner):
+            let host = address?.description ?? "0.0.0.0"
+            return .answered(
+                500,
+                "\(place): failed to bind host port for \(host):\(port)/\(transport.rawValue): address already in use "
+                    + "(\(owner)): port is already allocated")
+        case .portInUse(let address, let port, let transport):
+            let host = address?.description ?? "0.0.0.0"
+            return .answered(
+                500,
+                "\(place): failed to bind host port for \(host):\(port)/\(transport.rawValue): address already in use: "
+                    + "port is already allocated")
+        default: return .answered(500, "\(place): \(failure)")
+        }
+    }
+
+    /// After a run: others may have the ports.
+    func unpublishPorts(_ id: String) {
+        ports.release(stack: id)
+        containers[id]?.stored.chosenPorts = []
+    }
+
+    /// Of containers that an earlier engine started.
+    func reclaimFreePorts() {
+        for container in containers.values where container.stored.free != nil {
+            let stored = container.stored
+            guard container.process != nil else {
+                containers[stored.id]?.stored.chosenPorts = []
+                continue
+            }
+            let fixed = stored.definition.service.ports.compactMap { port in port.shared.map { (port, $0, false) } }
+            let chosen = stored.chosenPorts.map { ($0.port, $0.published, true) }
+            for (port, published, isChosen) in fixed + chosen {
+                do throws(NetworkError) {
+                    let key = try PortRegistry.Key(hostIP: port.hostIP, port: published, transport: port.transport)
+                    try ports.reserve(key, stack: stored.id, with: network, isChosen: isChosen)
+                } catch {
+                    log.warning("port not held", metadata: ["container": "\(stored.name)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+"""Drives an engine with Docker's own clients: the command line, and docker-py.
+
+Both may be missing on a machine: `make setup` installs them, and the tests that need them are skipped with a word why.
+"""
+
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import EngineCase, wait_until
+
+DOCKER = shutil.which("docker")
+NEWEST = (28, 0)
+
+
+def docker_version():
+    if not DOCKER:
+        return (0, 0)
+    text = subprocess.run([DOCKER, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"version (\d+)\.(\d+)", text)
+    return tuple(int(part) for part in found.groups()) if found else (0, 0)
+
+
+VERSION = docker_version()
+
+
+@unittest.skipUnless(DOCKER, "the docker command line is not installed: apt-get install docker-cli (or docker.io)")
+class DockerCase(EngineCase):
+    """`self.docker("run --rm busybox true")` runs the real docker command line against an engine of the class's own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = f"{cls.root}/docker-config"
+        os.makedirs(cls.config)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.sweep()
+        super().tearDownClass()
+
+    def tearDown(self):
+        self.sweep()
+
+    @classmethod
+    def sweep(cls):
+        """Removes what a test left: containers, then networks and volumes."""
+        if cls.engine.poll() is not None:
+            return
+        for container in cls.docker("ps -aq").stdout.split():
+            cls.docker(f"rm -f -v {container}")
+        cls.docker("network prune -f")
+        for volume in cls.docker("volume ls -q").stdout.split():
+            cls.docker(f"volume rm {volume}")
+
+    @classmethod
+    def environment(cls):
+        keep = super().environment()
+        return keep | {"DOCKER_HOST": f"unix://{cls.socket}", "DOCKER_CONFIG": f"{cls.root}/docker-config",
+                       "DOCKER_BUILDKIT": "0", "DOCKER_CLI_HINTS": "false"}
+
+    @classmethod
+    def docker(cls, command, input=None, timeout=60):
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+        return subprocess.run(
+            [DOCKER, *words], capture_output=True, text=True, timeout=timeout, env=cls.environment(), cwd=cls.root,
+            input=input, stdin=None if input is not None else subprocess.DEVNULL)
+
+    def ok(self, command, **options):
+        result = self.docker(command, **options)
+        self.assertEqual(result.returncode, 0, f"docker {command}: {result.stdout}{result.stderr}")
+        return result.stdout.strip()
+
+    def table(self, rows):
+        """Each row: the command; its exit code; what it prints, as a text or a regular expression; and, perhaps, what
+        stands in its errors."""
+        for command, code, output, *errors in rows:
+            result = self.docker(command)
+            told = f"docker {command}\n{result.stdout}{result.stderr}"
+            self.assertEqual(result.returncode, code, told)
+            if isinstance(output, re.Pattern):
+                self.assertRegex(result.stdout, output, told)
+            elif output is not None:
+                self.assertEqual(result.stdout, output, told)
+            for text in errors:
+                self.assertIn(text, result.stderr, told)
+
+    def inspect(self, name, template):
+        return self.ok(["inspect", "-f", template, name])
+
+    def in_terminal(self, command, script, seconds=30):
+        """Runs a command in a pseudo-terminal; the script's entries are what to wait for and what to type then."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(DOCKER, [DOCKER, *shlex.split(command)], self.environment())
+        text = ""
+        deadline = time.monotonic() + seconds
+        try:
+            for expected, typed in [*script, (None, None)]:
+                while expected is None or not re.search(expected, text):
+                    if time.monotonic() > deadline:
+                        raise AssertionError(f"docker {command}: no {expected!r} in {text!r}")
+                    if not select.select([terminal], [], [], 0.1)[0]:
+                        continue
+                    try:
+                        piece = os.read(terminal, 65536)
+                    except OSError:
+                        piece = b""
+                    if not piece:
+                        if expected is None:
+                            break
+                        raise AssertionError(f"docker {command}: ended before {expected!r}: {text!r}")
+                    text += piece.decode(errors="replace")
+                if typed is not None:
+                    os.write(terminal, typed.encode())
+        finally:
+            os.close(terminal)
+            _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status), text
+
+    def document(self, path):
+        return self.api(path)
+
+
+def running(case, name):
+    return wait_until(lambda: case.docker(f"inspect -f {{{{.State.Running}}}} {name}").stdout.strip() == "true",
+                      what=f"{name} to run")
