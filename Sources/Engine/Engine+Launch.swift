@@ -173,8 +173,9 @@ extension Engine {
     func execRequest(_ stored: StoredContainer, _ request: ExecCreateRequest) throws(EngineError) -> ExecRequest {
         var exec = try execRequest(stored, command: request.Cmd)
         exec.env = merged(exec.env, request.Env ?? [])
-        exec.cwd = request.WorkingDir
-        exec.user = request.User ?? exec.user
+        // Docker's clients send what was not said as an empty text.
+        exec.cwd = request.WorkingDir.flatMap { $0.isEmpty ? nil : $0 }
+        exec.user = request.User.flatMap { $0.isEmpty ? nil : $0 } ?? exec.user
         exec.terminal = request.Tty ?? false
         exec.stdinOpen = request.AttachStdin ?? false
         exec.privileged = request.Privileged ?? false

@@ -120,6 +120,8 @@ extension Engine {
         guard var container = containers[id] else { return }
         var code = 128
         if case .runtime(let failure, _) = error { code = Int(failure.conventionalExitCode ?? 128) }
+        // Nothing will come through it any more.
+        pendingAttach[id] = nil
         container.stored.exit = StoredContainer.Exit(
             code: code, finishedAt: Clock.now(), outOfMemory: false,
             note: secretMask(of: container.stored.stackName).mask(

@@ -112,8 +112,11 @@ extension Engine {
         }
         let isTerminal = stored.definition.service.tty
         let streams = streams
+        let folder = options.containerData(stored.id)
         return try await onPool { () throws(SystemError) in
-            try LogStreaming(path: path, query: query, isTerminal: isTerminal, pool: streams, ended: ended)
+            // Before the first start there is none.
+            if !FileSystem.exists(folder) { try FileSystem.makeDirectories(folder) }
+            return try LogStreaming(path: path, query: query, isTerminal: isTerminal, pool: streams, ended: ended)
         }
     }
 }

@@ -336,6 +336,7 @@ public actor Engine {
     func forget(_ id: String) {
         guard let container = containers.removeValue(forKey: id) else { return }
         unsaved.remove(id)
+        pendingAttach[id] = nil
         forgetDrift(of: id)
         if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
         for waiter in container.exitWaiters { waiter.resume() }

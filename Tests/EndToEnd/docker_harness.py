@@ -81,17 +81,20 @@ class DockerCase(EngineCase):
 
     def table(self, rows):
         """Each row: the command; its exit code; what it prints, as a text or a regular expression; and, perhaps, what
-        stands in its errors."""
+        stands in its errors. All rows are run, and what is wrong with any of them told."""
+        problems = []
         for command, code, output, *errors in rows:
             result = self.docker(command)
-            told = f"docker {command}\n{result.stdout}{result.stderr}"
-            self.assertEqual(result.returncode, code, told)
-            if isinstance(output, re.Pattern):
-                self.assertRegex(result.stdout, output, told)
-            elif output is not None:
-                self.assertEqual(result.stdout, output, told)
-            for text in errors:
-                self.assertIn(text, result.stderr, told)
+            wrong = [] if result.returncode == code else [f"ended with {result.returncode}, not {code}"]
+            if isinstance(output, re.Pattern) and not output.search(result.stdout):
+                wrong.append(f"printed no {output.pattern!r}")
+            if isinstance(output, str) and result.stdout != output:
+                wrong.append(f"did not print {output!r}")
+            wrong += [f"errors without {text!r}" for text in errors if text not in result.stderr]
+            if wrong:
+                problems.append(f"docker {command}: {'; '.join(wrong)}\n{result.stdout!r}\n{result.stderr!r}")
+        if problems:
+            self.fail("\n".join(problems))
 
     def inspect(self, name, template):
         return self.ok(["inspect", "-f", template, name])

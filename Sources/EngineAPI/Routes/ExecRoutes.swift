@@ -49,7 +49,8 @@ struct ExecRoutes {
             return .empty(status: 200)
         }
         return .hijack(contentType: streamType(isTerminal: isTerminal, request)) { connection in
-            guard case .ended(let code) = await StreamRelay(session: session).run(connection) else { return }
+            let relay = StreamRelay(session: session, leavesWithClient: false)
+            guard case .ended(let code) = await relay.run(connection) else { return }
             // Before the stream ends: clients ask for the exit code as soon as it has.
             await finish(id, code)
         }

@@ -30,6 +30,11 @@ struct StreamRelay: Sendable {
     /// The end of the client's input is the end of the other side's.
     var endsInput = true
     var keys: DetachKeys?
+    /// A client that has gone leaves the session; a command goes on, and is listened to until it ends.
+    var leavesWithClient = true
+
+    /// What the other side takes in one frame.
+    private static let inputByteCountMax = 32 << 10
 
     /// - Parameter output: what the client reads in place of the session's output.
     func run(_ connection: HijackedConnection, output: LogStreaming? = nil) async -> End {
@@ -38,6 +43,12 @@ struct StreamRelay: Sendable {
                 let isDetached = await copyInput(connection)
                 if isDetached { return .detached }
                 if endsInput { await session.send(StreamFrame(kind: .closeInput, payload: [])) }
+                guard leavesWithClient else { return nil }
+                while !Task.isCancelled {
+                    // Ends by being cancelled: with the client, the output, or the server.
+                    try? await Task.sleep(for: .seconds(3600))
+                }
+                session.close()
                 return nil
             }
             group.addTask {
@@ -63,8 +74,11 @@ struct StreamRelay: Sendable {
             while let bytes = try await connection.read() {
                 guard wanted.input, !bytes.isEmpty else { continue }
                 let (passed, isDetached) = scanner?.scan(bytes) ?? (bytes, false)
-                if !passed.isEmpty {
-                    guard await session.send(StreamFrame(kind: .standardInput, payload: passed)) else { return false }
+                var rest = passed[...]
+                while !rest.isEmpty {
+                    let piece = Array(rest.prefix(Self.inputByteCountMax))
+                    guard await session.send(StreamFrame(kind: .standardInput, payload: piece)) else { return false }
+                    rest = rest.dropFirst(piece.count)
                 }
                 if isDetached { return true }
             }
