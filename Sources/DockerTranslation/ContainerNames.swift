@@ -25,7 +25,8 @@ public func randomContainerName(
 private let qualities = [
     "able", "airy", "amber", "apt", "bold", "brave", "brisk", "calm", "candid", "civil", "clear", "clever", "crisp",
     "deft", "eager", "early", "earnest", "fair", "fleet", "fond", "frank", "gentle", "glad", "grand", "happy", "hardy",
-    "honest", "humble", "jolly", "keen", "kind", "lively", "loyal", "lucid", "merry", "mild", "modest", "neat", "nimble",
+    "honest", "humble", "jolly", "keen", "kind", "lively", "loyal", "lucid", "merry", "mild", "modest", "neat",
+    "nimble",
     "noble", "patient", "plain", "polite", "proud", "quick", "quiet", "ready", "serene", "sharp", "sincere", "steady",
     "sunny", "sure", "tidy", "upbeat", "vivid", "warm", "wise", "witty", "zesty",
 ]

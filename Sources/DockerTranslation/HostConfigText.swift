@@ -151,7 +151,8 @@ extension ContainerRequest {
         let tmpfs = service.mounts.filter { $0.kind == .tmpfs }
         if !tmpfs.isEmpty {
             host["Tmpfs"] = .object(
-                Dictionary(tmpfs.map { ($0.target, .string($0.size.map { "size=\($0)" } ?? "")) }) { first, _ in first })
+                Dictionary(tmpfs.map { ($0.target, .string($0.size.map { "size=\($0)" } ?? "")) }) { first, _ in first }
+            )
         }
         return host
     }

@@ -48,7 +48,8 @@ private func bind(_ text: String) throws(TranslationError) -> Mount {
                 + "name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use "
                 + "absolute path")
     }
-    var mount = Mount(kind: isPath ? .bind : .volume, source: isPath ? cleaned(parts[0]) : parts[0], target: cleaned(parts[1]))
+    var mount = Mount(
+        kind: isPath ? .bind : .volume, source: isPath ? cleaned(parts[0]) : parts[0], target: cleaned(parts[1]))
     mount.createHostPath = isPath
     for option in parts.count > 2 ? parts[2].split(separator: ",").map(String.init) : [] {
         guard apply(option, to: &mount) else {

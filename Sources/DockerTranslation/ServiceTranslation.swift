@@ -78,7 +78,8 @@ extension Service {
         }
         stopSignal = try config.text("StopSignal")
         if let seconds = try config.number("StopTimeout") {
-            stopGracePeriod = seconds < 0 ? .max / 4 : seconds.multipliedReportingOverflow(by: Self.nanosecondsPerSecond).partialValue
+            stopGracePeriod =
+                seconds < 0 ? .max / 4 : seconds.multipliedReportingOverflow(by: Self.nanosecondsPerSecond).partialValue
         }
     }
 
@@ -220,7 +221,9 @@ extension RestartPolicy {
             throw TranslationError(
                 "invalid restart policy: maximum retry count can only be used with 'on-failure'")
         }
-        guard count > 0 else { throw TranslationError("invalid restart policy: maximum retry count cannot be negative") }
+        guard count > 0 else {
+            throw TranslationError("invalid restart policy: maximum retry count cannot be negative")
+        }
         attemptsMax = Int(clamping: count)
     }
 }
@@ -284,7 +287,8 @@ extension Resources {
         }
         if let nanoCPUs, nanoCPUs < 0 { throw TranslationError("HostConfig.NanoCpus: cannot be negative") }
         if let period = cpuPeriod, !(1000...1_000_000).contains(period) {
-            throw TranslationError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+            throw TranslationError(
+                "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
         }
         if let quota = cpuQuota, quota > 0, quota < 1000 {
             throw TranslationError("CPU cfs quota can not be less than 1ms (i.e. 1000)")

@@ -12,7 +12,9 @@ public struct ShownState: Equatable, Sendable {
     public var startedAt: Int64?
     public var finishedAt: Int64?
 
-    public init(status: Status, health: String? = nil, exitCode: Int = 0, startedAt: Int64? = nil, finishedAt: Int64? = nil) {
+    public init(
+        status: Status, health: String? = nil, exitCode: Int = 0, startedAt: Int64? = nil, finishedAt: Int64? = nil
+    ) {
         self.status = status
         self.health = health
         self.exitCode = exitCode

@@ -46,7 +46,9 @@ struct ContainerFilters {
     }
 
     /// Only running containers are listed unless the filters speak of others.
-    var wantsAll: Bool { filters.values["status"] != nil || filters.values["exited"] != nil || before != nil || since != nil }
+    var wantsAll: Bool {
+        filters.values["status"] != nil || filters.values["exited"] != nil || before != nil || since != nil
+    }
 
     func matches(_ stored: StoredContainer, _ state: ShownState, networks mine: [String]) -> Bool {
         guard filters.matches(created: 0, labels: stored.labels) else { return false }
@@ -87,7 +89,9 @@ struct ContainerFilters {
         if key == "expose" { mine += service.expose.compactMap { PortSpan($0) }.flatMap(\.ports) }
         return ports.contains { entry in
             entry.key == key
-                && mine.contains { $0.transport == entry.span.transport && (entry.span.first...entry.span.last).contains($0.target) }
+                && mine.contains {
+                    $0.transport == entry.span.transport && (entry.span.first...entry.span.last).contains($0.target)
+                }
         }
     }
 }

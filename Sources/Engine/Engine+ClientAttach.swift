@@ -69,7 +69,8 @@ extension Engine {
         let session = try await startExec(id)
         let created = instance.request.ConsoleSize ?? []
         var size = size
-        if size == nil, created.count == 2, let rows = UInt16(exactly: created[0]), let columns = UInt16(exactly: created[1]),
+        if size == nil, created.count == 2, let rows = UInt16(exactly: created[0]),
+            let columns = UInt16(exactly: created[1]),
             rows > 0, columns > 0
         {
             size = (rows, columns)

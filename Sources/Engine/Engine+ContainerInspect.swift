@@ -67,7 +67,8 @@ extension Engine {
         if stored.startedAt == nil { state["FinishedAt"] = .string(Self.zeroTime) }
         if let health = container.health {
             state["Health"] = .object([
-                "Status": .string(health.health.dockerName ?? "none"), "FailingStreak": .integer(Int64(health.failures)),
+                "Status": .string(health.health.dockerName ?? "none"),
+                "FailingStreak": .integer(Int64(health.failures)),
                 "Log": .array(
                     container.probes.map { probe in
                         .object([

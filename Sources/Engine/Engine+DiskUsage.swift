@@ -105,7 +105,9 @@ extension Engine {
         let stored = container.stored
         // One that was made and never started may be about to be.
         let mayBeStarted = stored.startedAt == nil && stored.free == nil
-        guard container.process == nil, !mayBeStarted, !container.stopping, !isRestarting(stored.id) else { return false }
+        guard container.process == nil, !mayBeStarted, !container.stopping, !isRestarting(stored.id) else {
+            return false
+        }
         guard stored.oneOff || stacks[stored.stackName]?.record.active != true else { return false }
         return filters.matches(created: stored.createdAt, labels: stored.labels)
     }

@@ -301,13 +301,16 @@ extension EngineError {
 extension RuntimeError {
     /// `exec: "nope": executable file not found in $PATH`, with what stands around it.
     var dockerText: String {
-        let place = "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+        let place =
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: "
             + "unable to start container process: "
         return place + dockerCause
     }
 
     /// As it is written into the stream of an exec.
-    var dockerExecText: String { "OCI runtime exec failed: exec failed: unable to start container process: \(dockerCause)" }
+    var dockerExecText: String {
+        "OCI runtime exec failed: exec failed: unable to start container process: \(dockerCause)"
+    }
 
     private var dockerCause: String {
         switch self {

@@ -30,7 +30,8 @@ extension Engine {
 
     /// Nothing of it stays on the host when an engine ends that has no container on it; the next one makes it again.
     func removeUnusedBridge() {
-        guard let record = networks[NetworkChoice.bridge], record.stackName.isEmpty, users(ofNetwork: record.name).isEmpty
+        guard let record = networks[NetworkChoice.bridge], record.stackName.isEmpty,
+            users(ofNetwork: record.name).isEmpty
         else { return }
         do {
             try network.removeBridge(record.bridge.bridge)
@@ -122,7 +123,8 @@ extension Engine {
     }
 
     private func publishError(_ error: EngineError, _ stored: StoredContainer) -> EngineError {
-        let place = "failed to set up container networking: driver failed programming external connectivity on endpoint "
+        let place =
+            "failed to set up container networking: driver failed programming external connectivity on endpoint "
             + "\(stored.name) (\(stored.id))"
         guard case .network(let failure) = error else { return error }
         switch failure {

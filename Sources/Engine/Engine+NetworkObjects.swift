@@ -11,7 +11,9 @@ extension Engine {
     private static let bridgeStays = "bridge is a pre-defined network and cannot be removed"
 
     /// `bridge` is made when the first container needs it.
-    private var alwaysThere: [String] { Self.builtIn + (networks[NetworkChoice.bridge] == nil ? [NetworkChoice.bridge] : []) }
+    private var alwaysThere: [String] {
+        Self.builtIn + (networks[NetworkChoice.bridge] == nil ? [NetworkChoice.bridge] : [])
+    }
 
     public func createNetwork(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateReply {
         let name = request.Name

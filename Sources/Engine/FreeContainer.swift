@@ -35,7 +35,9 @@ struct FreeContainer: Codable, Equatable, Sendable {
     }
 
     private func adjustTmpfs(_ target: String, _ options: String, in spec: inout RuntimeSpec) {
-        guard let index = spec.mounts.firstIndex(where: { $0.type == "tmpfs" && $0.destination == target }) else { return }
+        guard let index = spec.mounts.firstIndex(where: { $0.type == "tmpfs" && $0.destination == target }) else {
+            return
+        }
         for option in furtherTmpfsOptions(options) {
             let name = option.prefix { $0 != "=" }
             // `exec` takes `noexec` away, and the other way round.

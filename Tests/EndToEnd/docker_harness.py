@@ -3,7 +3,6 @@
 Both may be missing on a machine: `make setup` installs them, and the tests that need them are skipped with a word why.
 """
 
-import json
 import os
 import pty
 import re
@@ -14,11 +13,10 @@ import subprocess
 import time
 import unittest
 
-import harness
-from harness import EngineCase, wait_until
+from harness import EngineCase
 
 DOCKER = shutil.which("docker")
-NEWEST = (28, 0)
+ID = re.compile(r"^[0-9a-f]{64}\n$")
 
 
 def docker_version():
@@ -128,11 +126,3 @@ class DockerCase(EngineCase):
             os.close(terminal)
             _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status), text
-
-    def document(self, path):
-        return self.api(path)
-
-
-def running(case, name):
-    return wait_until(lambda: case.docker(f"inspect -f {{{{.State.Running}}}} {name}").stdout.strip() == "true",
-                      what=f"{name} to run")

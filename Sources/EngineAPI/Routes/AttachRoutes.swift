@@ -33,7 +33,8 @@ struct AttachRoutes {
             return .hijack(contentType: type) { [past] connection in await send(past, connection) }
         }
         let plan = try await engine.attachByClient(id)
-        let relay = StreamRelay(session: plan.session, wanted: wanted, endsInput: plan.endsInput && wanted.input, keys: keys)
+        let relay = StreamRelay(
+            session: plan.session, wanted: wanted, endsInput: plan.endsInput && wanted.input, keys: keys)
         let (logs, follows) = (past, isRunning)
         return .hijack(contentType: type) { connection in
             if let logs, !follows { await send(logs, connection) }

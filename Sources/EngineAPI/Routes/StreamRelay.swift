@@ -33,9 +33,6 @@ struct StreamRelay: Sendable {
     /// A client that has gone leaves the session; a command goes on, and is listened to until it ends.
     var leavesWithClient = true
 
-    /// What the other side takes in one frame.
-    private static let inputByteCountMax = 32 << 10
-
     /// - Parameter output: what the client reads in place of the session's output.
     func run(_ connection: HijackedConnection, output: LogStreaming? = nil) async -> End {
         await withTaskGroup(of: End?.self, returning: End.self) { group in
@@ -74,11 +71,8 @@ struct StreamRelay: Sendable {
             while let bytes = try await connection.read() {
                 guard wanted.input, !bytes.isEmpty else { continue }
                 let (passed, isDetached) = scanner?.scan(bytes) ?? (bytes, false)
-                var rest = passed[...]
-                while !rest.isEmpty {
-                    let piece = Array(rest.prefix(Self.inputByteCountMax))
-                    guard await session.send(StreamFrame(kind: .standardInput, payload: piece)) else { return false }
-                    rest = rest.dropFirst(piece.count)
+                if !passed.isEmpty {
+                    guard await session.sendInput(passed) else { return false }
                 }
                 if isDetached { return true }
             }
