@@ -95,8 +95,8 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "Timetable", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "ImageBuild",
-                "Dockerfile", "Registry", "Images",
+                "Reconciler", "Timetable", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel",
+                "ImageBuild", "Dockerfile", "Registry", "Images",
                 "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
                 "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
@@ -167,6 +167,7 @@ let package = Package(
         tests("DockerfileTests", ["Dockerfile", "StackModel"]),
         tests("ReconcilerTests", ["Reconciler", "StackModel", "Timetable", "InternetAddress"]),
         tests("TimetableTests", ["Timetable"]),
+        tests("DockerTranslationTests", ["DockerTranslation", "JSONDocument", "StackModel"]),
         tests("ReconcilerSimulationTests", ["Reconciler", "StackModel", "InternetAddress"], isFast: true),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "CLinux"], exclude: ["everything.nft"]),
         tests("InternetAddressTests", ["InternetAddress"]),

@@ -55,6 +55,9 @@ class DockerPy(EngineCase):
         with self.assertRaises(docker.errors.ContainerError) as raised:
             run("busybox", "sh -c 'echo why >&2; exit 3'", remove=True)
         self.assertEqual((raised.exception.exit_status, raised.exception.stderr), (3, b"why\n"))
+        self.assertEqual(
+            run("busybox", "sh -c 'test -c /dev/nothing && echo yes'", devices=["/dev/null:/dev/nothing:rwm"],
+                remove=True), b"yes\n")
         self.assertEqual(self.client.containers.list(all=True), [])
 
     def test_errors(self):

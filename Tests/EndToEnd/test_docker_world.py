@@ -84,12 +84,12 @@ class Surroundings(DockerCase):
             ("run --rm --mount type=volume,source=kept,target=/x --mount type=tmpfs,target=/x busybox true", 125, "",
              "Duplicate mount point"),
         ])
-        self.assertEqual(len(self.ok("volume ls -q").split()), 2)
+        self.assertEqual(len(self.volumes()), 2)
         self.ok("rm -f -v holder")
-        self.assertEqual(self.ok("volume ls -q"), "kept")
+        self.assertEqual(self.volumes(), ["kept"])
 
-    def test_devices(self):
-        self.table([("run --rm --device /dev/null:/dev/nothing busybox test -c /dev/nothing", 0, "")])
+    def volumes(self):
+        return [volume["Name"] for volume in self.api("/system/df")["Volumes"]]
 
     def test_links(self):
         self.ok("run -d --name db busybox sh -c 'echo linked > /www/index.html; httpd -f -h /www'")
