@@ -25,8 +25,21 @@ extension Engine {
         await free.bridgeLock.acquire()
         defer { free.bridgeLock.release() }
         if let record = networks[NetworkChoice.bridge] { return record }
+        for range in Self.bridgeRanges {
+            var definition = Network()
+            definition.subnets = [Subnet(subnet: range)]
+            do throws(EngineError) {
+                return try await makeNetwork(NetworkChoice.bridge, stack: "", key: "", definition)
+            } catch {
+                // Somebody else's on this host: the next one.
+                guard case .network(.subnetInUse) = error else { throw error }
+            }
+        }
         return try await makeNetwork(NetworkChoice.bridge, stack: "", key: "", Network())
     }
+
+    /// Docker's own, large enough for all containers that anybody makes: each has its address from the first moment.
+    private static let bridgeRanges = (17...31).map { "172.\($0).0.0/16" }
 
     /// Nothing of it stays on the host when an engine ends that has no container on it; the next one makes it again.
     func removeUnusedBridge() {

@@ -70,7 +70,8 @@ import Testing
             #"""
             {"Image":"i","Volumes":{"/own":{},"/data":{}},"HostConfig":{
              "Binds":["/src/:/dst:ro,rslave","kept:/data"],"Tmpfs":{"/t":"size=64m,mode=700,exec"},
-             "Mounts":[{"Type":"bind","Source":"/b","Target":"/c","ReadOnly":true,"BindOptions":{"NonRecursive":true}}]}}
+             "Mounts":[
+              {"Type":"bind","Source":"/b","Target":"/c","ReadOnly":true,"BindOptions":{"NonRecursive":true}}]}}
             """#)
         var bind = Mount(kind: .bind, source: "/src", target: "/dst", readOnly: true)
         (bind.createHostPath, bind.propagation) = (true, "rslave")
@@ -131,7 +132,10 @@ import Testing
     /// A container is asked about in the words that it was asked for in.
     @Test func hostConfigIsEchoed() throws {
         let shown = try request(
-            #"{"Image":"i","HostConfig":{"Memory":7000000,"MemorySwappiness":-1,"NetworkMode":"default","LogConfig":{"Type":""}}}"#
+            #"""
+            {"Image":"i","HostConfig":{
+             "Memory":7000000,"MemorySwappiness":-1,"NetworkMode":"default","LogConfig":{"Type":""}}}
+            """#
         ).shownHostConfig
         #expect(shown["Memory"] == .integer(7_000_000))
         #expect(shown["MemorySwappiness"] == .null)
