@@ -186,7 +186,11 @@ extension Engine {
         dns.remove(scope: id)
         let runFolder = options.containerRun(id)
         let dataFolder = options.containerData(id)
-        let anonymous = anonymousVolumes ? stored.volumes.values.filter { volumes[$0]?.anonymous == true } : []
+        // Another may have it by `VolumesFrom`.
+        let others = Set(containers.values.filter { $0.stored.id != id }.flatMap(\.stored.volumes.values))
+        let anonymous =
+            anonymousVolumes
+            ? stored.volumes.values.filter { volumes[$0]?.anonymous == true && !others.contains($0) } : []
         let volumeFolders = anonymous.map { FileSystem.parent(of: options.volumeData($0)) }
         let addresses = stored.attachments.flatMap { $0.interface.addresses.map(\.address) }
         let (network, runtime) = (network, runtime)
