@@ -163,6 +163,8 @@ extension Engine {
             try await send(signal, to: id)
         }
         announce(stored, "kill", ["signal": "\(signal)"])
+        // Clients remove it as soon as they have the answer.
+        if signal == SIGKILL { _ = await waitForExit(id, atMost: Self.killPatienceOfClients) }
     }
 
     /// Somebody wants it to stay stopped: its policy does not start it again.
