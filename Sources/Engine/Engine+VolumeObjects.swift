@@ -62,7 +62,7 @@ extension Engine {
             guard filters.matches(created: volume.createdAt, labels: labels(of: volume)) else { return false }
             return filters.values.allSatisfy { key, wanted in
                 switch key {
-                case "name": wanted.contains { NamePattern($0).matches(volume.name) }
+                case "name": wanted.contains { SearchExpression($0).matches(volume.name) }
                 case "driver": wanted.contains("local")
                 case "dangling": wanted.contains { ObjectFilters.truth($0) == users(ofVolume: volume.name).isEmpty }
                 default: true

@@ -12,7 +12,8 @@ struct SearchExpression {
 
     func matches(_ name: String) -> Bool {
         if text.isEmpty || name.contains(text) { return true }
-        guard text.utf8.count <= Self.byteCountMax else { return false }
+        // The C library writes counted repetitions out, those of those too, until there is no memory left.
+        guard text.utf8.count <= Self.byteCountMax, !text.utf8.contains(UInt8(ascii: "{")) else { return false }
         var expression = regex_t()
         guard regcomp(&expression, text, REG_EXTENDED | REG_NOSUB) == 0 else { return false }
         defer { regfree(&expression) }

@@ -165,7 +165,7 @@ class WireTest(APICase):
         round_of(1000)
         wait_until(lambda: json.loads(self.call("GET", "/info")[2])["NEventsListener"] == 0, what="listeners to end")
         wait_until(lambda: self.facts()[0] <= before[0] + 4, what="descriptors to be closed")
-        self.assertLess(self.facts()[1], before[1] + 8 << 10)
+        self.assertLess(self.facts()[1], before[1] + (8 << 10))
 
     def test_a_client_that_does_not_read_holds_nobody_up(self):
         slow = self.open_stream("/events")
