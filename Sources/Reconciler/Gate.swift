@@ -195,7 +195,7 @@ extension Gate {
                 hint: "see `gantry logs \(container.service)`"))
     }
 
-    /// Nanoseconds since 1970: when time alone may change what the gate, which is pending, says; `nil` when it does not.
+    /// Nanoseconds since 1970: when time alone may change what the gate, which is pending, says; `nil`: never.
     func turnsAt(in index: ContainerIndex) -> Int64? {
         guard case .replicaSettled(let name, let monitor, let begunAt) = self else { return nil }
         var soonest: Int64?
