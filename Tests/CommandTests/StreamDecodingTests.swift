@@ -1,5 +1,6 @@
-@testable import EngineClient
 import Testing
+
+@testable import EngineClient
 
 @Suite struct StreamDecodingTests {
     @Test func takesFramesCutAnywhere() throws {
