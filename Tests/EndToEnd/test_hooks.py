@@ -169,26 +169,28 @@ class HooksTest(EngineCase):
         open(os.path.join(self.shared("leak"), "bad"), "w").close()
         # As the engine's own clients hear it, who know nothing of the stack file.
         heard = {
-            "stop": self.post("/stacks/leak/restart", {"services": ["web"]}),
+            "stop": self.post("/stacks/leak/stop", {"services": ["web"]}),
+            "post": self.post("/stacks/leak/start", {"services": ["web"]}),
             "start": self.post("/stacks/leak/apply", {
                 "services": ["web"], "scale": {}, "forceRecreate": True, "noRecreate": False, "removeOrphans": False,
                 "noStart": False, "noDependencies": True, "wait": False}),
             "job": self.gantry("-p", "leak", "job", "run", "tick", "--wait").stderr,
             "run": self.gantry("-p", "leak", "job", "history", "--format", "json").stdout,
-            "containers": json.dumps(self.api("/stacks/leak/containers")),
+            # Their commands are shown as they are, as Docker shows them.
+            "notes": json.dumps([each.get("note") for each in self.api("/stacks/leak/containers")]),
         }
-        with open(f"{self.root}/engine-output.log") as log:
+        with open(f"{self.root}/data/engine.log") as log:
             heard["log"] = log.read()
         self.assertIn("pre_stop hook", heard["stop"])
-        self.assertIn("post_start hook", heard["stop"])
+        self.assertIn("post_start hook", heard["post"])
         self.assertIn("pre_start hook", heard["start"])
-        self.assertIn("pre_start hook", heard["run"])
+        self.assertRegex(heard["log"], "pre_start hook.*leak-tick-run-")
         for where, text in heard.items():
             for secret in secrets:
                 self.assertNotIn(secret, text, where)
                 # Nor a piece of it, where a command was cut.
                 self.assertNotIn(secret[:9], text, where)
-            if where in ("stop", "start", "run"):
+            if where in ("stop", "post", "start", "log", "notes"):
                 self.assertIn("ended with 3: ***; ***", text, where)
         self.down(folder)
 

@@ -291,6 +291,40 @@ private func names(_ actions: [JobDecision.Action]) -> [String] {
         }
     }
 
+    /// It stands in the way of the whole update, which is undone where one of those that wait for it says so.
+    @Test func anUpdateWithAOneShotThatFailsHasFailed() {
+        func failed(
+            _ action: UpdateConfig.FailureAction?, startedAt: Int64 = 5, edit: (inout DesiredState) -> Void = { _ in }
+        ) -> [FailedRollout] {
+            let updated = stack.with {
+                guard let action else { return }
+                var config = UpdateConfig()
+                config.failureAction = action
+                $0.services["web"]?.deploy = Deploy()
+                $0.services["web"]?.deploy?.update = config
+            }
+            let state = observed(
+                updated,
+                [
+                    container(stack, "web"),
+                    container(updated, "migrate", 1, .exited) { $0.startedAt = startedAt * second },
+                ])
+            let wanted = desired(updated, .maintain) {
+                $0.changedAt = 4 * second
+                edit(&$0)
+            }
+            return plan(desired: wanted, observed: state, now: 9 * second).failedRollouts
+        }
+        #expect(failed(nil).map(\.service) == ["migrate"])
+        #expect(failed(nil).map(\.action) == [.pause])
+        #expect(failed(.rollback).map(\.action) == [.rollback])
+        #expect(failed(.pause).flatMap(\.failures).map(\.code) == ["dependency.failed"])
+        // What failed before the update, at a first start, or while an update is undone, is none of its doing.
+        #expect(failed(nil, startedAt: 3).isEmpty)
+        #expect(failed(nil) { $0.changedAt = nil }.isEmpty)
+        #expect(failed(.rollback) { $0.isRollback = true }.isEmpty)
+    }
+
     @Test func whatEndedWellIsNotRunAgainAndWhatHasAScheduleIsNotMade() {
         let done = observed(
             stack,
