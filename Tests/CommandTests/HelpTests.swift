@@ -28,7 +28,7 @@ import Testing
 
     @Test func isWrittenForEveryCommand() {
         let types = Gantry.configuration.groupedSubcommands.flatMap(\.subcommands)
-            .filter(\.configuration.shouldDisplay)
+            .filter { $0.configuration.shouldDisplay }
         var names = types.map { $0._commandName }
         let kinds = Set(types.map(ObjectIdentifier.init))
         // A subcommand that is a command of its own, too, is written once.
