@@ -70,8 +70,12 @@ extension EngineClient {
 
     /// The answer of `openWait`; blocks until the process has ended.
     public func exitCode(of wait: EngineStream) throws(EngineClientError) -> Int {
-        let body = try wait.readAll(byteCountMax: Self.replyByteCountMax)
-        return try decodeJSON(WaitReply.self, body, "the exit code").StatusCode
+        try exitCode(in: wait.readAll(byteCountMax: Self.replyByteCountMax))
+    }
+
+    /// The same, of an answer that was read piece by piece: its head comes at once, the rest at the process's end.
+    public func exitCode(in body: [UInt8]) throws(EngineClientError) -> Int {
+        try decodeJSON(WaitReply.self, body, "the exit code").StatusCode
     }
 
     /// `POST /containers/{id}/kill`.

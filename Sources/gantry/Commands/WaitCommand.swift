@@ -71,7 +71,9 @@ struct WaitCommand: ParsableCommand {
     private func waitForEnd(_ running: [ContainerStatus], _ client: EngineClient, _ session: Session) throws -> Int {
         let signals = try SignalSource(endingSignals)
         let deadline = timeout.map { monotonicNow() + $0.nanoseconds }
-        var open = try running.map { (container: $0, stream: try client.openWait($0.id, condition: "not-running")) }
+        var open = try running.map {
+            (container: $0, stream: try client.openWait($0.id, condition: "not-running"), body: [UInt8]())
+        }
         var last = 0
         while !open.isEmpty {
             var waited = [Waited(signals.descriptor)] + open.map { Waited($0.stream.descriptor) }
@@ -79,8 +81,12 @@ struct WaitCommand: ParsableCommand {
             try wait(for: &waited, milliseconds: left)
             if waited[0].readable, let signal = try signals.take() { throw CommandFailure([], exitCode: 128 + signal) }
             for index in open.indices.reversed() where waited[index + 1].readable {
-                let (container, stream) = open.remove(at: index)
-                last = try client.exitCode(of: stream)
+                if let bytes = try open[index].stream.receive() {
+                    open[index].body += bytes
+                    continue
+                }
+                let (container, _, body) = open.remove(at: index)
+                last = try client.exitCode(in: body)
                 try session.output.write("container \"\(container.id)\" exited with status code \(last)\n")
             }
             if let deadline, !open.isEmpty, monotonicNow() >= deadline {
