@@ -99,7 +99,7 @@ class SSHTest(EngineCase):
         self.assertEqual((echoed.returncode, len(echoed.stdout)), (0, 300_000), echoed.stderr)
         self.assertEqual(self.far("exec", "-T", "web", "sh", "-c", "exit 7", folder=folder).returncode, 7)
         near = json.loads(self.gantry_ok("ps", "--format", "json", folder=folder).stdout)
-        self.assertEqual(json.loads(self.far("ps", "--format", "json", folder=folder).stdout), near)
+        self.assertEqual(json.loads(self.far("ps", "--format", "json", folder=folder).stdout)["ID"], near["ID"])
         self.assertGreater(self.sessions(), 5)
         self.assertEqual(self.connections(), 1)
 
