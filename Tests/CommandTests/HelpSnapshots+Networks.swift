@@ -76,13 +76,13 @@ let networksHelp: [String: String] = [
     "network inspect": """
     OVERVIEW: Show all of networks, as JSON.
 
-    USAGE: gantry network inspect [<global options>] [-f json] <network> ...
+    USAGE: gantry network inspect [<global options>] [-f <template>] <network> ...
 
     ARGUMENTS:
       <networks>              Names or ids.
 
     OPTIONS:
-      -f, --format <format>   Form of the output: json, on one line. (values: json)
+      -f, --format <format>   json, on one line, or a Go template.
 
     """,
     "network prune": """

@@ -24,28 +24,10 @@ struct ImageInspectCommand: ParsableCommand {
 
     func run() throws {
         let session = Session(global)
-        let template = try format.flatMap { text throws(CommandFailure) in
-            text == "json" ? nil : try FormatTemplate(text)
-        }
         let engine = try session.engine()
-        var found: [JSONText] = []
-        var problem: CommandFailure?
-        do {
-            try forEach(images) { image in
-                found.append(try JSONText(parsing: try engine.imageDocument(image), first: Self.firstMembers))
-            }
-        } catch let failure as CommandFailure {
-            problem = failure
+        try inspect(images, format: format, strict: false, session) {
+            try JSONText(parsing: try engine.imageDocument($0), first: Self.firstMembers)
         }
-        if let template {
-            for image in found {
-                try session.output.write(harmless(try template.render(image, strict: false), .paragraphs) + "\n")
-            }
-        } else {
-            let list = JSONText.array(found)
-            try session.output.write((format == nil ? list.indented : list.text) + "\n")
-        }
-        if let problem { throw problem }
     }
 }
 

@@ -54,16 +54,14 @@ struct NetworkList: ParsableCommand {
 }
 
 struct NetworkInspectCommand: ParsableCommand {
-    enum Format: String, CaseIterable, ExpressibleByArgument { case json }
-
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Show all of networks, as JSON.",
-        usage: "gantry network inspect [<global options>] [-f json] <network> ...")
+        usage: "gantry network inspect [<global options>] [-f <template>] <network> ...")
 
     @OptionGroup(visibility: .hidden) var global: GlobalOptions
 
-    @Option(name: [.short, .long], help: "Form of the output: json, on one line.")
-    var format: Format?
+    @Option(name: [.short, .long], help: "json, on one line, or a Go template.")
+    var format: String?
 
     @Argument(help: "Names or ids.")
     var networks: [String]
@@ -71,17 +69,7 @@ struct NetworkInspectCommand: ParsableCommand {
     func run() throws {
         let session = Session(global)
         let engine = try session.engine()
-        var found: [JSONText] = []
-        var problems: [Diagnostic] = []
-        for network in networks {
-            do throws(EngineClientError) {
-                found.append(networkJSON(try engine.network(network)))
-            } catch {
-                problems += failure(for: error)?.diagnostics ?? []
-            }
-        }
-        try session.output.write((format == .json ? JSONText.array(found).text : JSONText.array(found).indented) + "\n")
-        if !problems.isEmpty { throw CommandFailure(problems) }
+        try inspect(networks, format: format, strict: true, session) { networkJSON(try engine.network($0)) }
     }
 }
 

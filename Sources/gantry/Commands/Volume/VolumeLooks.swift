@@ -67,28 +67,8 @@ struct VolumeInspectCommand: ParsableCommand {
 
     func run() throws {
         let session = Session(global)
-        let template = try format.flatMap { text throws(CommandFailure) in
-            text == "json" ? nil : try FormatTemplate(text)
-        }
         let engine = try session.engine()
-        var found: [JSONText] = []
-        var problems: [Diagnostic] = []
-        for volume in volumes {
-            do throws(EngineClientError) {
-                found.append(document(try engine.volume(volume)))
-            } catch {
-                problems += failure(for: error)?.diagnostics ?? []
-            }
-        }
-        if let template {
-            for volume in found {
-                try session.output.write(harmless(try template.render(volume, strict: true), .paragraphs) + "\n")
-            }
-        } else {
-            let list = JSONText.array(found)
-            try session.output.write((format == nil ? list.indented : list.text) + "\n")
-        }
-        if !problems.isEmpty { throw CommandFailure(problems) }
+        try inspect(volumes, format: format, strict: true, session) { document(try engine.volume($0)) }
     }
 
     private func document(_ volume: VolumeInspect) -> JSONText {
