@@ -173,6 +173,19 @@ struct SchemaCheckTests {
         #expect(wrong.map(\.message) == ["unknown key 'prots' in 'jobs.backup'"])
     }
 
+    /// Data would lie elsewhere than the file says.
+    @Test func volumesElsewhereAreToldOf() throws {
+        let text = """
+            services: {a: {image: a, volumes: ["data:/data", "more:/more", "own:/own"]}}
+            volumes:
+              data: {driver_opts: {type: nfs, device: ":/srv"}}
+              more: {driver: nfs}
+              own: {driver: local}
+            """
+        let ignored = try MemoryProject(text).load().warnings.filter { $0.code.hasPrefix("stack.ignored") }
+        #expect(ignored.map { $0.source?.line } == [3, 4])
+    }
+
     // MARK: x-gantry
 
     @Test func gantryKeysAreKnown() throws {
