@@ -73,6 +73,16 @@ import Testing
         #expect(later[4] == "├ ⠋ web-1 starting 3.8s")
     }
 
+    /// Replicas are created side by side: which is heard of first is chance.
+    @Test func whatOthersWaitForStandsAboveThem() {
+        var tree = LiveTree(stackName: "shop", stack: stack(), at: 0)
+        tell(&tree, "shop-web-1", .done, "Created", at: second / 10)
+        tell(&tree, "shop-db-1", .done, "Created", at: second / 5)
+        let lines = words(picture(tree, at: second))
+        #expect(lines[1].hasPrefix("├ ⠋ db") || lines[1].hasPrefix("├ · db"))
+        #expect(lines[2].hasPrefix("└ · web"))
+    }
+
     @Test func showsHowFarAnUpdateIs() {
         var tree = tree()
         let rollout = RolloutReply(
@@ -137,8 +147,8 @@ import Testing
         #expect(
             words(picture(tree, at: 2 * second, rows: 9)) == [
                 "[+] shop 21/25 done 2.0s", "├ ✔ network front created 0.1s", "├ ✔ 5 services done",
-                "├ · web waiting for db to be healthy 1.8s", "│ └ · 3 created",
-                "└ ✘ d 3/4 running, 1 failing 2.0s", "├ ✔ 3 started", "└ ✘ d-3 failed 2.0s",
+                "├ ✘ d 3/4 running, 1 failing 2.0s", "│ ├ ✔ 3 started", "│ └ ✘ d-3 failed 2.0s",
+                "└ · web waiting for db to be healthy 1.8s", "└ · 3 created",
             ])
     }
 

@@ -44,7 +44,8 @@ extension LiveTree {
     private var shownServices: [String] {
         guard end == .running, let look else { return services }
         let coming = candidates.filter { !services.contains($0) && look.members[$0] == nil }
-        return services + coming
+        let all = services + coming
+        return all.indices.sorted { (rank(all[$0]), $0) < (rank(all[$1]), $1) }.map { all[$0] }
     }
 
     private var unchangedServices: [String] {

@@ -61,12 +61,15 @@ struct LiveTree {
     private(set) var replicas: [String: Replica] = [:]
     /// In the order in which they were heard of.
     private(set) var names: [String] = []
+    /// Below what they depend on; else as they were heard of.
     private(set) var services: [String] = []
     private(set) var look: Look?
     var end = End.running
 
     private var objectIndices: [String: Int] = [:]
     private let serviceByContainerName: [String: String]
+    /// Services on the longest way of dependencies below each.
+    private let ranks: [String: Int]
 
     /// - Parameters:
     ///   - services: the ones that were named; empty: all.
@@ -76,6 +79,7 @@ struct LiveTree {
     ) {
         self.stackName = stackName ?? stack?.name
         self.stack = stack
+        ranks = stack.map(dependencyRanks) ?? [:]
         beganAt = now
         selected = services.isEmpty ? nil : closure(services, stack, dependencies: dependencies)
         let named = (stack?.services ?? [:]).compactMap { key, service in service.containerName.map { ($0, key) } }
@@ -97,7 +101,7 @@ struct LiveTree {
         guard var replica = replicas[name] else {
             guard names.count < Self.objectCountMax else { return }
             names.append(name)
-            if !services.contains(service) { services.append(service) }
+            insert(service: service)
             replicas[name] = Replica(
                 name: name, service: service, title: short(name), number: number, item: item)
             return
@@ -111,6 +115,15 @@ struct LiveTree {
         if !isSame { replica.item.changedAt = now }
         replicas[name] = replica
     }
+
+    /// What others depend on stands above them, whichever of them was heard of first.
+    private mutating func insert(service: String) {
+        guard !services.contains(service) else { return }
+        let rank = rank(service)
+        services.insert(service, at: services.firstIndex { self.rank($0) > rank } ?? services.endIndex)
+    }
+
+    func rank(_ service: String) -> Int { ranks[service] ?? 0 }
 
     private mutating func update(_ title: String, _ item: Item) {
         guard let index = objectIndices[title] else {
@@ -187,4 +200,23 @@ private func closure(_ services: [String], _ stack: Stack?, dependencies: Bool) 
         }
     }
     return result
+}
+
+/// Of each service: how many services the longest chain of its dependencies has.
+private func dependencyRanks(_ stack: Stack) -> [String: Int] {
+    var ranks: [String: Int] = [:]
+    var left = Array(stack.services.keys)
+    while !left.isEmpty {
+        let rest = left.filter { name in
+            let own = stack.services[name]?.dependsOn.keys.filter { stack.services[$0] != nil } ?? []
+            let below = own.compactMap { ranks[$0] }
+            guard below.count == own.count else { return true }
+            ranks[name] = below.map { $0 + 1 }.max() ?? 0
+            return false
+        }
+        // A circle has no order; a stack with one is refused elsewhere.
+        guard rest.count < left.count else { break }
+        left = rest
+    }
+    return ranks
 }
