@@ -30,6 +30,16 @@ public enum GateStatus: Equatable, Sendable {
 extension Gate {
     public func status(in observed: ObservedState) -> GateStatus { status(in: ContainerIndex(scanning: observed)) }
 
+    /// One that is to be stopped is never its own successor, although it may have a successor's name: when it got that
+    /// from a rename that said it was done, and was not.
+    func status(for action: Action, in index: ContainerIndex) -> GateStatus {
+        guard case .stopContainer(let id, _, _) = action else { return status(in: index) }
+        switch self {
+        case .replicaReady, .replicaSettled: return status(in: index, except: [id])
+        default: return status(in: index)
+        }
+    }
+
     /// - Parameter except: Ids of containers that a plan replaces, starts or removes: their present state says nothing.
     func status(in index: ContainerIndex, except: Set<String> = []) -> GateStatus {
         let observed = index.observed

@@ -45,7 +45,7 @@ public struct Plan: Equatable, Sendable {
         let index = ContainerIndex(observed)
         return steps.filter { step in
             !begun.contains(step.id) && step.after.allSatisfy(done.contains)
-                && step.gates.allSatisfy { $0.status(in: index) == .holds }
+                && step.gates.allSatisfy { $0.status(for: step.action, in: index) == .holds }
         }
     }
 
@@ -55,7 +55,7 @@ public struct Plan: Equatable, Sendable {
         var result: [Diagnostic] = []
         for step in steps where !begun.contains(step.id) && step.after.allSatisfy(done.contains) {
             for gate in step.gates {
-                guard case .failed(var diagnostic) = gate.status(in: index) else { continue }
+                guard case .failed(var diagnostic) = gate.status(for: step.action, in: index) else { continue }
                 diagnostic.source = diagnostic.source ?? step.source
                 if !result.contains(diagnostic) { result.append(diagnostic) }
             }

@@ -276,6 +276,18 @@ import Testing
             ])
     }
 
+    /// A rename may say that it is done and not be: then the successor's name is still the predecessor's own.
+    @Test func nobodySucceedsItself() {
+        let stack = stack("one")
+        let third = desired(stack) { $0.imageIDs["web"] = "sha256:3" }
+        var state = look(stack, [new(stack, 1, next: true)])
+        let result = plan(desired: third, observed: state, now: 0)
+        func runnable() -> [Int] { result.runnable(done: [1, 2, 3], begun: [1, 2, 3], in: state).map(\.id) }
+        #expect(runnable() == [])
+        state.containers.append(new(stack, 1, next: true) { $0.id = "third" })
+        #expect(runnable() == [4])
+    }
+
     /// One that lacks its name yet is replaced in its turn, and those after it wait for it as for any other.
     @Test func oneWithoutItsNameKeepsItsPlace() {
         let stack = stack("one", replicas: 3)
