@@ -85,10 +85,12 @@ private struct DriftReporter {
         _ address: String, _ kind: DriftClass, _ detail: String, service: String? = nil, repair: String?
     ) {
         let path = address.prefix { $0 != "[" }
+        var policy = stack.driftPolicy(kind, service: service)
+        // What only a command of the user puts right is told, whatever the engine might do.
+        if policy == .repair, repair?.hasPrefix("gantry ") ?? false { policy = .warn }
         entries.append(
             DriftEntry(
-                address: address, kind: kind, detail: detail,
-                policy: stack.driftPolicy(kind, service: service), repair: repair,
+                address: address, kind: kind, detail: detail, policy: policy, repair: repair,
                 source: stack.source(of: String(path))))
     }
 

@@ -214,6 +214,22 @@ import Testing
             ])
     }
 
+    /// The engine would repair the class; this one its restart policy leaves as it is.
+    @Test func whatOnlyACommandPutsRightIsNotSaidToBeRepaired() {
+        func lines(_ mode: RestartPolicy.Mode) -> [String] {
+            let stack = shop(["web": service { $0.restart = RestartPolicy(mode: mode) }])
+            return reported(
+                stack,
+                edit: {
+                    $0.containers[0].state = .exited
+                    $0.containers[0].exitCode = 1
+                    $0.containers[0].finishedAt = 3 * second
+                })
+        }
+        #expect(lines(.no) == ["services.web[1] exited warn: exited (1)"])
+        #expect(lines(.always) == ["services.web[1] exited repair: exited (1)"])
+    }
+
     @Test func patternsNameAddressesAndClasses() {
         func left(_ pattern: String) -> Int {
             let stack = self.stack.with {
