@@ -250,6 +250,7 @@ extension Convergence {
             if !begun.contains(step.id), let standing = now[id], standing > before[id] ?? .idle { isOutdated = true }
             if mayEnd(step) { meant.insert(id) }
         }
+        if plan.tolerated.contains(where: { now[$0] ?? .idle > before[$0] ?? .idle }) { isOutdated = true }
         let isLost = before.contains { id, standing in standing > now[id] ?? .idle && !meant.contains(id) }
         if isLost { isOutdated = true }
     }

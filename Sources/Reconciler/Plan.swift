@@ -21,6 +21,8 @@ public struct Plan: Equatable, Sendable {
     public var heldRollouts: [HeldRollout]
     /// Ids of containers that are replaced for nothing but being unhealthy: whoever removes them counts that.
     public var unhealthy: Set<String> = []
+    /// Ids of new replicas that failed, and that a rollout goes on without: until one of them serves.
+    public var tolerated: Set<String> = []
 
     public init() {
         steps = []

@@ -78,6 +78,7 @@ struct PlanBuilder {
     }
 
     mutating func noteUnhealthy(_ id: String) { plan.unhealthy.insert(id) }
+    mutating func noteTolerated(_ id: String) { plan.tolerated.insert(id) }
 
     mutating func fail(_ rollout: FailedRollout) { plan.failedRollouts.append(rollout) }
 

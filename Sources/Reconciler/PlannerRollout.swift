@@ -74,6 +74,9 @@ extension Planner {
     mutating func emitSuccessions(_ survey: ServiceSurvey, _ rollout: Rollout) -> [String: (name: String, after: [Int])]
     {
         var successions: [String: (name: String, after: [Int])] = [:]
+        for replica in survey.kept where !replica.isReplaced && rollout.isTolerated(replica.container.name) {
+            builder.noteTolerated(replica.container.id)
+        }
         for replica in survey.kept where !replica.isReplaced && !rollout.isTolerated(replica.container.name) {
             let container = replica.container
             var after: [Int] = []

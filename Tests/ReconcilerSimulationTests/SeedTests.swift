@@ -39,6 +39,7 @@ import Testing
     private static let failedOnce: [UInt64] = [
         2851, 3035, 3339, 6254, 7083, 8541, 8559, 12219, 16159, 18251, 21080, 25094, 26650, 26923, 26924, 27757, 36061,
         37513, 39696, 40057, 42613, 42831, 48402, 49140, 60308, 65507, 67778, 75449, 78617, 120588,
+        510335, 522190,
     ]
 
     @Test(arguments: failedOnce) func whatFailedOnceHolds(_ seed: UInt64) {

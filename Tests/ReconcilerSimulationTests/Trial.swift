@@ -51,7 +51,10 @@ struct Trial {
         // is where it was: nothing tells of that moment, and the next pass does what there is to do.
         if simulation.scenario.setsClockBack { simulation.tell() }
         // One that never gets well is started or replaced again and again: that work has its end, too.
-        simulation.settle(until: simulation.machine.clock + Self.patience) { $0.running == nil }
+        // An end that the engine has not heard of is not settled either.
+        simulation.settle(until: simulation.machine.clock + Self.patience) { simulation in
+            simulation.running == nil && simulation.machine.containers.allSatisfy { $0.isAlive == $0.seemsAlive }
+        }
         guard violations.isEmpty else { return }
         if let running = simulation.running {
             let who = running.intent.map { "\($0)" } ?? "loop"
