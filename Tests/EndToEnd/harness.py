@@ -166,6 +166,9 @@ class EngineCase(unittest.TestCase):
 
     @classmethod
     def answers(cls):
+        if cls.engine.poll() is not None:
+            with open(f"{cls.root}/engine-output.log") as file:
+                raise AssertionError(f"the engine ended with {cls.engine.returncode}: {file.read()[-4000:]}")
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(cls.socket)
