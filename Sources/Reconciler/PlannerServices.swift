@@ -174,6 +174,11 @@ extension Planner {
         var before = after + conditions.resources
         if let removal = builder.removals[subject.name] {
             before.append(removal)
+        } else if let holder = surveys[service]?.excess.first(where: { $0.name == subject.name }),
+            holder.id != replaced?.id, retired[holder.id] == nil
+        {
+            // One too many that was to go once all serve: now that its name is needed.
+            before += removeExcess(holder, service: service, after: after, gates: gates).suffix(1)
         } else if let other = observed.containers.first(where: { $0.name == subject.name && $0.id != replaced?.id }),
             !(surveys[other.service]?.excess.contains { $0.id == other.id } ?? false)
         {

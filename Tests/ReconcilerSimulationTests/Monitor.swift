@@ -181,6 +181,10 @@ struct Monitor: Sendable {
         }
         guard let wanted = wanted(container.service, work), container.isAlive, !leaving.contains(id) else { return }
         defer { leaving.insert(id) }
+        // It has come to serve since that look, which was an old one.
+        if !container.isServing, machine.balancer[container.service]?.contains(id) == true {
+            troubled.insert(container.service)
+        }
         guard container.isServing, let service = service(container.service, work) else { return }
         checkUntouched(container, service, wanted, work, seen, machine)
         checkAvailability(container, service, wanted, work, seen, machine)
@@ -291,7 +295,9 @@ struct Monitor: Sendable {
         }
         if !backends.isEmpty {
             let own = machine.containers.filter { $0.service == name }
-            if own.allSatisfy({ $0.isListening && backends.contains($0.id) }) { troubled.remove(name) }
+            if own.allSatisfy({ $0.isListening && backends.contains($0.id) && !leaving.contains($0.id) }) {
+                troubled.remove(name)
+            }
             // One whose end was decided on while it did not serve is nobody's to count on.
             if !backends.allSatisfy(leaving.contains) { served.insert(name) }
         } else if served.remove(name) != nil, !troubled.contains(name) {
