@@ -237,8 +237,7 @@ public actor Engine {
 
     private static func lockDataRoot(_ options: EngineOptions) throws -> SharedDescriptor {
         let file = try FileDescriptor.open(options.lockPath, O_RDWR | O_CREAT, mode: 0o600)
-        let raw = file.raw
-        guard flock(raw, LOCK_EX | LOCK_NB) == 0 else {
+        guard try ExclusiveLock.take(file) else {
             throw EngineError.diagnostics([
                 Diagnostic(
                     code: "engine.already-running", "another engine already uses \(options.dataRoot)",

@@ -53,13 +53,16 @@ public final class ImageStore: Sendable {
         var opened = timespec()
         clock_gettime(CLOCK_REALTIME, &opened)
         temporaryPrefix = "\(opened.tv_sec).\(opened.tv_nsec)"
-        lock = try converting { () throws(SystemError) in
+        let file = try converting { () throws(SystemError) in
             for folder in ["blobs/sha256", "layers", "partial", "pulls", "tmp"] {
                 try FileSystem.makeDirectories("\(root)/\(folder)")
             }
-            return SharedDescriptor(try FileDescriptor.open("\(root)/lock", O_RDWR | O_CREAT, mode: 0o600))
+            return try FileDescriptor.open("\(root)/lock", O_RDWR | O_CREAT, mode: 0o600)
         }
-        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else { throw .locked(path: root) }
+        guard try converting({ () throws(SystemError) in try ExclusiveLock.take(file) }) else {
+            throw .locked(path: root)
+        }
+        lock = SharedDescriptor(file)
         state = Mutex(State(index: try ImageIndex.read("\(root)/index.json")))
         try sweep()
     }

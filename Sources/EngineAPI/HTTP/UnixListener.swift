@@ -11,6 +11,7 @@ enum UnixListener {
     }
 
     private static let acceptedByteCountMax = 100
+    private static let probePauseMilliseconds = 100
 
     /// A listening socket at `path`, mode 0660. The path appears when the socket listens and has its mode: it is made
     /// under another name and renamed, which also replaces a socket that nobody listens on. Folders are made with 0711.
@@ -80,12 +81,19 @@ enum UnixListener {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else { throw HTTPServerError.notASocket(path: path) }
-        let probe = try open()
-        let raw = probe.raw
-        let code = withAddress(path) { address, length in connect(raw, address, length) == 0 ? 0 : errno }
-        // EAGAIN: somebody listens, and the queue of connections is full.
-        if code == 0 || code == EAGAIN { throw HTTPServerError.addressInUse(path: path) }
-        guard code == ECONNREFUSED || code == ENOENT else { throw SystemError("connect", path: path, code: code) }
+        // A child of an engine that was killed may have its socket until it executes its program.
+        var left = ExclusiveLock.patienceMilliseconds
+        while true {
+            let probe = try open()
+            let raw = probe.raw
+            let code = withAddress(path) { address, length in connect(raw, address, length) == 0 ? 0 : errno }
+            if code == ECONNREFUSED || code == ENOENT { return }
+            // EAGAIN: somebody listens, and the queue of connections is full.
+            guard code == 0 || code == EAGAIN else { throw SystemError("connect", path: path, code: code) }
+            guard left > 0 else { throw HTTPServerError.addressInUse(path: path) }
+            left -= probePauseMilliseconds
+            usleep(UInt32(probePauseMilliseconds) * 1_000)
+        }
     }
 
     static func identify(_ path: String) throws(SystemError) -> Identity {
