@@ -329,9 +329,10 @@ extension Work {
 }
 
 extension ObservedContainer {
-    /// It ended, keeps ending, is unhealthy, or has had its time to become ready.
+    /// It ended, keeps ending, is unhealthy, or has had its time to become ready for long enough.
     fileprivate func hasFailed(at now: Int64) -> Bool {
-        !isAlive && finishedAt != nil || health == .unhealthy || restarts >= 2
-            || !isReady && now - createdAt >= 300 * second
+        let isSettled = isReady && now - (readySince ?? now) >= 10 * second
+        return !isAlive && finishedAt != nil || health == .unhealthy || restarts >= 2
+            || !isSettled && now - createdAt >= 300 * second
     }
 }
