@@ -62,7 +62,7 @@ struct PlanCompiler {
         plan.sysctls = try Sysctls.compile(spec.linux.sysctl, namespaces: Set(spec.linux.namespaces.map(\.type)))
         plan.useInit = request.useInit
         plan.log = try request.log.map { (log) throws(RuntimeError) in try Self.compileLog(log) }
-        plan.attached = request.attach != nil
+        plan.clientCount = UInt32(request.attach.count)
         plan.hooks = try HookCompiler.compile(request)
         return plan
     }

@@ -60,8 +60,9 @@ public struct LaunchRequest: Sendable {
     /// The container's folder under the exec root; made with mode 0700 when missing. One launch at a time.
     public var directory: String
     public var log: LogSettings?
-    /// A connected, framed socket of the first client; consumed, whatever comes of the launch.
-    public var attach: Int32?
+    /// Connected, framed sockets of the first clients, `SupervisorDescriptor.clientsMax` at most; consumed, whatever
+    /// comes of the launch.
+    public var attach: [Int32]
     public var stdinOpen: Bool
     /// Process 1 is Gantry's own init, which forwards signals and reaps.
     public var useInit: Bool
@@ -84,6 +85,7 @@ public struct LaunchRequest: Sendable {
         self.spec = spec
         self.root = root
         self.directory = directory
+        attach = []
         groups = []
         stdinOpen = false
         useInit = false

@@ -108,7 +108,7 @@ extension Runtime {
         let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
             try spawner.spawn(
                 mode: "exec", name: FileSystem.lastComponent(of: request.directory), plan: PlanFile.encode(plan),
-                client: theirs.raw)
+                clients: [theirs.raw])
         }
         let answer: (pid: Int32, at: UInt64, warnings: [String])
         do {

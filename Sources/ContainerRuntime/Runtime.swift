@@ -82,7 +82,7 @@ public final class Runtime: Sendable {
     /// Starts a container; returns when the user's program has been executed, and throws why not otherwise: nothing of
     /// the container is left then.
     public func launch(_ request: LaunchRequest) throws(RuntimeError) -> LaunchedContainer {
-        let attach = request.attach.map { SharedDescriptor(FileDescriptor(owning: $0)) }
+        let clients = request.attach.map { SharedDescriptor(FileDescriptor(owning: $0)) }
         let filter = try seccomp.filter(request.spec, policy: request.seccomp)
         let plan = try compiler.compile(request, seccomp: filter)
         try awaitPredecessor(request.directory)
@@ -92,7 +92,7 @@ public final class Runtime: Sendable {
         }
         try prepareForeignParent(plan.cgroupName)
         let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
-            try spawner.spawn(mode: "run", name: request.id, plan: PlanFile.encode(plan), client: attach?.raw)
+            try spawner.spawn(mode: "run", name: request.id, plan: PlanFile.encode(plan), clients: clients.map(\.raw))
         }
         do {
             let answer = try Self.awaitStart(supervisor.report)

@@ -31,10 +31,10 @@ final class Spawner: Sendable {
         }
     }
 
-    /// Starts `gantry-supervisor MODE NAME` with its plan, a report pipe and, maybe, a client's socket. The process is
-    /// reaped whenever it ends.
+    /// Starts `gantry-supervisor MODE NAME` with its plan, a report pipe and the clients' sockets. The process is reaped
+    /// whenever it ends.
     func spawn(
-        mode: String, name: String, plan: [UInt8], client: Int32?
+        mode: String, name: String, plan: [UInt8], clients: [Int32]
     ) throws(SystemError) -> SpawnedSupervisor {
         let file = try Self.memoryFile(plan)
         var ends: [Int32] = [-1, -1]
@@ -46,8 +46,10 @@ final class Spawner: Sendable {
             (try FileDescriptorHolder(reportEnd.raw, Self.descriptorMin), SupervisorDescriptor.report),
             (try FileDescriptorHolder(program.raw, Self.descriptorMin), SupervisorDescriptor.program),
         ]
-        if let client {
-            passed.append((try FileDescriptorHolder(client, Self.descriptorMin), SupervisorDescriptor.client))
+        for (index, client) in clients.prefix(Int(SupervisorDescriptor.clientsMax)).enumerated() {
+            let number =
+                index == 0 ? SupervisorDescriptor.client : SupervisorDescriptor.furtherClients + Int32(index) - 1
+            passed.append((try FileDescriptorHolder(client, Self.descriptorMin), number))
         }
         let pid = try Self.spawn(
             arguments: ["gantry-supervisor", mode, name], passed.map { ($0.source.raw, $0.number) })
@@ -64,7 +66,8 @@ final class Spawner: Sendable {
         for stream in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0) }
         for (source, number) in passed { posix_spawn_file_actions_adddup2(&actions, source, number) }
         posix_spawn_file_actions_addchdir_np(&actions, "/")
-        posix_spawn_file_actions_addclosefrom_np(&actions, SupervisorDescriptor.program + 1)
+        let highest = passed.map(\.number).max() ?? SupervisorDescriptor.program
+        posix_spawn_file_actions_addclosefrom_np(&actions, highest + 1)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

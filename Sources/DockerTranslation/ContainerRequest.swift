@@ -104,6 +104,7 @@ extension NetworkAttachment {
         ipv6Address = try addresses?.text("IPv6Address")
         linkLocalIPs = try addresses?.texts("LinkLocalIPs") ?? []
         macAddress = try fields.text("MacAddress")
+        links = try fields.texts("Links")
         driverOptions = try fields.map("DriverOpts")
         gatewayPriority = Int(clamping: try fields.number("GwPriority") ?? 0)
     }

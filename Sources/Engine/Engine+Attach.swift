@@ -6,6 +6,7 @@ import LinuxSystem
 import Logging
 import Reconciler
 import StackModel
+import SupervisorPlan
 
 /// A command run in a container by `exec`.
 struct ExecInstance: Sendable {
@@ -29,19 +30,38 @@ extension Engine {
             return try attachBeforeStart(container.stored.id, isTerminal: isTerminal)
         }
         let path = "\(options.containerRun(container.stored.id))/attach.sock"
-        let socket = try await onPool { () throws(SystemError) in try connectUnix(path) }
-        return AttachSession(socket: socket, isTerminal: isTerminal, pool: streams)
+        do throws(EngineError) {
+            let socket = try await onPool { () throws(SystemError) in try connectUnix(path) }
+            return AttachSession(socket: socket, isTerminal: isTerminal, pool: streams)
+        } catch {
+            // It has ended a moment ago: there is nothing more to hear.
+            guard case .system(let failure) = error, failure.code == ENOENT || failure.code == ECONNREFUSED else {
+                throw error
+            }
+            return AttachSession(socket: try Self.sessionSockets().near, isTerminal: isTerminal, pool: streams)
+        }
     }
 
-    private func attachBeforeStart(_ id: String, isTerminal: Bool) throws(EngineError) -> AttachSession {
+    private static func sessionSockets() throws(EngineError) -> (near: SharedDescriptor, far: SharedDescriptor) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
             throw .system(SystemError("socketpair", code: errno))
         }
-        pendingAttach[id] = SharedDescriptor(FileDescriptor(owning: ends[1]))
-        return AttachSession(
-            socket: SharedDescriptor(FileDescriptor(owning: ends[0])), isTerminal: isTerminal, pool: streams)
+        return (
+            SharedDescriptor(FileDescriptor(owning: ends[0])), SharedDescriptor(FileDescriptor(owning: ends[1]))
+        )
+    }
+
+    private func attachBeforeStart(_ id: String, isTerminal: Bool) throws(EngineError) -> AttachSession {
+        let (near, far) = try Self.sessionSockets()
+        // Those whose client has gone need not come along.
+        let others = (pendingAttach[id] ?? []).filter { !$0.isHungUp }
+        guard others.count < SupervisorDescriptor.clientsMax else {
+            throw .conflict("\(others.count) clients wait for the start of \(id.prefix(12)) already, which is the most")
+        }
+        pendingAttach[id] = others + [far]
+        return AttachSession(socket: near, isTerminal: isTerminal, pool: streams)
     }
 
     public func createExec(_ reference: String, _ request: ExecCreateRequest) throws(EngineError) -> String {
@@ -132,6 +152,14 @@ private struct StartedExec: Sendable {
         } catch {
             throw .system("keep the session's socket", error)
         }
+    }
+}
+
+extension SharedDescriptor {
+    /// The other end of the socket is closed.
+    fileprivate var isHungUp: Bool {
+        var entry = pollfd(fd: raw, events: 0, revents: 0)
+        return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLHUP) != 0
     }
 }
 

@@ -260,7 +260,7 @@ extension Engine {
             throw .system(SystemError("socketpair", code: errno))
         }
         // The launch takes it over: an end that stayed here would keep the session from ending.
-        request.attach = ends[1]
+        request.attach = [ends[1]]
         let near = SharedDescriptor(FileDescriptor(owning: ends[0]))
         return (request, AttachSession(socket: near, isTerminal: false, pool: streams))
     }

@@ -16,6 +16,7 @@ extension Engine {
     }
 
     public func attachByClient(_ reference: String) async throws(EngineError) -> AttachPlan {
+        await awaitStart(of: try container(reference).stored.id)
         let container = try container(reference)
         if isFrozen(container.stored.id) {
             throw .conflict("container \(reference) is paused, unpause the container before attach")

@@ -23,6 +23,7 @@ extension Engine {
         attachment.ipv6Address = said(endpoint?.IPAMConfig?.IPv6Address)
         attachment.linkLocalIPs = endpoint?.IPAMConfig?.LinkLocalIPs ?? []
         attachment.macAddress = said(endpoint?.MacAddress)
+        attachment.links = endpoint?.Links ?? []
         attachment.gatewayPriority = endpoint?.GwPriority ?? 0
         attachment.driverOptions = endpoint?.DriverOpts ?? [:]
         return attachment
@@ -50,20 +51,30 @@ extension Engine {
                         + "known is \(NetworkAttachment.parametersOption)=net.ipv4.conf.IFNAME.NAME=VALUE")
             }
         }
+        var changed = stored
+        if isIdle(stored), try isTaken(wanted, on: network) {
+            try awaitNetwork(network.name, wanted, &changed)
+            return announceConnect(stored, network)
+        }
+        containers[id]?.stored.free?.missingNetworks?[network.name] = nil
         var attachment = try attachment(wanted, to: network.name, id: id, others: stored.attachments)
         attachment.byHand = wanted
-        var changed = stored
         changed.attachments.append(attachment)
         routeDefaults(of: &changed.attachments, changed.wantedAttachments)
         do throws(EngineError) {
             try await setAttachments(changed.attachments, of: id)
         } catch {
             freeAddresses(attachment)
+            containers[id]?.stored.free = stored.free
             await restoreAttachments(stored)
             throw error
         }
-        announce(type: "network", "connect", name: network.name, stack: stored.stackName, ["container": id])
+        announceConnect(stored, network)
         await refreshEndpoints()
+    }
+
+    private func announceConnect(_ stored: StoredContainer, _ network: StoredNetwork) {
+        announce(type: "network", "connect", name: network.name, stack: stored.stackName, ["container": stored.id])
     }
 
     public func disconnect(_ reference: String, _ request: NetworkDisconnectRequest) async throws(EngineError) {
@@ -84,10 +95,21 @@ extension Engine {
     private func disconnectLocked(_ id: String, _ network: StoredNetwork) async throws(EngineError) {
         let stored = try container(id).stored
         guard let leaving = stored.attachments.first(where: { $0.network == network.name }) else {
+            if stored.free?.missingNetworks?[network.name] != nil { return try forgetAwaited(network, stored) }
             throw .conflict("container \(stored.name) is not on network \(network.name)")
         }
         try await unplug(id, [leaving])
         await refreshEndpoints()
+    }
+
+    /// Takes from a container a network that it was to have when it is started.
+    private func forgetAwaited(_ network: StoredNetwork, _ stored: StoredContainer) throws(EngineError) {
+        var stored = stored
+        stored.free?.missingNetworks?[network.name] = nil
+        try save(stored)
+        containers[stored.id]?.stored = stored
+        announce(
+            type: "network", "disconnect", name: network.name, stack: stored.stackName, ["container": stored.id])
     }
 
     /// Takes interfaces from a container, which may run.

@@ -201,7 +201,8 @@ extension Engine {
         configured["IPv6Address"] = wanted?.ipv6Address.map { .string($0) }
         if let addresses = wanted?.linkLocalIPs, !addresses.isEmpty { configured["LinkLocalIPs"] = .texts(addresses) }
         members["IPAMConfig"] = configured.isEmpty ? .null : .object(configured)
-        members["Links"] = .null
+        let links = wanted?.links ?? []
+        members["Links"] = links.isEmpty ? .null : .texts(links)
         let aliases = wanted?.aliases ?? []
         members["Aliases"] = aliases.isEmpty ? .null : .texts(aliases)
         members["NetworkID"] = .string(endpoint.networkID)

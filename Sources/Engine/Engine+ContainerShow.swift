@@ -145,24 +145,31 @@ extension Engine {
             return [endpoint]
         }
         let wanted = stored.wantedAttachments
-        return stored.attachments.map { attachment in
-            let network = networks[attachment.network]
-            var endpoint = ShownEndpoint(
-                name: attachment.network, networkID: network?.id ?? "", wanted: wanted[attachment.network])
-            guard container.process != nil else { return endpoint }
-            endpoint.endpointID = derivedID(stored.id + attachment.network)
-            endpoint.mac = attachment.interface.mac?.description ?? ""
-            for address in attachment.interface.addresses where !address.address.isLinkLocalUnicast {
-                let subnet = network?.bridge.subnets.first { $0.range.contains(address.address) }
-                let router = subnet.flatMap { network?.router(of: $0)?.description } ?? ""
-                if address.address.isV6 {
-                    (endpoint.address6, endpoint.gateway6) = (address, router)
-                } else {
-                    (endpoint.address4, endpoint.gateway4) = (address, router)
-                }
-            }
-            return endpoint
+        let awaited = (stored.free?.missingNetworks ?? [:]).sorted { $0.key < $1.key }.map { name, attachment in
+            ShownEndpoint(name: name, networkID: networks[name]?.id ?? "", wanted: attachment)
         }
+        let isUp = container.process != nil
+        return awaited + stored.attachments.map { shown($0, wanted[$0.network], isUp: isUp, of: stored.id) }
+    }
+
+    private func shown(
+        _ attachment: StoredContainer.Attachment, _ wanted: NetworkAttachment?, isUp: Bool, of id: String
+    ) -> ShownEndpoint {
+        let network = networks[attachment.network]
+        var endpoint = ShownEndpoint(name: attachment.network, networkID: network?.id ?? "", wanted: wanted)
+        guard isUp else { return endpoint }
+        endpoint.endpointID = derivedID(id + attachment.network)
+        endpoint.mac = attachment.interface.mac?.description ?? ""
+        for address in attachment.interface.addresses where !address.address.isLinkLocalUnicast {
+            let subnet = network?.bridge.subnets.first { $0.range.contains(address.address) }
+            let router = subnet.flatMap { network?.router(of: $0)?.description } ?? ""
+            if address.address.isV6 {
+                (endpoint.address6, endpoint.gateway6) = (address, router)
+            } else {
+                (endpoint.address4, endpoint.gateway4) = (address, router)
+            }
+        }
+        return endpoint
     }
 }
 

@@ -38,14 +38,17 @@ struct ZoneKey: Hashable {
     var networks: [String]
     /// The service's own servers.
     var forwarders: [String]
+    /// The container's own names for others.
+    var links: [String]
 
     init(_ stored: StoredContainer) {
         networks = stored.attachments.map(\.network)
         forwarders = stored.definition.service.dns
+        links = stored.networkLinks.flatMap { network, links in links.map { "\(network) \($0)" } }
     }
 
     /// No part of it has a line break.
-    var text: String { (networks + [""] + forwarders).joined(separator: "\n") }
+    var text: String { (networks + [""] + forwarders + [""] + links).joined(separator: "\n") }
 }
 
 /// Engine network name, then DNS name, to addresses.
@@ -236,6 +239,7 @@ extension Engine {
                 if !addresses.isEmpty { names["\(name).\(attachment.network)", default: []] += addresses }
             }
         }
+        for (alias, addresses) in linkedNames(of: stored, known) { names[alias] = addresses }
         let forwards = stored.attachments.contains { networks[$0.network]?.definition.isInternal == false }
         return DNSZone(names: names, external: forwards, forwarders: stored.definition.service.dns)
     }

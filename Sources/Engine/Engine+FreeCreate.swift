@@ -35,6 +35,7 @@ extension Engine {
             try await makeVolume(source, labels: mount.volumeLabels)
             stack.volumes[source] = externalVolume(source)
         }
+        try putOffTaken(&stack, &service, &free)
         stack.services[name] = service
         let stored = try makeRecord(name, stack, service, image, free)
         return (stored.id, warnings(service))
@@ -182,6 +183,18 @@ extension Engine {
         network.external = true
         stack.networks[record.name] = network
         service.networks[record.name] = endpoint.attachment
+    }
+
+    /// As Docker has it: an address that is taken now may be free when the container starts.
+    private func putOffTaken(
+        _ stack: inout Stack, _ service: inout Service, _ free: inout FreeContainer
+    ) throws(EngineError) {
+        for (name, wanted) in service.networks {
+            guard let record = networks[name], try isTaken(wanted, on: record) else { continue }
+            free.missingNetworks = (free.missingNetworks ?? [:]).merging([name: wanted]) { $1 }
+            service.networks[name] = nil
+            stack.networks[name] = nil
+        }
     }
 
     /// Makes the record and writes it; nothing is awaited, so that a name is taken once.

@@ -11,8 +11,9 @@ import StackModel
 extension Engine {
     /// - Returns: `false` when it runs already.
     public func startByClient(_ reference: String) async throws(EngineError) -> Bool {
-        let container = try container(reference)
-        let id = container.stored.id
+        let id = try container(reference).stored.id
+        await awaitStart(of: id)
+        let container = try container(id)
         guard container.process == nil else {
             if isFrozen(id) { throw .conflict("cannot start a paused container, try unpause instead") }
             return false
@@ -26,6 +27,8 @@ extension Engine {
 
     func startFree(_ id: String, byPolicy: Bool = false) async throws(EngineError) {
         free.restarts[id] = nil
+        free.starting[id] = []
+        defer { for waiter in free.starting.removeValue(forKey: id) ?? [] { waiter.resume() } }
         do throws(EngineError) {
             try await attachMissing(id)
             guard let stored = containers[id]?.stored else { throw .containerNotFound(id) }
@@ -43,6 +46,14 @@ extension Engine {
         }
         // It may have been removed, and its ports be another's, while it came up.
         if containers[id] == nil { ports.release(stack: id) }
+    }
+
+    /// As with Docker, what a client asks of a container that is about to run is asked of the one that runs: a `stop` that
+    /// came a moment too early would leave it running.
+    func awaitStart(of id: String) async {
+        while free.starting[id] != nil {
+            await withCheckedContinuation { free.starting[id]?.append($0) }
+        }
     }
 
     /// Called when a run of any container is over, before anything of it goes.
@@ -114,8 +125,9 @@ extension Engine {
     public func stopByClient(
         _ reference: String, grace: Nanoseconds?, signal: String?
     ) async throws(EngineError) -> Bool {
-        let container = try container(reference)
-        let id = container.stored.id
+        let id = try container(reference).stored.id
+        await awaitStart(of: id)
+        let container = try container(id)
         let signal = try signal.map { (name) throws(EngineError) in "\(try signalNumber(name))" }
         if cancelRestart(id) {
             announce(container.stored, "stop")
@@ -148,9 +160,11 @@ extension Engine {
     }
 
     public func killByClient(_ reference: String, _ name: String) async throws(EngineError) {
-        let container = try container(reference)
-        let (id, stored) = (container.stored.id, container.stored)
         let signal = try signalNumber(name)
+        let id = try container(reference).stored.id
+        await awaitStart(of: id)
+        let container = try container(id)
+        let stored = container.stored
         guard container.process != nil else {
             throw .conflict("cannot kill container: \(reference): container \(id) is not running")
         }
@@ -176,12 +190,13 @@ extension Engine {
     }
 
     public func removeByClient(_ reference: String, force: Bool, volumes: Bool) async throws(EngineError) {
-        let container = try container(reference)
-        let id = container.stored.id
+        let id = try container(reference).stored.id
         guard free.removing.insert(id).inserted else {
             throw .conflict("removal of container \(reference) is already in progress")
         }
         defer { free.removing.remove(id) }
+        await awaitStart(of: id)
+        let container = try container(id)
         if container.process != nil || isRestarting(id) {
             guard force else { throw .conflict(runningText(id)) }
             _ = cancelRestart(id)

@@ -73,6 +73,7 @@ extension Engine {
                 throw .answered(404, "network \(name) not found")
             }
             try checkAttachment(wanted)
+            try yieldAddresses(wanted, on: network, to: id)
             guard var stored = containers[id]?.stored else { throw .containerNotFound(id) }
             if !stored.attachments.contains(where: { $0.network == network.name }) {
                 var made = try attachment(wanted, to: network.name, id: id, others: stored.attachments)
@@ -85,6 +86,61 @@ extension Engine {
             containers[id]?.stored = stored
         }
     }
+
+    // MARK: - Places that wait for the next start
+
+    /// Whether somebody has an address that is asked for. It may be given back before the container starts.
+    func isTaken(_ wanted: NetworkAttachment, on network: StoredNetwork) throws(EngineError) -> Bool {
+        let pools = try pools(of: network)
+        return requestedAddresses(wanted).contains { address in pools.contains { $0.used.contains(address) } }
+    }
+
+    private func requestedAddresses(_ wanted: NetworkAttachment) -> [IPAddress] {
+        [wanted.ipv4Address, wanted.ipv6Address].compactMap { $0.flatMap { IPAddress($0) } }
+    }
+
+    /// As with Docker only a container that runs has an address: others, that do not run, give up those that this one
+    /// asks for. They keep theirs as long as nobody does.
+    private func yieldAddresses(
+        _ wanted: NetworkAttachment, on network: StoredNetwork, to id: String
+    ) throws(EngineError) {
+        let requested = Set(requestedAddresses(wanted))
+        guard !requested.isEmpty else { return }
+        for holder in users(ofNetwork: network.name) where holder.id != id && isIdle(holder) {
+            let attachment = holder.attachments.first { $0.network == network.name }
+            guard let attachment, attachment.interface.addresses.contains(where: { requested.contains($0.address) })
+            else { continue }
+            try giveUp(attachment, of: holder.id)
+        }
+    }
+
+    /// A client's container that nothing but a client will start.
+    func isIdle(_ stored: StoredContainer) -> Bool {
+        stored.free != nil && containers[stored.id]?.process == nil && !isRestarting(stored.id)
+            && free.starting[stored.id] == nil
+    }
+
+    /// The container takes its place on the network anew when it is started, and cannot start without the network.
+    func giveUp(_ attachment: StoredContainer.Attachment, of id: String) throws(EngineError) {
+        guard var stored = containers[id]?.stored else { return }
+        let wanted = stored.wantedAttachments[attachment.network] ?? NetworkAttachment()
+        stored.attachments.removeAll { $0.network == attachment.network }
+        routeDefaults(of: &stored.attachments, stored.wantedAttachments)
+        try awaitNetwork(attachment.network, wanted, &stored)
+        freeAddresses(attachment)
+    }
+
+    /// Notes a network that the container is to have from its next start on.
+    func awaitNetwork(
+        _ name: String, _ wanted: NetworkAttachment, _ stored: inout StoredContainer
+    ) throws(EngineError) {
+        let awaited = stored.free?.missingNetworks ?? [:]
+        stored.free?.missingNetworks = awaited.merging([name: wanted]) { $1 }
+        try save(stored)
+        containers[stored.id]?.stored = stored
+    }
+
+    // MARK: - Links
 
     /// `address name` lines of the containers that this one is linked to.
     func linkedHosts(of stored: StoredContainer) -> [(name: String, address: String)] {
@@ -100,6 +156,23 @@ extension Engine {
                 (name: $0, address: address.description)
             }
         }
+    }
+
+    /// On a network that is not Docker's default one, links are names that are looked up; several containers may have
+    /// the same.
+    func linkedNames(of stored: StoredContainer, _ known: NetworkNames) -> [String: [IPAddress]] {
+        var names: [String: [IPAddress]] = [:]
+        for (network, links) in stored.networkLinks {
+            for link in links {
+                let (name, alias) = linkParts(link)
+                // By id too; one that is gone has no name any more.
+                let target = (try? container(name).stored.name) ?? name
+                for address in known[network]?[target] ?? [] where names[alias]?.contains(address) != true {
+                    names[alias, default: []].append(address)
+                }
+            }
+        }
+        return names
     }
 
     func checkLinks(_ stored: StoredContainer) throws(EngineError) {
@@ -184,6 +257,17 @@ extension Engine {
                     log.warning("port not held", metadata: ["container": "\(stored.name)", "error": "\(error)"])
                 }
             }
+        }
+    }
+}
+
+extension StoredContainer {
+    /// By network, in the order that they have in the container: `CONTAINER:ALIAS`.
+    var networkLinks: [(network: String, links: [String])] {
+        attachments.compactMap { attachment in
+            let wanted = attachment.byHand ?? definition.attachments[attachment.network]
+            guard let links = wanted?.links, !links.isEmpty else { return nil }
+            return (attachment.network, links)
         }
     }
 }

@@ -14,7 +14,7 @@ extension Engine {
     /// `host-gateway` in `extra_hosts` when the container has no gateway.
     private static let noGateway = "127.0.0.1"
 
-    func launchRequest(_ stored: StoredContainer, attach: SharedDescriptor?) throws(EngineError) -> LaunchRequest {
+    func launchRequest(_ stored: StoredContainer, attach: [SharedDescriptor]) throws(EngineError) -> LaunchRequest {
         let image = try image(stored.definition.imageID)
         let builder = try launchBuilder(stored, defaults: image.config.config)
         let service = stored.definition.service
@@ -37,8 +37,12 @@ extension Engine {
         request.seccomp = try seccompPolicy(stored)
         request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         if let free = stored.free { try free.adjust(&request.spec) }
-        if let attach {
-            do throws(SystemError) { request.attach = try attach.duplicate().take() } catch { throw .system(error) }
+        for client in attach {
+            do throws(SystemError) {
+                request.attach.append(try client.duplicate().take())
+            } catch {
+                throw .system(error)
+            }
         }
         return request
     }
@@ -48,7 +52,7 @@ extension Engine {
     ) throws(EngineError) -> LaunchBuilder {
         LaunchBuilder(
             stored: stored, defaults: defaults, nameFiles: options.nameFiles(stored.id),
-            volumeFolders: stored.volumes.mapValues { options.volumeData($0) },
+            volumeFolders: stored.volumes.mapValues { volumeFolder($0) },
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
             ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored),

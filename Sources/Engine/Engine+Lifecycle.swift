@@ -51,17 +51,18 @@ extension Engine {
         guard var container = containers[id] else { throw .containerNotFound(id) }
         guard container.process == nil else { return [] }
         let stored = container.stored
-        let attachment = pendingAttach.removeValue(forKey: id)
+        let clients = pendingAttach.removeValue(forKey: id) ?? []
         let launched: LaunchedContainer
         do throws(EngineError) {
             try await makeBindSources(stored)
             if !stored.volumes.isEmpty {
                 let folders = folders(of: stored)
                 try await onPool { () throws(SystemError) in try folders.make() }
+                try await checkForeignFolders(stored)
                 try await populateVolumes(of: stored)
             }
             launched = try await launch(
-                stored, try launchRequest(stored, attach: attachment),
+                stored, try launchRequest(stored, attach: clients),
                 making: container.hasFolders ? nil : folders(of: stored))
         } catch {
             startFailed(id, error)

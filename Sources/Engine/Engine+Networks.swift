@@ -140,7 +140,8 @@ extension Engine {
         guard buildUsers[name] == nil else {
             throw .conflict("network \(name) is used by a build that is under way")
         }
-        let users = users(ofNetwork: name)
+        let all = users(ofNetwork: name)
+        let users = all.filter { !isIdle($0) }
         guard users.isEmpty else {
             throw .diagnostics([
                 Diagnostic(
@@ -148,6 +149,11 @@ extension Engine {
                     "network \(name) is used by \(users.map(\.name).joined(separator: ", "))",
                     hint: "remove these containers, or take them off it with `gantry network disconnect`")
             ])
+        }
+        // As with Docker: a client's container that does not run holds no network, and looks for it when it is started.
+        for stored in all {
+            guard let place = stored.attachments.first(where: { $0.network == name }) else { continue }
+            try giveUp(place, of: stored.id)
         }
         if record.hasBridge {
             try await onNetwork { network throws(NetworkError) in try network.removeBridge(record.bridge.bridge) }

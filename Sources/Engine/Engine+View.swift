@@ -110,11 +110,11 @@ extension Engine {
                     mount.source ?? "/", mount.target, recursive: mount.recursion != .disabled,
                     mount.readOnly && mount.recursion == .writable ? .readOnlyAtTop : access)
             } else if mount.kind == .volume, let name = stored.volumes[mount.target] {
-                add(options.volumeData(name), mount.target, access)
+                add(volumeFolder(name), mount.target, access)
             }
         }
         for (target, name) in stored.volumes.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {
-            add(options.volumeData(name), target, .writable)
+            add(volumeFolder(name), target, .writable)
         }
         return binds.enumerated().sorted { ($0.element.depth, $0.offset) < ($1.element.depth, $1.offset) }
             .map(\.element.bind)

@@ -17,13 +17,10 @@ extension Engine {
         }
         if let given { try checkVolumeName(given) }
         if let given, let existing = volumes[given] { return inspect(existing) }
-        if let option = request.DriverOpts?.keys.min() {
-            throw .badRequest(
-                "volume option '\(option)' is not supported: a volume is a folder of the engine's; "
-                    + "for another place use a bind mount, for memory a tmpfs mount")
-        }
         var definition = Volume()
         definition.driver = "local"
+        definition.driverOptions = request.DriverOpts ?? [:]
+        if case .unsupported(let why) = VolumePlace(definition.driverOptions) { throw .badRequest(why) }
         definition.labels = request.Labels ?? [:]
         if given == nil { definition.labels[Self.anonymousLabel] = "" }
         let record = StoredVolume(

@@ -69,9 +69,11 @@ extension Engine {
         let isRootless = options.rootless != nil
         for (target, name) in pending {
             if !noCopy.contains(target) {
-                let folder = options.volumeData(name)
-                let layers = image.lowerDirectories
+                let folder = volumeFolder(name)
+                let (layers, isForeign) = (image.lowerDirectories, foreignFolder(ofVolume: name) != nil)
                 try await onPool { () throws(SystemError) in
+                    // What somebody else's folder has in it is theirs.
+                    if isForeign, try !FileSystem.list(folder).isEmpty { return }
                     try VolumePopulation(
                         layers: layers, target: target, volume: folder, userAttributes: isRootless
                     ).run()

@@ -108,7 +108,7 @@ public actor Engine {
     var volumes: [String: StoredVolume] = [:]
     var stacks: [String: StackEntry] = [:]
     var execs: [String: ExecInstance] = [:]
-    var pendingAttach: [String: SharedDescriptor] = [:]
+    var pendingAttach: [String: [SharedDescriptor]] = [:]
     /// What clients send into containers that do not run.
     var incoming: [String: IncomingArchive] = [:]
     /// Exit codes of containers that were removed as they ended, for clients that still wait for them.

@@ -6,7 +6,7 @@ import StackModel
 struct FreeContainer: Codable, Equatable, Sendable {
     /// As it was asked for, with what was updated since.
     var request: ContainerRequest
-    /// Networks that were not there when it was made: looked for again when it is started.
+    /// Networks that it is to have when it is started: they, or an address on them, could not be had before.
     var missingNetworks: [String: NetworkAttachment]?
 
     init(_ request: ContainerRequest) { self.request = request }
@@ -59,6 +59,8 @@ struct FreeState {
     let bridgeLock = AsyncLock()
     /// Being removed.
     var removing: Set<String> = []
+    /// On its way from a client's request to a process, with who waits for it to get there or not.
+    var starting: [String: [CheckedContinuation<Void, Never>]] = [:]
 }
 
 /// A client that waits for a container.

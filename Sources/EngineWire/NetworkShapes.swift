@@ -138,6 +138,8 @@ public struct NetworkConnectRequest: Codable, Equatable, Sendable {
     public struct Endpoint: Codable, Equatable, Sendable {
         public var IPAMConfig: Addresses?
         public var Aliases: [String]?
+        /// `CONTAINER:ALIAS`.
+        public var Links: [String]?
         public var MacAddress: String?
         public var DriverOpts: [String: String]?
         public var GwPriority: Int?

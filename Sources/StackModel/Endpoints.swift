@@ -39,6 +39,8 @@ public struct NetworkAttachment: Codable, Equatable, Sendable {
     public var ipv4Address: String?
     public var ipv6Address: String?
     @Sparse public var linkLocalIPs: [String] = []
+    /// Names that only this container has for others, `CONTAINER:ALIAS`: what Docker's clients ask for.
+    @Sparse public var links: [String] = []
     /// The network with the highest priority gives the default route.
     public var gatewayPriority: Int
     /// The network with the highest priority is connected first and has the service's `mac_address`; `nil` is 0.

@@ -109,8 +109,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
     public var process: ProcessPlan
     public var useInit: Bool
     public var log: LogPlan?
-    /// A connected socket of the first client is passed along as a descriptor.
-    public var attached: Bool
+    /// So many connected sockets of clients are passed along as descriptors.
+    public var clientCount: UInt32
     /// Of a new user namespace; `nil` makes none.
     public var idMap: IDMapPlan?
     /// The text for `/proc/self/timens_offsets`, time_namespaces(7).
@@ -140,7 +140,7 @@ public struct ContainerPlan: PlanCodable, Equatable {
         readOnlyPaths = []
         sysctls = []
         useInit = false
-        attached = false
+        clientCount = 0
         timeOffsets = ""
         rootPropagation = 0
         rootPropagationRecursive = false
@@ -168,7 +168,7 @@ public struct ContainerPlan: PlanCodable, Equatable {
         encoder.put(process)
         encoder.put(useInit)
         encoder.put(log)
-        encoder.put(attached)
+        encoder.put(clientCount)
         encoder.put(idMap)
         encoder.put(timeOffsets)
         encoder.put(rootPropagation)
@@ -197,7 +197,8 @@ public struct ContainerPlan: PlanCodable, Equatable {
         process = try ProcessPlan(from: &decoder)
         useInit = try decoder.bool()
         log = try decoder.optional()
-        attached = try decoder.bool()
+        clientCount = try decoder.integer()
+        guard clientCount <= SupervisorDescriptor.clientsMax else { throw .badValue(field: "clients") }
         idMap = try decoder.optional()
         timeOffsets = try decoder.string()
         rootPropagation = try decoder.integer()

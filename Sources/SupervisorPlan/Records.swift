@@ -288,6 +288,10 @@ public enum SupervisorDescriptor {
     public static let client: Int32 = 5
     /// The supervisor's own program file, from which it was executed.
     public static let program: Int32 = 6
+    /// `run`: those of the second client and of all after it.
+    public static let furtherClients: Int32 = 7
+    /// With the first.
+    public static let clientsMax: UInt32 = 8
     /// `create` and `join`: the first descriptor that goes on to the container's program.
     public static let preserved: Int32 = 16
     public static let preservedCountMax: UInt32 = 1024

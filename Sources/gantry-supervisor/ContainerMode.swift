@@ -35,7 +35,10 @@ enum ContainerMode {
         close(SupervisorDescriptor.report)
         cgroups.closeDescriptors()
         let streams = Streams(child.stdio, listener: listener, log: log, isExec: false)
-        if plan.attached { streams.add(client: SupervisorDescriptor.client) }
+        if plan.clientCount > 0 { streams.add(client: SupervisorDescriptor.client) }
+        for index in 0..<Int32(max(plan.clientCount, 1) - 1) {
+            streams.add(client: SupervisorDescriptor.furtherClients + index)
+        }
         let (directory, hooks) = (plan.directory, plan.hooks)
         // Arguments, environment, filter and files are not needed again.
         plan = ContainerPlan(

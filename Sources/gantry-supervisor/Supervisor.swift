@@ -33,7 +33,9 @@ enum Supervisor {
         Signals.blockAll()
         umask(0o077)
         if name == "gantry-run" || name == "gantry-exec" {
-            close_range(UInt32(SupervisorDescriptor.program), .max, 0)
+            close(SupervisorDescriptor.program)
+            let further = UInt32(SupervisorDescriptor.furtherClients) + SupervisorDescriptor.clientsMax - 1
+            close_range(further, .max, 0)
         }
         do {
             try body()

@@ -84,7 +84,7 @@ extension KernelTests {
         @Test func firstClientMissesNothing() throws {
             let container = try TestHost.shared.container(["sh", "-c", "echo out; echo err >&2; exit 9"])
             let (ours, theirs) = try StreamClient.pair()
-            container.request.attach = theirs
+            container.request.attach = [theirs]
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
             try client.read()
@@ -94,11 +94,29 @@ extension KernelTests {
             #expect(try container.wait().code == 9)
         }
 
+        @Test func allClientsBeforeTheStartMissNothing() throws {
+            let container = try TestHost.shared.container(["sh", "-c", "read x; echo $x; echo err >&2; exit 9"])
+            container.request.stdinOpen = true
+            let pairs = try (0..<Int(SupervisorDescriptor.clientsMax)).map { _ in try StreamClient.pair() }
+            container.request.attach = pairs.map(\.1)
+            try container.launch()
+            let clients = pairs.map { StreamClient(FileDescriptor(owning: $0.0)) }
+            // Any of them may type.
+            try clients[clients.count - 1].send(.stdin, "typed\n")
+            for client in clients {
+                try client.read()
+                #expect(client.output == "typed\n")
+                #expect(String(decoding: client.stderr, as: UTF8.self) == "err\n")
+                #expect(client.exitCode == 9)
+            }
+            #expect(try container.wait().code == 9)
+        }
+
         @Test func inputGoesInAndEnds() throws {
             let container = try TestHost.shared.container(["cat"])
             container.request.stdinOpen = true
             let (ours, theirs) = try StreamClient.pair()
-            container.request.attach = theirs
+            container.request.attach = [theirs]
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
             let text = (0..<20_000).map { "line \($0)\n" }.joined()
@@ -150,7 +168,7 @@ extension KernelTests {
         @Test func clientThatDoesNotReadIsDropped() throws {
             let container = try TestHost.shared.container(["sh", "-c", "yes | head -c 3000000; echo done >&2"])
             let (ours, theirs) = try StreamClient.pair()
-            container.request.attach = theirs
+            container.request.attach = [theirs]
             container.request.log = nil
             let client = FileDescriptor(owning: ours)
             try container.launch()
@@ -181,7 +199,7 @@ extension KernelTests {
             container.request.spec.process.terminal = true
             container.request.spec.process.consoleSize = .init(height: 33, width: 99)
             let (ours, theirs) = try StreamClient.pair()
-            container.request.attach = theirs
+            container.request.attach = [theirs]
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
             try client.read { $0.output.contains("err\r\n") }
@@ -202,7 +220,7 @@ extension KernelTests {
             container.request.user = "user"
             container.request.useInit = true
             let (ours, theirs) = try StreamClient.pair()
-            container.request.attach = theirs
+            container.request.attach = [theirs]
             try container.launch()
             let client = StreamClient(FileDescriptor(owning: ours))
             try client.read { $0.output.contains("1000\r\n") }

@@ -73,6 +73,9 @@ struct StackBuilder {
         volume.driverOptions = stringMap(node["driver_opts"])
         volume.external = node["external"]?.flag ?? false
         volume.labels = stringMap(node["labels"])
+        if case .unsupported(let why) = VolumePlace(volume.driverOptions), let options = node["driver_opts"] {
+            report.warning("stack.ignored-key", "\(why): the volume is a folder of the engine's", at: options.mark)
+        }
         return volume
     }
 

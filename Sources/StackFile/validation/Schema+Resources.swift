@@ -32,7 +32,7 @@ extension Schema {
         [
             "name": Field(.string, "Name on the host; by default the stack's name, `_` and the key"),
             "driver": Field(.string, "What keeps the data; `local` by default", .ignoredUnless(["local"])),
-            "driver_opts": Field(options, "Options of the driver, such as `type`, `o` and `device`", .ignored),
+            "driver_opts": Field(options, "Where the data is kept: `type: none, o: bind, device: FOLDER`"),
             "external": Field(external, "Whether the volume exists already and is left alone"),
             "labels": Field(uniqueListOrMap, "Labels of the volume"),
         ], named: "volume")
