@@ -158,6 +158,7 @@ public struct ImageDetails: Encodable, Sendable {
 
     init(_ image: Image) {
         let config = image.config
+        if let seconds = image.namedSeconds { Metadata["LastTagTime"] = rfc3339Seconds(seconds) }
         Id = image.id.description
         RepoTags = image.tagNames
         RepoDigests = image.digestNames

@@ -14,6 +14,8 @@ public struct Image: Equatable, Sendable {
     public let manifestDigest: Digest
     /// Sorted; empty when the last name was taken away.
     public var references: [ImageReference]
+    /// Seconds since 1970 when it was given a name last; nil when that is not known.
+    public var namedSeconds: Int64?
     /// Seconds since 1970; 0 when the image does not say.
     public let createdSeconds: Int64
     /// Bytes of file content in all layers, unpacked.

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import LinuxSystem
 
 /// The store's list of images, one file replaced as a whole: what is not in it does not exist.
@@ -12,9 +13,11 @@ struct ImageIndex: Codable, Equatable, Sendable {
         var byteCount: UInt64
         /// Bottom first. nil in an index of an older Gantry, which looked into the manifests instead.
         var layers: [Layer]?
+        /// Seconds since 1970 when it was given a name last; nil when it never was, and before Gantry noted it.
+        var namedSeconds: Int64?
 
         enum CodingKeys: String, CodingKey {
-            case id, manifest, byteCount, layers
+            case id, manifest, byteCount, layers, namedSeconds
             case references = "names"
         }
     }
@@ -68,13 +71,15 @@ struct ImageIndex: Codable, Equatable, Sendable {
 
     /// Adds an image, or gives the one that is there the names; a name belongs to one image only.
     mutating func add(_ entry: Entry) {
+        var entry = entry
+        if !entry.references.isEmpty { entry.namedSeconds = Int64(time(nil)) }
         for index in images.indices { images[index].references.removeAll { entry.references.contains($0) } }
         if let index = images.firstIndex(where: { $0.id == entry.id }) {
             let references = Set(images[index].references).union(entry.references)
             images[index].references = references.sorted { $0.canonical < $1.canonical }
             images[index].layers = entry.layers ?? images[index].layers
+            images[index].namedSeconds = entry.namedSeconds ?? images[index].namedSeconds
         } else {
-            var entry = entry
             entry.references.sort { $0.canonical < $1.canonical }
             images.append(entry)
         }

@@ -15,8 +15,8 @@ extension ImageStore {
             guard case .damaged = error else { throw error }
             let diffIDs = (entry.layers ?? []).map(\.diffID)
             return Image(
-                id: entry.id, manifestDigest: entry.manifest, references: entry.references, createdSeconds: 0,
-                byteCount: entry.byteCount,
+                id: entry.id, manifestDigest: entry.manifest, references: entry.references,
+                namedSeconds: entry.namedSeconds, createdSeconds: 0, byteCount: entry.byteCount,
                 config: ImageConfig(architecture: "", os: "", rootfs: ImageConfig.RootFS(diffIDs: diffIDs)),
                 layers: diffIDs.map { LayerPath(diffID: $0, path: layerPath($0)) })
         }

@@ -127,6 +127,7 @@ public final class ImageStore: Sendable {
         if let known = state.withLock({ $0.images[entry.id] }) {
             var image = known
             image.references = entry.references
+            image.namedSeconds = entry.namedSeconds
             return image
         }
         let config = try decodeJSON(
@@ -136,7 +137,8 @@ public final class ImageStore: Sendable {
         }
         let image = Image(
             id: entry.id, manifestDigest: entry.manifest, references: entry.references,
-            createdSeconds: config.createdSeconds, byteCount: entry.byteCount, config: config,
+            namedSeconds: entry.namedSeconds, createdSeconds: config.createdSeconds, byteCount: entry.byteCount,
+            config: config,
             layers: config.rootfs.diffIDs.map { LayerPath(diffID: $0, path: layerPath($0)) })
         // Only images that are in the index: a removal may have come in between.
         state.withLock { state in
