@@ -21,15 +21,20 @@ public final class LogStreaming: Sendable {
 
     private let progress: Mutex<Progress>
     private let query: LogQuery
+    /// In front of each line, behind its time.
+    private let details: [UInt8]
     private let isTerminal: Bool
     private let pool: BlockingPool
     private let ended: EndFlag
 
-    init(path: String, query: LogQuery, isTerminal: Bool, pool: BlockingPool, ended: EndFlag) throws(SystemError) {
+    init(
+        path: String, query: LogQuery, details: String, isTerminal: Bool, pool: BlockingPool, ended: EndFlag
+    ) throws(SystemError) {
         progress = Mutex(Progress(reader: try LogReader(path: path, tail: query.tail)))
         contentType =
             isTerminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream"
         self.query = query
+        self.details = Array(details.utf8)
         self.isTerminal = isTerminal
         self.pool = pool
         self.ended = ended
@@ -66,8 +71,9 @@ public final class LogStreaming: Sendable {
         line[record.stream] = record.tag == .partial ? isWanted : nil
         guard isWanted else { return [] }
         var text: [UInt8] = []
-        if query.timestamps, continued == nil {
-            text += Timestamp.text(nanoseconds: record.time) + [UInt8(ascii: " ")]
+        if continued == nil {
+            if query.timestamps { text += Timestamp.text(nanoseconds: record.time) + [UInt8(ascii: " ")] }
+            text += details
         }
         text += record.bytes
         if !record.isPartial { text.append(UInt8(ascii: "\n")) }
@@ -113,10 +119,20 @@ extension Engine {
         let isTerminal = stored.definition.service.tty
         let streams = streams
         let folder = options.containerData(stored.id)
+        let details = query.details ? logAttributes(stored).text : ""
         return try await onPool { () throws(SystemError) in
             // Before the first start there is none.
             if !FileSystem.exists(folder) { try FileSystem.makeDirectories(folder) }
-            return try LogStreaming(path: path, query: query, isTerminal: isTerminal, pool: streams, ended: ended)
+            return try LogStreaming(
+                path: path, query: query, details: details, isTerminal: isTerminal, pool: streams, ended: ended)
         }
+    }
+
+    private func logAttributes(_ stored: StoredContainer) -> LogAttributes {
+        let service = stored.definition.service
+        return LogAttributes(
+            service.logging, labels: stored.labels,
+            environment: processEnvironment(
+                service, defaults: imageDefaults(stored), hostname: service.hostname ?? stored.shortID))
     }
 }

@@ -19,7 +19,7 @@ struct ClassicBuildRoutes {
                 throw HTTPError(400, "this engine builds without BuildKit's protocol: set DOCKER_BUILDKIT=0")
             }
             let build = try classicRequest(request)
-            let (body, ignored) = (request.body, ignoredParameters(request))
+            let (body, ignored) = (request.body, try ignoredParameters(request))
             let lines = try await engine.startClassicBuild(build) { try await body.next() }
             let first = await lines.first { _ in true }
             if let status = first?.failureStatus { throw HTTPError(status, first?.error ?? "") }
@@ -34,9 +34,11 @@ struct ClassicBuildRoutes {
         }
     }
 
-    private func ignoredParameters(_ request: HTTPRequest) -> [String] {
+    private func ignoredParameters(_ request: HTTPRequest) throws -> [String] {
         var names = Self.unlimited.filter { !["", "0"].contains(request.queryValue($0) ?? "") }
         if request.queryFlag("squash") { names.append("squash") }
+        // Steps are found again by what they do, in whichever image they are.
+        if try request.queryJSON([String].self, "cachefrom")?.isEmpty == false { names.append("cachefrom") }
         return names
     }
 

@@ -75,6 +75,7 @@ extension LogQuery {
         standardOutput = request.queryFlag("stdout")
         standardError = request.queryFlag("stderr")
         timestamps = request.queryFlag("timestamps")
+        details = request.queryFlag("details")
         if let tail = request.queryValue("tail"), tail != "all" {
             self.tail = try request.queryInteger("tail")
         }
