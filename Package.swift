@@ -88,6 +88,7 @@ let package = Package(
             "EngineAPI",
             [
                 "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
+                "CLibCrypto",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

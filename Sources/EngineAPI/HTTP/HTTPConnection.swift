@@ -119,9 +119,15 @@ final class HTTPConnection: Sendable {
     private func exchange(_ head: HTTPRequestHead, peer: PeerCredentials?) async -> Bool {
         let body = ConnectionBody(head, socket: socket)
         let reply = await reply(to: head, body: body, peer: peer)
-        if case .hijack(let contentType, let handler) = reply {
-            await hijack(head, body: body, contentType: contentType, handler: handler)
+        switch reply {
+        case .hijack(let contentType, let handler):
+            let start = HTTPReplyHead.hijack(contentType: contentType, upgrade: head.asksForTCPUpgrade)
+            await hijack(head, body: body, start, handler: handler)
             return false
+        case .webSocket(let key, let handler):
+            await hijack(head, body: body, HTTPReplyHead.webSocket(key: key), handler: handler)
+            return false
+        case .full, .stream: break
         }
         // A client that waits for `100 Continue` may send its body or not: what follows could be either.
         let keepsAlive = head.keepsAlive && !body.owesContinue && !state.withLock { $0.isStopping }
@@ -152,7 +158,7 @@ final class HTTPConnection: Sendable {
             case .stream(let status, let headers, let producer):
                 enter(.streaming)
                 try await sendStream(status, headers, head: head, keepsAlive: keepsAlive, producer: producer)
-            case .hijack:
+            case .hijack, .webSocket:
                 return false
             }
             return true
@@ -190,7 +196,7 @@ final class HTTPConnection: Sendable {
     }
 
     private func hijack(
-        _ head: HTTPRequestHead, body: ConnectionBody, contentType: String,
+        _ head: HTTPRequestHead, body: ConnectionBody, _ start: ByteBuffer,
         handler: @Sendable (HijackedConnection) async -> Void
     ) async {
         guard await body.discardRest() else {
@@ -199,15 +205,32 @@ final class HTTPConnection: Sendable {
         }
         enter(.streaming)
         do {
-            try await socket.write(HTTPReplyHead.hijack(contentType: contentType, upgrade: head.asksForTCPUpgrade))
+            try await socket.write(start)
             if head.headers["User-Agent"]?.contains("python") == true {
-                try await Task.sleep(for: .milliseconds(HTTPLimits.hijackHeadLeadMilliseconds))
+                try await awaitHeadRead()
             }
         } catch {
             return logger.debug("hijack cut off: \(error)")
         }
         await handler(HijackedConnection(socket))
         await socket.closeGracefully()
+    }
+
+    private func awaitHeadRead() async throws {
+        for _ in 0..<HTTPLimits.hijackHeadLooksMax {
+            try await Task.sleep(for: .milliseconds(HTTPLimits.hijackHeadLookMilliseconds))
+            if try await unreadByteCount() == 0 { return }
+        }
+    }
+
+    /// Of what was written, how much memory holds what the peer has not read: on a Unix socket nothing else counts.
+    private func unreadByteCount() async throws -> UInt32 {
+        guard let options = socket.channel as? any SocketOptionProvider else { return 0 }
+        // `sk_get_meminfo` of the kernel: `SK_MEMINFO_RMEM_ALLOC`, `_RCVBUF`, `_WMEM_ALLOC`.
+        let memory: (UInt32, UInt32, UInt32) = try await options.unsafeGetSocketOption(
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_MEMINFO)
+        ).get()
+        return memory.2
     }
 
     private func peerCredentials() async -> PeerCredentials? {

@@ -23,8 +23,10 @@ public enum HTTPLimits {
     /// bytes gives the peer ECONNRESET in place of the end of the stream (unix(7), `unix_release_sock`).
     public static let lingerMillisecondsMax: Int64 = 2_000
     /// Clients built on Python's http.client lose the bytes that arrive in the same read as the head of a hijacked
-    /// answer (docker-py issues 425, 2466, 3332): for them the first payload waits this long.
-    static let hijackHeadLeadMilliseconds = 20
+    /// answer (docker-py issues 425, 2466, 3332): for them the first payload waits until they have read the head, for
+    /// at most so many looks.
+    static let hijackHeadLooksMax = 1_000
+    static let hijackHeadLookMilliseconds = 2
     /// Value of `listen(2)`'s backlog.
     static let listenBacklog: Int32 = 1_024
 }

@@ -74,6 +74,8 @@ public enum HTTPReply: Sendable {
     case stream(status: Int, headers: HTTPHeaders, producer: @Sendable (BodyWriter) async throws -> Void)
     /// Docker's hijack: after the head, the connection carries raw bytes both ways. It ends when `handler` returns.
     case hijack(contentType: String, handler: @Sendable (HijackedConnection) async -> Void)
+    /// The same after the handshake of a WebSocket, which answers the client's key.
+    case webSocket(key: String, handler: @Sendable (HijackedConnection) async -> Void)
 
     public static func text(_ text: String, status: Int = 200, headers: HTTPHeaders = [:]) -> HTTPReply {
         var headers = headers

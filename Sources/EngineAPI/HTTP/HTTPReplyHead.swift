@@ -35,6 +35,12 @@ enum HTTPReplyHead {
         return ByteBuffer(string: "HTTP/1.1 101 UPGRADED\r\n\(type)Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
     }
 
+    static func webSocket(key: String) -> ByteBuffer {
+        let accept = line(HTTPHeaders.Field(name: "Sec-WebSocket-Accept", value: WebSocketHandshake.accept(key)))
+        return ByteBuffer(
+            string: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\(accept)\r\n")
+    }
+
     private static func isFraming(_ name: String) -> Bool {
         ["content-length", "transfer-encoding", "connection"].contains(name.lowercased())
     }

@@ -1,13 +1,23 @@
 import Engine
 import EngineWire
 
-/// `POST /containers/{id}/attach`.
+/// `POST /containers/{id}/attach`, and `GET /containers/{id}/attach/ws`, the same over a WebSocket.
 struct AttachRoutes {
     let engine: Engine
 
     func add(to router: inout Router) {
         router.on("POST", "/containers/{id}/attach") { request, parameters in
             try await attach(parameters["id"], request)
+        }
+        router.on("GET", "/containers/{id}/attach/ws") { request, parameters in
+            let key = try WebSocketHandshake.key(request)
+            let isFramed = try await !engine.isTerminal(parameters["id"])
+            guard case .hijack(_, let handler) = try await attach(parameters["id"], request) else {
+                throw HTTPError(500, "nothing to attach to")
+            }
+            return .webSocket(key: key) { connection in
+                await WebSocketConnection(connection, isFramed: isFramed).run(handler)
+            }
         }
     }
 
