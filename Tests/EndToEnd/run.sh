@@ -3,7 +3,14 @@
 #   Tests/EndToEnd/run.sh [MODULE[.CLASS[.TEST]] ...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# Clients of other projects; in there is no network to fetch them through.
+export GANTRY_TEST_CLIENTS=${GANTRY_TEST_CLIENTS:-$(realpath -m "$here/../../.build-test/clients")}
 if [ "${1:-}" != --inside ]; then
+    case "$*" in
+        '' | *compose* | *testcontainers* | *docker_py*)
+            "$here/fetch_clients.sh" "$GANTRY_TEST_CLIENTS" || echo 'run.sh: the tests of fetched clients are skipped' >&2
+            ;;
+    esac
     exec "$here/private_host.sh" "$here/run.sh" --inside "$@"
 fi
 shift

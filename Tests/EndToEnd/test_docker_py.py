@@ -1,11 +1,14 @@
 """docker-py, the library under docker-compose 1, testcontainers and Ansible, against the engine."""
 
 import io
+import os
 import socket as sockets
 import tarfile
 import threading
 import time
 import unittest
+
+import docker_harness  # noqa: F401, for its place to import from
 
 try:
     import docker
@@ -13,7 +16,7 @@ try:
 except ImportError:
     docker = None
 
-from harness import EngineCase, free_port, wait_until
+from harness import EngineCase, free_port, supervisors, wait_until
 
 
 @unittest.skipUnless(docker, "docker-py is not installed: pip install docker")
@@ -148,6 +151,23 @@ class DockerPy(EngineCase):
         self.assertRegex(one.logs(timestamps=True, tail=1), rb"^\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z three\n$")
         self.assertEqual(one.logs(since=int(time.time()) + 100), b"")
 
+    def test_log_details(self):
+        log = docker.types.LogConfig(type="json-file", config={"labels": "team,none", "env": "A"})
+        one = self.client.containers.run(
+            "busybox", "sh -c 'echo one; echo two'", detach=True, log_config=log, labels={"team": "blue & red", "x": "y"},
+            environment={"A": "b", "C": "d"})
+        one.wait()
+
+        def details(container):
+            answer = self.client.api._get(
+                self.client.api._url("/containers/{0}/logs", container.id), params={"stdout": 1, "details": 1})
+            return [frame[8:] for frame in answer.content.splitlines()]
+
+        self.assertEqual(details(one), [b"A=b,team=blue+%26+red one", b"A=b,team=blue+%26+red two"])
+        plain = self.run_detached("echo one")
+        plain.wait()
+        self.assertEqual(details(plain), [b" one"])
+
     def test_attach(self):
         one = self.run_detached("sh -c 'echo before; sleep 1; echo after'")
         wait_until(lambda: one.logs() == b"before\n", what="the first line")
@@ -164,6 +184,149 @@ class DockerPy(EngineCase):
             data += piece
         self.assertEqual(data, b"\x01\0\0\0\0\0\0\x06typed\n")
         socket.close()
+
+    def test_several_attached_before_the_start(self):
+        """As dockerpty does it: one connection for each stream. All hear what they asked for from the first byte on."""
+        created = self.client.containers.create("busybox", "sh -c 'read x; echo $x; echo err >&2'", stdin_open=True)
+        streams = {name: created.attach_socket(params={name: 1, "stream": 1}) for name in ("stdin", "stdout", "stderr")}
+        created.start()
+        streams["stdin"]._sock.sendall(b"typed\n")
+
+        def rest(stream):
+            data = b""
+            while piece := stream._sock.recv(4096):
+                data += piece
+            return data
+
+        self.assertEqual(rest(streams["stdout"]), b"\x01\0\0\0\0\0\0\x06typed\n")
+        self.assertEqual(rest(streams["stderr"]), b"\x02\0\0\0\0\0\0\x04err\n")
+        for stream in streams.values():
+            stream.close()
+
+    def web_socket(self, container, query):
+        """The connection, after the handshake of RFC 6455 with its own example of a key."""
+        connection = sockets.socket(sockets.AF_UNIX)
+        connection.settimeout(60)
+        connection.connect(self.socket)
+        connection.sendall(
+            f"GET /v1.44/containers/{container.id}/attach/ws?{query} HTTP/1.1\r\nHost: gantry\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            .encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connection.recv(1)
+        self.assertIn(b"101 Switching Protocols", head)
+        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", head)
+        return connection
+
+    def test_web_socket(self):
+        one = self.client.containers.create("busybox", "sh -c 'read x; echo got $x; read x; echo and $x'", stdin_open=True)
+        connection = self.web_socket(one, "stream=1&stdin=1&stdout=1&stderr=1")
+        one.start()
+
+        def send(kind, payload):
+            mask = b"\x01\x02\x03\x04"
+            masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+            connection.sendall(bytes([0x80 | kind, 0x80 | len(payload)]) + mask + masked)
+
+        send(2, b"one\n")
+        send(9, b"ping")
+        send(1, b"two\n")
+        answers = {}
+        while 8 not in answers:
+            first, count = connection.recv(2)
+            payload = b""
+            while len(payload) < count:
+                payload += connection.recv(count - len(payload))
+            answers[first & 0x0f] = answers.get(first & 0x0f, b"") + payload
+        self.assertEqual(answers, {2: b"got one\nand two\n", 10: b"ping", 8: b""})
+        self.assertEqual(connection.recv(1), b"")
+        connection.close()
+        # One that takes its leave has it, and the container goes on.
+        two = self.run_detached()
+        connection = self.web_socket(two, "stream=1&stdout=1")
+        send(8, b"")
+        self.assertEqual(connection.recv(2), b"\x88\0")
+        self.assertEqual(connection.recv(1), b"")
+        connection.close()
+        two.reload()
+        self.assertEqual(two.status, "running")
+        plain = self.client.api._get(self.client.api._url("/containers/{0}/attach/ws", two.id))
+        self.assertEqual(plain.status_code, 400)
+
+    def test_stop_while_it_starts(self):
+        """What stops a container that is about to run stops it, and does not leave it running."""
+        one = self.client.containers.create("busybox", "sleep 1000", stop_signal="SIGKILL")
+        for _ in range(10):
+            starter = threading.Thread(target=one.start)
+            starter.start()
+            wait_until(lambda: any(one.id in line for line in supervisors()), what="its supervisor", interval=0)
+            one.stop()
+            starter.join(60)
+            one.reload()
+            self.assertEqual(one.status, "exited")
+
+    def test_addresses_and_networks_of_stopped_containers(self):
+        """Only what runs holds an address or a network."""
+        pool = docker.types.IPAMPool(subnet="10.79.0.0/24")
+        network = self.client.networks.create("own", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+
+        def create(name):
+            made = self.client.containers.create("busybox", "sleep 1000", name=name, stop_signal="SIGKILL")
+            self.client.networks.get("bridge").disconnect(made)
+            network.connect(made, ipv4_address="10.79.0.9")
+            return made
+
+        def address(container):
+            container.reload()
+            return container.attrs["NetworkSettings"]["Networks"]["own"]["IPAddress"]
+
+        one, two = create("one"), create("two")
+        one.start()
+        self.assertEqual((address(one), address(two)), ("10.79.0.9", ""))
+        with self.assertRaises(docker.errors.APIError) as raised:
+            two.start()
+        self.assertIn("10.79.0.9 is in use", raised.exception.explanation)
+        with self.assertRaises(docker.errors.APIError):
+            network.remove()
+        one.stop()
+        two.start()
+        self.assertEqual((address(one), address(two)), ("", "10.79.0.9"))
+        two.stop()
+        network.disconnect(one)
+        network.remove()
+        with self.assertRaises(docker.errors.APIError) as raised:
+            two.start()
+        self.assertIn("network own not found", raised.exception.explanation)
+        # One that was disconnected needs it no more, and one of the same name will do.
+        one.start()
+        self.client.networks.create("own", ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+        two.start()
+        self.assertEqual(address(two), "10.79.0.9")
+
+    def test_volume_in_a_folder_of_the_host(self):
+        folder = f"{self.root}/elsewhere"
+        options = {"type": "none", "o": "bind", "device": folder}
+        volume = self.client.volumes.create("elsewhere", driver_opts=options)
+        self.assertEqual(volume.attrs["Options"], options)
+        mounted = {"elsewhere": {"bind": "/etc", "mode": "rw"}}
+        with self.assertRaises(docker.errors.APIError) as raised:
+            self.client.containers.run("busybox", "true", volumes=mounted, remove=True)
+        self.assertIn(f"failed to mount local volume: mount {folder}", raised.exception.explanation)
+        os.mkdir(folder)
+        # An empty one is filled from the image, one with content stays as it is.
+        self.client.containers.run("busybox", "sh -c 'cat /etc/passwd; rm /etc/group'", volumes=mounted, remove=True)
+        self.assertIn("passwd", os.listdir(folder))
+        self.client.containers.run("busybox", "true", volumes=mounted, remove=True)
+        self.assertNotIn("group", os.listdir(folder))
+        volume.remove()
+        self.assertIn("passwd", os.listdir(folder))
+        for wrong in ({"type": "nfs", "o": "addr=192.0.2.1", "device": ":/srv"}, {"size": "1g"},
+                      {"type": "none", "o": "bind", "device": "relative"}, {"type": "none", "o": "bind"},
+                      {"type": "none", "o": "bind,ro", "device": "/srv"}):
+            with self.subTest(wrong), self.assertRaises(docker.errors.APIError) as raised:
+                self.client.volumes.create("wrong", driver_opts=wrong)
+            self.assertEqual(raised.exception.status_code, 400)
 
     def test_archive(self):
         one = self.client.containers.create("busybox", "cat /tmp/note")
