@@ -31,8 +31,8 @@ final class Spawner: Sendable {
         }
     }
 
-    /// Starts `gantry-supervisor MODE NAME` with its plan, a report pipe and the clients' sockets. The process is reaped
-    /// whenever it ends.
+    /// Starts `gantry-supervisor MODE NAME` with its plan, a report pipe and the clients' sockets. The process is
+    /// reaped whenever it ends.
     func spawn(
         mode: String, name: String, plan: [UInt8], clients: [Int32]
     ) throws(SystemError) -> SpawnedSupervisor {

@@ -48,8 +48,8 @@ extension Engine {
         if containers[id] == nil { ports.release(stack: id) }
     }
 
-    /// As with Docker, what a client asks of a container that is about to run is asked of the one that runs: a `stop` that
-    /// came a moment too early would leave it running.
+    /// As with Docker, what a client asks of a container that is about to run is asked of the one that runs: a `stop`
+    /// that came a moment too early would leave it running.
     func awaitStart(of id: String) async {
         while free.starting[id] != nil {
             await withCheckedContinuation { free.starting[id]?.append($0) }

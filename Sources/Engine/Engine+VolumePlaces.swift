@@ -25,7 +25,7 @@ extension Engine {
         guard let missing else { return }
         throw .answered(
             500,
-            "failed to mount local volume: mount \(missing.folder):\(options.volumeData(missing.volume)), flags: 0x1000: "
-                + "no such file or directory")
+            "failed to mount local volume: mount \(missing.folder):\(options.volumeData(missing.volume)), "
+                + "flags: 0x1000: no such file or directory")
     }
 }

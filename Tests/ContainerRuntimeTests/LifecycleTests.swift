@@ -336,7 +336,7 @@ extension KernelTests {
             #expect(!plan.cgroups[0].deviceFilter.isEmpty)
             try FileSystem.makeDirectories(container.request.directory)
             let supervisor = try runtime.spawner.spawn(
-                mode: "run", name: "x", plan: PlanFile.encode(plan), client: nil)
+                mode: "run", name: "x", plan: PlanFile.encode(plan), clients: [])
             _ = try Runtime.awaitStart(supervisor.report)
             #expect(try container.wait().code == 0)
             let output = try container.output()

@@ -310,8 +310,10 @@ class DockerPy(EngineCase):
         volume = self.client.volumes.create("elsewhere", driver_opts=options)
         self.assertEqual(volume.attrs["Options"], options)
         mounted = {"elsewhere": {"bind": "/etc", "mode": "rw"}}
+        refused = self.client.containers.create("busybox", "true", volumes=mounted)
         with self.assertRaises(docker.errors.APIError) as raised:
-            self.client.containers.run("busybox", "true", volumes=mounted, remove=True)
+            refused.start()
+        refused.remove()
         self.assertIn(f"failed to mount local volume: mount {folder}", raised.exception.explanation)
         os.mkdir(folder)
         # An empty one is filled from the image, one with content stays as it is.

@@ -176,7 +176,7 @@ struct SchemaCheckTests {
     /// Data would lie elsewhere than the file says.
     @Test func volumesElsewhereAreToldOf() throws {
         let text = """
-            services: {a: {image: a, volumes: ["data:/data", "more:/more", "own:/own"]}}
+            services: {a: {image: a, volumes: ["data:/1", "more:/2", "own:/3", "bound:/4", "narrow:/5"]}}
             volumes:
               data: {driver_opts: {type: nfs, device: ":/srv"}}
               more: {driver: nfs}
