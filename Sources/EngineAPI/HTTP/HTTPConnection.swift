@@ -206,9 +206,9 @@ final class HTTPConnection: Sendable {
         enter(.streaming)
         do {
             try await socket.write(start)
-            if head.headers["User-Agent"]?.contains("python") == true {
-                try await awaitHeadRead()
-            }
+            // docker-py in a program of its own calls itself `docker-compose/1.29.2 docker-py/5.0.3`.
+            let agent = head.headers["User-Agent"] ?? ""
+            if agent.contains("python") || agent.contains("docker-py") { try await awaitHeadRead() }
         } catch {
             return logger.debug("hijack cut off: \(error)")
         }
