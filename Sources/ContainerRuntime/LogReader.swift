@@ -48,8 +48,8 @@ public struct LogReader: ~Copyable, Sendable {
     private let path: String
     private var file: OpenFile?
     private var pending: [UInt8] = []
-    /// Tells of changes in the log's folder: inotify(7). Poll it for reading, then call `wait` or `drain`.
-    public let notifier: FileDescriptor
+    /// Tells of changes in the log's folder: inotify(7).
+    private let notifier: SharedDescriptor?
 
     private struct OpenFile: Sendable {
         let descriptor: SharedDescriptor
@@ -57,15 +57,11 @@ public struct LogReader: ~Copyable, Sendable {
     }
 
     /// Starts before the last `tail` records, or, with `nil`, at the oldest one there is.
-    public init(path: String, tail: Int? = nil) throws(SystemError) {
+    ///
+    /// - Parameter watches: for `wait`. The kernel gives a user few of these: many readers need another way.
+    public init(path: String, tail: Int? = nil, watches: Bool = false) throws(SystemError) {
         // The watch comes first: what is written from here on is either read or announced.
-        let notifier = FileDescriptor(
-            owning: try check("inotify_init1") { inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK)) })
-        let raw = notifier.raw
-        let folder = FileSystem.parent(of: path)
-        try check("inotify_add_watch", path: folder) {
-            inotify_add_watch(raw, folder, UInt32(IN_MODIFY | IN_CREATE | IN_MOVED_TO))
-        }
+        let notifier = watches ? try Self.watch(FileSystem.parent(of: path)) : nil
         var file: OpenFile?
         if let start = try Self.start(path, tail: tail) {
             let opened = try Self.open(start.path)
@@ -75,6 +71,16 @@ public struct LogReader: ~Copyable, Sendable {
         self.path = path
         self.notifier = notifier
         self.file = file
+    }
+
+    private static func watch(_ folder: String) throws(SystemError) -> SharedDescriptor {
+        let notifier = SharedDescriptor(
+            FileDescriptor(
+                owning: try check("inotify_init1") { inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK)) }))
+        try check("inotify_add_watch", path: folder) {
+            inotify_add_watch(notifier.raw, folder, UInt32(IN_MODIFY | IN_CREATE | IN_MOVED_TO))
+        }
+        return notifier
     }
 
     // MARK: - Reading
@@ -119,21 +125,15 @@ public struct LogReader: ~Copyable, Sendable {
         if pending.count > Self.lineByteCountMax { pending = [] }
     }
 
-    /// Waits for a change of the log; `false` after `milliseconds` without one.
+    /// Waits for a change of the log; `false` after `milliseconds` without one. For a reader that watches.
     public func wait(milliseconds: Int32) throws(SystemError) -> Bool {
-        let raw = notifier.raw
+        guard let raw = notifier?.raw else { preconditionFailure("this reader does not watch its log") }
         var polled = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
         guard try check("poll", { poll(&polled, 1, milliseconds) }) > 0 else { return false }
-        drain()
-        return true
-    }
-
-    /// Takes pending notifications, after the caller's own poll.
-    public func drain() {
-        let raw = notifier.raw
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while Glibc.read(raw, buffer.baseAddress, buffer.count) > 0 {}
         }
+        return true
     }
 
     // MARK: - Files

@@ -179,6 +179,8 @@ extension Engine {
         }
         let waiters = container.exitWaiters
         container.exitWaiters = []
+        let runEnd = container.runEnd
+        container.runEnd = nil
         containers[id] = container
         // The balancer and DNS first: every moment counts for requests on their way.
         await refreshEndpoints(of: container.stored)
@@ -190,6 +192,7 @@ extension Engine {
             ["exitCode": "\(exit.code)", "execDuration": "\(max(0, ran) / 1_000_000_000)"])
         containerCameToItsEnd(id, exit)
         if container.stored.removeOnExit { await removeAfterExit(id) }
+        runEnded(id, runEnd)
         for waiter in waiters { waiter.resume() }
     }
 

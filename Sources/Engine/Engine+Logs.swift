@@ -9,9 +9,6 @@ import Synchronization
 /// supervisor's file as the client takes it, so it is whole whatever happened to the engine meanwhile and a slow
 /// client costs no memory.
 public final class LogStreaming: Sendable {
-    /// A follower looks this often whether the container has ended.
-    private static let pollMilliseconds: Int32 = 100
-
     public let contentType: String
     private struct Progress: ~Copyable {
         var reader: LogReader
@@ -26,9 +23,12 @@ public final class LogStreaming: Sendable {
     private let isTerminal: Bool
     private let pool: BlockingPool
     private let ended: EndFlag
+    private let news: LogNews
+    private let folder: String
 
     init(
-        path: String, query: LogQuery, details: String, isTerminal: Bool, pool: BlockingPool, ended: EndFlag
+        path: String, query: LogQuery, details: String, isTerminal: Bool, pool: BlockingPool, ended: EndFlag,
+        news: LogNews
     ) throws(SystemError) {
         progress = Mutex(Progress(reader: try LogReader(path: path, tail: query.tail)))
         contentType =
@@ -38,6 +38,8 @@ public final class LogStreaming: Sendable {
         self.isTerminal = isTerminal
         self.pool = pool
         self.ended = ended
+        self.news = news
+        folder = FileSystem.parent(of: path)
     }
 
     /// The next bytes; `nil` at the end: all was read or, following, the container has ended.
@@ -45,21 +47,32 @@ public final class LogStreaming: Sendable {
         while !Task.isCancelled {
             // Asked before the file is: what was written before the end is then still read.
             let isLast = !query.follow || ended.isSet
-            let bytes = try await pool.run { [self] () throws(SystemError) in try step(wait: !isLast) }
-            if let bytes, !bytes.isEmpty { return bytes }
-            if bytes == nil, isLast { return nil }
+            if let bytes = try await look() {
+                if !bytes.isEmpty { return bytes }
+                continue
+            }
+            if isLast { return nil }
+            let ticket = news.arm(folder)
+            // What came between the look and the watch.
+            if let bytes = try await look() {
+                news.disarm(ticket)
+                if !bytes.isEmpty { return bytes }
+                continue
+            }
+            if ended.isSet { news.disarm(ticket) } else { await news.wait(ticket) }
         }
         return nil
     }
 
-    /// `nil`: nothing new was there. Empty: only records that are not wanted.
-    private func step(wait: Bool) throws(SystemError) -> [UInt8]? {
+    /// `nil`: nothing new is there. Empty: only records that are not wanted.
+    private func look() async throws(SystemError) -> [UInt8]? {
+        try await pool.run { [self] () throws(SystemError) in try step() }
+    }
+
+    private func step() throws(SystemError) -> [UInt8]? {
         try progress.withLock { progress throws(SystemError) -> [UInt8]? in
             let records = try progress.reader.read(byteCountMax: 64 << 10)
-            if records.isEmpty {
-                if wait { _ = try progress.reader.wait(milliseconds: Self.pollMilliseconds) }
-                return nil
-            }
+            if records.isEmpty { return nil }
             return records.reduce(into: []) { $0 += render($1, &progress.line) }
         }
     }
@@ -99,6 +112,12 @@ final class EndFlag: Sendable {
 }
 
 extension Engine {
+    /// Followers of the run's log have all of it.
+    func runEnded(_ id: String, _ flag: EndFlag?) {
+        flag?.set()
+        logNews.poke(options.containerData(id))
+    }
+
     public func logs(_ reference: String, _ query: LogQuery) async throws(EngineError) -> LogStreaming {
         let container = try container(reference)
         let stored = container.stored
@@ -107,24 +126,22 @@ extension Engine {
             throw .badRequest("the output of \(stored.name) is not kept: its logging driver is 'none'")
         }
         let path = "\(options.containerData(stored.id))/container.log"
-        let ended = EndFlag()
+        let ended = container.process == nil ? EndFlag() : container.runEnd ?? EndFlag()
         if container.process == nil {
             ended.set()
-        } else if query.follow {
-            background.start { [self] in
-                await waitForExit(stored.id)
-                ended.set()
-            }
+        } else {
+            containers[stored.id]?.runEnd = ended
         }
         let isTerminal = stored.definition.service.tty
-        let streams = streams
+        let (streams, news) = (streams, logNews)
         let folder = options.containerData(stored.id)
         let details = query.details ? logAttributes(stored).text : ""
         return try await onPool { () throws(SystemError) in
             // Before the first start there is none.
             if !FileSystem.exists(folder) { try FileSystem.makeDirectories(folder) }
             return try LogStreaming(
-                path: path, query: query, details: details, isTerminal: isTerminal, pool: streams, ended: ended)
+                path: path, query: query, details: details, isTerminal: isTerminal, pool: streams, ended: ended,
+                news: news)
         }
     }
 

@@ -19,6 +19,9 @@ public struct PullRequest: Sendable {
     }
 }
 
+/// That nobody has read yet: who does not read loses the oldest ones, never the last one.
+private let transferMessagesMax = 16_384
+
 extension Engine {
     /// Layers of one image that are fetched at a time.
     private static let parallelLayersMax = 4
@@ -54,7 +57,8 @@ extension Engine {
         client makeClient: () -> RegistryClient
     ) -> ImageTransfer {
         let client = makeClient()
-        let (messages, continuation) = AsyncStream.makeStream(of: TransferMessage.self)
+        let (messages, continuation) = AsyncStream.makeStream(
+            of: TransferMessage.self, bufferingPolicy: .bufferingNewest(transferMessagesMax))
         continuation.onTermination = { reason in
             if case .cancelled = reason { client.stop.cancel() }
         }

@@ -43,6 +43,8 @@ public actor Engine {
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0
         var exitWaiters: [CheckedContinuation<Void, Never>] = []
+        /// Of its present run, for all who follow its log: however many come and go, there is nothing of each.
+        var runEnd: EndFlag?
         /// Its folders were made by this process.
         var hasFolders = false
         /// Its `post_start` hooks are not through yet: not offered either.
@@ -91,6 +93,7 @@ public actor Engine {
     nonisolated let serviceLosses: ServiceLosses
     nonisolated let runtime: Runtime
     nonisolated let poller: Poller
+    nonisolated let logNews: LogNews
     nonisolated let pool: BlockingPool
     /// Threads for sessions that may block for as long as a user looks on.
     nonisolated let streams: BlockingPool
@@ -174,6 +177,7 @@ public actor Engine {
             try options.makeMountPoints()
             lock = try Self.lockDataRoot(options)
             poller = try Poller(name: "gantry-poll")
+            logNews = try LogNews(poller)
             pool = BlockingPool(name: "gantry-work", threadsMax: Self.blockingThreadsMax)
             streams = BlockingPool(name: "gantry-stream", threadsMax: Self.streamThreadsMax)
         } catch let error as EngineError {
@@ -339,6 +343,7 @@ public actor Engine {
         forgetDrift(of: id)
         if containerIDs[container.stored.name] == id { containerIDs[container.stored.name] = nil }
         for waiter in container.exitWaiters { waiter.resume() }
+        runEnded(id, container.runEnd)
         containerForgotten(container)
     }
 

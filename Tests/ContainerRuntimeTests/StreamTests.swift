@@ -47,7 +47,7 @@ extension KernelTests {
             let path = try #require(container.request.log?.path)
             try container.launch()
             // Follows from the start, while it is written and rotated.
-            var reader = try LogReader(path: path)
+            var reader = try LogReader(path: path, watches: true)
             var lines: [String] = []
             while true {
                 let records = try reader.read(byteCountMax: 5000)

@@ -119,11 +119,13 @@ class WireTest(APICase):
 
     # Streams
 
-    def open_stream(self, path, agent="test"):
+    def open_stream(self, path, agent="test", method="GET"):
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(20)
         connection.connect(self.socket)
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\n\r\n".encode())
+        upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n" if method == "POST" else ""
+        connection.sendall(
+            f"{method} {path} HTTP/1.1\r\nHost: docker\r\nUser-Agent: {agent}\r\n{upgrade}\r\n".encode())
         return connection
 
     def facts(self):
@@ -151,21 +153,87 @@ class WireTest(APICase):
         self.assertEqual([line["Action"] for line in lines], ["untag"])
 
     def test_aborted_streams_leave_nothing(self):
+        self.up_box("aborted", "while true; do echo line; sleep 0.2; done")
+        logs = "/containers/aborted-box-1/logs?follow=1&stdout=1&tail=1"
+        attach = "/containers/aborted-box-1/attach?stream=1&stdout=1&stdin=1"
+        for method, path, answer in (("GET", "/events", b"200 OK"), ("GET", logs, b"200 OK"),
+                                     ("POST", attach, b"101 UPGRADED")):
+            with self.subTest(path):
+                self.abort_streams(method, path, answer)
+
+    def abort_streams(self, method, path, answer):
         def round_of(count):
             for _ in range(count // 50):
-                streams = [self.open_stream("/events") for _ in range(50)]
+                streams = [self.open_stream(path, method=method) for _ in range(50)]
                 for stream in streams:
-                    self.assertIn(b"200 OK", stream.recv(4096))
+                    self.assertIn(answer, stream.recv(4096))
                 for stream in streams:
                     stream.close()
 
+        def settle():
+            wait_until(lambda: json.loads(self.call("GET", "/info")[2])["NEventsListener"] == 0, what="listeners to end")
+
         round_of(500)
-        wait_until(lambda: json.loads(self.call("GET", "/info")[2])["NEventsListener"] == 0, what="listeners to end")
-        before = self.facts()
+        settle()
+        before = self.settled_descriptors()
+        resident = self.facts()[1]
         round_of(1000)
-        wait_until(lambda: json.loads(self.call("GET", "/info")[2])["NEventsListener"] == 0, what="listeners to end")
-        wait_until(lambda: self.facts()[0] <= before[0] + 4, what="descriptors to be closed")
-        self.assertLess(self.facts()[1], before[1] + (8 << 10))
+        settle()
+        wait_until(lambda: self.facts()[0] <= before + 4, what="descriptors to be closed")
+        self.assertLess(self.facts()[1], resident + (8 << 10))
+
+    def settled_descriptors(self):
+        """The number, once it is the same for a second."""
+        counts = []
+
+        def is_settled():
+            counts.append(self.facts()[0])
+            return len(counts) > 10 and len(set(counts[-10:])) == 1
+
+        wait_until(is_settled, what="descriptors to be closed", interval=0.1)
+        return counts[-1]
+
+    def test_more_followers_than_watches(self):
+        """The kernel gives root 128 inotify instances as a rule: 200 followers take one, and all hear each line."""
+        self.up_box("followed", "trap 'echo told' USR1; echo ready; while true; do sleep 0.1; done")
+        logs = "/containers/followed-box-1/logs?follow=1&stdout=1"
+        streams = [self.open_stream(logs) for _ in range(200)]
+        for stream in streams:
+            self.addCleanup(stream.close)
+
+        def heard(stream, word):
+            text = b""
+            while word not in text:
+                piece = stream.recv(4096)
+                self.assertTrue(piece, text)
+                text += piece
+
+        for stream in streams:
+            heard(stream, b"ready")
+        for _ in range(3):
+            self.assertEqual(self.call("POST", "/containers/followed-box-1/kill?signal=USR1")[0], 204)
+            for stream in streams:
+                heard(stream, b"told")
+        self.assertEqual(self.call("POST", "/containers/followed-box-1/stop?t=0")[0], 204)
+        for stream in streams:
+            heard(stream, b"0\r\n\r\n")
+
+    def test_followers_that_do_not_read(self):
+        """Each of 50 has megabytes to read and takes none: who reads is served at once, and nothing grows."""
+        self.up_box("chatty", "head -c 20000000 /dev/zero | tr '\\0' 'x' | fold -w 1000; echo; echo end; sleep 1000")
+        logs = "/containers/chatty-box-1/logs?follow=1&stdout=1"
+        wait_until(lambda: b"end" in self.call("GET", logs.replace("follow=1", "tail=1"))[2], what="the output")
+        slow = [self.open_stream(logs) for _ in range(50)]
+        for stream in slow:
+            self.addCleanup(stream.close)
+            self.assertIn(b"200 OK", stream.recv(100))
+        resident = self.facts()[1]
+        began = time.monotonic()
+        self.assertGreater(len(self.call("GET", logs.replace("follow=1", "follow=0"))[2]), 20_000_000)
+        for _ in range(50):
+            self.assertEqual(self.call("GET", "/containers/json")[0], 200)
+        self.assertLess(time.monotonic() - began, 20)
+        self.assertLess(self.facts()[1], resident + (32 << 10))
 
     def test_a_client_that_does_not_read_holds_nobody_up(self):
         slow = self.open_stream("/events")
