@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # What building, testing and the examples need beyond Swift 6.2 or later, as Debian packages.
 PACKAGES := libyaml-dev libcap-dev libseccomp-dev libsqlite3-dev libarchive-dev libzstd-dev zlib1g-dev liblzma-dev libbz2-dev \
             libssl-dev libcurl4-openssl-dev libisal2 nftables iproute2 mmdebstrap busybox-static python3 jq procps \
-            openssh-client dropbear-bin iptables docker-compose python3-jsonschema python3-yaml
+            openssh-client dropbear-bin iptables docker-compose openssl python3-jsonschema python3-yaml
 # What `make test-cgroup2` needs besides.
 CGROUP2_PACKAGES := qemu-system-x86 cpio e2fsprogs binutils
 # What `make deb` needs besides.

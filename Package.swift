@@ -46,6 +46,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -54,7 +55,7 @@ let package = Package(
             name: "gantry",
             dependencies: [
                 "EngineClient", "EngineWire", "JSONDocument", "Engine", "EngineAPI", "HostCheck", "Registry", "Images",
-                "StackFile",
+                "StackFile", "TLSTransport",
                 "StackModel", "StackGraph", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -83,12 +84,12 @@ let package = Package(
 
         // Engine and its interface
         room("EngineWire", ["StackModel", "JSONDocument"]),
-        room("EngineClient", ["EngineWire", "StackModel", "LinuxSystem", "CLinux"]),
+        room("EngineClient", ["EngineWire", "StackModel", "TLSTransport", "LinuxSystem", "CLinux"]),
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
-                "CLibCrypto",
+                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "TLSTransport",
+                "LinuxSystem", "CLinux", "CLibCrypto",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,6 +103,15 @@ let package = Package(
                 "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
                 .product(name: "Logging", package: "swift-log"),
             ], linker: [.linkedLibrary(":libsqlite3.a"), .linkedLibrary("m")]),
+
+        // TLS with certificates on both sides, for the engine's TCP sockets and their clients.
+        room(
+            "TLSTransport",
+            [
+                "LinuxSystem", "CLinux",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
 
         // What decides: pure rooms
         // Containers in the words of Docker's clients.
@@ -198,7 +208,7 @@ let package = Package(
             "CommandTests",
             [
                 "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "FileWatch",
-                "Dockerfile", "LinuxSystem", "CLinux",
+                "TLSTransport", "Dockerfile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),

@@ -9,17 +9,21 @@ extension EngineError: HTTPFailure {
     }
 }
 
-/// The engine behind its socket.
+/// The engine behind its sockets.
 public struct EngineServer: Sendable {
     private let server: HTTPServer
 
-    /// - Parameters:
-    ///   - socketGroup: whose members may connect; `nil`: the process's own.
-    ///   - shutDown: called when a client asks the engine to stop.
+    /// - Parameter shutDown: called when a client asks the engine to stop.
     public init(
-        engine: Engine, version: String, socketPath: String, socketGroup: UInt32? = nil, log: Logger,
+        engine: Engine, version: String, endpoints: [HTTPEndpoint], log: Logger,
         shutDown: @escaping @Sendable () -> Void
     ) {
+        let router = Self.router(engine: engine, version: version, shutDown: shutDown)
+        server = HTTPServer(
+            router: router, endpoints: endpoints, logger: log, commonHeaders: SystemRoutes.commonHeaders(version))
+    }
+
+    static func router(engine: Engine, version: String, shutDown: @escaping @Sendable () -> Void) -> Router {
         var router = Router(
             versions: VersionPolicy(oldest: SystemRoutes.apiVersionMin, newest: SystemRoutes.apiVersion))
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
@@ -33,9 +37,7 @@ public struct EngineServer: Sendable {
         EventRoutes(engine: engine).add(to: &router)
         RegistryRoutes(engine: engine).add(to: &router)
         AbsentRoutes().add(to: &router)
-        server = HTTPServer(
-            router: router, socketPath: socketPath, logger: log, commonHeaders: SystemRoutes.commonHeaders(version),
-            socketGroup: socketGroup)
+        return router
     }
 
     public func start() async throws { try await server.start() }

@@ -3,8 +3,10 @@ import EngineWire
 import FoundationEssentials
 import Glibc
 import LinuxSystem
+import TLSTransport
 
-/// The engine's API over its Unix socket, here or on another machine, one connection a request, synchronously.
+/// The engine's API over its Unix socket, here or on another machine, or its TCP port, one connection a request,
+/// synchronously.
 public struct EngineClient: Sendable {
     /// Of an answer that is one JSON document.
     static let replyByteCountMax = 64 << 20
@@ -17,16 +19,24 @@ public struct EngineClient: Sendable {
 
     private let environment: [String: String]
 
-    /// - Parameter environment: of the programs that connections need: ssh(1).
-    public init(host: EngineHost, environment: [String: String] = [:]) {
+    private let tls: TLSLink.Options?
+
+    /// - Parameters:
+    ///   - environment: of the programs that connections need: ssh(1).
+    ///   - tls: for `tcp://` hosts, beside what the environment says.
+    public init(host: EngineHost, environment: [String: String] = [:], tls: ClientTLS = ClientTLS()) {
         self.host = host
         self.environment = environment
+        self.tls = tls.options(environment)
     }
 
     /// Sends a request; the answer is read by the caller.
     public func open(_ request: HTTPRequest) throws(EngineClientError) -> EngineStream {
         let decoder = ResponseDecoder(headRequest: request.method == "HEAD", takenOver: request.takesOver)
-        let stream = EngineStream(try connect(), decoder: decoder, isRemote: !host.isLocal)
+        var request = request
+        if case .tcp(let destination) = host.place { request.host = destination.description }
+        let fate = TLSFate()
+        let stream = EngineStream(try connect(fate), decoder: decoder, isRemote: !host.isLocal, fate: fate)
         do throws(EngineClientError) {
             try stream.send(request.bytes)
         } catch .system(let error) where error.code == EPIPE || error.code == ECONNRESET {
@@ -50,9 +60,18 @@ public struct EngineClient: Sendable {
     }
 
     /// A connection of one's own.
-    public func connect() throws(EngineClientError) -> FileDescriptor {
+    public func connect() throws(EngineClientError) -> FileDescriptor { try connect(TLSFate()) }
+
+    private func connect(_ fate: TLSFate) throws(EngineClientError) -> FileDescriptor {
         switch host.place {
         case .ssh(let destination): return try SSHConnection.open(destination, environment)
+        case .tcp(let destination):
+            guard tls != nil || destination.isLoopback else { throw .notSecured(host: host.name) }
+            do throws(TLSError) {
+                return try TLSLink.open(host: destination.host, port: Int(destination.port), tls, fate: fate)
+            } catch {
+                throw .noLink(host: host.name, error)
+            }
         case .socket(let path):
             do throws(SystemError) {
                 return try connectUnix(path)

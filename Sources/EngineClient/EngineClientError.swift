@@ -1,5 +1,6 @@
 import EngineWire
 import LinuxSystem
+import TLSTransport
 
 /// Why a request to the engine gave no answer.
 public enum EngineClientError: Error, Equatable, Sendable {
@@ -16,6 +17,10 @@ public enum EngineClientError: Error, Equatable, Sendable {
     case unreachable
     /// ssh(1) is not installed.
     case noSSH
+    /// No connection to a `tcp://` host, or none that is safe.
+    case noLink(host: String, TLSError)
+    /// A `tcp://` host of another machine, and no TLS.
+    case notSecured(host: String)
     /// The engine answered with 4xx or 5xx.
     case refused(status: Int, ErrorReply)
     /// An answer's JSON is not what this client expects; the text says which answer.

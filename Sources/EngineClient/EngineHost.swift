@@ -8,6 +8,8 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         case socket(String)
         /// Another machine, by OpenSSH's client.
         case ssh(SSHDestination)
+        /// Another machine, or this one, by its TCP port.
+        case tcp(TCPDestination)
     }
 
     public let place: Place
@@ -20,8 +22,8 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
 
     public init(socketPath: String) { place = .socket(socketPath) }
 
-    /// Reads `unix:///path` and `ssh://[user@]host[:port][/path]`. Other schemes are refused by name, so that a TCP
-    /// host in DOCKER_HOST is not mistaken for a path.
+    /// Reads `unix:///path`, `ssh://[user@]host[:port][/path]` and `tcp://host:port`. Other schemes are refused by
+    /// name.
     public init(parsing text: String) throws(EngineHostError) {
         guard let separator = Self.schemeEnd(text) else { throw .noScheme(text) }
         let scheme = text[..<separator]
@@ -34,6 +36,9 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         case "ssh":
             guard let destination = SSHDestination(parsing: rest) else { throw .invalidDestination(text) }
             place = .ssh(destination)
+        case "tcp":
+            guard let destination = TCPDestination(parsing: rest) else { throw .invalidAddress(text) }
+            place = .tcp(destination)
         default: throw .unsupportedScheme(String(scheme))
         }
     }
@@ -67,6 +72,7 @@ public struct EngineHost: Equatable, Sendable, CustomStringConvertible {
         switch place {
         case .socket(let path): "unix://\(path)"
         case .ssh(let destination): "ssh://\(destination)"
+        case .tcp(let destination): "tcp://\(destination)"
         }
     }
 
@@ -83,6 +89,8 @@ public enum EngineHostError: Error, Equatable, Sendable {
     case relativePath(String)
     case pathTooLong(String)
     case invalidDestination(String)
+    /// No `host:port`.
+    case invalidAddress(String)
     /// The folder of the user's own socket is not the user's alone.
     case unsafeFolder(String)
 }

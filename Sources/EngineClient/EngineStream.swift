@@ -3,6 +3,7 @@ import EngineWire
 import FoundationEssentials
 import Glibc
 import LinuxSystem
+import TLSTransport
 
 /// One request on one connection, and its answer as it comes in. Nothing is read before someone asks, so the owner may
 /// wait for `descriptor` to become readable together with other descriptors.
@@ -15,12 +16,15 @@ public final class EngineStream {
     private let socket: FileDescriptor
     private var decoder: ResponseDecoder
     private let isRemote: Bool
+    /// What leads to the engine's port has to say when it ends.
+    private let fate: TLSFate?
     private var errorBody: [UInt8] = []
     /// `nil` until the head has come.
     public private(set) var head: ResponseHead?
 
-    init(_ socket: consuming FileDescriptor, decoder: ResponseDecoder, isRemote: Bool = false) {
+    init(_ socket: consuming FileDescriptor, decoder: ResponseDecoder, isRemote: Bool = false, fate: TLSFate? = nil) {
         self.socket = socket
+        self.fate = fate
         self.isRemote = isRemote
         self.decoder = decoder
     }
@@ -50,6 +54,7 @@ public final class EngineStream {
             return try deliver(progress.body)
         } catch let fault as HTTPFault {
             guard fault == .endedEarly else { throw .malformed(fault) }
+            if head == nil, let error = fate?.error { throw .noLink(host: "", error) }
             throw isRemote && head == nil ? .unreachable : .cut
         } catch let error as EngineClientError {
             throw error

@@ -7,6 +7,8 @@ public struct HTTPRequest: Equatable, Sendable {
         case tar(length: UInt64?)
     }
     public var method: String
+    /// What the engine is called there.
+    public var host = "gantry"
     /// Path segments without slashes; each is percent-encoded.
     public var path: [String]
     public var query: [(name: String, value: String)]
@@ -47,7 +49,7 @@ public struct HTTPRequest: Equatable, Sendable {
 
     /// The head and, when it is JSON, the body.
     public var bytes: [UInt8] {
-        var text = "\(method) \(target) HTTP/1.1\r\nHost: gantry\r\nUser-Agent: gantry\r\n"
+        var text = "\(method) \(target) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: gantry\r\n"
         text += takesOver ? "Connection: Upgrade\r\nUpgrade: tcp\r\n" : "Connection: close\r\n"
         if let registryAuth { text += "X-Registry-Auth: \(registryAuth)\r\n" }
         if let command { text += "Gantry-Command: \(command)\r\n" }

@@ -28,15 +28,7 @@ struct EngineRun: ParsableCommand {
     )
     var execRoot: String?
 
-    @Option(
-        name: [.customShort("H"), .long],
-        help: "Socket: unix://PATH (default: /run/gantry.sock; $XDG_RUNTIME_DIR/gantry/gantry.sock without root).")
-    var host: String?
-
-    @Option(
-        name: [.customShort("G"), .long],
-        help: "Group whose members may use the engine, by name or number (default: gantry, where there is one).")
-    var group: String?
+    @OptionGroup var listening: ListenOptions
 
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
@@ -51,10 +43,6 @@ struct EngineRun: ParsableCommand {
     func run() throws {
         let environment = processEnvironment()
         let paths = StandardPaths.current(environment)
-        let host = host ?? "unix://\(paths.socketPath)"
-        guard host.hasPrefix("unix://"), host.count > "unix://".count else {
-            throw ValidationError("--host must be unix://PATH, not '\(host)'")
-        }
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("no such log level: \(logLevel)")
         }
@@ -65,8 +53,14 @@ struct EngineRun: ParsableCommand {
             supervisorPath: "\(FileSystem.parent(of: program))/gantry-supervisor")
         let asked = environment["GANTRY_ALLOW_THROUGH_FIREWALLS"] ?? ""
         options.allowsThroughFirewalls = allowThroughFirewalls || (!asked.isEmpty && asked != "0")
-        if Rootless.isNeeded { throw Rootless.enter(options, program: program, host: host, logLevel: logLevel) }
         options.rootless = Rootless.facts(environment)
+        let endpoints = try listening.endpoints(
+            paths, socketGroup: socketGroup, environment: environment,
+            isRootless: Rootless.isNeeded || options.rootless != nil)
+        if Rootless.isNeeded {
+            throw Rootless.enter(
+                options, program: program, hosts: listening.wantedHosts(paths), logLevel: logLevel)
+        }
         options.environment = environment
         let logPath = "\(options.dataRoot)/engine.log"
         let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
@@ -78,10 +72,9 @@ struct EngineRun: ParsableCommand {
         let outcome = ExitBox()
         // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
         let done = DispatchSemaphore(value: 0)
-        let socketPath = String(host.dropFirst("unix://".count))
         // OWNER: the one root task; the process ends with it.
         Task {
-            outcome.set(await serve(options, socketPath: socketPath, socketGroup: socketGroup, log: log, stop: stop))
+            outcome.set(await serve(options, endpoints: endpoints, log: log, stop: stop))
             done.signal()
         }
         done.wait()
@@ -95,7 +88,7 @@ struct EngineRun: ParsableCommand {
     }
 
     private func socketGroup() throws -> UInt32? {
-        guard let group else { return geteuid() == 0 ? getgrnam("gantry")?.pointee.gr_gid : nil }
+        guard let group = listening.group else { return geteuid() == 0 ? getgrnam("gantry")?.pointee.gr_gid : nil }
         if let number = UInt32(group) { return number }
         guard let entry = getgrnam(group) else { throw ValidationError("there is no group '\(group)'") }
         return entry.pointee.gr_gid
@@ -108,19 +101,18 @@ struct EngineRun: ParsableCommand {
 
 /// Runs until told to stop. `nil` when all went well.
 private func serve(
-    _ options: EngineOptions, socketPath: String, socketGroup: UInt32?, log: Logger, stop: StopSignal
+    _ options: EngineOptions, endpoints: [HTTPEndpoint], log: Logger, stop: StopSignal
 ) async -> [Diagnostic]? {
     do {
         let engine = try Engine(options: options, log: log)
         let server = EngineServer(
-            engine: engine, version: gantryVersion, socketPath: socketPath, socketGroup: socketGroup, log: log,
-            shutDown: { stop.raise() })
+            engine: engine, version: gantryVersion, endpoints: endpoints, log: log, shutDown: { stop.raise() })
         // Nothing is maintained before it is known what still runs.
         try await engine.recover()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await engine.run() }
             try await server.start()
-            log.info("listening", metadata: ["socket": "\(socketPath)"])
+            for endpoint in endpoints { note(endpoint, log) }
             await stop.wait()
             log.info("stopping")
             await server.stop()
@@ -132,6 +124,17 @@ private func serve(
         return error.diagnostics
     } catch {
         return [Diagnostic(code: "engine.failed", "the engine cannot run: \(error)")]
+    }
+}
+
+private func note(_ endpoint: HTTPEndpoint, _ log: Logger) {
+    switch endpoint {
+    case .unix(let path, _): log.info("listening", metadata: ["socket": "\(path)"])
+    case .tcp(let host, let port, let tls):
+        log.info("listening", metadata: ["address": "\(host):\(port)", "tls": "\(tls != nil)"])
+        if tls == nil {
+            log.warning("everybody on this machine can use the engine on \(host):\(port): it has no TLS")
+        }
     }
 }
 

@@ -17,7 +17,10 @@ struct Gantry: ParsableCommand {
               --project-directory <dir>   Folder that relative paths start from
               --profile <profile>         Profile to enable; repeatable
               --env-file <file>           Variables for the stack file; repeatable
-              -H, --host <host>           The engine: unix:///path, ssh://user@machine
+              -H, --host <host>           The engine: unix:///path, ssh://user@machine,
+                                          tcp://machine:port
+              --tlsverify                 Talk to tcp:// hosts by TLS (DOCKER_TLS_VERIFY);
+                                          --tlscacert, --tlscert, --tlskey <file>
               --progress <mode>           auto, tty, plain, quiet, json
               --ansi <when>               auto, always, never (also NO_COLOR)
               --strict                    Unsupported parts of the file are errors

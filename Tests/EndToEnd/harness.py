@@ -161,8 +161,13 @@ class EngineCase(unittest.TestCase):
         cls.log = open(f"{cls.root}/engine-output.log", "ab")
         cls.engine = subprocess.Popen(
             [GANTRY, "engine", "--data-root", f"{cls.root}/data", "--exec-root", f"{cls.root}/run",
-             "--host", f"unix://{cls.socket}"], stdout=cls.log, stderr=cls.log, stdin=subprocess.DEVNULL)
+             "--host", f"unix://{cls.socket}", *cls.engine_arguments()], stdout=cls.log, stderr=cls.log, stdin=subprocess.DEVNULL)
         wait_until(cls.answers, what="the engine to answer")
+
+    @classmethod
+    def engine_arguments(cls):
+        """What the class's engine is started with beside its folders and its socket."""
+        return []
 
     @classmethod
     def answers(cls):

@@ -126,3 +126,33 @@ import Testing
         }
     }
 }
+
+@Suite struct RoutePatternTests {
+    private static func router() -> Router {
+        var router = Router()
+        router.on("DELETE", "/images/{name...}") { _, parameters in .text("delete \(parameters["name"])") }
+        router.on("GET", "/images/json") { _, _ in .text("list") }
+        for verb in ["json", "get"] {
+            router.on("GET", "/images/{name...}/\(verb)") { _, parameters in .text("\(verb) \(parameters["name"])") }
+        }
+        return router
+    }
+
+    @Test(arguments: [
+        ("GET", "/images/json", "list"), ("GET", "/images/a/json", "json a"),
+        ("GET", "/images/a/json/get", "get a/json"),
+        ("GET", "/images/r:5000/a/b:1/json", "json r:5000/a/b:1"), ("DELETE", "/images/a/json", "delete a/json"),
+        ("GET", "/images/json/json", "json json"), ("DELETE", "/images/json", "delete json"),
+    ])
+    func literalsBehindNames(method: String, target: String, text: String) async throws {
+        let reply = await Self.router().reply(to: try HTTPRequest(method: method, target: target))
+        guard case .full(_, _, let bytes) = reply else { throw HTTPError(599, "not a full reply") }
+        #expect(String(decoding: bytes, as: UTF8.self) == text)
+    }
+
+    @Test func tableIsWhatIsServed() {
+        let table = Self.router().table.map { "\($0.method) \($0.pattern)" }
+        #expect(
+            table == ["GET /images/json", "DELETE /images/{name}", "GET /images/{name}/get", "GET /images/{name}/json"])
+    }
+}

@@ -9,6 +9,7 @@ import Testing
 /// A server on a socket in a folder of its own, gone at the end.
 func withHTTPServer(
     _ setUp: (inout Router) -> Void, commonHeaders: HTTPHeaders = [:],
+    limits: HTTPConnectionLimits = HTTPConnectionLimits(),
     _ body: (HTTPServer, _ path: String) async throws -> Void
 ) async throws {
     let folder = try httpTemporaryFolder()
@@ -17,7 +18,9 @@ func withHTTPServer(
     let path = "\(folder)/run/engine.sock"
     var logger = Logger(label: "test")
     logger.logLevel = .critical
-    let server = HTTPServer(router: router, socketPath: path, logger: logger, commonHeaders: commonHeaders)
+    let server = HTTPServer(
+        router: router, endpoints: [.unix(path: path, group: nil), .tcp(host: "127.0.0.1", port: 0, tls: nil)],
+        logger: logger, commonHeaders: commonHeaders, limits: limits)
     try await server.start()
     do {
         try await body(server, path)
@@ -56,12 +59,32 @@ func httpEventually(_ condition: () -> Bool) async throws -> Bool {
 final class HTTPRawClient: Sendable {
     private let descriptor: Mutex<Int32>
 
-    init(_ path: String) throws {
-        let raw = try check("socket") { socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
+    private init(family: Int32) throws {
+        let raw = try check("socket") { socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
         descriptor = Mutex(raw)
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(raw, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(raw, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// To a port of 127.0.0.1.
+    convenience init(port: Int) throws {
+        try self.init(family: AF_INET)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        try check("connect") {
+            withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    connect(raw, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        }
+    }
+
+    convenience init(_ path: String) throws {
+        try self.init(family: AF_UNIX)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }

@@ -49,14 +49,19 @@ final class ConnectionBody: Sendable {
         var byteCount: Int64 = 0
         var byteCountMax = HTTPLimits.bodyByteCountMax
         var owesContinue: Bool
+        /// A document has to be complete in time, an archive may not stop coming.
+        var isDocument = true
+        var deadline: NIODeadline?
     }
 
     private let socket: SocketStream
+    private let limits: HTTPConnectionLimits
     private let state: Mutex<State>
     let declaredByteCount: Int64?
 
-    init(_ head: HTTPRequestHead, socket: SocketStream) {
+    init(_ head: HTTPRequestHead, socket: SocketStream, limits: HTTPConnectionLimits) {
         self.socket = socket
+        self.limits = limits
         state = Mutex(State(decoder: HTTPBodyDecoder(head.framing), owesContinue: head.expectsContinue))
         declaredByteCount =
             switch head.framing {
@@ -71,7 +76,12 @@ final class ConnectionBody: Sendable {
     }
 
     /// The route's limit, once the route is known.
-    func limit(byteCountMax: Int64) { state.withLock { $0.byteCountMax = byteCountMax } }
+    func limit(byteCountMax: Int64) {
+        state.withLock { state in
+            state.byteCountMax = byteCountMax
+            state.isDocument = byteCountMax < .max
+        }
+    }
 
     var isAtEnd: Bool { state.withLock { $0.decoder.isAtEnd } }
 
@@ -95,7 +105,7 @@ final class ConnectionBody: Sendable {
             switch step {
             case .end: return nil
             case .needsMore:
-                guard try await socket.fill(beyond: leftOver) else { throw HTTPConnectionError.clientGone }
+                try await waitForMore(than: leftOver)
             case .piece(let bytes):
                 try state.withLock { state in
                     state.byteCount += Int64(bytes.count)
@@ -105,6 +115,22 @@ final class ConnectionBody: Sendable {
                 }
                 return bytes
             }
+        }
+    }
+
+    private func waitForMore(than byteCount: Int) async throws {
+        let deadline = state.withLock { state -> NIODeadline in
+            guard state.isDocument else { return .now() + .milliseconds(limits.stallMilliseconds) }
+            let deadline = state.deadline ?? .now() + .milliseconds(limits.documentMilliseconds)
+            state.deadline = deadline
+            return deadline
+        }
+        do {
+            guard try await socket.fill(beyond: byteCount, until: deadline) else {
+                throw HTTPConnectionError.clientGone
+            }
+        } catch HTTPConnectionError.late {
+            throw HTTPError(408, "the request's body did not come in time")
         }
     }
 

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
+import TLSTransport
 
 /// Serves one connection: request after request, each answered before the next is read.
 final class HTTPConnection: Sendable {
@@ -25,14 +26,25 @@ final class HTTPConnection: Sendable {
     private let router: Router
     private let commonHeaders: HTTPHeaders
     private let logger: Logger
+    private let limits: HTTPConnectionLimits
+    private let ledger: PeerLedger
+    private let requestGuard: RequestGuard
     private let state = Mutex(State())
 
-    init(_ channel: any Channel, router: Router, commonHeaders: HTTPHeaders, logger: Logger) {
+    init(
+        _ channel: any Channel, router: Router, commonHeaders: HTTPHeaders, requestGuard: RequestGuard,
+        limits: HTTPConnectionLimits, ledger: PeerLedger, logger: Logger
+    ) {
         socket = SocketStream(channel)
         self.router = router
         self.commonHeaders = commonHeaders
+        self.requestGuard = requestGuard
+        self.limits = limits
+        self.ledger = ledger
         self.logger = logger
     }
+
+    private var isUnix: Bool { requestGuard.names == nil }
 
     /// Starts the connection's task; `ended` runs when it is over and the socket is closed.
     func start(isRefused: Bool, ended: @escaping @Sendable () -> Void) {
@@ -45,7 +57,9 @@ final class HTTPConnection: Sendable {
     }
 
     /// The handler that feeds the connection from its channel.
-    var channelHandler: SocketStreamHandler { SocketStreamHandler(socket) { self.cancel() } }
+    var channelHandler: SocketStreamHandler {
+        SocketStreamHandler(socket, logger: logger) { self.cancel() }
+    }
 
     /// The client is gone, or has had its time: whatever works for it should stop.
     func cancel() { state.withLock { $0.task }?.cancel() }
@@ -73,73 +87,93 @@ final class HTTPConnection: Sendable {
     }
 
     private func refuse() async {
-        await send(.failure(HTTPError(503, "the engine has too many connections")), for: nil, keepsAlive: false)
+        await send(.failure(HTTPError(503, "the engine has too many connections")), for: nil, keepsAlive: false, nil)
         await socket.closeGracefully()
     }
 
     private func serve() async {
-        let peer = await peerCredentials()
+        let credentials = isUnix ? await peerCredentials() : nil
+        let peer = peer(credentials)
+        guard ledger.addConnection(peer) else { return await refuse() }
+        defer { ledger.removeConnection(peer) }
         do {
-            while let head = try await nextHead() {
+            var isFirst = true
+            while let head = try await nextHead(isFirst: isFirst) {
+                isFirst = false
                 enter(.answering)
-                guard await exchange(head, peer: peer) else { return }
+                guard await exchange(head, credentials, peer) else { return }
                 enter(.idle)
             }
         } catch let error as HTTPError {
-            await send(.failure(error), for: nil, keepsAlive: false)
+            await send(.failure(error), for: nil, keepsAlive: false, peer)
             await socket.closeGracefully()
         } catch {
             // The client is gone or the server is stopping: there is nobody to tell.
         }
     }
 
-    /// `nil` when the client ended between requests.
-    private func nextHead() async throws -> HTTPRequestHead? {
+    private func peer(_ credentials: PeerCredentials?) -> PeerLedger.Peer {
+        if let credentials { return .user(credentials.userID) }
+        return .address(socket.channel.remoteAddress?.ipAddress ?? "")
+    }
+
+    /// `nil` when the client ended between requests, or is not heard of for too long.
+    private func nextHead(isFirst: Bool) async throws -> HTTPRequestHead? {
         var parser = HTTPHeadParser()
-        var timer: Scheduled<Void>?
-        defer { timer?.cancel() }
+        var deadline: NIODeadline?
         while true {
             let (head, leftOver) = try socket.withBuffer { buffer in
                 (try parser.parse(&buffer), buffer.readableBytes)
             }
             if let head { return head }
-            if leftOver > 0, timer == nil {
-                timer = socket.channel.eventLoop.scheduleTask(in: .seconds(HTTPLimits.headSecondsMax)) {
-                    self.socket.channel.close(promise: nil)
+            if leftOver > 0, deadline == nil { deadline = .now() + .milliseconds(limits.headMilliseconds) }
+            do {
+                guard try await socket.fill(beyond: leftOver, until: deadline ?? idleDeadline(isFirst)) else {
+                    guard leftOver == 0 else { throw HTTPError(400, "the request ends in its head") }
+                    return nil
                 }
-            }
-            guard try await socket.fill(beyond: leftOver) else {
-                guard leftOver == 0 else { throw HTTPError(400, "the request ends in its head") }
+            } catch HTTPConnectionError.late {
+                guard leftOver == 0 else { throw HTTPError(408, "the request's head did not come in time") }
                 return nil
             }
         }
     }
 
+    /// Who is on this machine may keep a connection: there are limits on how many.
+    private func idleDeadline(_ isFirst: Bool) -> NIODeadline? {
+        isUnix ? nil : .now() + .milliseconds(isFirst ? limits.firstByteMilliseconds : limits.idleMilliseconds)
+    }
+
     /// Answers one request; `false` when the connection cannot take another.
-    private func exchange(_ head: HTTPRequestHead, peer: PeerCredentials?) async -> Bool {
-        let body = ConnectionBody(head, socket: socket)
-        let reply = await reply(to: head, body: body, peer: peer)
+    private func exchange(
+        _ head: HTTPRequestHead, _ credentials: PeerCredentials?, _ peer: PeerLedger.Peer
+    ) async -> Bool {
+        let body = ConnectionBody(head, socket: socket, limits: limits)
+        let reply = await reply(to: head, body: body, credentials)
         switch reply {
         case .hijack(let contentType, let handler):
             let start = HTTPReplyHead.hijack(contentType: contentType, upgrade: head.asksForTCPUpgrade)
-            await hijack(head, body: body, start, handler: handler)
+            await hijack(head, body: body, start, peer, handler: handler)
             return false
         case .webSocket(let key, let handler):
-            await hijack(head, body: body, HTTPReplyHead.webSocket(key: key), handler: handler)
+            await hijack(head, body: body, HTTPReplyHead.webSocket(key: key), peer, handler: handler)
             return false
         case .full, .stream: break
         }
         // A client that waits for `100 Continue` may send its body or not: what follows could be either.
         let keepsAlive = head.keepsAlive && !body.owesContinue && !state.withLock { $0.isStopping }
-        guard await send(reply, for: head, keepsAlive: keepsAlive) else { return false }
+        guard await send(reply, for: head, keepsAlive: keepsAlive, peer) else { return false }
         if keepsAlive, await body.discardRest() { return true }
         await socket.closeGracefully()
         return false
     }
 
-    private func reply(to head: HTTPRequestHead, body: ConnectionBody, peer: PeerCredentials?) async -> HTTPReply {
+    private func reply(
+        to head: HTTPRequestHead, body: ConnectionBody, _ credentials: PeerCredentials?
+    ) async -> HTTPReply {
         do {
-            let request = try HTTPRequest(head, body: body.reader, peer: peer)
+            try requestGuard.check(head, localAddress: socket.channel.localAddress?.ipAddress)
+            let request = try HTTPRequest(head, body: body.reader, peer: credentials)
             return await router.reply(to: request, limitBody: { body.limit(byteCountMax: $0) }) { error in
                 logger.error("\(head.method) \(head.target) failed: \(error)")
             }
@@ -150,12 +184,18 @@ final class HTTPConnection: Sendable {
 
     /// `false` when the answer could not be completed.
     @discardableResult
-    private func send(_ reply: HTTPReply, for head: HTTPRequestHead?, keepsAlive: Bool) async -> Bool {
+    private func send(
+        _ reply: HTTPReply, for head: HTTPRequestHead?, keepsAlive: Bool, _ peer: PeerLedger.Peer?
+    ) async -> Bool {
         do {
             switch reply {
             case .full(let status, let headers, let body):
                 try await sendFull(status, headers, body, isHead: head?.method == "HEAD", keepsAlive: keepsAlive)
             case .stream(let status, let headers, let producer):
+                guard peer.map(ledger.addStream) ?? true else {
+                    return await send(Self.tooManyStreams, for: head, keepsAlive: keepsAlive, nil)
+                }
+                defer { if let peer { ledger.removeStream(peer) } }
                 enter(.streaming)
                 try await sendStream(status, headers, head: head, keepsAlive: keepsAlive, producer: producer)
             case .hijack, .webSocket:
@@ -167,6 +207,9 @@ final class HTTPConnection: Sendable {
             return false
         }
     }
+
+    private static let tooManyStreams = HTTPReply.failure(
+        HTTPError(503, "too many streams of one client are open"))
 
     private func sendFull(
         _ status: Int, _ headers: HTTPHeaders, _ body: [UInt8], isHead: Bool, keepsAlive: Bool
@@ -196,13 +239,18 @@ final class HTTPConnection: Sendable {
     }
 
     private func hijack(
-        _ head: HTTPRequestHead, body: ConnectionBody, _ start: ByteBuffer,
+        _ head: HTTPRequestHead, body: ConnectionBody, _ start: ByteBuffer, _ peer: PeerLedger.Peer,
         handler: @Sendable (HijackedConnection) async -> Void
     ) async {
         guard await body.discardRest() else {
-            await send(.failure(HTTPError(400, "request body was not read")), for: head, keepsAlive: false)
+            await send(.failure(HTTPError(400, "request body was not read")), for: head, keepsAlive: false, nil)
             return await socket.closeGracefully()
         }
+        guard ledger.addStream(peer) else {
+            await send(Self.tooManyStreams, for: head, keepsAlive: false, nil)
+            return await socket.closeGracefully()
+        }
+        defer { ledger.removeStream(peer) }
         enter(.streaming)
         do {
             try await socket.write(start)
@@ -253,12 +301,22 @@ final class SocketStreamHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let stream: SocketStream
+    private let logger: Logger
     private let closed: @Sendable () -> Void
 
-    init(_ stream: SocketStream, closed: @escaping @Sendable () -> Void) {
+    init(_ stream: SocketStream, logger: Logger, closed: @escaping @Sendable () -> Void) {
         self.stream = stream
+        self.logger = logger
         self.closed = closed
     }
+
+    func channelActive(context: ChannelHandlerContext) {
+        stream.becameActive()
+        context.fireChannelActive()
+    }
+
+    /// Also of a channel that never became active.
+    func handlerRemoved(context: ChannelHandlerContext) { stream.endReached() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { stream.received(unwrapInboundIn(data)) }
 
@@ -273,5 +331,11 @@ final class SocketStreamHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let reason = TLSServer.refusal(error) {
+            let address = context.remoteAddress?.ipAddress ?? "an address that is gone"
+            logger.notice("refused a connection from \(address): \(reason)")
+        }
+        context.close(promise: nil)
+    }
 }

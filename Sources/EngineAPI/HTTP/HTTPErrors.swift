@@ -27,6 +27,8 @@ public enum HTTPConnectionError: Error, Equatable {
     case clientGone
     /// The answer was over before this write.
     case finished
+    /// The client took too long.
+    case late
 }
 
 /// Why the server could not start.
@@ -39,6 +41,8 @@ public enum HTTPServerError: Error, Equatable, CustomStringConvertible {
     case pathTooLong(path: String)
     /// The descriptor that systemd passed is not a listening stream socket.
     case unusableActivationSocket
+    /// A TCP port that is taken, or an address that is not this machine's.
+    case cannotListen(address: String, reason: String)
     case alreadyStarted
 
     public var description: String {
@@ -47,6 +51,7 @@ public enum HTTPServerError: Error, Equatable, CustomStringConvertible {
         case .notASocket(let path): "\(path) exists and is not a socket"
         case .pathTooLong(let path): "the socket path \(path) is longer than 100 bytes"
         case .unusableActivationSocket: "the descriptor from systemd is not a listening Unix stream socket"
+        case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
         case .alreadyStarted: "the server was started before"
         }
     }

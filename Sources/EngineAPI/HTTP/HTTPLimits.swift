@@ -13,10 +13,6 @@ public enum HTTPLimits {
     public static let trailerByteCountMax = 8 << 10
     /// The largest piece of a body handed to its reader at once.
     public static let bodyPieceByteCountMax = 256 << 10
-    /// Connections at one time; the next one is answered 503.
-    public static let connectionCountMax = 4_096
-    /// From the first byte of a request's head to its last.
-    public static let headSecondsMax: Int64 = 30
     /// What the server still reads of a body that the handler left unread, to keep the connection for a next request.
     public static let unreadBodyByteCountMax = 1 << 20
     /// How long the server waits, after its last byte, for the client to close. Closing a Unix socket with unread
@@ -29,4 +25,27 @@ public enum HTTPLimits {
     static let hijackHeadLookMilliseconds = 2
     /// Value of `listen(2)`'s backlog.
     static let listenBacklog: Int32 = 1_024
+}
+
+/// How many connections there may be, and how long a client may take. A test has shorter ones.
+public struct HTTPConnectionLimits: Sendable {
+    /// At one time; the next one is answered 503.
+    public var connectionsMax = 4_096
+    /// Of one user, or of one address; the next one is answered 503.
+    public var connectionsPerPeerMax = 2_048
+    /// Answers that go on and connections that were taken over, of one user or one address; the next one is answered
+    /// 503. Half as many as there are threads for them (`Engine.streamThreadsMax`).
+    public var streamsPerPeerMax = 1_024
+    /// From the first byte of a request's head to its last.
+    public var headMilliseconds: Int64 = 30_000
+    /// On a TCP port: until the first byte of the first request, with the handshake of TLS.
+    public var firstByteMilliseconds: Int64 = 30_000
+    /// On a TCP port: between an answer and the next request.
+    public var idleMilliseconds: Int64 = 300_000
+    /// Of a body that is a document: from its first byte to its last.
+    public var documentMilliseconds: Int64 = 120_000
+    /// Of a body that is an archive, which may take as long as it takes: without a byte.
+    public var stallMilliseconds: Int64 = 600_000
+
+    public init() {}
 }

@@ -41,9 +41,9 @@ public struct Router: Sendable {
     /// Without `versions` every prefix is taken.
     public init(versions: VersionPolicy? = nil) { self.versions = versions }
 
-    /// `pattern`: literal segments, `{name}` for one segment, and as the last one `{name...}` for one or more, joined
-    /// by `/` (image names). A literal wins over a parameter. `GET` also serves `HEAD`. A request whose body is larger
-    /// than `bodyByteCountMax` is answered 413.
+    /// `pattern`: literal segments, `{name}` for one segment, and once `{name...}` for one or more, joined by `/`
+    /// (image names), behind which only literals may come. A literal wins over a parameter. `GET` also serves `HEAD`.
+    /// A request whose body is larger than `bodyByteCountMax` is answered 413.
     public mutating func on(
         _ method: String, _ pattern: String, bodyByteCountMax: Int64 = HTTPLimits.bodyByteCountMax,
         handler: @escaping Handler
@@ -57,6 +57,12 @@ public struct Router: Sendable {
             let position = routes.firstIndex { parsed.isMoreSpecific(than: $0.pattern) } ?? routes.endIndex
             routes.insert(Route(pattern: parsed, handlers: [method: entry]), at: position)
         }
+    }
+
+    /// Every method and pattern there is, `{name...}` written as `{name}`; schemas/openapi.yaml describes them all.
+    public var table: [(method: String, pattern: String)] {
+        routes.flatMap { route in route.handlers.keys.map { ($0, route.pattern.description) } }
+            .sorted { ($0.pattern, $0.method) < ($1.pattern, $1.method) }
     }
 
     func match(method: String, path: [String]) -> Match {
@@ -132,8 +138,11 @@ struct RoutePattern: Equatable, Sendable {
             let name = part.dropFirst().dropLast()
             return name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name))
         }
-        let restIndex = segments.firstIndex { $0.rank == 2 }
-        precondition(restIndex == nil || restIndex == segments.count - 1, "\(pattern): {name...} must come last")
+        if let restIndex = segments.firstIndex(where: { $0.rank == 2 }) {
+            precondition(
+                segments[(restIndex + 1)...].allSatisfy { $0.rank == 0 },
+                "\(pattern): only literals may follow {name...}")
+        }
     }
 
     func match(_ path: [String]) -> RouteParameters? {
@@ -147,16 +156,36 @@ struct RoutePattern: Equatable, Sendable {
                 guard !path[index].isEmpty else { return nil }
                 values[name] = path[index]
             case .rest(let name):
-                values[name] = path[index...].joined(separator: "/")
+                let tail = segments[(index + 1)...]
+                let end = path.count - tail.count
+                guard end > index, path[end...].elementsEqual(tail, by: { .literal($0) == $1 }) else { return nil }
+                values[name] = path[index..<end].joined(separator: "/")
                 return RouteParameters(values)
             }
         }
         return path.count == segments.count ? RouteParameters(values) : nil
     }
 
-    /// The first segment that differs in kind decides.
+    /// The first segment that differs in kind decides; behind `{name...}` more literals do.
     func isMoreSpecific(than other: RoutePattern) -> Bool {
-        for (own, its) in zip(segments, other.segments) where own.rank != its.rank { return own.rank < its.rank }
-        return false
+        for (own, its) in zip(segments, other.segments) where own != its {
+            if own.rank != its.rank { return own.rank < its.rank }
+            // Two literals: no path has both.
+            if own.rank == 0 { return false }
+        }
+        return segments.count > other.segments.count
+    }
+}
+
+extension RoutePattern: CustomStringConvertible {
+    /// As OpenAPI writes it.
+    var description: String {
+        "/"
+            + segments.map { segment in
+                switch segment {
+                case .literal(let text): text
+                case .parameter(let name), .rest(let name): "{\(name)}"
+                }
+            }.joined(separator: "/")
     }
 }

@@ -7,7 +7,12 @@ final class SocketStream: Sendable {
     private struct State {
         var buffer = ByteBuffer()
         var ended = false
+        /// Before that, a channel forgets that it was asked to read.
+        var isActive = false
         var waiters: [CheckedContinuation<Void, Never>] = []
+        /// Counts waits that have a deadline, and says which of them was late.
+        var wait = 0
+        var lateWait = 0
     }
 
     let channel: any Channel
@@ -25,30 +30,57 @@ final class SocketStream: Sendable {
         }
     }
 
-    /// Waits until more than `byteCount` bytes are in the buffer; `false` when the client sends no more.
-    func fill(beyond byteCount: Int) async throws(CancellationError) -> Bool {
+    /// Waits until more than `byteCount` bytes are in the buffer; `false` when the client sends no more. Throws
+    /// `HTTPConnectionError.late` when there are none at `deadline`.
+    func fill(beyond byteCount: Int, until deadline: NIODeadline? = nil) async throws -> Bool {
+        if state.withLock({ $0.buffer.readableBytes > byteCount }), !Task.isCancelled { return true }
+        let number = state.withLock { state in
+            state.wait += 1
+            return state.wait
+        }
+        let timer = deadline.map { deadline in
+            channel.eventLoop.scheduleTask(deadline: deadline) { self.wake { $0.lateWait = number } }
+        }
+        defer { timer?.cancel() }
         while true {
             if Task.isCancelled { throw CancellationError() }
-            let (available, ended) = state.withLock { ($0.buffer.readableBytes > byteCount, $0.ended) }
+            let (available, ended, isLate) = state.withLock {
+                ($0.buffer.readableBytes > byteCount, $0.ended, $0.lateWait == number)
+            }
             if available { return true }
             if ended { return false }
-            await waitForBytes(beyond: byteCount)
+            if isLate { throw HTTPConnectionError.late }
+            await waitForBytes(beyond: byteCount, number)
         }
     }
 
-    private func waitForBytes(beyond byteCount: Int) async {
+    private func waitForBytes(beyond byteCount: Int, _ number: Int) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let waits = state.withLock { state in
-                    if state.buffer.readableBytes > byteCount || state.ended || Task.isCancelled { return false }
+                let (waits, reads) = state.withLock { state in
+                    if state.buffer.readableBytes > byteCount || state.ended || state.lateWait == number
+                        || Task.isCancelled
+                    {
+                        return (false, false)
+                    }
                     state.waiters.append(continuation)
-                    return true
+                    return (true, state.isActive)
                 }
-                if waits { channel.read() } else { continuation.resume() }
+                if reads { channel.read() }
+                if !waits { continuation.resume() }
             }
         } onCancel: {
             wake { _ in }
         }
+    }
+
+    /// From the event loop: it can be read from now on.
+    func becameActive() {
+        let reads = state.withLock { state in
+            state.isActive = true
+            return !state.waiters.isEmpty
+        }
+        if reads { channel.read() }
     }
 
     /// From the event loop: bytes that came.

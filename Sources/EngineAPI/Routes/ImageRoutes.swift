@@ -2,7 +2,7 @@ import Engine
 import EngineWire
 import Images
 
-/// `/images`, in Docker's shapes. What comes after an image's name decides: names have slashes.
+/// `/images`, in Docker's shapes.
 struct ImageRoutes {
     let engine: Engine
 
@@ -17,8 +17,17 @@ struct ImageRoutes {
             let names = (request.query["names"] ?? []).flatMap { $0.split(separator: ",").map(String.init) }
             return try await archive(names, request)
         }
-        router.on("GET", "/images/{name...}") { request, parameters in
-            try await get(parameters["name"], request)
+        router.on("GET", "/images/{name...}/json") { _, parameters in
+            try .json(try await engine.imageDetails(parameters["name"]))
+        }
+        router.on("GET", "/images/{name...}/history") { _, parameters in
+            try .json(try await engine.imageHistory(parameters["name"]))
+        }
+        router.on("GET", "/images/{name...}/verify") { _, parameters in
+            try .json(try await engine.verifyImage(parameters["name"]))
+        }
+        router.on("GET", "/images/{name...}/get") { request, parameters in
+            try await archive([parameters["name"]], request)
         }
         router.on("DELETE", "/images/{name...}") { request, parameters in
             try .json(try await engine.removeImage(parameters["name"], force: request.queryFlag("force")))
@@ -39,35 +48,15 @@ struct ImageRoutes {
         router.on("POST", "/images/prune") { request, _ in
             try .json(try await engine.pruneImages(try request.filters()))
         }
-        router.on("POST", "/images/{name...}") { request, parameters in
-            guard let (name, verb) = split(parameters["name"]) else { throw HTTPError(404, "page not found") }
-            switch verb {
-            case "push": return try await ImageTransferRoutes(engine: engine).push(name, request)
-            case "tag":
-                guard let repository = request.queryValue("repo"), !repository.isEmpty else {
-                    throw HTTPError(400, "repo is missing: the new name")
-                }
-                try await engine.tagImage(name, as: try reference(repository, tag: request.queryValue("tag")))
-                return .empty(status: 201)
-            default: throw HTTPError(404, "page not found")
-            }
+        router.on("POST", "/images/{name...}/push") { request, parameters in
+            try await ImageTransferRoutes(engine: engine).push(parameters["name"], request)
         }
-    }
-
-    /// `name/verb`.
-    private func split(_ path: String) -> (name: String, verb: Substring)? {
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
-        return (String(path[..<slash]), path[path.index(after: slash)...])
-    }
-
-    private func get(_ path: String, _ request: HTTPRequest) async throws -> HTTPReply {
-        guard let (name, verb) = split(path) else { throw HTTPError(404, "page not found") }
-        switch verb {
-        case "json": return try .json(try await engine.imageDetails(name))
-        case "history": return try .json(try await engine.imageHistory(name))
-        case "verify": return try .json(try await engine.verifyImage(name))
-        case "get": return try await archive([name], request)
-        default: throw HTTPError(404, "page not found")
+        router.on("POST", "/images/{name...}/tag") { request, parameters in
+            guard let repository = request.queryValue("repo"), !repository.isEmpty else {
+                throw HTTPError(400, "repo is missing: the new name")
+            }
+            try await engine.tagImage(parameters["name"], as: try reference(repository, tag: request.queryValue("tag")))
+            return .empty(status: 201)
         }
     }
 

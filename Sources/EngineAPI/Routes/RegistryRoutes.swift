@@ -13,11 +13,8 @@ struct RegistryRoutes {
             let body = try await request.decode(AuthRequest.self, byteCountMax: Self.bodyBytesMax)
             return try .json(try await engine.verifyLogin(body))
         }
-        router.on("GET", "/distribution/{name...}") { request, parameters in
-            let suffix = "/json"
-            guard parameters["name"].hasSuffix(suffix) else { throw HTTPError(404, "page not found") }
-            let name = String(parameters["name"].dropLast(suffix.count))
-            let image = try reference(name, tag: nil)
+        router.on("GET", "/distribution/{name...}/json") { request, parameters in
+            let image = try reference(parameters["name"], tag: nil)
             return try .json(try await engine.distribution(image, try request.registryCredential()))
         }
     }

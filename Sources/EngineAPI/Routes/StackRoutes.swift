@@ -112,12 +112,17 @@ extension StackRoutes {
     }
 }
 
+/// That nobody has read yet.
+private let progressEventsMax = 65_536
+
 /// Streams progress as NDJSON while `work` runs. The work goes on when the client leaves: a stack is never left half
-/// way because somebody closed a terminal. Only what still waits for its turn, or just waits, ends then.
+/// way because somebody closed a terminal. Only what still waits for its turn, or just waits, ends then. Who does not
+/// read loses the oldest lines, never the last one.
 func progressReply(
     _ engine: Engine, _ request: HTTPRequest, _ work: @escaping @Sendable (@escaping Engine.ProgressSink) async -> Void
 ) -> HTTPReply {
-    let (events, continuation) = AsyncStream.makeStream(of: ProgressEvent.self)
+    let (events, continuation) = AsyncStream.makeStream(
+        of: ProgressEvent.self, bufferingPolicy: .bufferingNewest(progressEventsMax))
     let command = CommandContext(
         owner: commandOwner(request.headers["Gantry-Command"]),
         lockTimeout: request.headers["Gantry-Lock-Timeout"].flatMap { Int64($0) }.map { max(0, $0) },

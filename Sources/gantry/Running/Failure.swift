@@ -7,6 +7,7 @@ import LinuxSystem
 import Registry
 import StackFile
 import StackModel
+import TLSTransport
 
 /// Ends a command: what is said, and with which code.
 struct CommandFailure: Error, Equatable {
@@ -77,6 +78,14 @@ private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
                 code: "host.no-ssh", "there is no program ssh here, which connects to ssh:// hosts",
                 hint: "install OpenSSH's client (Debian: openssh-client)")
         ]
+    case .noLink(let host, let error): return [diagnostic(for: error, host)]
+    case .notSecured(let host):
+        return [
+            Diagnostic(
+                code: "host.not-secured",
+                "\(host) would be talked to without TLS: everybody between could do as you can",
+                hint: "add --tlsverify, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")
+        ]
     case .malformed(let fault):
         return [
             Diagnostic(
@@ -105,8 +114,32 @@ private func diagnostics(for error: EngineClientError) -> [Diagnostic] {
     }
 }
 
+private func diagnostic(for error: TLSError, _ host: String) -> Diagnostic {
+    let engine = host.isEmpty ? "the engine" : "the engine on \(host)"
+    switch error {
+    case .unusableFile, .unusableIdentity:
+        return Diagnostic(
+            code: "host.tls", "\(error)",
+            hint:
+                "--tlscacert, --tlscert and --tlskey name the files, or DOCKER_CERT_PATH a folder with them"
+        )
+    case .noConnection(let why):
+        return Diagnostic(
+            code: "engine.unreachable", "\(engine) cannot be reached: \(why)",
+            hint: "check the address, and that the engine there was started with --host tcp://…")
+    case .untrusted(let why):
+        return Diagnostic(
+            code: "host.untrusted", "\(engine) is not trusted: \(why)",
+            hint: "--tlscacert names the authority that signed it")
+    case .refused(let why):
+        return Diagnostic(
+            code: "engine.refused", "\(engine) refuses us: \(why)",
+            hint: "--tlscert and --tlskey name a certificate that its --tlscacert signed")
+    }
+}
+
 private func diagnostic(for error: EngineHostError) -> Diagnostic {
-    let hint = "a host is written unix:///path/to/gantry.sock or ssh://user@machine"
+    let hint = "a host is written unix:///path/to/gantry.sock, ssh://user@machine or tcp://machine:2376"
     return switch error {
     case .noScheme(let text): Diagnostic(code: "host.invalid", "host '\(text)' has no scheme", hint: hint)
     case .unsupportedScheme(let scheme):
@@ -117,6 +150,10 @@ private func diagnostic(for error: EngineHostError) -> Diagnostic {
         Diagnostic(
             code: "host.invalid", "'\(text)' is not a machine to reach by ssh",
             hint: "write ssh://[user@]machine[:port][/path/to/gantry.sock]")
+    case .invalidAddress(let text):
+        Diagnostic(
+            code: "host.invalid", "'\(text)' is no address and port",
+            hint: "write tcp://machine:2376, or tcp://[::1]:2376")
     case .pathTooLong(let path):
         Diagnostic(
             code: "host.invalid", "socket path '\(path)' is longer than \(EngineHost.pathByteCountMax) bytes",

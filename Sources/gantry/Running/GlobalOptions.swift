@@ -1,4 +1,5 @@
 import ArgumentParser
+import EngineClient
 
 enum ProgressMode: String, CaseIterable, ExpressibleByArgument {
     case auto, tty, plain, quiet, json
@@ -8,6 +9,28 @@ enum ProgressMode: String, CaseIterable, ExpressibleByArgument {
 }
 enum AnsiMode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 enum OutputFormat: String, CaseIterable, ExpressibleByArgument { case table, json }
+
+/// How `tcp://` hosts are talked to, as Docker's command line has it. In no command's help: docs/remote.md has them.
+struct TLSOptions: ParsableArguments {
+    @Flag(help: .hidden)
+    var tls = false
+
+    @Flag(help: .hidden)
+    var tlsverify = false
+
+    @Option(help: .hidden)
+    var tlscacert: String?
+
+    @Option(help: .hidden)
+    var tlscert: String?
+
+    @Option(help: .hidden)
+    var tlskey: String?
+
+    var client: ClientTLS {
+        ClientTLS(isOn: tls, verifies: tlsverify, authority: tlscacert, certificate: tlscert, key: tlskey)
+    }
+}
 
 /// Options that every command takes, before or after its name.
 struct GlobalOptions: ParsableArguments {
@@ -25,8 +48,10 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("H"), .customLong("host")],
-        help: "The engine: unix:///path of its socket, or ssh://user@machine.")
+        help: "The engine: unix:///path of its socket, ssh://user@machine, or tcp://machine:port with --tlsverify.")
     var host: String?
+
+    @OptionGroup(visibility: .hidden) var tls: TLSOptions
 
     @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
     var progress: ProgressMode?
@@ -57,8 +82,10 @@ struct LongGlobalOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("H"), .customLong("host")],
-        help: "The engine: unix:///path of its socket, or ssh://user@machine.")
+        help: "The engine: unix:///path of its socket, ssh://user@machine, or tcp://machine:port with --tlsverify.")
     var host: String?
+
+    @OptionGroup(visibility: .hidden) var tls: TLSOptions
 
     @Option(help: "How progress is shown: auto, tty, plain, quiet, json.")
     var progress: ProgressMode?
@@ -77,6 +104,7 @@ struct LongGlobalOptions: ParsableArguments {
         (options.projectName, options.projectDirectory) = (projectName, projectDirectory)
         (options.profiles, options.envFiles) = (profiles, envFiles)
         (options.host, options.progress, options.ansi) = (host, progress, ansi)
+        options.tls = tls
         (options.strict, options.allResources) = (strict, allResources)
         return options
     }
@@ -110,7 +138,9 @@ private let globalOptions = [
     GlobalOption(short: "H", long: "--host"), GlobalOption(long: "--project-directory"),
     GlobalOption(long: "--profile"), GlobalOption(long: "--env-file"), GlobalOption(long: "--progress"),
     GlobalOption(long: "--ansi"), GlobalOption(long: "--strict", takesValue: false),
-    GlobalOption(long: "--all-resources", takesValue: false),
+    GlobalOption(long: "--all-resources", takesValue: false), GlobalOption(long: "--tls", takesValue: false),
+    GlobalOption(long: "--tlsverify", takesValue: false), GlobalOption(long: "--tlscacert"),
+    GlobalOption(long: "--tlscert"), GlobalOption(long: "--tlskey"),
 ]
 
 /// Commands that have subcommands and are clients of the engine.

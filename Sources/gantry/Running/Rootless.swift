@@ -18,14 +18,14 @@ enum Rootless {
 
     /// Does not return but with the reason why it could not.
     static func enter(
-        _ options: EngineOptions, program: String, host: String, logLevel: String
+        _ options: EngineOptions, program: String, hosts: [String], logLevel: String
     ) -> any Error {
         let supervisor = options.supervisorPath
         var arguments = [supervisor, "rootless", "--exec-root", options.execRoot]
         arguments += ["--log", "\(options.dataRoot)/engine.log", "--", program, "engine", "run"]
         // Inside it is root: what a plain user's defaults are must be said.
         arguments += ["--data-root", options.dataRoot, "--exec-root", options.execRoot]
-        arguments += ["--host", host, "--log-level", logLevel]
+        arguments += hosts.flatMap { ["--host", $0] } + ["--log-level", logLevel]
         let pointers = arguments.map { strdup($0) } + [nil]
         execv(supervisor, pointers)
         let error = SystemError("execve", path: supervisor, code: errno)

@@ -113,7 +113,7 @@ struct Session {
 
     /// A client of an engine that answers; it is started when it does not run.
     func engine() throws -> EngineClient {
-        var client = EngineClient(host: try host(), environment: environment)
+        var client = EngineClient(host: try host(), environment: environment, tls: options.tls.client)
         client.owner = commandOwner(command: ProgramFacts.command, environment)
         client.lockTimeout = ci.lockTimeout
         if try !client.isAnswering() { try startEngine(client, environment: environment) }
@@ -122,7 +122,7 @@ struct Session {
 
     /// A client of the engine when one answers already.
     func runningEngine() throws -> EngineClient? {
-        let client = EngineClient(host: try host(), environment: environment)
+        let client = EngineClient(host: try host(), environment: environment, tls: options.tls.client)
         return try client.isAnswering() ? client : nil
     }
 

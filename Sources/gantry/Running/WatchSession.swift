@@ -4,6 +4,7 @@ import FileWatch
 import Glibc
 import LinuxSystem
 import StackModel
+import TLSTransport
 
 /// Watches the files of a stack's rules and acts on their changes. Files are watched by a thread of their own, so that
 /// what changes while this acts comes with the next batch.
@@ -235,9 +236,9 @@ extension EngineClientError {
     /// Whether nobody answers, who may again: the engine is being replaced or has crashed.
     var isAbsence: Bool {
         switch self {
-        case .cut, .notRunning, .unreachable: true
+        case .cut, .notRunning, .unreachable, .noLink(_, .noConnection): true
         case .system(let error): error.code == EPIPE || error.code == ECONNRESET
-        case .denied, .malformed, .refused, .unexpectedAnswer, .noSSH: false
+        case .denied, .malformed, .refused, .unexpectedAnswer, .noSSH, .noLink, .notSecured: false
         }
     }
 }
