@@ -30,6 +30,8 @@ struct EngineRun: ParsableCommand {
 
     @OptionGroup var listening: ListenOptions
 
+    private static let heapsMax: Int32 = 2
+
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
@@ -65,6 +67,8 @@ struct EngineRun: ParsableCommand {
         let logPath = "\(options.dataRoot)/engine.log"
         let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
         signal(SIGPIPE, SIG_IGN)
+        // Threads that mostly wait need no heaps of their own: what is freed in one is no use to the others.
+        mallopt(M_ARENA_MAX, Self.heapsMax)
         // The roots of containers are made with the modes they are to have, whoever started us.
         umask(0o022)
         let stop = try StopSignal()
