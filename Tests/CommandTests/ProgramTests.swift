@@ -35,9 +35,9 @@ import Testing
         (["frobnicate"], "error: there is no command 'frobnicate'\nhelp: `gantry --help` lists the commands\n"),
         (["up", "--bogus"], "error: unknown option '--bogus'\nhelp: `gantry up --help` shows how it is used\n"),
         (
-            ["-H", "tcp://1.2.3.4", "ps", "-p", "shop"],
-            "error: hosts of the kind tcp:// are not supported\n"
-                + "help: a host is written unix:///path/to/gantry.sock or ssh://user@machine\n"
+            ["-H", "npipe://1.2.3.4", "ps", "-p", "shop"],
+            "error: hosts of the kind npipe:// are not supported\n"
+                + "help: a host is written unix:///path/to/gantry.sock, ssh://user@machine or tcp://machine:2376\n"
         ),
         (
             ["-p", "Shop", "ps"],

@@ -26,7 +26,7 @@ import Testing
     /// 2 is "there are changes" then.
     @Test func aWrongCommandLineIsNoChange() throws {
         #expect(try runGantry(["plan", "--detailed-exitcode", "--bogus"]).exitCode == 3)
-        #expect(try runGantry(["-H", "tcp://1.2.3.4", "-p", "shop", "plan", "--detailed-exitcode"]).exitCode == 3)
+        #expect(try runGantry(["-H", "npipe://1.2.3.4", "-p", "shop", "plan", "--detailed-exitcode"]).exitCode == 3)
         #expect(try runGantry(["plan", "--bogus"]).exitCode == 2)
     }
 }
