@@ -88,7 +88,7 @@ let package = Package(
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel", "TLSTransport",
+                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "Metrics", "StackModel", "TLSTransport",
                 "LinuxSystem", "CLinux", "CLibCrypto",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -97,7 +97,7 @@ let package = Package(
         room(
             "Engine",
             [
-                "Reconciler", "Timetable", "EngineWire", "DockerTranslation", "JSONDocument", "StackModel",
+                "Reconciler", "Timetable", "EngineWire", "DockerTranslation", "JSONDocument", "Metrics", "StackModel",
                 "ImageBuild", "Dockerfile", "Registry", "Images",
                 "ContainerNetwork", "NetworkService", "NameServer", "InternetAddress", "ContainerRuntime",
                 "SupervisorPlan", "FileWatch", "LinuxSystem", "CLinux", "CSQLite",
@@ -128,6 +128,8 @@ let package = Package(
         room("JSONDocument"),
         // Cron expressions and time zones.
         room("Timetable"),
+        // Counters and histograms, and the text that Prometheus reads.
+        room("Metrics"),
 
         // What acts
         // Carries Dockerfiles out: stages, steps and their cache, COPY and ADD.
@@ -171,6 +173,7 @@ let package = Package(
 
         // Tests
         tests("StackModelTests", ["StackModel"]),
+        tests("MetricsTests", ["Metrics"]),
         tests("StackGraphTests", ["StackGraph", "StackModel"]),
         tests(
             "StackFileTests", ["StackFile", "StackModel"],
@@ -200,8 +203,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "ImageBuild", "Images", "Reconciler", "ContainerNetwork",
-                "InternetAddress", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
+                "Engine", "EngineAPI", "EngineWire", "ImageBuild", "Images", "Metrics", "Reconciler",
+                "ContainerNetwork", "InternetAddress", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -3,7 +3,10 @@ import LinuxSystem
 import SupervisorPlan
 
 extension Runtime {
-    public func stats(directory: String) throws(RuntimeError) -> CgroupStats {
+    ///
+    /// - Parameter isBrief: only the container's own processor time, memory, processes and disks: what can be asked of
+    ///   a hundred containers at once, every few seconds.
+    public func stats(directory: String, isBrief: Bool = false) throws(RuntimeError) -> CgroupStats {
         let name = try runningState(directory).cgroupName
         return try purpose("read the container's resource use") { () throws(SystemError) in
             var stats = CgroupStats()
@@ -12,6 +15,8 @@ extension Runtime {
             try reader.processors(into: &stats)
             try reader.processes(into: &stats)
             try reader.block(into: &stats)
+            if isBrief { return stats }
+            try reader.host(into: &stats)
             try reader.hugepages(into: &stats)
             reader.pressure(into: &stats)
             return stats
@@ -69,8 +74,6 @@ private struct StatsReader {
     }
 
     func processors(into stats: inout CgroupStats) throws(SystemError) {
-        stats.onlineProcessors = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        stats.hostCPUNanoseconds = try Self.hostNanoseconds()
         if let cpu = place("cpuacct"), cpu.isOne {
             stats.cpuNanoseconds = try number(cpu.path, "cpuacct.usage")
             let modes = CgroupText.flat(try text(cpu.path, "cpuacct.stat") ?? "")
@@ -90,6 +93,11 @@ private struct StatsReader {
         guard let periods = times["nr_periods"], let throttled = times["nr_throttled"] else { return }
         let time = cpu.isOne ? times["throttled_time"] : times["throttled_usec"].map { $0 &* 1000 }
         stats.cpuThrottling = .init(periods: periods, throttledPeriods: throttled, throttledNanoseconds: time ?? 0)
+    }
+
+    func host(into stats: inout CgroupStats) throws(SystemError) {
+        stats.onlineProcessors = UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        stats.hostCPUNanoseconds = try Self.hostNanoseconds()
     }
 
     private static var tickNanoseconds: UInt64 { 1_000_000_000 / UInt64(max(sysconf(Int32(_SC_CLK_TCK)), 1)) }

@@ -108,6 +108,7 @@ extension Engine {
             let key = DriftKey(address: entry.address, kind: entry.kind)
             guard known[key] == nil else { continue }
             known[key] = before[key] ?? Clock.now()
+            if before[key] == nil { counters.driftFound[entry.kind, default: 0] += 1 }
             guard before[key] == nil, entry.policy == .warn, entry.kind != .stack, entry.kind != .inside else {
                 continue
             }

@@ -16,6 +16,8 @@ extension Engine {
         var events: [Convergence.Event] = [.began]
         var seen = 0
         var outcome: Convergence.Outcome?
+        let began = Clock.monotonic()
+        defer { counters.notePass(isLoop: work.isLoop, outcome, nanoseconds: Clock.monotonic() - began) }
         await withTaskGroup(of: (step: Int, failures: [Diagnostic]).self) { group in
             while outcome == nil {
                 if events.isEmpty {
@@ -95,6 +97,7 @@ extension Engine {
                 "drift repaired",
                 metadata: ["stack": "\(name)", "name": "\(change.name)", "reason": "\(change.reason)"])
             stacks[name]?.noteRepair("\(change.name): \(change.reason)")
+            counters.driftRepaired += 1
         }
     }
 

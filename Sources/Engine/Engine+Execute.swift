@@ -20,8 +20,10 @@ extension Engine {
                             source: step.source)))
             }
             progress(.object(kind: wording.kind, name: step.name, state: .done, status: wording.past))
+            counters.noteStep(wording.kind, wording.past, isDone: true)
             return nil
         } catch {
+            counters.noteStep(wording.kind, wording.past, isDone: false)
             progress(.object(kind: wording.kind, name: step.name, state: .failed, status: "Error"))
             return withSource(error, step)
         }

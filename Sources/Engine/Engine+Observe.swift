@@ -57,12 +57,8 @@ extension Engine {
     /// An engine that is started again counts anew.
     private func noteReadiness(_ stack: String) {
         for container in containers.values where container.stored.stackName == stack {
-            let isReady =
-                container.process != nil && !container.stopping && !container.isStarting
-                && container.silentPorts.isEmpty
-                && container.health.map { $0.health == .healthy } ?? true
-            guard isReady != (container.readySince != nil) else { continue }
-            containers[container.stored.id]?.readySince = isReady ? Clock.now() : nil
+            guard container.isReady != (container.readySince != nil) else { continue }
+            containers[container.stored.id]?.readySince = container.isReady ? Clock.now() : nil
         }
     }
 
@@ -189,5 +185,13 @@ extension InterfaceSpec {
     fileprivate var isOnBridge: Bool {
         if case .bridge = kind { return true }
         return false
+    }
+}
+
+extension Engine.Container {
+    /// It serves, as far as can be told.
+    var isReady: Bool {
+        process != nil && !stopping && !isStarting && silentPorts.isEmpty
+            && health.map { $0.health == .healthy } ?? true
     }
 }

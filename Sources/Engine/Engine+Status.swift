@@ -30,7 +30,7 @@ extension Engine {
         status(try container(reference))
     }
 
-    private func state(of container: Container) -> ContainerStatus.State {
+    func state(of container: Container) -> ContainerStatus.State {
         if container.process != nil { return isFrozen(container.stored.id) ? .paused : .running }
         return container.stored.startedAt == nil ? .created : .exited
     }

@@ -138,6 +138,7 @@ public actor Engine {
     let cacheSourceLock = AsyncLock()
     var networkChangePending = false
     var drift = DriftState()
+    var counters = EngineCounters()
     var networkChangeConcernsStacks = false
     /// What each stack was, oldest first.
     var revisions: [String: [StoredRevision]] = [:]

@@ -12,20 +12,34 @@ extension EngineError: HTTPFailure {
 /// The engine behind its sockets.
 public struct EngineServer: Sendable {
     private let server: HTTPServer
+    /// For `GET /metrics` alone.
+    private let metrics: HTTPServer?
 
-    /// - Parameter shutDown: called when a client asks the engine to stop.
+    /// - Parameters:
+    ///   - metricsAddress: where anybody may read the metrics, and do nothing else; `nil`: nowhere but with the rest.
+    ///   - shutDown: called when a client asks the engine to stop.
     public init(
-        engine: Engine, version: String, endpoints: [HTTPEndpoint], log: Logger,
+        engine: Engine, version: String, endpoints: [HTTPEndpoint], metricsAddress: TCPAddress? = nil, log: Logger,
         shutDown: @escaping @Sendable () -> Void
     ) {
-        let router = Self.router(engine: engine, version: version, shutDown: shutDown)
+        let metricsRoutes = MetricsRoutes(engine: engine, version: version, meter: RequestMeter())
+        let router = Self.router(engine: engine, version: version, metrics: metricsRoutes, shutDown: shutDown)
         server = HTTPServer(
             router: router, endpoints: endpoints, logger: log, commonHeaders: SystemRoutes.commonHeaders(version))
+        metrics = metricsAddress.map { address in
+            var router = Router()
+            metricsRoutes.add(to: &router)
+            return HTTPServer(router: router, address: address, logger: log)
+        }
     }
 
-    static func router(engine: Engine, version: String, shutDown: @escaping @Sendable () -> Void) -> Router {
+    static func router(
+        engine: Engine, version: String, metrics: MetricsRoutes, shutDown: @escaping @Sendable () -> Void
+    ) -> Router {
         var router = Router(
             versions: VersionPolicy(oldest: SystemRoutes.apiVersionMin, newest: SystemRoutes.apiVersion))
+        router.meter = metrics.meter
+        metrics.add(to: &router)
         SystemRoutes(engine: engine, version: version, shutDown: shutDown).add(to: &router)
         StackRoutes(engine: engine).add(to: &router)
         BuildRoutes(engine: engine).add(to: &router)
@@ -40,7 +54,17 @@ public struct EngineServer: Sendable {
         return router
     }
 
-    public func start() async throws { try await server.start() }
+    /// Where the metrics are besides, once they are.
+    public var metricsPort: UInt16? { metrics?.port }
 
-    public func stop() async { await server.stop() }
+    public func start() async throws {
+        // First: an address that cannot be had is told before anybody relies on this engine.
+        try await metrics?.start()
+        try await server.start()
+    }
+
+    public func stop() async {
+        await metrics?.stop(grace: .seconds(1))
+        await server.stop()
+    }
 }

@@ -207,8 +207,10 @@ public struct StackSummary: Codable, Equatable, Sendable {
 
 /// One container in `GET /stacks/{name}/containers`.
 public struct ContainerStatus: Codable, Equatable, Sendable {
-    public enum State: String, Codable, Sendable { case created, running, paused, restarting, exited, dead }
-    public enum Health: String, Codable, Sendable { case starting, healthy, unhealthy }
+    public enum State: String, CaseIterable, Codable, Sendable {
+        case created, running, paused, restarting, exited, dead
+    }
+    public enum Health: String, CaseIterable, Codable, Sendable { case starting, healthy, unhealthy }
     public struct PublishedPort: Codable, Hashable, Sendable {
         public var hostIP: String
         public var published: UInt16

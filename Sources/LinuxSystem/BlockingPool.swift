@@ -22,6 +22,11 @@ public final class BlockingPool: Sendable {
         self.threadsMax = threadsMax
     }
 
+    /// How busy it is: threads, those of them without work, and jobs that wait for one.
+    public var load: (threads: Int, idle: Int, queued: Int) {
+        state.withLock { ($0.threads, $0.idle, $0.queue.count) }
+    }
+
     /// Runs `body` on a thread of the pool and waits for it without blocking the caller's thread.
     public func run<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value

@@ -32,6 +32,12 @@ struct EngineRun: ParsableCommand {
 
     private static let heapsMax: Int32 = 2
 
+    @Option(
+        help: """
+            Also serve metrics for Prometheus at this address, to anybody who reaches it: 127.0.0.1:9323, [::1]:9323.
+            """)
+    var metricsAddress: String?
+
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
@@ -48,6 +54,7 @@ struct EngineRun: ParsableCommand {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("no such log level: \(logLevel)")
         }
+        let metrics = try metricsPlace()
         let socketGroup = try socketGroup()
         let program = try readLink("/proc/self/exe")
         var options = EngineOptions(
@@ -78,7 +85,7 @@ struct EngineRun: ParsableCommand {
         let done = DispatchSemaphore(value: 0)
         // OWNER: the one root task; the process ends with it.
         Task {
-            outcome.set(await serve(options, endpoints: endpoints, log: log, stop: stop))
+            outcome.set(await serve(options, endpoints: endpoints, metrics: metrics, log: log, stop: stop))
             done.signal()
         }
         done.wait()
@@ -89,6 +96,20 @@ struct EngineRun: ParsableCommand {
         guard let failure = outcome.diagnostics else { return }
         // 2 tells a watcher that trying again is of no use.
         throw CommandFailure(failure, exitCode: 2)
+    }
+
+    private func metricsPlace() throws -> TCPAddress? {
+        guard let metricsAddress else { return nil }
+        guard let address = TCPAddress(metricsAddress) else {
+            throw ValidationError(
+                "--metrics-address must be an address and a port, such as 127.0.0.1:9323, not '\(metricsAddress)'")
+        }
+        guard !Rootless.isNeeded else {
+            throw ValidationError(
+                "--metrics-address needs root: the engine of a plain user has a network namespace of its own; "
+                    + "read GET /metrics from its socket")
+        }
+        return address
     }
 
     private func socketGroup() throws -> UInt32? {
@@ -105,18 +126,29 @@ struct EngineRun: ParsableCommand {
 
 /// Runs until told to stop. `nil` when all went well.
 private func serve(
-    _ options: EngineOptions, endpoints: [HTTPEndpoint], log: Logger, stop: StopSignal
+    _ options: EngineOptions, endpoints: [HTTPEndpoint], metrics: TCPAddress?, log: Logger, stop: StopSignal
 ) async -> [Diagnostic]? {
     do {
         let engine = try Engine(options: options, log: log)
         let server = EngineServer(
-            engine: engine, version: gantryVersion, endpoints: endpoints, log: log, shutDown: { stop.raise() })
+            engine: engine, version: gantryVersion, endpoints: endpoints, metricsAddress: metrics, log: log,
+            shutDown: { stop.raise() })
         // Nothing is maintained before it is known what still runs.
         try await engine.recover()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await engine.run() }
-            try await server.start()
+            do {
+                try await server.start()
+            } catch {
+                // What was made for containers that never came goes again.
+                await engine.shutDown()
+                throw error
+            }
             for endpoint in endpoints { note(endpoint, log) }
+            if var metrics, let port = server.metricsPort {
+                metrics.port = port
+                log.info("metrics", metadata: ["address": "\(metrics)"])
+            }
             await stop.wait()
             log.info("stopping")
             await server.stop()

@@ -8,6 +8,8 @@ public enum HTTPEndpoint: Sendable {
     /// A port of this machine. `host` is an address, or a name that leads to one. Without `tls` everybody who reaches
     /// the port has what the engine has.
     case tcp(host: String, port: Int, tls: TLSServer?)
+    /// A port whose router says itself who may ask for what; `RequestGuard` lets all pass.
+    case selfGuarded(TCPAddress)
 }
 
 /// Keeps pages in a browser away from the engine: those of other origins say so in `Origin` and `Sec-Fetch-Site`, and
@@ -15,8 +17,16 @@ public enum HTTPEndpoint: Sendable {
 struct RequestGuard: Sendable {
     /// What the server on a TCP port may be called, in lower case; `nil` on a Unix socket, where a name says nothing.
     var names: Set<String>?
+    private var isOff = false
 
     static let unix = RequestGuard(names: nil)
+    static let off: RequestGuard = {
+        var guarding = RequestGuard(names: [])
+        guarding.isOff = true
+        return guarding
+    }()
+
+    init(names: Set<String>?) { self.names = names }
 
     /// - Parameter host: as the listener was told it.
     static func tcp(host: String, certificateNames: [String]) -> RequestGuard {
@@ -25,6 +35,7 @@ struct RequestGuard: Sendable {
 
     /// - Parameter localAddress: the address that the client has connected to.
     func check(_ head: HTTPRequestHead, localAddress: String?) throws(HTTPError) {
+        if isOff { return }
         if let origin = head.headers["Origin"] {
             throw HTTPError(403, "requests from pages in a browser are refused (Origin: \(origin))")
         }

@@ -77,6 +77,14 @@ public enum HTTPReply: Sendable {
     /// The same after the handshake of a WebSocket, which answers the client's key.
     case webSocket(key: String, handler: @Sendable (HijackedConnection) async -> Void)
 
+    /// As it is sent, where all goes well.
+    var status: Int {
+        switch self {
+        case .full(let status, _, _), .stream(let status, _, _): status
+        case .hijack, .webSocket: 101
+        }
+    }
+
     public static func text(_ text: String, status: Int = 200, headers: HTTPHeaders = [:]) -> HTTPReply {
         var headers = headers
         if headers["Content-Type"] == nil { headers.set("Content-Type", "text/plain; charset=utf-8") }

@@ -15,6 +15,8 @@ public final class HTTPServer: Sendable {
     }
 
     private struct State {
+        /// Of the last port that guards itself.
+        var port: UInt16?
         var group: MultiThreadedEventLoopGroup?
         var listeners: [Listener] = []
         var connections: [ObjectIdentifier: HTTPConnection] = [:]
@@ -42,6 +44,9 @@ public final class HTTPServer: Sendable {
         self.limits = limits
         ledger = PeerLedger(limits)
     }
+
+    /// Where the last of `selfGuarded` listens, once it does.
+    public var port: UInt16? { state.withLock { $0.port } }
 
     /// Number of connections that are open.
     public var connectionCount: Int { state.withLock { $0.connections.count } }
@@ -87,6 +92,7 @@ public final class HTTPServer: Sendable {
             try check("listen", path: path) { Glibc.listen(raw, HTTPLimits.listenBacklog) }
             logger.debug("listening on \(path)")
             return Listener(channel: channel, file: identity.map { (path, $0) })
+        case .selfGuarded(let address): return try await listen(address, group)
         case .tcp(let host, let port, let tls):
             let guarding = RequestGuard.tcp(host: host, certificateNames: tls?.names ?? [])
             let bootstrap = bootstrap(group, guarding, tls)
@@ -100,6 +106,15 @@ public final class HTTPServer: Sendable {
                 throw HTTPServerError.cannotListen(address: "\(host):\(port)", reason: Self.reason(error))
             }
         }
+    }
+
+    private func listen(_ address: TCPAddress, _ group: MultiThreadedEventLoopGroup) async throws -> Listener {
+        let socket = try TCPListener.make(address)
+        let port = try TCPListener.port(of: socket.raw)
+        state.withLock { $0.port = port }
+        let channel = try await bootstrap(group, .off, nil).withBoundSocket(socket.take()).get()
+        logger.debug("listening on \(address)")
+        return Listener(channel: channel)
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -219,5 +234,10 @@ extension HTTPServer {
         self.init(
             router: router, endpoints: [.unix(path: socketPath, group: nil)], logger: logger,
             commonHeaders: commonHeaders, limits: limits)
+    }
+
+    /// On a TCP port whose router guards itself.
+    public convenience init(router: Router, address: TCPAddress, logger: Logger, commonHeaders: HTTPHeaders = [:]) {
+        self.init(router: router, endpoints: [.selfGuarded(address)], logger: logger, commonHeaders: commonHeaders)
     }
 }

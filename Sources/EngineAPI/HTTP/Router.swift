@@ -1,4 +1,5 @@
 import EngineWire
+import Glibc
 
 /// The values of a pattern's parameters.
 public struct RouteParameters: Equatable, Sendable {
@@ -25,6 +26,7 @@ public struct Router: Sendable {
 
     struct Entry: Sendable {
         var handler: Handler
+        var pattern: String
         var bodyByteCountMax: Int64
     }
 
@@ -37,6 +39,10 @@ public struct Router: Sendable {
     /// Most specific first.
     private var routes: [Route] = []
     private let versions: VersionPolicy?
+    /// Counts requests.
+    public var meter: RequestMeter?
+    /// Asked before everything else: what it answers is the answer.
+    public var gate: (@Sendable (HTTPRequest) -> HTTPReply?)?
 
     /// Without `versions` every prefix is taken.
     public init(versions: VersionPolicy? = nil) { self.versions = versions }
@@ -48,7 +54,7 @@ public struct Router: Sendable {
         _ method: String, _ pattern: String, bodyByteCountMax: Int64 = HTTPLimits.bodyByteCountMax,
         handler: @escaping Handler
     ) {
-        let entry = Entry(handler: handler, bodyByteCountMax: bodyByteCountMax)
+        let entry = Entry(handler: handler, pattern: pattern, bodyByteCountMax: bodyByteCountMax)
         let parsed = RoutePattern(pattern)
         if let index = routes.firstIndex(where: { $0.pattern == parsed }) {
             precondition(routes[index].handlers[method] == nil, "\(method) \(pattern) is routed twice")
@@ -85,9 +91,23 @@ public struct Router: Sendable {
     func reply(
         to request: HTTPRequest, limitBody: (Int64) -> Void, failed: (any Error) -> Void
     ) async -> HTTPReply {
+        if let reply = gate?(request) { return reply }
         // As Docker's engine, which says no more than that it is there.
         if request.method == "OPTIONS" { return .empty(status: 200) }
-        switch match(method: request.method, path: request.path) {
+        let match = match(method: request.method, path: request.path)
+        guard let meter else { return await reply(to: request, match, limitBody: limitBody, failed: failed) }
+        let began = monotonicSeconds()
+        let reply = await reply(to: request, match, limitBody: limitBody, failed: failed)
+        var pattern: String?
+        if case .found(let entry, _) = match { pattern = entry.pattern }
+        meter.note(request.method, pattern, status: reply.status, seconds: monotonicSeconds() - began)
+        return reply
+    }
+
+    private func reply(
+        to request: HTTPRequest, _ match: Match, limitBody: (Int64) -> Void, failed: (any Error) -> Void
+    ) async -> HTTPReply {
+        switch match {
         case .notFound:
             return .failure(HTTPError(404, "page not found"))
         case .methodNotAllowed(let allowed):
@@ -111,6 +131,13 @@ public struct Router: Sendable {
             }
         }
     }
+}
+
+/// Of a clock that only grows.
+private func monotonicSeconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
 }
 
 /// `/containers/{id}/logs`, parsed.

@@ -19,6 +19,12 @@ struct StackRoutes {
             let containers = await engine.containerStatuses(stack: parameters["name"])
             return try .json(containers)
         }
+        router.on("GET", "/stacks/{name}/services") { _, parameters in
+            try .json(try await engine.serviceSummaries(stack: parameters["name"]))
+        }
+        router.on("GET", "/stacks/{name}/plan") { _, parameters in
+            try .json(try await engine.plan(parameters["name"], ApplyRequest(stack: nil)))
+        }
         router.on("POST", "/stacks/{name}/plan", bodyByteCountMax: Int64(Self.bodyBytesMax)) { request, parameters in
             let body = try await request.decode(ApplyRequest.self, byteCountMax: Self.bodyBytesMax)
             return try .json(try await engine.plan(parameters["name"], body))
