@@ -57,6 +57,7 @@ let package = Package(
                 "EngineClient", "EngineWire", "JSONDocument", "Engine", "EngineAPI", "HostCheck", "Registry", "Images",
                 "StackFile", "TLSTransport",
                 "StackModel", "StackGraph", "FileWatch", "Dockerfile", "InternetAddress", "LinuxSystem", "CLinux",
+                "CDashboardPage",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -159,6 +160,8 @@ let package = Package(
 
         // C: headers, module maps and what Swift cannot call itself
         .target(name: "CLinux"),
+        // The page of `gantry dashboard`: HTML, CSS and JavaScript, embedded as they are.
+        .target(name: "CDashboardPage", exclude: ["page"]),
         // Loads libcurl when it is first needed instead of linking it.
         .target(name: "CLibCurl"),
         // Loads ISA-L when the first gzip stream is opened instead of linking it.
@@ -210,8 +213,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "gantry", "Engine", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile", "FileWatch",
-                "TLSTransport", "Dockerfile", "LinuxSystem", "CLinux",
+                "gantry", "Engine", "EngineAPI", "EngineClient", "EngineWire", "HostCheck", "StackModel", "StackFile",
+                "FileWatch", "TLSTransport", "Dockerfile", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["refresh_help.py"]),
         tests("TidyTests", []),

@@ -37,7 +37,7 @@ struct Gantry: ParsableCommand {
                 name: "Stack",
                 subcommands: [
                     UpCommand.self, DownCommand.self, WatchCommand.self, WaitCommand.self, ConfigCommand.self,
-                    GraphCommand.self, ScaleCommand.self, ListCommand.self, SchemaCommand.self,
+                    GraphCommand.self, DashboardCommand.self, ScaleCommand.self, ListCommand.self, SchemaCommand.self,
                 ]),
             CommandGroup(
                 name: "Updates",

@@ -48,6 +48,8 @@ let stackHelp: [String: String] = [
       config, convert         Check the stack file, and show it as it is understood.
       graph                   Draw the stack: who waits for whom, who is reached
                               from where.
+      dashboard               Watch stacks in a browser: graph, rollouts, logs,
+                              load, drift.
       scale                   Set the number of containers of services.
       ls                      List stacks.
       schema                  Print the JSON Schema of stack files, for editors.
@@ -286,6 +288,20 @@ let stackHelp: [String: String] = [
                               --output says, or dot. (values: dot, mermaid, svg)
       -o, --output <output>   Write it to this file.
       --no-live               What the stack file says alone.
+
+    """,
+    "dashboard": """
+    OVERVIEW: Watch stacks in a browser: graph, rollouts, logs, load, drift.
+
+    Serves a page at 127.0.0.1 until it is interrupted. The printed address works
+    once: whoever opens it first sees the page, and nobody else does. The page
+    only reads; what changes something is left to the command line.
+
+    USAGE: gantry dashboard [<global options>] [<options>]
+
+    OPTIONS:
+      --port <port>           Port to listen on (default: a free one).
+      --no-open               Do not open a browser.
 
     """,
     "scale": """

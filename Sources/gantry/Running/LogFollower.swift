@@ -18,6 +18,12 @@ final class LogFollower {
     /// From the end of a container that is restarted to its start.
     private static let restartNanosecondsMax: Int64 = 1_000_000_000
 
+    /// Where lines go.
+    private enum Sink {
+        case console(Console, LogStyle)
+        case call((FollowedLine) -> Void)
+    }
+
     private struct Source {
         var container: ContainerStatus
         var stream: OutputStream
@@ -28,8 +34,7 @@ final class LogFollower {
     private let stack: String
     private let services: Set<String>
     private let selection: LogSelection
-    private let style: LogStyle
-    private let console: Console
+    private let sink: Sink
     private let saysEnds: Bool
     private var sources: [Source] = []
     private var events: LineStream?
@@ -52,9 +57,22 @@ final class LogFollower {
         self.stack = stack
         self.services = Set(services)
         self.selection = selection
-        self.style = style
-        self.console = console
+        sink = .console(console, style)
         self.saysEnds = saysEnds
+        events = try client.containerEvents(stack: stack)
+    }
+
+    /// Hands every line to `call`.
+    init(
+        client: EngineClient, stack: String, services: [String], selection: LogSelection,
+        call: @escaping (FollowedLine) -> Void
+    ) throws(EngineClientError) {
+        self.client = client
+        self.stack = stack
+        self.services = Set(services)
+        self.selection = selection
+        sink = .call(call)
+        saysEnds = false
         events = try client.containerEvents(stack: stack)
     }
 
@@ -155,7 +173,9 @@ final class LogFollower {
                 places[container.id, default: LogPlace()].isKnown = true
                 sources.append(Source(container: container, stream: stream))
                 if !labels.contains(logLabel(container)) { labels.append(logLabel(container)) }
-            } else if !isOpen, saysEnds, container.state == .exited, followed[container.id + " end"] != before {
+            } else if !isOpen, saysEnds, case .console(let console, _) = sink, container.state == .exited,
+                followed[container.id + " end"] != before
+            {
                 followed[container.id + " end"] = before
                 try console.write("\(harmless(logLabel(container))) exited with code \(container.exitCode ?? 0)\n")
             }
@@ -190,6 +210,12 @@ final class LogFollower {
             guard places[container.id]?.shown[channel].map({ time > $0 }) ?? true else { return }
             places[container.id]?.shown[channel] = time
         }
+        guard case .console(let console, let style) = sink else {
+            if case .call(let call) = sink {
+                call(FollowedLine(container: container, channel: channel, stamp: stamp, text: text))
+            }
+            return
+        }
         let label = logLabel(container)
         let index = labels.firstIndex(of: label) ?? 0
         let colour = Colour.prefixes[index % Colour.prefixes.count]
@@ -197,6 +223,15 @@ final class LogFollower {
         let line = selection.timestamps && !stamp.isEmpty ? stamp + [0x20] + text : text
         try console.write(renderLogLine(line, label: label, width: width, colour: colour, style: style))
     }
+}
+
+/// A line of a container's log.
+struct FollowedLine {
+    var container: ContainerStatus
+    var channel: StreamFrame.Channel
+    /// RFC 3339; empty for what has no time.
+    var stamp: [UInt8]
+    var text: [UInt8]
 }
 
 /// How far a log was shown. The times of its lines are unlike each other, and grow within each channel.
