@@ -41,6 +41,9 @@ struct EngineRun: ParsableCommand {
     @Option(help: "Least severe messages to log: trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
+    @Option(help: "Form of its lines: text, or json with time, level, message and fields such as stack and container.")
+    var logFormat = LogFormat.text
+
     @Flag(
         help: """
             Let networks through other firewalls of the host (Docker, ufw, firewalld): keep rules in their chains that \
@@ -68,11 +71,12 @@ struct EngineRun: ParsableCommand {
             isRootless: Rootless.isNeeded || options.rootless != nil)
         if Rootless.isNeeded {
             throw Rootless.enter(
-                options, program: program, hosts: listening.wantedHosts(paths), logLevel: logLevel)
+                options, program: program, hosts: listening.wantedHosts(paths), log: (logLevel, logFormat))
         }
         options.environment = environment
         let logPath = "\(options.dataRoot)/engine.log"
-        let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level) }
+        let format = logFormat
+        let log = Logger(label: "gantry") { _ in EngineLogHandler(path: logPath, level: level, format: format) }
         signal(SIGPIPE, SIG_IGN)
         // Threads that mostly wait need no heaps of their own: what is freed in one is no use to the others.
         mallopt(M_ARENA_MAX, Self.heapsMax)
@@ -171,6 +175,7 @@ private func note(_ endpoint: HTTPEndpoint, _ log: Logger) {
         if tls == nil {
             log.warning("everybody on this machine can use the engine on \(host):\(port): it has no TLS")
         }
+    case .selfGuarded(let address): log.info("listening", metadata: ["address": "\(address)"])
     }
 }
 

@@ -42,7 +42,8 @@ import Testing
             options: EngineOptions(
                 dataRoot: "\(folder)/data", execRoot: "\(folder)/run", supervisorPath: "\(program)/gantry-supervisor"),
             log: Logger(label: "test"))
-        let router = EngineServer.router(engine: engine, version: "test", shutDown: {})
+        let metrics = MetricsRoutes(engine: engine, version: "test", meter: RequestMeter())
+        let router = EngineServer.router(engine: engine, version: "test", metrics: metrics, shutDown: {})
         let served = router.table.map { "\($0.method) \($0.pattern)" }
         let documented = Self.documented(try Self.document())
         #expect(Set(served).subtracting(documented).sorted() == [], "served, and not in schemas/openapi.yaml")

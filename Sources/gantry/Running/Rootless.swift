@@ -18,14 +18,15 @@ enum Rootless {
 
     /// Does not return but with the reason why it could not.
     static func enter(
-        _ options: EngineOptions, program: String, hosts: [String], logLevel: String
+        _ options: EngineOptions, program: String, hosts: [String], log: (level: String, format: LogFormat)
     ) -> any Error {
         let supervisor = options.supervisorPath
         var arguments = [supervisor, "rootless", "--exec-root", options.execRoot]
         arguments += ["--log", "\(options.dataRoot)/engine.log", "--", program, "engine", "run"]
         // Inside it is root: what a plain user's defaults are must be said.
         arguments += ["--data-root", options.dataRoot, "--exec-root", options.execRoot]
-        arguments += hosts.flatMap { ["--host", $0] } + ["--log-level", logLevel]
+        arguments += hosts.flatMap { ["--host", $0] }
+        arguments += ["--log-level", log.level, "--log-format", log.format.rawValue]
         let pointers = arguments.map { strdup($0) } + [nil]
         execv(supervisor, pointers)
         let error = SystemError("execve", path: supervisor, code: errno)
