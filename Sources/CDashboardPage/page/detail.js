@@ -49,7 +49,8 @@ export class Detail {
       (row, { container, state }) => {
         const load = history.containers.get(container.name);
         const [name, status, restarts, share, memory] = row.children;
-        setText(name, container.name);
+        // All names of a stack begin with its own.
+        setText(name, container.name.startsWith(`${stack}-`) ? container.name.slice(stack.length + 1) : container.name);
         setAttribute(name, "title", container.name);
         setClass(status.firstChild, `square ${state}`);
         setText(status.lastChild, replicaWords(container, now));

@@ -11,10 +11,16 @@ export const STATE_WORDS = {
   ready: "ready",
 };
 
-export function replicaState(container) {
+/** What was restarted and has run no longer than this is not known to stay. */
+const STEADY_MILLISECONDS = 10 * 1000;
+
+export function replicaState(container, now) {
   switch (container.state) {
     case "running":
       if (container.health === "unhealthy") return "failed";
+      if (!container.health && container.restarts > 0 && now - Date.parse(container.startedAt) < STEADY_MILLISECONDS) {
+        return "starting";
+      }
       return container.health === "starting" ? "starting" : "ready";
     case "created": return "starting";
     case "restarting": return "failed";
@@ -44,10 +50,10 @@ function agoSince(time, now) {
 }
 
 /** A service with its replicas, its rollout and the state of it all. */
-export function judge(service, containers, rollout) {
+export function judge(service, containers, rollout, now = Date.now()) {
   const replicas = containers.filter((each) => each.service === service.name && !each.oneOff)
     .sort((left, right) => left.number - right.number || left.createdAt.localeCompare(right.createdAt))
-    .map((container) => ({ container, state: replicaState(container) }));
+    .map((container) => ({ container, state: replicaState(container, now) }));
   const wanted = service.replicas ?? 0;
   const ready = replicas.filter((each) => each.state === "ready" || each.state === "done").length;
   const isMoving = rollout !== undefined && rollout.updated < rollout.replicas && rollout.state !== "complete";
