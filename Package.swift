@@ -47,6 +47,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -89,10 +90,12 @@ let package = Package(
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "DockerTranslation", "JSONDocument", "Metrics", "StackModel", "TLSTransport",
-                "LinuxSystem", "CLinux", "CLibCrypto",
+                "Engine", "EngineWire", "DockerTranslation", "BuildKitProtocol", "JSONDocument", "Metrics", "StackModel",
+                "TLSTransport", "LinuxSystem", "CLinux", "CLibCrypto",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
@@ -117,6 +120,8 @@ let package = Package(
         // What decides: pure rooms
         // Containers in the words of Docker's clients.
         room("DockerTranslation", ["StackModel", "JSONDocument"]),
+        // What BuildKit's clients say.
+        room("BuildKitProtocol", []),
         room("Reconciler", ["StackModel", "Timetable", "InternetAddress"], isFast: true),
         room(
             "StackFile", ["StackModel", "Timetable", "InternetAddress", "CLibYAML"],
@@ -202,11 +207,12 @@ let package = Package(
             exclude: ["Servers"]),
         tests("RegistryTests", ["Registry", "Images", "LinuxSystem", "CLinux"], exclude: ["Servers"]),
         tests("FileWatchTests", ["FileWatch", "Dockerfile", "LinuxSystem", "CLinux"]),
+        tests("BuildKitProtocolTests", ["BuildKitProtocol"]),
         tests("LinuxSystemTests", ["LinuxSystem", "CLinux"]),
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "ImageBuild", "Images", "Metrics", "Reconciler",
+                "Engine", "EngineAPI", "EngineWire", "BuildKitProtocol", "ImageBuild", "Images", "Metrics", "Reconciler",
                 "ContainerNetwork", "InternetAddress", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),

@@ -83,7 +83,7 @@ extension Engine {
         return .failed(diagnostics, excerpt: excerpt)
     }
 
-    private nonisolated func receiveContext(
+    nonisolated func receiveContext(
         from next: @escaping @Sendable () async throws -> [UInt8]?
     ) async throws -> LayerDraft {
         let draft = try await onImages { images throws(ImageError) in try images.makeDraft() }

@@ -44,6 +44,7 @@ public struct EngineServer: Sendable {
         StackRoutes(engine: engine).add(to: &router)
         BuildRoutes(engine: engine).add(to: &router)
         ClassicBuildRoutes(engine: engine).add(to: &router)
+        BuildKitRoutes(engine: engine, version: version).add(to: &router)
         ContainerRoutes(engine: engine).add(to: &router)
         ArchiveRoutes(engine: engine).add(to: &router)
         NetworkRoutes(engine: engine).add(to: &router)

@@ -189,7 +189,7 @@ final class TarWriter {
         return Array(String(length).utf8) + rest
     }
 
-    private func pad(_ byteCount: Int64) throws(ImageError) {
+    func pad(_ byteCount: Int64) throws(ImageError) {
         let rest = Int(byteCount % Int64(Self.blockByteCount))
         if rest > 0 { buffer += [UInt8](repeating: 0, count: Self.blockByteCount - rest) }
         if buffer.count >= Self.bufferByteCount { try flush() }
@@ -197,7 +197,7 @@ final class TarWriter {
 
     // MARK: - Writing
 
-    private func flush() throws(ImageError) {
+    func flush() throws(ImageError) {
         let bytes = buffer
         buffer.removeAll(keepingCapacity: true)
         var failure: ImageError?

@@ -158,6 +158,9 @@ final class HTTPConnection: Sendable {
         case .webSocket(let key, let handler):
             await hijack(head, body: body, HTTPReplyHead.webSocket(key: key), peer, handler: handler)
             return false
+        case .upgrade(let side, let handler):
+            await upgrade(head, to: side, body: body, peer, handler: handler)
+            return false
         case .full, .stream: break
         }
         // A client that waits for `100 Continue` may send its body or not: what follows could be either.
@@ -198,7 +201,7 @@ final class HTTPConnection: Sendable {
                 defer { if let peer { ledger.removeStream(peer) } }
                 enter(.streaming)
                 try await sendStream(status, headers, head: head, keepsAlive: keepsAlive, producer: producer)
-            case .hijack, .webSocket:
+            case .hijack, .webSocket, .upgrade:
                 return false
             }
             return true
@@ -281,6 +284,28 @@ final class HTTPConnection: Sendable {
         return memory.2
     }
 
+    private func upgrade(
+        _ head: HTTPRequestHead, to side: HTTP2Channel.Side, body: ConnectionBody, _ peer: PeerLedger.Peer,
+        handler: @Sendable (HTTP2Channel) async -> Void
+    ) async {
+        guard await body.discardRest(), head.headers["Upgrade"]?.lowercased() == "h2c" else {
+            await send(.failure(HTTPError(400, "only with Upgrade: h2c")), for: head, keepsAlive: false, nil)
+            return await socket.closeGracefully()
+        }
+        guard ledger.addStream(peer) else {
+            await send(Self.tooManyStreams, for: head, keepsAlive: false, nil)
+            return await socket.closeGracefully()
+        }
+        defer { ledger.removeStream(peer) }
+        enter(.streaming)
+        do {
+            try await socket.write(HTTPReplyHead.upgrade)
+            await handler(try await HTTP2Channel.start(on: socket, side))
+        } catch {
+            logger.debug("upgrade cut off: \(error)")
+        }
+    }
+
     private func peerCredentials() async -> PeerCredentials? {
         guard let options = socket.channel as? any SocketOptionProvider else { return nil }
         do {
@@ -303,6 +328,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private let stream: SocketStream
     private let logger: Logger
     private let closed: @Sendable () -> Void
+    /// Others take what comes from now on. Of the event loop.
+    private var isPassing = false
 
     init(_ stream: SocketStream, logger: Logger, closed: @escaping @Sendable () -> Void) {
         self.stream = stream
@@ -318,7 +345,21 @@ final class SocketStreamHandler: ChannelInboundHandler {
     /// Also of a channel that never became active.
     func handlerRemoved(context: ChannelHandlerContext) { stream.endReached() }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { stream.received(unwrapInboundIn(data)) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isPassing { context.fireChannelRead(data) } else { stream.received(unwrapInboundIn(data)) }
+    }
+
+    /// On the event loop: hands on what was read and not taken, and all that comes.
+    func pass(context: ChannelHandlerContext) {
+        isPassing = true
+        let rest = stream.withBuffer { buffer in
+            defer { buffer.clear() }
+            return buffer
+        }
+        guard rest.readableBytes > 0 else { return }
+        context.fireChannelRead(NIOAny(rest))
+        context.fireChannelReadComplete()
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed { stream.endReached() }

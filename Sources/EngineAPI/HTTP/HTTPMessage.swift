@@ -76,12 +76,14 @@ public enum HTTPReply: Sendable {
     case hijack(contentType: String, handler: @Sendable (HijackedConnection) async -> Void)
     /// The same after the handshake of a WebSocket, which answers the client's key.
     case webSocket(key: String, handler: @Sendable (HijackedConnection) async -> Void)
+    /// The connection goes on in HTTP/2 without TLS, as `Upgrade: h2c` asks for. It ends when `handler` returns.
+    case upgrade(HTTP2Channel.Side, handler: @Sendable (HTTP2Channel) async -> Void)
 
     /// As it is sent, where all goes well.
     var status: Int {
         switch self {
         case .full(let status, _, _), .stream(let status, _, _): status
-        case .hijack, .webSocket: 101
+        case .hijack, .webSocket, .upgrade: 101
         }
     }
 

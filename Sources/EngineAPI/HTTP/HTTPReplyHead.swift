@@ -41,6 +41,8 @@ enum HTTPReplyHead {
             string: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\(accept)\r\n")
     }
 
+    static let upgrade = ByteBuffer(string: "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+
     private static func isFraming(_ name: String) -> Bool {
         ["content-length", "transfer-encoding", "connection"].contains(name.lowercased())
     }

@@ -12,10 +12,6 @@ struct AbsentRoutes {
             throw HTTPError(
                 501, "searching is not supported: it needs Docker Hub's own search service; look at hub.docker.com")
         }
-        // The upgrades of BuildKit's clients: an engine without BuildKit does not know these pages.
-        for path in ["/session", "/grpc"] {
-            router.on("POST", path) { _, _ in throw HTTPError(404, "page not found") }
-        }
         router.on("POST", "/build/cancel") { _, _ in .empty(status: 204) }
     }
 
