@@ -61,7 +61,7 @@ private final class SaidFeed: DashboardFeed {
             let text = Mutex("")
             try await producer(BodyWriter { bytes in text.withLock { $0 += String(decoding: bytes, as: UTF8.self) } })
             return (status, headers, text.withLock { $0 })
-        case .hijack, .webSocket: throw HTTPError(599, "hijacked")
+        case .hijack, .webSocket, .upgrade: throw HTTPError(599, "hijacked")
         }
     }
 
