@@ -90,7 +90,8 @@ let package = Package(
         room(
             "EngineAPI",
             [
-                "Engine", "EngineWire", "DockerTranslation", "BuildKitProtocol", "JSONDocument", "Metrics", "StackModel",
+                "Engine", "EngineWire", "DockerTranslation", "BuildKitProtocol", "JSONDocument", "Metrics",
+                "StackModel",
                 "TLSTransport", "LinuxSystem", "CLinux", "CLibCrypto",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -212,7 +213,8 @@ let package = Package(
         tests(
             "EngineTests",
             [
-                "Engine", "EngineAPI", "EngineWire", "BuildKitProtocol", "ImageBuild", "Images", "Metrics", "Reconciler",
+                "Engine", "EngineAPI", "EngineWire", "BuildKitProtocol", "ImageBuild", "Images", "Metrics",
+                "Reconciler",
                 "ContainerNetwork", "InternetAddress", "JSONDocument", "StackModel", "LinuxSystem", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
             ]),

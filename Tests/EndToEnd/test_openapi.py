@@ -168,6 +168,8 @@ class OpenAPI(EngineCase):
         self.assertEqual({entry["service"] for entry in containers} & {"web", "once"}, {"web", "once"})
         self.assertTrue(any(entry["ports"] and entry.get("health") for entry in containers))
         self.assertEqual(len(self.call("GET", "/stacks/{name}/revisions", name="spec")), 2)
+        self.assertTrue(self.call("GET", "/stacks/{name}/services", name="spec"))
+        self.call("GET", "/stacks/{name}/plan", name="spec")
         self.call("GET", "/stacks/{name}/drift", query="?deep=1&services=web,once", name="spec")
         # Others have meddled with it.
         self.gantry_ok("exec", "-T", "web", "touch", "/found", folder=folder)
