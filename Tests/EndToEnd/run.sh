@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 export GANTRY_TEST_CLIENTS=${GANTRY_TEST_CLIENTS:-$(realpath -m "$here/../../.build-test/clients")}
 if [ "${1:-}" != --inside ]; then
     case "$*" in
-        '' | *compose* | *testcontainers* | *docker_py*)
+        '' | *compose* | *testcontainers* | *docker_py* | *buildkit*)
             "$here/fetch_clients.sh" "$GANTRY_TEST_CLIENTS" || echo 'run.sh: the tests of fetched clients are skipped' >&2
             ;;
     esac
