@@ -90,22 +90,17 @@ struct SessionBuild: Sendable {
                 !$0.isEmpty && !$0.hasPrefix("#")
             }
         let pieces = PieceQueue(countMax: Self.piecesMax)
-        // OWNER: the queue, whose reader ends it.
+        // OWNER: the archive's reader: with it, what was not read is given up.
         let task = Task {
             do {
                 try await files.archive(excluding: patterns) { try await pieces.put($0) }
-                await pieces.end(nil)
+                pieces.end(.success(()))
             } catch {
-                await pieces.end(error)
+                pieces.end(.failure(error))
             }
         }
-        return {
-            try await withTaskCancellationHandler {
-                try await pieces.next()
-            } onCancel: {
-                task.cancel()
-            }
-        }
+        let reader = PieceReader(pieces, task)
+        return { try await reader.next() }
     }
 
     // MARK: - Progress
@@ -139,52 +134,5 @@ struct SessionBuild: Sendable {
             text += "\(number) | \(isMarked ? ">>>" : "   ") \(line)\n"
         }
         return text + "--------------------"
-    }
-}
-
-/// Pieces from one task to another, a few at a time.
-actor PieceQueue {
-    private let countMax: Int
-    private var pieces: [[UInt8]] = []
-    private var end: Result<Void, any Error>?
-    private var reader: CheckedContinuation<Void, Never>?
-    private var writer: CheckedContinuation<Void, Never>?
-
-    init(countMax: Int) { self.countMax = countMax }
-
-    /// False when nobody reads any more.
-    func put(_ piece: [UInt8]) async throws -> Bool {
-        while pieces.count >= countMax, end == nil { await withCheckedContinuation { writer = $0 } }
-        try Task.checkCancellation()
-        guard end == nil else { return false }
-        if !piece.isEmpty { pieces.append(piece) }
-        wake()
-        return true
-    }
-
-    func end(_ error: (any Error)?) {
-        if end == nil { end = error.map { .failure($0) } ?? .success(()) }
-        wake()
-    }
-
-    func next() async throws -> [UInt8]? {
-        while true {
-            if !pieces.isEmpty {
-                let piece = pieces.removeFirst()
-                wake()
-                return piece
-            }
-            if let end {
-                try end.get()
-                return nil
-            }
-            await withCheckedContinuation { reader = $0 }
-        }
-    }
-
-    private func wake() {
-        reader?.resume()
-        writer?.resume()
-        (reader, writer) = (nil, nil)
     }
 }
