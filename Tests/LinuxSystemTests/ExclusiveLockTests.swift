@@ -13,22 +13,23 @@ import Testing
         try await body(name)
     }
 
-    /// As a child's that has not executed its program yet: it lasts a moment.
+    /// A child has the lock besides, and ends soon: however the engine that made it ended.
     @Test func aHolderThatIsAboutToGoIsWaitedFor() async throws {
         try await withFile { path in
             let holder = try FileDescriptor.open(path, O_RDWR)
             #expect(try ExclusiveLock.take(holder))
-            let raw = holder.take()
-            // Taking the lock blocks: tasks may have no thread to go on meanwhile.
-            async let release: Void = BlockingPool(name: "holder", threadsMax: 1).run {
-                usleep(200_000)
-                close(raw)
-            }
-            let isTaken = try await BlockingPool(name: "other", threadsMax: 1).run { () throws(SystemError) in
-                try ExclusiveLock.take(try FileDescriptor.open(path, O_RDWR))
-            }
-            #expect(isTaken)
-            await release
+            var actions = posix_spawn_file_actions_t()
+            posix_spawn_file_actions_init(&actions)
+            defer { posix_spawn_file_actions_destroy(&actions) }
+            posix_spawn_file_actions_adddup2(&actions, holder.raw, 100)
+            var arguments = [strdup("sleep"), strdup("0.2"), nil]
+            defer { for argument in arguments { free(argument) } }
+            var child: pid_t = 0
+            try #require(posix_spawnp(&child, "sleep", &actions, nil, &arguments, environ) == 0)
+            close(holder.take())
+            let other = try FileDescriptor.open(path, O_RDWR)
+            #expect(try ExclusiveLock.take(other))
+            waitpid(child, nil, 0)
         }
     }
 
