@@ -37,15 +37,8 @@ final class BuildJob: Sendable {
 
     /// From the first on; `nil` after the last.
     func news(_ index: Int) async -> StatusResponse? {
-        while !Task.isCancelled {
-            let (found, hasEnded) = state.withLock { state in
-                (index < state.news.count ? state.news[index] : nil, state.hasEnded)
-            }
-            if let found { return found }
-            if hasEnded { return nil }
-            await change { index < $0.news.count || $0.hasEnded }
-        }
-        return nil
+        await change { index < $0.news.count || $0.hasEnded }
+        return state.withLock { index < $0.news.count ? $0.news[index] : nil }
     }
 
     private func wake(_ body: (inout State) -> Void) {
@@ -57,18 +50,21 @@ final class BuildJob: Sendable {
         for reader in readers { reader.resume() }
     }
 
-    private func change(_ isThere: @escaping @Sendable (State) -> Bool) async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let waits = state.withLock { state in
-                    if isThere(state) || Task.isCancelled { return false }
-                    state.readers.append(continuation)
-                    return true
+    /// Returns when it is so, or when the task is cancelled.
+    private func change(_ isThere: @escaping @Sendable (borrowing State) -> Bool) async {
+        while !Task.isCancelled, !state.withLock({ isThere($0) }) {
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let waits = state.withLock { state in
+                        if isThere(state) || Task.isCancelled { return false }
+                        state.readers.append(continuation)
+                        return true
+                    }
+                    if !waits { continuation.resume() }
                 }
-                if !waits { continuation.resume() }
+            } onCancel: {
+                wake { _ in }
             }
-        } onCancel: {
-            wake { _ in }
         }
     }
 
@@ -97,10 +93,12 @@ final class BuildJob: Sendable {
 
     /// What the client's own code has ended with: an image, or nothing.
     func returned() async throws -> String? {
-        while true {
-            try Task.checkCancellation()
-            if let result = state.withLock({ $0.returned }) { return try result.get() }
-            await change { $0.returned != nil }
+        await change { $0.returned != nil }
+        try Task.checkCancellation()
+        switch state.withLock({ $0.returned }) {
+        case .success(let image): return image
+        case .failure(let status): throw status
+        case nil: return nil
         }
     }
 }

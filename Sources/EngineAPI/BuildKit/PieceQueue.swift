@@ -33,7 +33,7 @@ final class PieceQueue: Sendable {
         try Task.checkCancellation()
         let (piece, end) = wake { state in (state.pieces.isEmpty ? nil : state.pieces.removeFirst(), state.end) }
         if let piece { return piece }
-        try end?.get()
+        if case .failure(let error) = end { throw error }
         return nil
     }
 
