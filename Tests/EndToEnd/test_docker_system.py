@@ -89,8 +89,6 @@ class WireTest(APICase):
             self.assertIn("This node is not a swarm manager", text)
         self.assertEqual(json.loads(self.call("GET", "/plugins")[2]), [])
         self.assertEqual(self.message("GET", "/plugins/a/b/json")[0], 404)
-        self.assertEqual(self.message("POST", "/session"), (404, "page not found"))
-        self.assertEqual(self.message("POST", "/grpc"), (404, "page not found"))
         self.assertEqual(self.message("GET", "/images/search?term=x")[0], 501)
         self.assertEqual(self.call("OPTIONS", "/info")[0], 200)
 

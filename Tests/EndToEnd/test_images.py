@@ -614,7 +614,7 @@ class ImagesTest(EngineCase):
         for method, path, status in (
                 ("GET", "/images/none/json", "No such image: none"), ("GET", "/images/none/history", "No such image"),
                 ("GET", "/images/none/get", "No such image"), ("GET", "/images/get", "no image is named"),
-                ("GET", "/images/none", "page not found"), ("POST", "/images/busybox/tag", "repo is missing"),
+                ("GET", "/images/none", "method GET is not allowed"), ("POST", "/images/busybox/tag", "repo is missing"),
                 ("POST", "/images/create", "fromImage and fromSrc are missing"),
                 ("POST", "/images/create?fromSrc=http://x/", "nothing is fetched from URLs"),
                 ("GET", "/images/get?names=busybox&format=zip", "there is no format 'zip'"),
