@@ -9,7 +9,7 @@ struct BuildKitService: Sendable {
     private static let jobHeader = "buildkit-controlapi-buildid"
 
     let engine: Engine
-    let sessions = BuildSessions()
+    let sessions = Arrivals<BuildSession>()
     private let jobs = BuildJobs()
     private let worker: BuildWorker
 
@@ -67,7 +67,7 @@ struct BuildKitService: Sendable {
     }
 
     private func solve(_ request: SolveRequest) async throws -> [UInt8] {
-        let job = try await jobs.begin(request)
+        let job = try jobs.begin(request)
         do {
             guard !request.hasDefinition else { throw Self.noDefinitions }
             // Before anything is built.
@@ -75,13 +75,13 @@ struct BuildKitService: Sendable {
             let image =
                 request.frontend.isEmpty
                 ? try await job.returned() : try await build(request.frontend, request.frontendAttributes, job)
-            await jobs.end(job)
+            jobs.end(job)
             guard let image else { return solveResponse([:]) }
             var response = ["containerimage.digest": image, "containerimage.config.digest": image]
             response["image.name"] = request.exporters.first?.attributes["name"]
             return solveResponse(response)
         } catch {
-            await jobs.end(job)
+            jobs.end(job)
             throw error
         }
     }
@@ -92,7 +92,9 @@ struct BuildKitService: Sendable {
         guard frontend == "dockerfile.v0" || (frontend == "gateway.v0" && isDockerfile) else {
             throw GRPCStatus(.unimplemented, "frontend \(frontend) is not served: this engine builds Dockerfiles")
         }
-        let session = try await sessions.session(job.request.session)
+        guard let session = await sessions.find(job.request.session) else {
+            throw GRPCStatus(.unavailable, "no active session for \(job.request.session)")
+        }
         return try await SessionBuild(engine: engine, session: session, job: job).run(options)
     }
 }

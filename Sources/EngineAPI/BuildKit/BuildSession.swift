@@ -38,38 +38,3 @@ final class BuildSession: Sendable {
         }
     }
 }
-
-/// Sessions that are open, by their ids.
-actor BuildSessions {
-    /// A build's request may come before its session.
-    private static let waitSeconds = 10
-
-    private var sessions: [String: BuildSession] = [:]
-    private var waiters: [String: [CheckedContinuation<BuildSession?, Never>]] = [:]
-
-    func add(_ session: BuildSession, id: String) {
-        sessions[id] = session
-        for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.resume(returning: session) }
-    }
-
-    /// - Parameter session: another one may have come under its id since.
-    func remove(_ session: BuildSession, id: String) {
-        if sessions[id] === session { sessions[id] = nil }
-    }
-
-    func session(_ id: String) async throws -> BuildSession {
-        if let session = sessions[id] { return session }
-        let timer = Task {
-            try await Task.sleep(for: .seconds(Self.waitSeconds))
-            giveUp(id)
-        }
-        defer { timer.cancel() }
-        let found = await withCheckedContinuation { waiters[id, default: []].append($0) }
-        guard let found else { throw GRPCStatus(.unavailable, "no active session for \(id)") }
-        return found
-    }
-
-    private func giveUp(_ id: String) {
-        for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.resume(returning: nil) }
-    }
-}

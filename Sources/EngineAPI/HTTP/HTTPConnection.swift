@@ -245,6 +245,32 @@ final class HTTPConnection: Sendable {
         _ head: HTTPRequestHead, body: ConnectionBody, _ start: ByteBuffer, _ peer: PeerLedger.Peer,
         handler: @Sendable (HijackedConnection) async -> Void
     ) async {
+        await takeOver(head, body: body, start, peer) {
+            // docker-py in a program of its own calls itself `docker-compose/1.29.2 docker-py/5.0.3`.
+            let agent = head.headers["User-Agent"] ?? ""
+            if agent.contains("python") || agent.contains("docker-py") { try await awaitHeadRead() }
+            await handler(HijackedConnection(socket))
+        }
+    }
+
+    private func upgrade(
+        _ head: HTTPRequestHead, to side: HTTP2Channel.Side, body: ConnectionBody, _ peer: PeerLedger.Peer,
+        handler: @Sendable (HTTP2Channel) async -> Void
+    ) async {
+        guard head.headers["Upgrade"]?.lowercased() == "h2c" else {
+            await send(.failure(HTTPError(400, "only with Upgrade: h2c")), for: head, keepsAlive: false, nil)
+            return await socket.closeGracefully()
+        }
+        await takeOver(head, body: body, HTTPReplyHead.upgrade, peer) {
+            await handler(try await HTTP2Channel.start(on: socket, side))
+        }
+    }
+
+    /// After `start`, the connection is the work's.
+    private func takeOver(
+        _ head: HTTPRequestHead, body: ConnectionBody, _ start: ByteBuffer, _ peer: PeerLedger.Peer,
+        _ work: () async throws -> Void
+    ) async {
         guard await body.discardRest() else {
             await send(.failure(HTTPError(400, "request body was not read")), for: head, keepsAlive: false, nil)
             return await socket.closeGracefully()
@@ -257,13 +283,10 @@ final class HTTPConnection: Sendable {
         enter(.streaming)
         do {
             try await socket.write(start)
-            // docker-py in a program of its own calls itself `docker-compose/1.29.2 docker-py/5.0.3`.
-            let agent = head.headers["User-Agent"] ?? ""
-            if agent.contains("python") || agent.contains("docker-py") { try await awaitHeadRead() }
+            try await work()
         } catch {
             return logger.debug("hijack cut off: \(error)")
         }
-        await handler(HijackedConnection(socket))
         await socket.closeGracefully()
     }
 
@@ -282,28 +305,6 @@ final class HTTPConnection: Sendable {
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_MEMINFO)
         ).get()
         return memory.2
-    }
-
-    private func upgrade(
-        _ head: HTTPRequestHead, to side: HTTP2Channel.Side, body: ConnectionBody, _ peer: PeerLedger.Peer,
-        handler: @Sendable (HTTP2Channel) async -> Void
-    ) async {
-        guard await body.discardRest(), head.headers["Upgrade"]?.lowercased() == "h2c" else {
-            await send(.failure(HTTPError(400, "only with Upgrade: h2c")), for: head, keepsAlive: false, nil)
-            return await socket.closeGracefully()
-        }
-        guard ledger.addStream(peer) else {
-            await send(Self.tooManyStreams, for: head, keepsAlive: false, nil)
-            return await socket.closeGracefully()
-        }
-        defer { ledger.removeStream(peer) }
-        enter(.streaming)
-        do {
-            try await socket.write(HTTPReplyHead.upgrade)
-            await handler(try await HTTP2Channel.start(on: socket, side))
-        } catch {
-            logger.debug("upgrade cut off: \(error)")
-        }
     }
 
     private func peerCredentials() async -> PeerCredentials? {

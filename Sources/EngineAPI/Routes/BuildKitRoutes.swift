@@ -20,9 +20,9 @@ struct BuildKitRoutes {
             }.map { $0.value.lowercased() }
             return .upgrade(.client) { connection in
                 let session = BuildSession(methods: Set(methods), connection: connection)
-                await sessions.add(session, id: id)
+                guard sessions.add(session, named: id) else { return connection.close() }
                 await connection.ended()
-                await sessions.remove(session, id: id)
+                sessions.remove(session, named: id)
             }
         }
     }
