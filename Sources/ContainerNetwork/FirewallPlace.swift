@@ -192,7 +192,12 @@ struct Turn: Hashable, Sendable {
     var bytes: [UInt8] { nativeBytes(count << 16 | lane) }
 
     /// Its element in the place's `turns`.
-    var element: SetElement { SetElement(bytes, value: .verdict(.goto(chainName))) }
+    ///
+    /// A jump, not a goto: the kernel reads the generation of the rules once for a packet, and that of the elements at
+    /// each look-up (`nft_do_chain`, net/netfilter/nf_tables_core.c). A packet that meets a change may be led by a new
+    /// element into a chain that has no rules in the packet's generation. It comes back from there, and goes to the
+    /// first backend.
+    var element: SetElement { SetElement(bytes, value: .verdict(.jump(chainName))) }
 
     init(_ place: FirewallPlace, count: Int, lane: UInt32) {
         self.place = place

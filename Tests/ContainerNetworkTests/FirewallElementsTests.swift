@@ -47,7 +47,7 @@ import Testing
             ])
         #expect(elements["shared4_ip"] == [SetElement(key, value: .data([1, 0, 3, 0]))])
         #expect(
-            elements["turns4_ip"] == [SetElement([1, 0, 3, 0], value: .verdict(.goto("turn4_ip_3_1")))])
+            elements["turns4_ip"] == [SetElement([1, 0, 3, 0], value: .verdict(.jump("turn4_ip_3_1")))])
     }
 
     /// Whatever the number of backends and of other ports.
