@@ -314,8 +314,20 @@ extension Convergence {
         }
         let hopeless = plan.failures(done: done, begun: begun, in: last)
         guard hopeless.isEmpty else { return fail(hopeless) }
+        // Nobody makes what was removed meanwhile.
+        if let service = awaited.first(where: { name in !observed.containers.contains { $0.service == name } }) {
+            let hint = "make it with `gantry up \(service)`"
+            return fail([
+                Diagnostic(code: "service.no-container", "service \"\(service)\" has no container any more", hint: hint)
+            ])
+        }
         phase = .waiting
         return [.wait(until: plan.wakeAt)]
+    }
+
+    /// Services that steps wait for.
+    private var awaited: [String] {
+        plan.steps.filter { !begun.contains($0.id) }.flatMap(\.gates).compactMap(\.service)
     }
 
     private mutating func timeout(_ plan: Plan, now: Int64) -> [Command]? {

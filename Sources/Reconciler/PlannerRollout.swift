@@ -137,10 +137,19 @@ extension Planner {
             let isFree = !replica.container.isAlive || retired[replica.container.id] != nil
             let steps = renew(replica, survey, conditions, rollout, after: isFree ? [] : previous, gates: [])
             if !isFree { previous = Array(steps.suffix(1)) }
-            before.append(Awaited(name: finalName(replica.container)))
+            before.append(awaited(replica, successions))
         }
-        emitServing(serving, survey, conditions, rollout, before: before)
+        emitServing(serving, survey, conditions, rollout, before: before, successions: successions)
         emitRest(survey, rollout)
+    }
+
+    /// One that is restarted may be a successor that does not have its name yet: who has it now is another.
+    private func awaited(
+        _ replica: Replica, _ successions: [String: (name: String, after: [Int])], after: [Int] = []
+    ) -> Awaited {
+        let succession = replica.isReplaced ? nil : successions[replica.container.name]
+        return Awaited(
+            name: succession?.name ?? finalName(replica.container), after: after + (succession?.after ?? []))
     }
 
     /// Those of a service that are replaced or restarted, in their order.
@@ -157,7 +166,8 @@ extension Planner {
 
     /// The first so many wait for all before them; each of the others for the one so many places before it.
     private mutating func emitServing(
-        _ serving: [Replica], _ survey: ServiceSurvey, _ conditions: Conditions, _ rollout: Rollout, before: [Awaited]
+        _ serving: [Replica], _ survey: ServiceSurvey, _ conditions: Conditions, _ rollout: Rollout, before: [Awaited],
+        successions: [String: (name: String, after: [Int])]
     ) {
         let starts = startSteps[survey.name] ?? []
         var done: [Awaited] = []
@@ -174,7 +184,7 @@ extension Planner {
             let isFree = retired[replica.container.id] != nil
             let steps = renew(
                 replica, survey, conditions, rollout, after: isFree ? [] : after, gates: desired.noStart ? [] : gates)
-            done.append(Awaited(name: finalName(replica.container), after: Array(steps.suffix(1))))
+            done.append(awaited(replica, successions, after: Array(steps.suffix(1))))
         }
     }
 

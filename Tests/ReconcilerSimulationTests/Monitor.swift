@@ -9,6 +9,8 @@ struct Monitor: Sendable {
 
     /// Ids of containers that the present work has begun to stop.
     private var leaving: Set<String> = []
+    /// Whose removal has begun once, however that ended.
+    private var discarded: Set<String> = []
     /// Names of containers that are being made.
     private var making: Set<String> = []
     /// Containers of each service when the present work began, or its goal was changed.
@@ -73,6 +75,7 @@ struct Monitor: Sendable {
             checkStart(reference, step, byPolicy: byPolicy, work, seen, machine)
         case .stopContainer(let id, _, _), .restartContainer(let id, _), .removeContainer(let id, _):
             checkStop(id, step, work, seen, machine)
+            if case .removeContainer = step.action { discarded.insert(id) }
         case .removeVolume(let name):
             if case .down(let down) = work, down.removeVolumes { break }
             note(.dataKept, "volume \(name) is removed", machine)
@@ -102,7 +105,8 @@ struct Monitor: Sendable {
         // One of that name is that one.
         guard !seen.containers.contains(where: { $0.name == step.name }) else { return }
         let own = seen.containers.filter { $0.service == name }
-        let there = own.count { !making.contains($0.name) }
+        // What has ended and is on its way out takes nothing from anybody.
+        let there = own.count { !making.contains($0.name) && ($0.isAlive || !discarded.contains($0.id)) }
         let begun = making.count { $0.hasPrefix("shop-\(name)-") }
         var surge = desired.startsFirst(name) ? min(desired.parallelism(name), max(wanted, 1)) : 0
         // Successors that were there when the order was changed to stop-first (as a rollback's own order does) stay
