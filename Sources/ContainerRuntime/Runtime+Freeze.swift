@@ -36,6 +36,18 @@ extension Runtime {
 
     private func freeze(_ directory: String, _ frozen: Bool) throws(RuntimeError) {
         let name = try runningState(directory).cgroupName
+        do throws(RuntimeError) {
+            try freezeGroup(name, frozen)
+        } catch {
+            // The kernel has no such group any more: the container ended meanwhile.
+            if case .system(_, let failure) = error, [ENOENT, ENODEV].contains(failure.code) {
+                throw .notRunning(directory: directory)
+            }
+            throw error
+        }
+    }
+
+    private func freezeGroup(_ name: String, _ frozen: Bool) throws(RuntimeError) {
         try purpose(frozen ? "pause the container" : "resume the container") { () throws(SystemError) in
             let deadline = Self.monotonicMilliseconds() + Self.freezeMillisecondsMax
             let isDone: Bool

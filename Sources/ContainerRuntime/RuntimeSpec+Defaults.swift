@@ -11,6 +11,9 @@ extension RuntimeSpec {
         "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
     ]
 
+    /// What Docker's fourteen have besides: for the containers and builds of Docker's clients, which count on them.
+    public static let dockersFurtherCapabilities = ["CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE"]
+
     /// For a network namespace of the container's own, as Docker sets them: everyone may ping and listen on every
     /// port. ip-sysctl.rst.
     ///

@@ -16,6 +16,12 @@ extension Service {
         try readProcess(request.configFields)
         try readIdentity(request)
         mounts = try DockerTranslation.mounts(request)
+        // Without a volume, its driver is asked for nothing.
+        if let driver = try request.hostFields.text("VolumeDriver"), driver != "local",
+            mounts.contains(where: { $0.kind == .volume })
+        {
+            throw request.hostFields.refuse("VolumeDriver", "there is no volume driver '\(driver)'; use local")
+        }
         ports = try publishedPorts(request, exposed: exposed)
         expose = try request.configFields.names("ExposedPorts")
         try readConfinement(request.hostFields)
@@ -35,9 +41,6 @@ extension Service {
         }
         for name in try host.map("StorageOpt").keys.sorted() {
             throw TranslationError("HostConfig.StorageOpt: '\(name)' cannot be set here")
-        }
-        if let driver = try host.text("VolumeDriver"), driver != "local" {
-            throw host.refuse("VolumeDriver", "there is no volume driver '\(driver)'; use local")
         }
         if let isolation = try host.text("Isolation"), isolation != "default" {
             throw host.refuse("Isolation", "invalid isolation '\(isolation)' on linux")
@@ -93,7 +96,8 @@ extension Service {
         if let fields = try request.hostFields.object("LogConfig") {
             let driver = try fields.text("Type")
             guard ["json-file", "local", "none", nil].contains(driver) else {
-                throw fields.refuse("Type", "no log driver named '\(driver ?? "")' is registered")
+                // In Docker's words, which clients look for.
+                throw TranslationError("logger: no log driver named '\(driver ?? "")' is registered")
             }
             logging = Logging(driver: driver)
             logging?.options = try fields.map("Config")

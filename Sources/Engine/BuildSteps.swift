@@ -15,6 +15,7 @@ final class EngineBuildHost: BuildHost {
     private let engine: Engine
     private let options: EngineOptions
     private let credentials: [String: RegistryCredential]
+    private let capabilities: [String]
     private let networks = Mutex<[StageNetwork: BuildNetwork]>([:])
 
     /// Steps of a stage come one after the other, and share a namespace.
@@ -24,9 +25,11 @@ final class EngineBuildHost: BuildHost {
     }
 
     /// `credentials`: for registries, by host; for others the engine's own files are looked at.
-    init(_ engine: Engine, credentials: [String: RegistryCredential] = [:]) {
+    /// `capabilities`: those that steps have besides the usual ones.
+    init(_ engine: Engine, credentials: [String: RegistryCredential] = [:], capabilities: [String] = []) {
         self.engine = engine
         self.credentials = credentials
+        self.capabilities = capabilities
         options = engine.options
     }
 
@@ -121,7 +124,7 @@ final class EngineBuildHost: BuildHost {
         let exit: StoredContainer.Exit
         do throws(EngineError) {
             let network = try await network(for: step)
-            exit = try await engine.carryOut(step, in: network, output: output)
+            exit = try await engine.carryOut(step, in: network, adding: capabilities, output: output)
         } catch {
             throw BuildFailure(error, step)
         }

@@ -31,6 +31,21 @@ public struct ClassicBuildMessage: Encodable, Equatable, Sendable {
     }
 }
 
+/// What instructions that change no file have made already: for Docker's builder each of them is a step of the cache.
+/// Ours carries them out again, which is no work, and says what Docker's would.
+final class KnownSettings: Sendable {
+    private static let countMax = 20_000
+    private let digests = Mutex<Set<String>>([])
+
+    /// Whether it is new.
+    func insert(_ text: String) -> Bool {
+        digests.withLock { digests in
+            if digests.count >= Self.countMax { digests = [] }
+            return digests.insert(fnv1aHex(text) + fnv1aHex("again \(text)")).inserted
+        }
+    }
+}
+
 /// Tells a build in the words of Docker's classic builder, which tools look for: one instruction after the other, stage
 /// after stage. Stages that are carried out side by side wait for their turn to be told.
 final class ClassicBuild: Sendable {
@@ -53,6 +68,9 @@ final class ClassicBuild: Sendable {
         var ended = 0
         var step = Step()
         var held: [String] = []
+        /// Stands for the files that there are, and what was set since they are.
+        var files = ""
+        var settings = ""
     }
 
     private struct State {
@@ -71,10 +89,14 @@ final class ClassicBuild: Sendable {
     private let continuation: AsyncStream<ClassicBuildMessage>.Continuation
     private let isQuiet: Bool
     private let removesContainers: Bool
+    /// `nil`: nothing is taken from the cache.
+    private let known: KnownSettings?
 
     init(
-        _ continuation: AsyncStream<ClassicBuildMessage>.Continuation, isQuiet: Bool, removesContainers: Bool
+        _ continuation: AsyncStream<ClassicBuildMessage>.Continuation, isQuiet: Bool, removesContainers: Bool,
+        known: KnownSettings? = nil
     ) {
+        self.known = known
         self.continuation = continuation
         self.isQuiet = isQuiet
         self.removesContainers = removesContainers
@@ -85,8 +107,8 @@ final class ClassicBuild: Sendable {
             switch event {
             case .stages(let plans): plan(plans, &state)
             case .instruction(let stage, let news): tell(news, of: stage, &state)
-            case .output(let vertex, let bytes, _):
-                if let stage = state.stageOfVertex[vertex] { output(bytes, of: stage, &state) }
+            case .output(let vertex, let bytes, let isError):
+                if let stage = state.stageOfVertex[vertex] { output(bytes, isError, of: stage, &state) }
             case .finished(let vertex, let isCached, _, _):
                 if let stage = state.stageOfVertex[vertex] { finish(isCached, of: stage, &state) }
             case .warning(let diagnostic): put("[Warning] \(diagnostic.message)\n", &state)
@@ -139,14 +161,24 @@ final class ClassicBuild: Sendable {
             text.step.vertex = vertex
             state.stages[stage] = text
             state.stageOfVertex[vertex] = stage
+        case .settled(let said):
+            text.settings += "\n\(said)"
+            state.stages[stage] = text
+            guard let known, !known.insert(text.files + text.settings) else { return }
+            put(" ---> Using cache\n", of: stage, &state)
         case .ended(let id):
             put(" ---> \(id)\n", of: stage, &state)
+            if text.files != id {
+                state.stages[stage]?.files = id
+                state.stages[stage]?.settings = ""
+            }
             state.stages[stage]?.ended += 1
             passTurn(&state)
         }
     }
 
-    private func output(_ bytes: [UInt8], of stage: Int, _ state: inout State) {
+    /// What goes to standard error is red, as Docker's builder has it.
+    private func output(_ bytes: [UInt8], _ isError: Bool, of stage: Int, _ state: inout State) {
         sayThatItRuns(stage, &state)
         guard var step = state.stages[stage]?.step else { return }
         var whole = step.rest + bytes
@@ -154,7 +186,9 @@ final class ClassicBuild: Sendable {
         step.rest = Array(whole[end...])
         whole.removeSubrange(end...)
         state.stages[stage]?.step = step
-        if !whole.isEmpty { put(String(decoding: whole, as: UTF8.self), of: stage, &state) }
+        guard !whole.isEmpty else { return }
+        let text = String(decoding: whole, as: UTF8.self)
+        put(isError ? "\u{1B}[91m\(text)\u{1B}[0m" : text, of: stage, &state)
     }
 
     private func sayThatItRuns(_ stage: Int, _ state: inout State) {

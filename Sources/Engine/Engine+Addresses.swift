@@ -117,7 +117,7 @@ extension Engine {
             for isV6 in [false, true] {
                 let requested = isV6 ? wanted.ipv6Address : wanted.ipv4Address
                 let indexes = pools.indices.filter { pools[$0].subnet.isV6 == isV6 }
-                if indexes.isEmpty, requested == nil { continue }
+                if indexes.isEmpty, requested == nil || isSwitchedOff(requested, network) { continue }
                 taken.append(try Self.take(requested, isV6: isV6, network: network.name, from: &pools, indexes))
             }
         } catch {
@@ -131,6 +131,14 @@ extension Engine {
         // Only now: a refusal leaves the pools as they were.
         addressPools[network.name] = pools
         return taken
+    }
+
+    /// As Docker, a network of a client's keeps what is said for IPv6 until somebody makes it with IPv6.
+    private func isSwitchedOff(_ requested: String?, _ network: StoredNetwork) -> Bool {
+        guard network.stackName.isEmpty, !network.definition.enableIPv6, let requested,
+            let address = IPAddress(requested), address.isV6
+        else { return false }
+        return network.definition.subnets.contains { $0.subnet.flatMap { CIDR($0) }?.contains(address) == true }
     }
 
     private static func take(

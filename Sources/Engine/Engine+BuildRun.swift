@@ -39,7 +39,9 @@ extension Engine {
         switch wanted {
         case .host: return BuildNetwork(stored: stored, namespace: .host)
         case .none: return try await makeNamespace(stored, network: nil)
-        case .named(let name): return try await join(name, stored)
+        case .named(let reference):
+            // By its id, too; what is not there is told by its name.
+            return try await join((try? storedNetwork(reference))?.name ?? reference, stored)
         case .standard: return try await join(Self.buildNetwork, stored)
         }
     }
@@ -162,10 +164,15 @@ extension Engine {
     // MARK: - One command
 
     /// Carries a command out and waits for its end.
+    ///
+    /// - Parameter capabilities: those it has besides the usual ones.
     func carryOut(
-        _ step: RunStep, in network: BuildNetwork, output: @escaping @Sendable ([UInt8], Bool) -> Void
+        _ step: RunStep, in network: BuildNetwork, adding capabilities: [String],
+        output: @escaping @Sendable ([UInt8], Bool) -> Void
     ) async throws(EngineError) -> StoredContainer.Exit {
-        var stored = try stepContainer(randomID(), service(for: step))
+        var service = service(for: step)
+        service.capAdd = capabilities
+        var stored = try stepContainer(randomID(), service)
         stored.attachments = network.stored.attachments
         let folder = options.containerRun(stored.id)
         let result: Result<StoredContainer.Exit, EngineError>

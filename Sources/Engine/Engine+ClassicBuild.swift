@@ -12,6 +12,8 @@ public struct ClassicBuildRequest: Sendable {
     public var build: BuildRequest
     /// A Git repository, an archive or a Dockerfile by its address.
     public var remote: String?
+    /// Names of images. As with Docker, when there are some, and none of them is there, nothing comes from the cache.
+    public var cacheSources: [String] = []
     /// Only the image's id is told.
     public var isQuiet = false
     public var removesContainers = true
@@ -46,6 +48,7 @@ extension Engine {
         _ request: ClassicBuildRequest, from next: @escaping @Sendable () async throws -> [UInt8]?
     ) async throws -> ClassicBuildLines {
         var request = request
+        if await !hasAny(of: request.cacheSources) { request.build.noCache = true }
         var draft: LayerDraft?
         if let remote = request.remote {
             request.build.context = .url(remote)
@@ -57,7 +60,8 @@ extension Engine {
         }
         let (lines, continuation) = AsyncStream.makeStream(of: ClassicBuildMessage.self)
         let build = ClassicBuild(
-            continuation, isQuiet: request.isQuiet, removesContainers: request.removesContainers)
+            continuation, isQuiet: request.isQuiet, removesContainers: request.removesContainers,
+            known: request.build.noCache ? nil : knownSettings)
         let (asked, held) = (request, draft)
         // OWNER: the lines, whose end cancels it.
         let task = Task { [self] in
@@ -65,12 +69,18 @@ extension Engine {
                 self, BuildBatch(builds: [asked.build]), tell: { build.tell(Self.worded($0, asked)) },
                 events: { build.tell($0) })
             run.credentials = asked.credentials
+            run.isDockers = true
             await run.run()
             continuation.finish()
             withExtendedLifetime(held) {}
         }
         continuation.onTermination = { _ in task.cancel() }
         return ClassicBuildLines(lines: lines, build: build)
+    }
+
+    private func hasAny(of names: [String]) -> Bool {
+        // One that cannot be found, for whatever reason, is no source.
+        names.isEmpty || names.contains { (try? image($0)) != nil }
     }
 
     /// Its context lies where no client has ever looked: the Dockerfile is called as the client calls it.

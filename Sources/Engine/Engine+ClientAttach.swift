@@ -87,17 +87,24 @@ extension Engine {
         announce(stored, "exec_die", ["execID": id, "exitCode": "\(exitCode)"])
     }
 
+    /// Whatever kept a command from starting, Docker's exit code for it is 126 (moby issue 45795), and clients wait for
+    /// that.
+    public func execRefusedToClient(_ id: String) { execs[id]?.exitCode = Self.execRefusedCode }
+
+    private static let execRefusedCode = 126
+
     /// `GET /exec/{id}/json`.
     public func execDocument(_ id: String) throws(EngineError) -> JSONValue {
         guard let instance = execs[id] else { throw .execNotFound(id) }
         let request = instance.request
         let isRunning = instance.startedAt != nil && instance.exitCode == nil
+        let keys = request.DetachKeys ?? request.detachKeys ?? ""
         return .object([
             "ID": .string(id), "Running": .bool(isRunning),
             "ExitCode": instance.exitCode.map { .integer(Int64($0)) } ?? .null, "Pid": .integer(Int64(instance.pid)),
             "ContainerID": .string(instance.containerID), "CanRemove": .bool(false),
             "OpenStdin": .bool(request.AttachStdin ?? false), "OpenStdout": .bool(request.AttachStdout ?? false),
-            "OpenStderr": .bool(request.AttachStderr ?? false), "DetachKeys": .string(request.DetachKeys ?? ""),
+            "OpenStderr": .bool(request.AttachStderr ?? false), "DetachKeys": .string(keys),
             "ProcessConfig": .object([
                 "tty": .bool(request.Tty ?? false), "entrypoint": .string(request.Cmd.first ?? ""),
                 "arguments": .texts(Array(request.Cmd.dropFirst())), "privileged": .bool(request.Privileged ?? false),
@@ -106,8 +113,10 @@ extension Engine {
         ])
     }
 
-    public func hasTerminal(exec id: String) throws(EngineError) -> Bool {
-        guard let instance = execs[id] else { throw .execNotFound(id) }
-        return instance.request.Tty ?? false
+    /// The keys that take a client off a command in whose terminal it types, as they were asked for; empty: the usual
+    /// ones.
+    public func typedKeys(exec id: String) throws(EngineError) -> String? {
+        guard let request = execs[id]?.request else { throw .execNotFound(id) }
+        return request.Tty == true && request.AttachStdin == true ? request.DetachKeys ?? request.detachKeys ?? "" : nil
     }
 }

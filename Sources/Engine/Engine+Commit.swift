@@ -118,7 +118,8 @@ extension Engine {
         let service = stored.definition.service
         return ImageMaking(
             created: rfc3339(Clock.now()), author: commit.author, comment: commit.comment,
-            createdBy: processArguments(service, defaults: base.config.config).joined(separator: " "), config: config)
+            createdBy: processArguments(service, defaults: base.config.config).joined(separator: " "), config: config,
+            container: stored.id, containerImage: service.image)
     }
 }
 

@@ -148,9 +148,8 @@ extension Engine {
     ) -> [String] {
         // It was read when the container was made.
         let asked = (try? request.configFields.texts("Env")) ?? []
-        let own = asked.filter { $0.contains("=") }
         let names = Set(asked.map { $0.prefix { $0 != "=" } })
-        return own + (defaults?.env ?? []).filter { !names.contains($0.prefix { $0 != "=" }) }
+        return asked + (defaults?.env ?? []).filter { !names.contains($0.prefix { $0 != "=" }) }
     }
 
     // MARK: - Network

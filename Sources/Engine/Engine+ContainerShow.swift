@@ -157,7 +157,10 @@ extension Engine {
     ) -> ShownEndpoint {
         let network = networks[attachment.network]
         var endpoint = ShownEndpoint(name: attachment.network, networkID: network?.id ?? "", wanted: wanted)
-        guard isUp else { return endpoint }
+        guard isUp else {
+            endpoint.mac = wanted?.macAddress ?? ""
+            return endpoint
+        }
         endpoint.endpointID = derivedID(id + attachment.network)
         endpoint.mac = attachment.interface.mac?.description ?? ""
         for address in attachment.interface.addresses where !address.address.isLinkLocalUnicast {

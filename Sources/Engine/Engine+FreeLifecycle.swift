@@ -59,15 +59,15 @@ extension Engine {
     /// Called when a run of any container is over, before anything of it goes.
     func containerCameToItsEnd(_ id: String, _ exit: StoredContainer.Exit) {
         guard let stored = containers[id]?.stored else { return }
-        guard stored.free != nil else { return noteEnd(of: id, code: exit.code, comesBack: false) }
+        guard stored.free != nil else { return noteEnd(of: id, code: exit.code) }
         unpublishPorts(id)
         let decision = RestartBackoff.decision(
             policy: stored.definition.service.restart, exitCode: exit.code, restarts: stored.restarts,
             stoppedByUser: stored.stoppedByUser, finishedAt: exit.finishedAt)
         guard case .restart(let time) = decision, !stored.removeOnExit, !isShuttingDown else {
-            return noteEnd(of: id, code: exit.code, comesBack: false)
+            return noteEnd(of: id, code: exit.code)
         }
-        noteEnd(of: id, code: exit.code, comesBack: true)
+        noteEnd(of: id, code: exit.code)
         restart(id, at: time)
     }
 
@@ -145,7 +145,7 @@ extension Engine {
         containers[id]?.stored.stoppedByUser = true
         if let stored = containers[id]?.stored {
             saveOrLog(stored)
-            noteEnd(of: id, code: stored.exit?.code ?? 0, comesBack: false)
+            noteEnd(of: id, code: stored.exit?.code ?? 0)
         }
         return true
     }
@@ -275,12 +275,10 @@ extension Engine {
         if free.waiters[id]?.isEmpty == true { free.waiters[id] = nil }
     }
 
-    /// A run is over.
-    ///
-    /// - Parameter comesBack: the policy starts it again: for some that is no end.
-    func noteEnd(of id: String, code: Int, comesBack: Bool) {
+    /// A run is over, for good or until its policy starts it again: as with Docker, who waits hears of both.
+    func noteEnd(of id: String, code: Int) {
         guard let waiters = free.waiters[id] else { return }
-        let served = waiters.filter { $0.condition == .nextExit || ($0.condition == .notRunning && !comesBack) }
+        let served = waiters.filter { $0.condition != .removed }
         free.waiters[id] = waiters.filter { waiter in !served.contains { $0.number == waiter.number } }
         if free.waiters[id]?.isEmpty == true { free.waiters[id] = nil }
         for waiter in served {

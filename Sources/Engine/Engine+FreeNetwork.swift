@@ -1,6 +1,8 @@
 import ContainerNetwork
 import DockerTranslation
+import Images
 import InternetAddress
+import JSONDocument
 import Logging
 import Reconciler
 import StackModel
@@ -156,6 +158,45 @@ extension Engine {
                 (name: $0, address: address.description)
             }
         }
+    }
+
+    /// Docker's variables for links on its default network: where the other container's ports are, and what its own
+    /// environment says (docs.docker.com/engine/network/links).
+    func linkedEnvironment(of stored: StoredContainer) -> [(name: String, value: String)] {
+        guard stored.free != nil else { return [] }
+        let own = Set(stored.attachments.map(\.network))
+        return stored.definition.service.externalLinks.flatMap { link -> [(name: String, value: String)] in
+            let (name, alias) = linkParts(link)
+            // One that is gone was found out before the start.
+            guard let target = try? container(name).stored,
+                let address = target.attachments.first(where: { own.contains($0.network) })?.interface.addresses.first
+            else { return [] }
+            // A container outlives its image's name, and runs without its image's words then.
+            let defaults = try? image(target.definition.imageID).config.config
+            let service = target.definition.service
+            let exposed = ((defaults?.exposedPorts ?? []) + service.expose).flatMap { PortSpan($0)?.ports ?? [] }
+            let ports = Set((exposed + service.ports).map { LinkVariables.Port($0.target, $0.transport) })
+            let environment = processEnvironment(service, defaults: defaults, hostname: "")
+            return LinkVariables(
+                prefix: alias, path: "/\(stored.name)/\(alias)", address: address.address, ports: ports,
+                environment: environment
+            ).all
+        }
+    }
+
+    /// `DELETE /containers/{id}/{alias}?link=1`: from its next start on, the container knows nothing of the other.
+    public func removeLinkByClient(_ reference: String, alias: String) throws(EngineError) {
+        var stored = try container(reference).stored
+        let links = stored.definition.service.externalLinks
+        let left = links.filter { linkParts($0).alias != alias }
+        guard left.count < links.count, var free = stored.free else {
+            throw .answered(404, "Could not get container for link \(alias) of \(stored.name)")
+        }
+        stored.definition.service.externalLinks = left
+        free.request.hostConfig["Links"] = left.isEmpty ? .null : .array(left.map { .string($0) })
+        stored.free = free
+        try save(stored)
+        containers[stored.id]?.stored = stored
     }
 
     /// On a network that is not Docker's default one, links are names that are looked up; several containers may have

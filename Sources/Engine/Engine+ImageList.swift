@@ -122,6 +122,24 @@ extension ImageSummary {
 }
 
 /// `GET /images/{name}/json`, in Docker's shape.
+/// What an image's containers run with; what is not said is `null` where clients look for the name.
+public struct ImageDefaults: Encodable, Sendable {
+    private enum CodingKeys: CodingKey { case OnBuild, Image }
+
+    private let defaults: ContainerDefaults
+    private let image: String?
+
+    /// `image`: of the container that it was made from.
+    init(_ defaults: ContainerDefaults, image: String? = nil) { (self.defaults, self.image) = (defaults, image) }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        if defaults.onBuild.isEmpty { try values.encodeNil(forKey: .OnBuild) }
+        try values.encodeIfPresent(image, forKey: .Image)
+        try defaults.encode(to: encoder)
+    }
+}
+
 public struct ImageDetails: Encodable, Sendable {
     public struct Driver: Encodable, Sendable {
         public var Name = "overlay2"
@@ -141,9 +159,9 @@ public struct ImageDetails: Encodable, Sendable {
     /// RFC 3339, as the image says it.
     public var Created: String
     public var Author: String
-    public var Config: ContainerDefaults
+    public var Config: ImageDefaults
     /// The same, under the name that docker-compose 1 looks for it.
-    public var ContainerConfig: ContainerDefaults
+    public var ContainerConfig: ImageDefaults
     public var Container = ""
     public var DockerVersion = ""
     public var Metadata = ["LastTagTime": "0001-01-01T00:00:00Z"]
@@ -165,8 +183,10 @@ public struct ImageDetails: Encodable, Sendable {
         Comment = config.history.last?.comment ?? ""
         Created = config.created ?? ""
         Author = config.author ?? ""
-        Config = config.config
-        ContainerConfig = config.config
+        Container = config.container ?? ""
+        Parent = config.parent ?? ""
+        Config = ImageDefaults(config.config)
+        ContainerConfig = ImageDefaults(config.config, image: config.containerConfig?.image)
         Architecture = config.architecture
         Variant = config.variant
         Os = config.os

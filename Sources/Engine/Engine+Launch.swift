@@ -56,7 +56,8 @@ extension Engine {
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
             ipcNamespacePath: try sharedNamespace(stored.definition.service.ipcMode, "ipc", stored),
-            seccompProfile: try seccompProfile(stored), isRootless: options.rootless != nil)
+            seccompProfile: try seccompProfile(stored), isRootless: options.rootless != nil,
+            linkedEnvironment: linkedEnvironment(of: stored))
     }
 
     private func networkNamespace(of stored: StoredContainer) throws(EngineError) -> LaunchBuilder.NetworkNamespace {

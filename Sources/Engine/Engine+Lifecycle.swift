@@ -135,7 +135,7 @@ extension Engine {
         saveOrLog(container.stored)
         announce(container.stored, "die", ["exitCode": "\(code)"])
         for waiter in waiters { waiter.resume() }
-        noteEnd(of: id, code: code, comesBack: false)
+        noteEnd(of: id, code: code)
         if container.stored.removeOnExit {
             background.start { [self] in await removeAfterExit(id) }
         }

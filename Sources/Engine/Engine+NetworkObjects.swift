@@ -17,13 +17,13 @@ extension Engine {
 
     public func createNetwork(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateReply {
         let name = request.Name
-        let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+        let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.- ")
         guard let first = name.first, first.isLetter || first.isNumber, name.allSatisfy(allowed.contains),
-            name.utf8.count <= 128
+            name.utf8.count <= 128, name.last != " "
         else {
             throw .badRequest(
-                "invalid network name '\(name)': begin with a letter or digit and use letters, digits, '_', '.' and '-'"
-            )
+                "invalid network name '\(name)': begin with a letter or digit and use letters, digits, '_', '.', '-' "
+                    + "and spaces")
         }
         guard !Self.builtIn.contains(name), name != "bridge", name != "default" else {
             throw .badRequest("the name '\(name)' is taken: it stands for a network that is always there")
@@ -128,7 +128,9 @@ extension Engine {
         return NetworkInspect(
             Name: record.name, Id: record.id, Created: rfc3339(record.createdAt), Driver: record.driver.rawValue,
             EnableIPv4: definition.hasIPv4, EnableIPv6: definition.enableIPv6,
-            IPAM: NetworkIPAM(Driver: "default", Options: definition.ipamOptions, Config: config),
+            IPAM: NetworkIPAM(
+                Driver: "default", Options: definition.ipamOptions.isEmpty ? nil : definition.ipamOptions,
+                Config: config),
             Internal: definition.isInternal, Attachable: definition.attachable, Containers: members,
             Options: definition.driverOptions, Labels: labels)
     }

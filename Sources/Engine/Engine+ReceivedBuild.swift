@@ -41,6 +41,7 @@ extension Engine {
             var run = BatchRun(
                 self, BuildBatch(builds: [asked]), tell: { queue.send($0) }, events: { queue.tell($0) })
             run.credentials = credentials
+            run.isDockers = true
             await run.run()
             queue.finish()
             withExtendedLifetime(drafts) {}

@@ -101,6 +101,7 @@ public actor Engine {
     nonisolated let ports = PortRegistry()
     nonisolated let registries = RegistryConnections()
     nonisolated let buildCaches: CacheMounts
+    nonisolated let knownSettings = KnownSettings()
     private let lock: SharedDescriptor
     private var networkWatch: NetworkWatch?
     var settingsWatch: SettingsWatch?

@@ -19,6 +19,8 @@ struct LaunchBuilder {
     var seccompProfile: [UInt8]?
     /// The engine is a plain user's.
     var isRootless = false
+    /// Variables that tell of the containers it is linked to.
+    var linkedEnvironment: [(name: String, value: String)] = []
 
     enum NetworkNamespace: Equatable {
         case path(String)
@@ -73,7 +75,7 @@ struct LaunchBuilder {
         guard !process.args.isEmpty else {
             throw .badRequest("service '\(stored.service)' has no command, and neither has its image")
         }
-        process.env = processEnvironment(service, defaults: defaults, hostname: hostname)
+        process.env = processEnvironment(service, defaults: defaults, hostname: hostname, linked: linkedEnvironment)
         let imageFolder = defaults?.workingDir ?? ""
         process.cwd = service.workingDirectory ?? (imageFolder.isEmpty ? "/" : imageFolder)
         process.terminal = service.tty
@@ -90,6 +92,7 @@ struct LaunchBuilder {
     /// `cap_drop` first, then `cap_add`; `ALL` stands for every one.
     private func capabilities() throws(EngineError) -> [String] {
         var names = RuntimeSpec.defaultCapabilities
+        if stored.free != nil { names += RuntimeSpec.dockersFurtherCapabilities }
         let all = CapabilityNames.all()
         func full(_ name: String) throws(EngineError) -> String {
             let upper = name.uppercased()

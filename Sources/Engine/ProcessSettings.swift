@@ -13,7 +13,7 @@ func processArguments(_ service: Service, defaults: ContainerDefaults?) -> [Stri
 
 /// `KEY=value` lines: the image's, then the service's over them. A key without a value is unset.
 func processEnvironment(
-    _ service: Service, defaults: ContainerDefaults?, hostname: String
+    _ service: Service, defaults: ContainerDefaults?, hostname: String, linked: [(name: String, value: String)] = []
 ) -> [String] {
     var order: [String] = []
     var values: [String: String] = [:]
@@ -24,6 +24,7 @@ func processEnvironment(
     set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     set("HOSTNAME", hostname)
     if service.tty { set("TERM", "xterm") }
+    for (name, value) in linked { set(name, value) }
     for line in defaults?.env ?? [] {
         let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard let key = parts.first, !key.isEmpty else { continue }

@@ -60,6 +60,8 @@ public struct ExecCreateRequest: Codable, Equatable, Sendable {
     public var AttachStderr: Bool?
     public var Privileged: Bool?
     public var DetachKeys: String?
+    /// The same, as docker-py writes it: Docker does not mind capitals.
+    public var detachKeys: String?
     /// Height and width of the terminal.
     public var ConsoleSize: [Int]?
 

@@ -32,6 +32,8 @@ public enum InstructionNews: Sendable {
     case began(title: String)
     /// What is told of this vertex belongs to the instruction.
     case carriedOut(vertex: Int)
+    /// It changes no file; what it says, as the image's history has it.
+    case settled(text: String)
     /// The beginning of a digest that stands for all that was done so far.
     case ended(id: String)
 }

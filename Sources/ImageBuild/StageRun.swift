@@ -130,7 +130,9 @@ struct StageRun {
             case .copy(let copy): try await self.copy(copy, step, title)
             case .add(let add): try await self.add(add, step, title)
             case .workdir(let word): try await makeWorkingDirectory(word.text, step, title)
-            default: applySettings(step)
+            default:
+                applySettings(step)
+                if let text = scope.history(of: step) { tell(.settled(text: text)) }
             }
         } catch {
             throw error.at(instruction.isTrigger ? stage.range : instruction.range, of: graph.dockerfile)

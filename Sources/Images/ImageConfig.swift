@@ -6,10 +6,28 @@ public struct ImageConfig: Codable, Equatable, Sendable {
     /// RFC 3339; see `createdSeconds`.
     public var created: String?
     public var author: String?
+    /// Of an image that was made from a container: its id, and name and id of the image it ran from.
+    public var container: String?
+    public var containerConfig: ContainerOrigin?
+    public var parent: String?
     /// What a container of this image runs with unless told otherwise.
     public var config: ContainerDefaults
     public var rootfs: RootFS
     public var history: [History]
+
+    enum CodingKeys: String, CodingKey {
+        case architecture, os, variant, created, author, container, parent, config, rootfs, history
+        case containerConfig = "container_config"
+    }
+
+    /// What we keep of Docker's `container_config`.
+    public struct ContainerOrigin: Codable, Equatable, Sendable {
+        public var image: String?
+
+        enum CodingKeys: String, CodingKey { case image = "Image" }
+
+        public init(image: String?) { self.image = image }
+    }
 
     /// `rootfs` of the configuration: the layers, bottom first, by the digest of their uncompressed tar.
     public struct RootFS: Codable, Equatable, Sendable {
@@ -72,6 +90,9 @@ public struct ImageConfig: Codable, Equatable, Sendable {
         variant = try values.decodeIfPresent(String.self, forKey: .variant)
         created = try values.decodeIfPresent(String.self, forKey: .created)
         author = try values.decodeIfPresent(String.self, forKey: .author)
+        container = try values.decodeIfPresent(String.self, forKey: .container)
+        containerConfig = try values.decodeIfPresent(ContainerOrigin.self, forKey: .containerConfig)
+        parent = try values.decodeIfPresent(String.self, forKey: .parent)
         config = try values.decodeIfPresent(ContainerDefaults.self, forKey: .config) ?? ContainerDefaults()
         rootfs = try values.decode(RootFS.self, forKey: .rootfs)
         history = try values.decodeIfPresent([History].self, forKey: .history) ?? []

@@ -13,16 +13,21 @@ public struct ImageMaking: Sendable {
     public var createdBy: String?
     /// Replaces the base image's.
     public var config: ContainerDefaults?
+    /// Id of the container that it is made from, and the name of that one's image.
+    public var container: String?
+    public var containerImage: String?
 
     public init(
         created: String? = nil, author: String? = nil, comment: String? = nil, createdBy: String? = nil,
-        config: ContainerDefaults? = nil
+        config: ContainerDefaults? = nil, container: String? = nil, containerImage: String? = nil
     ) {
         self.created = created
         self.author = author
         self.comment = comment
         self.createdBy = createdBy
         self.config = config
+        self.container = container
+        self.containerImage = containerImage
     }
 }
 
@@ -111,6 +116,9 @@ extension ImageStore {
         config.rootfs = ImageConfig.RootFS(diffIDs: config.rootfs.diffIDs + [record.diffID])
         config.created = making.created
         config.author = making.author ?? config.author
+        config.container = making.container
+        config.containerConfig = making.containerImage.map { ImageConfig.ContainerOrigin(image: $0) }
+        config.parent = making.container == nil ? nil : base?.id.description
         if let changed = making.config { config.config = changed }
         var step = ImageConfig.History()
         (step.created, step.createdBy) = (making.created, making.createdBy)

@@ -297,7 +297,7 @@ class Steering(DockerCase):
             ("exec one sh -c 'echo out; echo err >&2; exit 4'", 4, "out\n", "err\n"),
             ("exec -e B=2 -w /tmp one sh -c 'echo $A $B; pwd'", 0, "outer 2\n/tmp\n"),
             ("exec -u 1000 one id -u", 0, "1000\n"),
-            ("exec one nosuch", 127, re.compile("executable file not found|^$")),
+            ("exec one nosuch", 126, re.compile("executable file not found|^$")),
             ("exec one /etc/passwd", 126, re.compile("permission denied|^$")),
             ("exec -d one touch /tmp/detached", 0, ""),
             ("exec --privileged one sh -c 'grep CapEff /proc/self/status'", 0, re.compile("CapEff")),

@@ -44,7 +44,8 @@ struct AttachRoutes {
         }
         let plan = try await engine.attachByClient(id)
         let relay = StreamRelay(
-            session: plan.session, wanted: wanted, endsInput: plan.endsInput && wanted.input, keys: keys)
+            session: plan.session, wanted: wanted, isRaw: isTerminal, endsInput: plan.endsInput && wanted.input,
+            keys: keys)
         let (logs, follows) = (past, isRunning)
         return .hijack(contentType: type) { connection in
             if let logs, !follows { await send(logs, connection) }

@@ -37,8 +37,6 @@ struct ClassicBuildRoutes {
     private func ignoredParameters(_ request: HTTPRequest) throws -> [String] {
         var names = Self.unlimited.filter { !["", "0"].contains(request.queryValue($0) ?? "") }
         if request.queryFlag("squash") { names.append("squash") }
-        // Steps are found again by what they do, in whichever image they are.
-        if try request.queryJSON([String].self, "cachefrom")?.isEmpty == false { names.append("cachefrom") }
         return names
     }
 
@@ -67,6 +65,7 @@ struct ClassicBuildRoutes {
         build.extraHosts = try extraHosts(request)
         var classic = ClassicBuildRequest(build)
         classic.remote = text("remote", request)
+        classic.cacheSources = try request.queryJSON([String].self, "cachefrom") ?? []
         classic.isQuiet = request.queryFlag("q")
         classic.removesContainers = request.queryFlag("rm", default: true) || request.queryFlag("forcerm")
         do throws(RegistryError) {

@@ -111,9 +111,17 @@ struct ContainerRoutes {
             return try .json(JSONValue.object(["Warnings": .array(warnings.map { .string($0) })]))
         }
         router.on("DELETE", "/containers/{id}") { request, parameters in
-            guard !request.queryFlag("link") else { throw HTTPError(400, "links cannot be removed by themselves") }
+            guard !request.queryFlag("link") else {
+                throw HTTPError(400, "a link is named by its container and its alias: container/alias")
+            }
             try await engine.removeByClient(
                 parameters["id"], force: request.queryFlag("force"), volumes: request.queryFlag("v"))
+            return .empty(status: 204)
+        }
+        // `docker rm --link container/alias`.
+        router.on("DELETE", "/containers/{id}/{alias}") { request, parameters in
+            guard request.queryFlag("link") else { throw HTTPError(404, "page not found") }
+            try await engine.removeLinkByClient(parameters["id"], alias: parameters["alias"])
             return .empty(status: 204)
         }
     }

@@ -28,7 +28,10 @@ struct ExecRoutes {
     }
 
     private func start(_ id: String, _ body: ExecStartRequest, _ request: HTTPRequest) async throws -> HTTPReply {
-        let isTerminal = try await engine.hasTerminal(exec: id)
+        let keys = try await engine.typedKeys(exec: id).map { text throws(HTTPError) in try DetachKeys(text) }
+        // As with Docker, who starts it says how the streams come, whatever it was created with.
+        let isRaw = body.Tty ?? false
+        let type = streamType(isTerminal: isRaw, request)
         let session: AttachSession
         do throws(EngineError) {
             session = try await engine.startExecByClient(id, size: body.windowSize)
@@ -37,22 +40,21 @@ struct ExecRoutes {
             guard let text = error.execStartText, body.Detach != true, request.headers["User-Agent"] != "gantry" else {
                 throw error
             }
+            await engine.execRefusedToClient(id)
             let bytes = Array("\(text)\r\n".utf8)
             let frame = StreamFrame(kind: .standardOutput, payload: bytes)
-            return .hijack(contentType: streamType(isTerminal: isTerminal, request)) { connection in
+            return .hijack(contentType: type) { connection in
                 // A client that has gone reads nothing.
-                try? await connection.write(isTerminal ? bytes : frame.bytes)
+                try? await connection.write(isRaw ? bytes : frame.bytes)
             }
         }
         if body.Detach == true {
             engine.inBackground { await finish(id, await session.drain()) }
             return .empty(status: 200)
         }
-        return .hijack(contentType: streamType(isTerminal: isTerminal, request)) { connection in
-            let relay = StreamRelay(session: session, leavesWithClient: false)
-            guard case .ended(let code) = await relay.run(connection) else { return }
-            // Before the stream ends: clients ask for the exit code as soon as it has.
-            await finish(id, code)
+        let relay = StreamRelay(session: session, isRaw: isRaw, keys: keys)
+        return .hijack(contentType: type) { connection in
+            await relay.runCommand(connection, inBackground: engine.inBackground) { await finish(id, $0) }
         }
     }
 

@@ -27,11 +27,11 @@ struct StreamRelay: Sendable {
 
     let session: AttachSession
     var wanted = StreamChoice()
+    /// Output comes without frames.
+    var isRaw: Bool
     /// The end of the client's input is the end of the other side's.
     var endsInput = true
     var keys: DetachKeys?
-    /// A client that has gone leaves the session; a command goes on, and is listened to until it ends.
-    var leavesWithClient = true
 
     /// - Parameter output: what the client reads in place of the session's output.
     func run(_ connection: HijackedConnection, output: LogStreaming? = nil) async -> End {
@@ -40,7 +40,6 @@ struct StreamRelay: Sendable {
                 let isDetached = await copyInput(connection)
                 if isDetached { return .detached }
                 if endsInput { await session.send(StreamFrame(kind: .closeInput, payload: [])) }
-                guard leavesWithClient else { return nil }
                 while !Task.isCancelled {
                     // Ends by being cancelled: with the client, the output, or the server.
                     try? await Task.sleep(for: .seconds(3600))
@@ -61,6 +60,30 @@ struct StreamRelay: Sendable {
                 break
             }
             return end
+        }
+    }
+
+    /// A command in a container: it goes on without its client, and is listened to until it ends. Returns when it has,
+    /// or when the client has typed the keys that take it off.
+    func runCommand(
+        _ connection: HijackedConnection, inBackground: (@escaping @Sendable () async -> Void) -> Void,
+        ended: @escaping @Sendable (Int?) async -> Void
+    ) async {
+        let (news, end) = AsyncStream.makeStream(of: Never.self)
+        inBackground {
+            let code = await copyOutput(connection)
+            session.close()
+            // Before the stream ends: clients ask for the exit code as soon as it has.
+            await ended(code)
+            end.finish()
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                if await copyInput(connection) { return end.finish() }
+                if endsInput { await session.send(StreamFrame(kind: .closeInput, payload: [])) }
+            }
+            for await _ in news {}
+            group.cancelAll()
         }
     }
 
@@ -87,7 +110,7 @@ struct StreamRelay: Sendable {
             if let code = frame.exitCode { return code }
             guard wanted.takes(frame.kind) else { continue }
             do {
-                try await connection.write(session.isTerminal ? frame.payload : frame.bytes)
+                try await connection.write(isRaw ? frame.payload : frame.bytes)
             } catch {
                 // A client that has gone does not end the process; what it still says is thrown away.
                 return await session.drain()
