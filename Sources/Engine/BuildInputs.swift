@@ -53,6 +53,7 @@ struct BuildInputs {
                 root = nil
             }
         case .none: break
+        case .sent: throw .failed("context", "the build context did not come with the request")
         }
         let (bytes, name) = try dockerfile(request, root, folder)
         let dockerfile: Dockerfile
@@ -67,7 +68,7 @@ struct BuildInputs {
         build.contexts = Set(request.contexts.keys)
         var context: BuildContext?
         if let root {
-            let ignored = try ignoreBytes(root, folder, dockerfile: name)
+            let ignored = request.isFiltered ? nil : try ignoreBytes(root, folder, dockerfile: name)
             do throws(DockerfileError) {
                 build.ignore = try ignored.map { bytes throws(DockerfileError) in try IgnorePatterns(parsing: bytes) }
             } catch {

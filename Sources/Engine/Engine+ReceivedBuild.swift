@@ -19,6 +19,42 @@ public struct ReceivedBuildRequest: Sendable {
 }
 
 extension Engine {
+    /// Builds whose folders are on the client's machine: `.sent` and `sent:` name folders of the archive, which is read
+    /// to its end before this returns. Whoever ends reading the lines cancels the builds.
+    public nonisolated func startSentBuild(
+        _ batch: BuildBatch, from archive: @escaping ReceivedBuildRequest.Archive
+    ) async throws -> BuildLines {
+        let draft = try await receiveContext(from: archive)
+        var batch = batch
+        for index in batch.builds.indices {
+            if case .sent(let name) = batch.builds[index].context {
+                batch.builds[index].context = .folder(try Self.folder(name, of: draft))
+                batch.builds[index].isTemporary = true
+                batch.builds[index].isFiltered = true
+            }
+            for (name, text) in batch.builds[index].contexts where text.hasPrefix("sent:") {
+                batch.builds[index].contexts[name] = try Self.folder(String(text.dropFirst("sent:".count)), of: draft)
+            }
+        }
+        let (lines, queue) = BuildLineQueue.make()
+        let asked = batch
+        // OWNER: the lines, whose end cancels it.
+        let task = Task { [self] in
+            await BatchRun(self, asked, tell: { queue.send($0) }, events: { queue.tell($0) }).run()
+            queue.finish()
+            withExtendedLifetime(draft) {}
+        }
+        queue.onEnd { task.cancel() }
+        return lines
+    }
+
+    private nonisolated static func folder(_ name: String, of draft: LayerDraft) throws(EngineError) -> String {
+        guard !name.isEmpty, name.allSatisfy(\.isNumber) else {
+            throw .badRequest("'\(name)' is no folder of the archive")
+        }
+        return "\(draft.upper)/\(name)"
+    }
+
     /// The archives are read to their ends before this returns. Whoever ends reading the lines cancels the build.
     public nonisolated func startReceivedBuild(_ request: ReceivedBuildRequest) async throws -> BuildLines {
         var build = request.build

@@ -59,6 +59,16 @@ extension EngineClient {
         if whiteoutsRemove { query.append((name: "whiteoutsRemove", value: "true")) }
         let stream = try open(
             HTTPRequest("PUT", ["containers", id, "archive"], query: query, body: .tar(length: nil)))
+        try Self.sendChunks(over: stream, produce: produce)
+        _ = try stream.readAll(byteCountMax: Self.replyByteCountMax)
+    }
+
+    /// A body of unknown length: `first`, and what `produce` hands to its argument, which answers whether the engine
+    /// still reads.
+    static func sendChunks(
+        over stream: EngineStream, first: [UInt8] = [],
+        produce: (_ send: (UnsafeRawBufferPointer) throws(EngineClientError) -> Bool) throws -> Void
+    ) throws {
         var isRead = true
         func sendUnlessRefused(_ bytes: [UInt8]) throws(EngineClientError) {
             do throws(EngineClientError) {
@@ -68,13 +78,15 @@ extension EngineClient {
                 isRead = false
             }
         }
+        if !first.isEmpty {
+            try sendUnlessRefused(Array("\(String(first.count, radix: 16))\r\n".utf8) + first + [0x0d, 0x0a])
+        }
         try produce { (bytes: UnsafeRawBufferPointer) throws(EngineClientError) in
             guard isRead, !bytes.isEmpty else { return isRead }
             try sendUnlessRefused(Array("\(String(bytes.count, radix: 16))\r\n".utf8) + bytes + [0x0d, 0x0a])
             return isRead
         }
         if isRead { try sendUnlessRefused(Array("0\r\n\r\n".utf8)) }
-        _ = try stream.readAll(byteCountMax: Self.replyByteCountMax)
     }
 
     /// `GET /containers/{id}/changes`.

@@ -35,6 +35,21 @@ extension EngineClient {
         BuildStream(try open(HTTPRequest("POST", ["build", "batch"], body: json(batch))))
     }
 
+    /// `POST /build/archive`: builds from folders that are sent along, as the tar that `produce` hands to its argument,
+    /// which answers whether the engine still reads.
+    public func build(
+        _ batch: BuildBatch,
+        sending produce: (_ send: (UnsafeRawBufferPointer) throws(EngineClientError) -> Bool) throws -> Void
+    ) throws -> BuildStream {
+        guard case .json(let request) = try json(batch) else {
+            throw EngineClientError.unexpectedAnswer("this request as JSON")
+        }
+        let query = [(name: "request", value: "\(request.count)")]
+        let stream = try open(HTTPRequest("POST", ["build", "archive"], query: query, body: .tar(length: nil)))
+        try Self.sendChunks(over: stream, first: request, produce: produce)
+        return BuildStream(stream)
+    }
+
     /// `POST /build/prune`.
     public func pruneBuilds(
         all: Bool, keepStorage: Int64?, filters: [String: [String]]

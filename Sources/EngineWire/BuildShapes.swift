@@ -10,6 +10,8 @@ public struct BuildRequest: Codable, Equatable, Sendable {
         case folder(String)
         /// A Git repository or an archive.
         case url(String)
+        /// A folder of the archive that came with the request, already without what its ignore file names.
+        case sent(String)
         /// No files.
         case none
     }
@@ -30,6 +32,8 @@ public struct BuildRequest: Codable, Equatable, Sendable {
     public var context: Source
     /// The context's folder is there for this build alone.
     public var isTemporary = false
+    /// What its ignore file names is not in the context any more.
+    public var isFiltered = false
     /// Path relative to the context or absolute; `nil`: `Dockerfile`.
     public var dockerfile: String?
     /// The Dockerfile itself.
@@ -38,7 +42,7 @@ public struct BuildRequest: Codable, Equatable, Sendable {
     public var arguments: [String: String] = [:]
     public var labels: [String: String] = [:]
     public var tags: [String] = []
-    /// Name to folder, URL, `docker-image://NAME` or `service:NAME` of another request.
+    /// Name to folder, URL, `docker-image://NAME`, `service:NAME` of another request or `sent:FOLDER` of the archive.
     public var contexts: [String: String] = [:]
     public var noCache = false
     public var noCacheFilter: [String] = []

@@ -81,7 +81,7 @@ class ComposeOne(ClientCase):
             VOLUME /kept
             CMD ["sh", "-c", "echo $GREETING; httpd -p 80 -h /www; {WAITS}"]
             """)
-        self.rows(("build", 0, re.compile(r"(?s)\[Warning\] cachefrom .*Step 3/5 : RUN.*Successfully tagged shop_web:latest")))
+        self.rows(("build", 0, re.compile(r"(?s)Step 3/5 : RUN.*Successfully tagged shop_web:latest")))
         self.up()
         self.rows(
             ("ps", 0, re.compile(rf"(?s)shop_db_1 .* Up.*shop_web_1 .* Up .*127\.0\.0\.1:{port}->80/tcp")),

@@ -137,7 +137,7 @@ class DockerPy(EngineCase):
         result = one.exec_run("sh -c 'echo out; echo err >&2'", demux=True)
         self.assertEqual(result.output, (b"out\n", b"err\n"))
         self.assertEqual(one.exec_run("sh -c 'echo $A'", environment=["A=b"], tty=True).output, b"b\r\n")
-        self.assertEqual(one.exec_run("nosuch").exit_code, 127)
+        self.assertEqual(one.exec_run("nosuch").exit_code, 126)
         self.assertEqual(b"".join(one.exec_run("seq 1 1000", stream=True).output),
                          "".join(f"{number}\n" for number in range(1, 1001)).encode())
         created = self.client.api.exec_create(one.id, "cat", stdin=True)

@@ -103,11 +103,54 @@ class SSHTest(EngineCase):
         self.assertGreater(self.sessions(), 5)
         self.assertEqual(self.connections(), 1)
 
-    def test_a_folder_of_this_machine_is_not_built_there(self):
-        folder = self.stack("services: {web: {build: .}}", name="built")
+    def test_folders_of_this_machine_are_built_there(self):
+        folder = self.stack("""
+            services:
+              web:
+                image: far:1
+                build:
+                  context: app
+                  dockerfile: ../docker/web.Dockerfile
+                  additional_contexts: {more: other}
+                  secrets: [word]
+            secrets: {word: {file: word}}
+            """, name="built")
+        files = {
+            "docker/web.Dockerfile": "FROM busybox\nCOPY . /app/\nCOPY --from=more . /more/\n"
+                                     "RUN --mount=type=secret,id=word cat /run/secrets/word > /said; find /app | sort > /list\n",
+            "app/.dockerignore": "*.log\nlarge\n!large/kept\n", "app/one": "1", "app/a/b/two": "2", "app/no.log": "x",
+            "app/large/no": "x", "app/large/kept": "3", "other/thing": "4", "word": "hush",
+        }
+        for name, text in files.items():
+            os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+            with open(f"{folder}/{name}", "w") as file:
+                file.write(text)
+        os.symlink("one", f"{folder}/app/link")
+        os.chmod(f"{folder}/app/one", 0o750)
+        result = self.far("build", folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.gantry_ok("run", "--rm", "-T", "web", "cat", "/list", folder=folder).stdout.split(), [
+            "/app", "/app/.dockerignore", "/app/a", "/app/a/b", "/app/a/b/two", "/app/large", "/app/large/kept",
+            "/app/link", "/app/one"])
+        said = self.gantry_ok("run", "--rm", "-T", "web", "sh", "-c", "cat /said /more/thing /app/link; stat -c %a /app/one",
+                              folder=folder).stdout
+        self.assertEqual(said, "hush41750\n")
+        # Unchanged files are known again, although they come from another folder each time.
+        self.assertIn("CACHED", self.far("--progress", "plain", "build", folder=folder).stderr)
+
+        with open(f"{folder}/docker/web.Dockerfile", "w") as file:
+            file.write("FROM busybox\nRUN exit 3\n")
         result = self.far("build", folder=folder)
         self.assertEqual(result.returncode, 1)
-        self.assertIn(f"{folder} is on this machine", result.stderr)
+        self.assertIn("docker/web.Dockerfile:2", result.stderr)
+        os.remove(f"{folder}/docker/web.Dockerfile")
+        result = self.far("build", folder=folder)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"open {folder}/docker/web.Dockerfile: no such file or directory", result.stderr)
+        result = self.far("build", "./nosuch", folder=folder)
+        self.assertIn(f"the build context {folder}/nosuch does not exist", result.stderr)
+        result = self.far("build", "--cache-to", "type=local,dest=cache", "./app", folder=folder)
+        self.assertIn("is on this machine", result.stderr)
 
     def test_a_socket_by_its_path(self):
         result = self.far("version", host=f"ssh://root@box:{self.PORT}{self.socket}")

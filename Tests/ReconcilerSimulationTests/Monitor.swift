@@ -106,7 +106,10 @@ struct Monitor: Sendable {
         guard !seen.containers.contains(where: { $0.name == step.name }) else { return }
         let own = seen.containers.filter { $0.service == name }
         // What has ended and is on its way out takes nothing from anybody.
-        let there = own.count { !making.contains($0.name) && ($0.isAlive || !discarded.contains($0.id)) }
+        let there = own.count { container in
+            !making.contains(container.name) && !excused.contains(container.id)
+                && (container.isAlive || !discarded.contains(container.id))
+        }
         let begun = making.count { $0.hasPrefix("shop-\(name)-") }
         var surge = desired.startsFirst(name) ? min(desired.parallelism(name), max(wanted, 1)) : 0
         // Successors that were there when the order was changed to stop-first (as a rollback's own order does) stay

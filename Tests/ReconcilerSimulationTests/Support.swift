@@ -50,6 +50,11 @@ struct Script: Hashable, Sendable {
         case unstartable
     }
 
+    var isFlaky: Bool {
+        if case .flaky = fate { return true }
+        return false
+    }
+
     /// From the start until it serves.
     var boot: Int64 = 0
     var fate = Fate.serves

@@ -48,12 +48,16 @@ extension HTTPRequest {
         _ type: Value.Type, byteCountMax: Int = 16 << 20
     ) async throws -> Value? {
         let bytes = try await body.collect(byteCountMax: byteCountMax)
-        guard !bytes.isEmpty else { return nil }
-        do {
-            return try JSONDecoder().decode(type, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw HTTPError(400, "invalid request body: \(describe(error))")
-        }
+        return bytes.isEmpty ? nil : try decodeRequest(type, bytes)
+    }
+}
+
+/// 400 with what is wrong and where when the bytes are no JSON of this type.
+func decodeRequest<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) throws -> Value {
+    do {
+        return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch let error as DecodingError {
+        throw HTTPError(400, "invalid request body: \(describe(error))")
     }
 }
 

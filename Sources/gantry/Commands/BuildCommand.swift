@@ -125,7 +125,7 @@ func buildPlanJSON(_ requests: [BuildRequest]) -> String {
         switch request.context {
         case .folder(let path): members.append(("context", .string(path)))
         case .url(let text): members.append(("context", .string(text)))
-        case .none: break
+        case .none, .sent: break
         }
         if let text = request.dockerfileText {
             members.append(("dockerfile-inline", .string(text)))

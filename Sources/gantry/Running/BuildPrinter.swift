@@ -122,8 +122,7 @@ extension Session {
             mode: mode ?? progressMode, console: errors, workingDirectory: workingDirectory)
         let signals = try SignalSource(endingSignals)
         let client = try engine()
-        try refuseFolders(of: batch, on: client.host)
-        let stream = try client.build(batch)
+        let stream = try client.host.isLocal ? client.build(batch) : SentBuild(batch).start(client)
         var images: [BuiltImage] = []
         var warningCount = 0
         while true {
@@ -148,16 +147,5 @@ extension Session {
             }
             try printer.refresh()
         }
-    }
-}
-
-/// The engine reads a build's files itself.
-private func refuseFolders(of batch: BuildBatch, on host: EngineHost) throws(CommandFailure) {
-    guard !host.isLocal else { return }
-    for case .folder(let path) in batch.builds.map(\.context) {
-        throw CommandFailure(
-            code: "build.other-machine",
-            "\(path) is on this machine, and the engine that is to build from it on another",
-            hint: "run `gantry build` there, or build here, `gantry push`, and have the stack pull the image")
     }
 }
