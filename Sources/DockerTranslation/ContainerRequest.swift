@@ -13,11 +13,11 @@ public struct ContainerRequest: Codable, Equatable, Sendable {
     public init(_ document: JSONValue, platform: String? = nil) throws(TranslationError) {
         guard case .object(var members) = document else { throw TranslationError("the request must be an object") }
         let fields = Fields(members)
-        hostConfig = try fields.object("HostConfig")?.members ?? [:]
+        hostConfig = Self.named(try fields.object("HostConfig")?.members ?? [:], Self.hostDefaults)
         endpoints = try fields.object("NetworkingConfig")?.object("EndpointsConfig")?.members ?? [:]
         members["HostConfig"] = nil
         members["NetworkingConfig"] = nil
-        config = members
+        config = Self.named(members, Self.configDefaults)
         self.platform = platform.flatMap { $0.isEmpty ? nil : $0 }
     }
 

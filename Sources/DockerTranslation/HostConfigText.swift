@@ -3,7 +3,7 @@ import StackModel
 
 extension ContainerRequest {
     /// Every member of Docker's `HostConfig` and `Config`, with what is meant where nothing was said.
-    private static let hostDefaults: [String: JSONValue] = [
+    static let hostDefaults: [String: JSONValue] = [
         "AutoRemove": .bool(false), "Binds": .null, "BlkioDeviceReadBps": .array([]),
         "BlkioDeviceReadIOps": .array([]), "BlkioDeviceWriteBps": .array([]), "BlkioDeviceWriteIOps": .array([]),
         "BlkioWeight": .integer(0), "BlkioWeightDevice": .array([]), "CapAdd": .null, "CapDrop": .null,
@@ -12,7 +12,7 @@ extension ContainerRequest {
         "CpuPercent": .integer(0), "CpuPeriod": .integer(0), "CpuQuota": .integer(0),
         "CpuRealtimePeriod": .integer(0), "CpuRealtimeRuntime": .integer(0), "CpuShares": .integer(0),
         "CpusetCpus": .string(""), "CpusetMems": .string(""), "DeviceCgroupRules": .null, "DeviceRequests": .null,
-        "Devices": .array([]), "Dns": .array([]), "DnsOptions": .array([]), "DnsSearch": .array([]),
+        "Devices": .array([]), "Dns": .null, "DnsOptions": .null, "DnsSearch": .null,
         "ExtraHosts": .null, "GroupAdd": .null, "IOMaximumBandwidth": .integer(0), "IOMaximumIOps": .integer(0),
         "IpcMode": .string("private"), "Isolation": .string(""), "Links": .null,
         "LogConfig": .object(["Type": .string("json-file"), "Config": .object([:])]),
@@ -27,7 +27,7 @@ extension ContainerRequest {
         "Ulimits": .array([]), "UsernsMode": .string(""), "VolumeDriver": .string(""), "VolumesFrom": .null,
     ]
 
-    private static let configDefaults: [String: JSONValue] = [
+    static let configDefaults: [String: JSONValue] = [
         "AttachStderr": .bool(false), "AttachStdin": .bool(false), "AttachStdout": .bool(false), "Cmd": .null,
         "Domainname": .string(""), "Entrypoint": .null, "Env": .array([]), "Hostname": .string(""),
         "Image": .string(""), "Labels": .object([:]), "OnBuild": .null, "OpenStdin": .bool(false),
@@ -44,6 +44,14 @@ extension ContainerRequest {
     private static let defaultReadonlyPaths = [
         "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
     ]
+
+    /// Docker does not mind capitals in names, and docker-py writes some as it likes.
+    static func named(_ members: [String: JSONValue], _ known: [String: JSONValue]) -> [String: JSONValue] {
+        guard members.keys.contains(where: { known[$0] == nil }) else { return members }
+        let names = Dictionary(known.keys.map { ($0.lowercased(), $0) }) { first, _ in first }
+        return Dictionary(
+            members.map { (known[$0] == nil ? names[$0.lowercased()] ?? $0 : $0, $1) }, uniquingKeysWith: { $1 })
+    }
 
     /// What was asked for, complete.
     public var shownHostConfig: [String: JSONValue] {
@@ -71,7 +79,11 @@ extension ContainerRequest {
     }
 
     public var shownConfig: [String: JSONValue] {
-        Self.configDefaults.merging(config.filter { $0.value != .null }) { _, asked in asked }
+        var shown = Self.configDefaults.merging(config.filter { $0.value != .null }) { _, asked in asked }
+        if case .object(let check)? = shown["Healthcheck"] {
+            shown["Healthcheck"] = .object(check.filter { $0.value != .null })
+        }
+        return shown
     }
 
     /// The request that would have made this service's container: how containers of stacks look to Docker's clients.

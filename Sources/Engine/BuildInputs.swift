@@ -68,7 +68,7 @@ struct BuildInputs {
         build.contexts = Set(request.contexts.keys)
         var context: BuildContext?
         if let root {
-            let ignored = request.isFiltered ? nil : try ignoreBytes(root, folder, dockerfile: name)
+            let ignored = request.isFiltered == true ? nil : try ignoreBytes(root, folder, dockerfile: name)
             do throws(DockerfileError) {
                 build.ignore = try ignored.map { bytes throws(DockerfileError) in try IgnorePatterns(parsing: bytes) }
             } catch {

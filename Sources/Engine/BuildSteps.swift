@@ -15,7 +15,7 @@ final class EngineBuildHost: BuildHost {
     private let engine: Engine
     private let options: EngineOptions
     private let credentials: [String: RegistryCredential]
-    private let capabilities: [String]
+    private let settings: StepSettings
     private let networks = Mutex<[StageNetwork: BuildNetwork]>([:])
 
     /// Steps of a stage come one after the other, and share a namespace.
@@ -25,11 +25,12 @@ final class EngineBuildHost: BuildHost {
     }
 
     /// `credentials`: for registries, by host; for others the engine's own files are looked at.
-    /// `capabilities`: those that steps have besides the usual ones.
-    init(_ engine: Engine, credentials: [String: RegistryCredential] = [:], capabilities: [String] = []) {
+    init(
+        _ engine: Engine, credentials: [String: RegistryCredential] = [:], settings: StepSettings = StepSettings()
+    ) {
         self.engine = engine
         self.credentials = credentials
-        self.capabilities = capabilities
+        self.settings = settings
         options = engine.options
     }
 
@@ -124,7 +125,7 @@ final class EngineBuildHost: BuildHost {
         let exit: StoredContainer.Exit
         do throws(EngineError) {
             let network = try await network(for: step)
-            exit = try await engine.carryOut(step, in: network, adding: capabilities, output: output)
+            exit = try await engine.carryOut(step, in: network, settings, output: output)
         } catch {
             throw BuildFailure(error, step)
         }

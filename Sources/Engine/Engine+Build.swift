@@ -1,5 +1,4 @@
 import CLinux
-import ContainerRuntime
 import Dockerfile
 import EngineWire
 import Glibc
@@ -77,8 +76,7 @@ struct BatchRun: Sendable {
     let progress: BuildProgress
     /// For registries, as the client handed them in, by host.
     var credentials: [String: RegistryCredential] = [:]
-    /// Asked for by a client of Docker's.
-    var isDockers = false
+    var settings = StepSettings()
     private let tell: @Sendable (BuildLine) -> Void
     private let dockerfiles = SharedDockerfiles()
     private let inputs: BuildInputs
@@ -188,9 +186,7 @@ struct BatchRun: Sendable {
         let lease = engine.images.makeLease()
         let brought = await transfer.bring(request.cacheFrom, lease)
         input.imported = brought.records
-        let host = EngineBuildHost(
-            engine, credentials: credentials,
-            capabilities: isDockers ? RuntimeSpec.dockersFurtherCapabilities : [])
+        let host = EngineBuildHost(engine, credentials: credentials, settings: settings)
         let builder = Builder(
             input, store: engine.images, host: host, caches: engine.buildCaches, pool: engine.pool, progress: progress,
             prefix: prefix(request))

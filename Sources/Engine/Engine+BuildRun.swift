@@ -11,6 +11,15 @@ import NetworkService
 import Reconciler
 import StackModel
 
+/// How a client wants the steps of its build to run.
+struct StepSettings: Sendable {
+    /// Those that steps have besides the usual ones.
+    var capabilities: [String] = []
+    var resources = Resources()
+
+    static let dockers = StepSettings(capabilities: RuntimeSpec.dockersFurtherCapabilities)
+}
+
 /// A namespace for RUN steps of one stage.
 struct BuildNetwork: Sendable {
     /// Like a container's, but none that the engine has.
@@ -18,6 +27,8 @@ struct BuildNetwork: Sendable {
     var namespace: LaunchBuilder.NetworkNamespace
     /// The network that is to be left again.
     var network: String?
+    /// Id of the container whose namespace it is, and whose names it knows.
+    var owner: String?
 }
 
 /// Containers for RUN steps: no records, no names; an engine that starts anew sweeps what it does not know.
@@ -39,11 +50,28 @@ extension Engine {
         switch wanted {
         case .host: return BuildNetwork(stored: stored, namespace: .host)
         case .none: return try await makeNamespace(stored, network: nil)
+        case .named(let reference) where reference.hasPrefix("container:"):
+            return try borrow(String(reference.dropFirst("container:".count)), stored)
         case .named(let reference):
             // By its id, too; what is not there is told by its name.
             return try await join((try? storedNetwork(reference))?.name ?? reference, stored)
         case .standard: return try await join(Self.buildNetwork, stored)
         }
+    }
+
+    private func borrow(_ reference: String, _ stored: StoredContainer) throws(EngineError) -> BuildNetwork {
+        let target = try container(reference)
+        guard target.process != nil else { throw .containerNotRunning(target.stored.name) }
+        guard usesOwnNamespace(target.stored) else {
+            guard target.stored.networkMode == "host" else {
+                throw .conflict("container \(target.stored.name) has no network of its own")
+            }
+            return BuildNetwork(stored: stored, namespace: .host)
+        }
+        var stored = stored
+        stored.attachments = target.stored.attachments
+        let id = target.stored.id
+        return BuildNetwork(stored: stored, namespace: .path("\(options.namespaceDirectory)/\(id)"), owner: id)
     }
 
     /// The network stays at least until the namespace is removed.
@@ -134,7 +162,7 @@ extension Engine {
     }
 
     func removeBuildNetwork(_ made: BuildNetwork) async {
-        if case .path = made.namespace { await removeNamespace(made) }
+        if case .path = made.namespace, made.owner == nil { await removeNamespace(made) }
         if let network = made.network { await leave(network) }
     }
 
@@ -164,14 +192,13 @@ extension Engine {
     // MARK: - One command
 
     /// Carries a command out and waits for its end.
-    ///
-    /// - Parameter capabilities: those it has besides the usual ones.
     func carryOut(
-        _ step: RunStep, in network: BuildNetwork, adding capabilities: [String],
+        _ step: RunStep, in network: BuildNetwork, _ settings: StepSettings,
         output: @escaping @Sendable ([UInt8], Bool) -> Void
     ) async throws(EngineError) -> StoredContainer.Exit {
         var service = service(for: step)
-        service.capAdd = capabilities
+        service.capAdd = settings.capabilities
+        service.resources = settings.resources
         var stored = try stepContainer(randomID(), service)
         stored.attachments = network.stored.attachments
         let folder = options.containerRun(stored.id)
@@ -243,11 +270,11 @@ extension Engine {
     private func stepRequest(
         _ step: RunStep, _ stored: StoredContainer, _ network: BuildNetwork
     ) throws(EngineError) -> (LaunchRequest, AttachSession) {
-        let names = options.nameFiles(stored.id)
+        let names = options.nameFiles(network.owner ?? stored.id)
         let builder = LaunchBuilder(
             stored: stored, defaults: nil, nameFiles: names, volumeFolders: [:], networkNamespace: network.namespace,
             isRootless: options.rootless != nil)
-        try writeNameFiles(stored, hostname: builder.hostname, folder: names)
+        if network.owner == nil { try writeNameFiles(stored, hostname: builder.hostname, folder: names) }
         var spec = try builder.spec()
         spec.process.env = step.environment
         spec.mounts += step.mounts.map(Self.mount)

@@ -17,6 +17,8 @@ public struct ClassicBuildRequest: Sendable {
     /// Only the image's id is told.
     public var isQuiet = false
     public var removesContainers = true
+    /// Of each step.
+    public var resources = Resources()
     /// For registries, by host.
     public var credentials: [String: RegistryCredential] = [:]
 
@@ -69,7 +71,8 @@ extension Engine {
                 self, BuildBatch(builds: [asked.build]), tell: { build.tell(Self.worded($0, asked)) },
                 events: { build.tell($0) })
             run.credentials = asked.credentials
-            run.isDockers = true
+            run.settings = .dockers
+            run.settings.resources = asked.resources
             await run.run()
             continuation.finish()
             withExtendedLifetime(held) {}

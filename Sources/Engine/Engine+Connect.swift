@@ -1,6 +1,8 @@
 import ContainerNetwork
+import DockerTranslation
 import EngineWire
 import InternetAddress
+import JSONDocument
 import Logging
 import Reconciler
 import StackModel
@@ -10,9 +12,14 @@ import StackModel
 extension Engine {
     public func connect(_ reference: String, _ request: NetworkConnectRequest) async throws(EngineError) {
         let network = try storedNetwork(reference)
-        let id = try container(request.Container).stored.id
+        let stored = try container(request.Container).stored
+        var wanted = Self.attachment(request.EndpointConfig)
+        if wanted.macAddress == nil, let mac = stored.ownMACAddress, stored.free?.isNamed(network) == true {
+            wanted.macAddress = mac
+        }
+        let (id, attachment) = (stored.id, wanted)
         try await lockingStack(of: id) { () async throws(EngineError) in
-            try await self.connectLocked(id, network, Self.attachment(request.EndpointConfig))
+            try await self.connectLocked(id, network, attachment)
         }
     }
 
@@ -157,5 +164,21 @@ extension Engine {
         let stack = containers[id]?.stored.stackName ?? ""
         guard stacks[stack] != nil else { return try await body() }
         try await withLock(stack) { () async throws(EngineError) in try await body() }
+    }
+}
+
+extension StoredContainer {
+    /// What a client wants for the container as a whole: it is that of the network in `NetworkMode`, also when that is
+    /// left and joined again, as docker-compose 1 does before the start.
+    fileprivate var ownMACAddress: String? {
+        guard case .string(let text)? = free?.request.config["MacAddress"], !text.isEmpty else { return nil }
+        return text
+    }
+}
+
+extension FreeContainer {
+    fileprivate func isNamed(_ network: StoredNetwork) -> Bool {
+        guard case .string(let mode)? = request.hostConfig["NetworkMode"] else { return false }
+        return mode == network.name || mode == network.id
     }
 }

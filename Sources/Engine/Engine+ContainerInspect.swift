@@ -122,7 +122,8 @@ extension Engine {
         config["Image"] = .string(service.image)
         config["Labels"] = .object(stored.labels.mapValues { .string($0) })
         config["Env"] = .texts(shownEnvironment(request, service, defaults))
-        config["Entrypoint"] = (service.entrypoint ?? defaults?.entrypoint).map { .texts($0) } ?? .null
+        let entrypoint = service.entrypoint ?? defaults?.entrypoint ?? []
+        config["Entrypoint"] = entrypoint.isEmpty ? .null : .texts(entrypoint)
         let command = service.command ?? (service.entrypoint == nil ? defaults?.cmd : nil)
         config["Cmd"] = command.map { .texts($0) } ?? .null
         if let defaults {

@@ -18,12 +18,11 @@ extension Engine {
     public func createNetwork(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateReply {
         let name = request.Name
         let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.- ")
-        guard let first = name.first, first.isLetter || first.isNumber, name.allSatisfy(allowed.contains),
-            name.utf8.count <= 128, name.last != " "
+        guard let first = name.first, first != " ", name.last != " ", name.allSatisfy(allowed.contains),
+            name.utf8.count <= 128
         else {
             throw .badRequest(
-                "invalid network name '\(name)': begin with a letter or digit and use letters, digits, '_', '.', '-' "
-                    + "and spaces")
+                "invalid network name '\(name)': use letters, digits, '_', '.', '-', and spaces between them")
         }
         guard !Self.builtIn.contains(name), name != "bridge", name != "default" else {
             throw .badRequest("the name '\(name)' is taken: it stands for a network that is always there")

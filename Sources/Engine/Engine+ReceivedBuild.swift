@@ -77,7 +77,7 @@ extension Engine {
             var run = BatchRun(
                 self, BuildBatch(builds: [asked]), tell: { queue.send($0) }, events: { queue.tell($0) })
             run.credentials = credentials
-            run.isDockers = true
+            run.settings = .dockers
             await run.run()
             queue.finish()
             withExtendedLifetime(drafts) {}

@@ -33,7 +33,7 @@ public struct BuildRequest: Codable, Equatable, Sendable {
     /// The context's folder is there for this build alone.
     public var isTemporary = false
     /// What its ignore file names is not in the context any more.
-    public var isFiltered = false
+    public var isFiltered: Bool?
     /// Path relative to the context or absolute; `nil`: `Dockerfile`.
     public var dockerfile: String?
     /// The Dockerfile itself.

@@ -23,6 +23,27 @@ public struct NetworkIPAM: Codable, Equatable, Sendable {
     public var Options: [String: String]?
     public var Config: [Config]?
 
+    /// Clients look for `Options`, also where there are none.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encodeIfPresent(Driver, forKey: .driver)
+        try values.encode(Options, forKey: .options)
+        try values.encodeIfPresent(self.Config, forKey: .config)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        Driver = try values.decodeIfPresent(String.self, forKey: .driver)
+        Options = try values.decodeIfPresent([String: String].self, forKey: .options)
+        self.Config = try values.decodeIfPresent([Self.Config].self, forKey: .config)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case driver = "Driver"
+        case options = "Options"
+        case config = "Config"
+    }
+
     public init(Driver: String? = nil, Options: [String: String]? = nil, Config: [Config]? = nil) {
         self.Driver = Driver
         self.Options = Options

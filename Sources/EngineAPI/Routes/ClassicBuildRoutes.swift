@@ -1,16 +1,13 @@
+import DockerTranslation
 import Engine
 import EngineWire
 import Images
+import JSONDocument
 import Registry
 import StackModel
 
 /// `POST /build`: the classic builder's protocol, over our own builder.
 struct ClassicBuildRoutes {
-    /// Parameters that limit what a step may take. They are not part of what an image is, and steps are not limited.
-    private static let unlimited = [
-        "memory", "memswap", "cpushares", "cpusetcpus", "cpusetmems", "cpuperiod", "cpuquota",
-    ]
-
     let engine: Engine
 
     func add(to router: inout Router) {
@@ -35,7 +32,7 @@ struct ClassicBuildRoutes {
     }
 
     private func ignoredParameters(_ request: HTTPRequest) throws -> [String] {
-        var names = Self.unlimited.filter { !["", "0"].contains(request.queryValue($0) ?? "") }
+        var names = ["", "0"].contains(request.queryValue("cpusetmems") ?? "") ? [] : ["cpusetmems"]
         if request.queryFlag("squash") { names.append("squash") }
         return names
     }
@@ -64,6 +61,7 @@ struct ClassicBuildRoutes {
         build.ulimits = try ulimits(request)
         build.extraHosts = try extraHosts(request)
         var classic = ClassicBuildRequest(build)
+        classic.resources = try resources(request)
         classic.remote = text("remote", request)
         classic.cacheSources = try request.queryJSON([String].self, "cachefrom") ?? []
         classic.isQuiet = request.queryFlag("q")
@@ -75,6 +73,19 @@ struct ClassicBuildRoutes {
             throw HTTPError(400, error.description)
         }
         return classic
+    }
+
+    /// What a step may take.
+    private func resources(_ request: HTTPRequest) throws(HTTPError) -> Resources {
+        var members: [String: JSONValue] = [:]
+        for name in ["Memory", "MemSwap", "CpuShares", "CpuPeriod", "CpuQuota", "CpusetCpus"] {
+            members[name == "MemSwap" ? "MemorySwap" : name] = text(name.lowercased(), request).map { .string($0) }
+        }
+        do throws(TranslationError) {
+            return try Resources(docker: Fields(members))
+        } catch {
+            throw HTTPError(400, error.description)
+        }
     }
 
     private func text(_ name: String, _ request: HTTPRequest) -> String? {

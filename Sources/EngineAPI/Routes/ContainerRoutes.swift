@@ -7,6 +7,7 @@ import StackModel
 /// `/containers`, in Docker's shapes: making, looking at and steering them.
 struct ContainerRoutes {
     private static let bodyBytesMax = 4 << 20
+    private static let privateIPCSince = APIVersion(1, 40)
     private static let nanosecondsPerSecond: Int64 = 1_000_000_000
 
     let engine: Engine
@@ -93,8 +94,13 @@ struct ContainerRoutes {
             guard let body, body != .null else {
                 throw HTTPError(400, "invalid request body: config cannot be empty in order to create a container")
             }
-            let wanted = try translating { () throws(TranslationError) in
+            var wanted = try translating { () throws(TranslationError) in
                 try ContainerRequest(body, platform: request.queryValue("platform"))
+            }
+            // As in Docker: clients of before know of nothing else.
+            let mode = wanted.hostConfig["IpcMode"] ?? .null
+            if let version = request.version, version < Self.privateIPCSince, [.null, .string("")].contains(mode) {
+                wanted.hostConfig["IpcMode"] = .string("shareable")
             }
             let (id, warnings) = try await engine.createContainer(wanted, name: request.queryValue("name"))
             return try .json(
