@@ -49,8 +49,13 @@ extension ContainerRequest {
     static func named(_ members: [String: JSONValue], _ known: [String: JSONValue]) -> [String: JSONValue] {
         guard members.keys.contains(where: { known[$0] == nil }) else { return members }
         let names = Dictionary(known.keys.map { ($0.lowercased(), $0) }) { first, _ in first }
-        return Dictionary(
-            members.map { (known[$0] == nil ? names[$0.lowercased()] ?? $0 : $0, $1) }, uniquingKeysWith: { $1 })
+        var result = members
+        for (name, value) in members.sorted(by: { $0.key < $1.key }) where known[name] == nil {
+            guard let right = names[name.lowercased()], result[right] == nil else { continue }
+            result[right] = value
+            result[name] = nil
+        }
+        return result
     }
 
     /// What was asked for, complete.

@@ -61,13 +61,11 @@ extension Engine {
         guard let stored = containers[id]?.stored else { return }
         guard stored.free != nil else { return noteEnd(of: id, code: exit.code) }
         unpublishPorts(id)
+        noteEnd(of: id, code: exit.code)
         let decision = RestartBackoff.decision(
             policy: stored.definition.service.restart, exitCode: exit.code, restarts: stored.restarts,
             stoppedByUser: stored.stoppedByUser, finishedAt: exit.finishedAt)
-        guard case .restart(let time) = decision, !stored.removeOnExit, !isShuttingDown else {
-            return noteEnd(of: id, code: exit.code)
-        }
-        noteEnd(of: id, code: exit.code)
+        guard case .restart(let time) = decision, !stored.removeOnExit, !isShuttingDown else { return }
         restart(id, at: time)
     }
 

@@ -121,7 +121,6 @@ extension ImageSummary {
     }
 }
 
-/// `GET /images/{name}/json`, in Docker's shape.
 /// What an image's containers run with; what is not said is `null` where clients look for the name.
 public struct ImageDefaults: Encodable, Sendable {
     private enum CodingKeys: CodingKey { case OnBuild, Image }
@@ -140,6 +139,7 @@ public struct ImageDefaults: Encodable, Sendable {
     }
 }
 
+/// `GET /images/{name}/json`, in Docker's shape.
 public struct ImageDetails: Encodable, Sendable {
     public struct Driver: Encodable, Sendable {
         public var Name = "overlay2"

@@ -75,6 +75,8 @@ struct StageRun {
         _ image: Image, _ graph: BuildGraph, _ stage: Int
     ) throws(BuildFailure) -> (StageTree, ImageConfig, StageScope) {
         var config = image.config
+        // What the base was made from is not what this is made from.
+        (config.container, config.containerConfig, config.parent) = (nil, nil, nil)
         let defaults = config.config
         config.config.onBuild = []
         config.completeHistory()

@@ -17,6 +17,16 @@ import Testing
 
     private func host(_ members: String) throws -> Service { try service(#"{"Image":"i","HostConfig":{\#(members)}}"#) }
 
+    /// As Go reads JSON: capitals do not matter, and a name as it should be comes first.
+    @Test func namesInAnyCapitals() throws {
+        let wanted = try request(
+            #"{"image": "i", "HostConfig": {"CPURealtimeRuntime": 4, "DNS": ["1"], "Dns": ["2"], "other": 1}}"#)
+        #expect(wanted.config["Image"] == .string("i"))
+        #expect(wanted.hostConfig["CpuRealtimeRuntime"] == .integer(4))
+        #expect(wanted.hostConfig["Dns"] == .array([.string("2")]))
+        #expect(wanted.hostConfig["other"] == .integer(1))
+    }
+
     @Test func nullsAndEmptyTextsAreNotSaid() throws {
         let service = try service(
             #"""

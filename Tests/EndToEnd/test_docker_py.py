@@ -63,6 +63,22 @@ class DockerPy(EngineCase):
                 remove=True), b"yes\n")
         self.assertEqual(self.client.containers.list(all=True), [])
 
+    def test_what_an_image_was_made_from(self):
+        api = self.client.api
+        box = api.create_container("busybox", ["touch", "/made"])["Id"]
+        api.start(box)
+        api.wait(box)
+        made = api.commit(box, "made", "1")["Id"]
+        self.addCleanup(api.remove_image, "made:1")
+        shown = api.inspect_image(made)
+        self.assertEqual(
+            (shown["Container"], shown["ContainerConfig"]["Image"], shown["Parent"]),
+            (box, "busybox", api.inspect_image("busybox")["Id"]))
+        list(api.build(fileobj=io.BytesIO(b"FROM made:1\nENV A=b\n"), tag="onit"))
+        self.addCleanup(api.remove_image, "onit")
+        shown = api.inspect_image("onit")
+        self.assertEqual((shown["Container"], shown["Parent"]), ("", ""))
+
     def test_errors(self):
         with self.assertRaises(docker.errors.NotFound):
             self.client.containers.get("nosuch")
