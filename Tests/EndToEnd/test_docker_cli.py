@@ -93,6 +93,8 @@ class Running(DockerCase):
              re.compile(r"^(?!.*noexec)", re.S)),
             ("run --rm --shm-size 8m busybox sh -c 'df -k /dev/shm | tail -1'", 0, re.compile("8192")),
             ("run --rm --ulimit nofile=123:456 busybox sh -c 'ulimit -n; ulimit -Hn'", 0, "123\n456\n"),
+            ("run --rm --device /dev/null:/dev/nothing:rw busybox sh -c 'echo x > /dev/nothing && cat /dev/nothing'", 0, ""),
+            ("run --rm busybox sh -c 'grep CapBnd /proc/self/status'", 0, "CapBnd:\t00000000a80425fb\n"),
             ("run --rm --cap-drop ALL busybox sh -c 'grep CapEff /proc/self/status'", 0,
              re.compile("0000000000000000")),
             ("run --rm --cap-add NOSUCH busybox true", 125, "", "NOSUCH"),
