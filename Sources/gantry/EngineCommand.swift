@@ -87,6 +87,8 @@ struct EngineRun: ParsableCommand {
         let outcome = ExitBox()
         // A synchronous main that waits: an asynchronous one costs milliseconds at the end of every other command.
         let done = DispatchSemaphore(value: 0)
+        // OWNER: the process, with which it ends.
+        Task { await ProgramPages.giveBackWhenIdle() }
         // OWNER: the one root task; the process ends with it.
         Task {
             outcome.set(await serve(options, endpoints: endpoints, metrics: metrics, log: log, stop: stop))
