@@ -18,12 +18,22 @@ extension Engine {
     private static let cacheDaysMax: Int64 = 30
 
     /// Builds all images of the batch, side by side. Ending the lines early cancels it.
-    public nonisolated func startBuild(_ batch: BuildBatch) -> BuildLines {
+    public nonisolated func startBuild(_ batch: BuildBatch) -> BuildLines { start(batch) }
+
+    /// - Parameter drafts: folders that stay until the build has ended.
+    nonisolated func start(
+        _ batch: BuildBatch, credentials: [String: RegistryCredential] = [:],
+        settings: StepSettings = StepSettings(), holding drafts: [LayerDraft] = []
+    ) -> BuildLines {
         let (lines, queue) = BuildLineQueue.make()
         // OWNER: the lines, whose end cancels it.
         let task = Task { [self] in
-            await BatchRun(self, batch, tell: { queue.send($0) }, events: { queue.tell($0) }).run()
+            var run = BatchRun(self, batch, tell: { queue.send($0) }, events: { queue.tell($0) })
+            run.credentials = credentials
+            run.settings = settings
+            await run.run()
             queue.finish()
+            withExtendedLifetime(drafts) {}
         }
         queue.onEnd { task.cancel() }
         return lines

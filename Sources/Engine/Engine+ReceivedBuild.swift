@@ -1,5 +1,8 @@
+import CLinux
 import EngineWire
+import Glibc
 import Images
+import LinuxSystem
 import Registry
 
 /// A build whose files a client sends.
@@ -36,23 +39,21 @@ extension Engine {
                 batch.builds[index].contexts[name] = try Self.folder(String(text.dropFirst("sent:".count)), of: draft)
             }
         }
-        let (lines, queue) = BuildLineQueue.make()
-        let asked = batch
-        // OWNER: the lines, whose end cancels it.
-        let task = Task { [self] in
-            await BatchRun(self, asked, tell: { queue.send($0) }, events: { queue.tell($0) }).run()
-            queue.finish()
-            withExtendedLifetime(draft) {}
-        }
-        queue.onEnd { task.cancel() }
-        return lines
+        return start(batch, holding: [draft])
     }
 
     private nonisolated static func folder(_ name: String, of draft: LayerDraft) throws(EngineError) -> String {
         guard !name.isEmpty, name.allSatisfy(\.isNumber) else {
             throw .badRequest("'\(name)' is no folder of the archive")
         }
-        return "\(draft.upper)/\(name)"
+        let path = "\(draft.upper)/\(name)"
+        do throws(SystemError) {
+            // A link in its place could lead anywhere.
+            _ = try FileDescriptor.open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)
+        } catch {
+            throw .badRequest("folder '\(name)' did not come with the request")
+        }
+        return path
     }
 
     /// The archives are read to their ends before this returns. Whoever ends reading the lines cancels the build.
@@ -70,19 +71,7 @@ extension Engine {
             held.append(draft)
             build.contexts[name] = draft.upper
         }
-        let (lines, queue) = BuildLineQueue.make()
-        let (asked, drafts, credentials) = (build, held, request.credentials)
-        // OWNER: the lines, whose end cancels it.
-        let task = Task { [self] in
-            var run = BatchRun(
-                self, BuildBatch(builds: [asked]), tell: { queue.send($0) }, events: { queue.tell($0) })
-            run.credentials = credentials
-            run.settings = .dockers
-            await run.run()
-            queue.finish()
-            withExtendedLifetime(drafts) {}
-        }
-        queue.onEnd { task.cancel() }
-        return lines
+        return start(
+            BuildBatch(builds: [build]), credentials: request.credentials, settings: .dockers, holding: held)
     }
 }

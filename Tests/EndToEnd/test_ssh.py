@@ -117,7 +117,7 @@ class SSHTest(EngineCase):
             """, name="built")
         files = {
             "docker/web.Dockerfile": "FROM busybox\nCOPY . /app/\nCOPY --from=more . /more/\n"
-                                     "RUN --mount=type=secret,id=word cat /run/secrets/word > /said; find /app | sort > /list\n",
+                                     "RUN --mount=type=secret,id=word cat /run/secrets/word > /said; find /app ! -name 'caf*' | sort > /list; cat /app/caf* > /latin\n",
             "app/.dockerignore": "*.log\nlarge\n!large/kept\n", "app/one": "1", "app/a/b/two": "2", "app/no.log": "x",
             "app/large/no": "x", "app/large/kept": "3", "other/thing": "4", "word": "hush",
         }
@@ -127,14 +127,16 @@ class SSHTest(EngineCase):
                 file.write(text)
         os.symlink("one", f"{folder}/app/link")
         os.chmod(f"{folder}/app/one", 0o750)
+        with open(os.fsencode(f"{folder}/app/") + b"caf\xe9", "w") as file:
+            file.write("5")
         result = self.far("build", folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(self.gantry_ok("run", "--rm", "-T", "web", "cat", "/list", folder=folder).stdout.split(), [
             "/app", "/app/.dockerignore", "/app/a", "/app/a/b", "/app/a/b/two", "/app/large", "/app/large/kept",
             "/app/link", "/app/one"])
-        said = self.gantry_ok("run", "--rm", "-T", "web", "sh", "-c", "cat /said /more/thing /app/link; stat -c %a /app/one",
+        said = self.gantry_ok("run", "--rm", "-T", "web", "sh", "-c", "cat /said /more/thing /app/link /latin; stat -c %a /app/one",
                               folder=folder).stdout
-        self.assertEqual(said, "hush41750\n")
+        self.assertEqual(said, "hush415750\n")
         # Unchanged files are known again, although they come from another folder each time.
         self.assertIn("CACHED", self.far("--progress", "plain", "build", folder=folder).stderr)
 

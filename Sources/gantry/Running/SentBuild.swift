@@ -130,21 +130,23 @@ private struct ContextWalk {
     func write(to archive: TreeArchive) throws {
         let root = try openContext(path)
         try archive.addAlone(try root.duplicate(), as: Array(name.utf8))
-        try add(root.raw, below: "", IgnorePatterns.Walk(), depth: 0, to: archive)
+        try add(root.raw, below: [], IgnorePatterns.Walk(), depth: 0, to: archive)
     }
 
     private func add(
-        _ folder: Int32, below place: String, _ parent: IgnorePatterns.Walk, depth: Int, to archive: TreeArchive
+        _ folder: Int32, below place: [UInt8], _ parent: IgnorePatterns.Walk, depth: Int, to archive: TreeArchive
     ) throws {
         guard depth < Self.depthMax else {
             throw CommandFailure(
-                code: "build.context", "\(path)/\(place) is more than \(Self.depthMax) folders deep")
+                code: "build.context",
+                "\(path)/\(String(decoding: place, as: UTF8.self)) is more than \(Self.depthMax) folders deep")
         }
-        for entry in try FileSystem.list("/proc/self/fd/\(folder)").sorted() {
-            let inside = place.isEmpty ? entry : "\(place)/\(entry)"
-            let walk = ignore.follow(inside, parent)
-            if walk.isIgnored, ignore.canSkip(inside, walk) { continue }
-            let raw = entry.withCString { gantry_openat(folder, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0) }
+        for entry in try folderNames(folder, path: place) {
+            let inside = place.isEmpty ? entry : place + [UInt8(ascii: "/")] + entry
+            let text = String(decoding: inside, as: UTF8.self)
+            let walk = ignore.follow(text, parent)
+            if walk.isIgnored, ignore.canSkip(text, walk) { continue }
+            let raw = CPath(entry).withPointer { gantry_openat(folder, $0, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0) }
             if raw < 0, errno == ENOENT { continue }  // Gone meanwhile.
             let object = FileDescriptor(owning: try check("openat") { raw })
             var status = stat()
@@ -152,7 +154,7 @@ private struct ContextWalk {
             let isFolder = status.st_mode & S_IFMT == S_IFDIR
             // A folder that is ignored stays where something in it may not be.
             if isFolder || !walk.isIgnored {
-                try archive.addAlone(try object.duplicate(), as: Array("\(name)/\(inside)".utf8))
+                try archive.addAlone(try object.duplicate(), as: Array("\(name)/".utf8) + inside)
             }
             if isFolder { try add(raw, below: inside, walk, depth: depth + 1, to: archive) }
         }
