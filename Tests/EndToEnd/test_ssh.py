@@ -1,9 +1,13 @@
 """`--host ssh://`: a client and an engine that have an SSH connection between them and nothing else."""
 
+import http.client
+import io
 import json
 import os
 import shutil
+import socket
 import subprocess
+import tarfile
 import unittest
 
 from harness import GANTRY, EngineCase
@@ -153,6 +157,27 @@ class SSHTest(EngineCase):
         self.assertIn(f"the build context {folder}/nosuch does not exist", result.stderr)
         result = self.far("build", "--cache-to", "type=local,dest=cache", "./app", folder=folder)
         self.assertIn("is on this machine", result.stderr)
+
+    def test_a_link_in_a_folders_place_leads_nowhere(self):
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            link = tarfile.TarInfo("0")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+            tar.addfile(link)
+        for name, why in (("0", "did not come with the request"), ("../0", "is no folder of the archive")):
+            request = json.dumps({"checks": False, "builds": [{
+                "name": "", "context": {"sent": {"_0": name}}, "isTemporary": False, "arguments": {}, "labels": {},
+                "dockerfileText": "FROM busybox\nCOPY passwd /\n", "tags": [], "contexts": {}, "noCache": False,
+                "noCacheFilter": [], "pull": False, "cacheFrom": [], "cacheTo": [], "platforms": [], "secrets": [],
+                "agents": {}, "allow": [], "extraHosts": [], "ulimits": {}, "privileged": False}]}).encode()
+            connection = http.client.HTTPConnection("gantry", timeout=60)
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(self.socket)
+            connection.request("POST", f"/build/archive?request={len(request)}", request + archive.getvalue())
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 400)
+            self.assertIn(why, answer.read().decode())
+            connection.close()
 
     def test_a_socket_by_its_path(self):
         result = self.far("version", host=f"ssh://root@box:{self.PORT}{self.socket}")
