@@ -43,7 +43,7 @@ final class ArchiveIntake {
 
     func read(_ source: any ByteSource) throws(ImageError) {
         let bounded = MeasuringSource(
-            try decoded(source), hashing: false, byteCountMax: limits.archiveByteCountMax,
+            try decoded(withoutOtherPacking(source)), hashing: false, byteCountMax: limits.archiveByteCountMax,
             what: "the archive")
         let reader = try TarReader(bounded)
         var entryCount = 0

@@ -1,6 +1,9 @@
 import CInflate
+import CLibArchive
 import CLibZstd
+import CLinux
 import Glibc
+import LinuxSystem
 
 /// The content of a gzip stream of any number of members (RFC 1952), by ISA-L where the machine has it, else by zlib.
 /// What follows the last member and is no member itself is ignored, as gzip(1) does: the digest speaks for the content.
@@ -103,6 +106,61 @@ final class ZstdSource: ByteSource {
             if wasEmpty, isFrameOpen { throw .archive(why: "a zstd stream ends too early") }
         }
     }
+}
+
+/// The content of an xz or bzip2 stream, by libarchive. Its decoder of xz takes 1 GiB for a window at most.
+final class OtherPackingSource: ByteSource {
+    private static let outputByteCount = 256 << 10
+    private let archive: OpaquePointer
+    private let feed: ArchiveFeed
+    private let output = UnsafeMutableRawBufferPointer.allocate(byteCount: outputByteCount, alignment: 64)
+
+    init(_ source: any ByteSource) throws(ImageError) {
+        guard let archive = archive_read_new() else { throw .system(SystemError("archive_read_new", code: ENOMEM)) }
+        self.archive = archive
+        feed = ArchiveFeed(source)
+        archive_read_support_filter_xz(archive)
+        archive_read_support_filter_bzip2(archive)
+        archive_read_support_format_raw(archive)
+        // An empty stream is a valid one.
+        archive_read_support_format_empty(archive)
+        var entry: OpaquePointer?
+        // Every property is set by now, so throwing runs deinit, which frees the archive.
+        guard feed.open(archive) == ARCHIVE_OK,
+            [ARCHIVE_OK, ARCHIVE_EOF].contains(archive_read_next_header(archive, &entry))
+        else { throw feed.failure(of: archive, "its beginning") }
+        // What no decoder takes for its own is handed through; the last of the filters is the source itself.
+        guard archive_filter_count(archive) > 1 else {
+            throw .archive(why: "an xz or bzip2 stream is damaged at its beginning")
+        }
+    }
+
+    deinit {
+        archive_read_free(archive)
+        output.deallocate()
+    }
+
+    func next() throws(ImageError) -> UnsafeRawBufferPointer {
+        let count = archive_read_data(archive, output.baseAddress, output.count)
+        guard count >= 0 else { throw feed.failure(of: archive, "its content") }
+        return UnsafeRawBufferPointer(rebasing: output[..<count])
+    }
+}
+
+/// The content of a stream that is packed with xz or bzip2, in which tars are handed around though no layer is stored
+/// so; anything else as it is. Beyond `byteCountMax`, or `ratioMax` times its size, the content is refused.
+func withoutOtherPacking(
+    _ source: any ByteSource, byteCountMax: UInt64 = .max, ratioMax: UInt64 = .max
+) throws(ImageError) -> PeekedSource {
+    let packed = MeasuringSource(source, hashing: false, byteCountMax: .max, what: "the archive")
+    let peeked = try PeekedSource(packed)
+    guard Compression.isOfNoImage(magic: Array(peeked.first.prefix(Compression.magicByteCount))) else { return peeked }
+    let content = try PeekedSource(
+        MeasuringSource(
+            OtherPackingSource(peeked), hashing: false, byteCountMax: byteCountMax, what: "the archive",
+            packed: packed, ratioMax: ratioMax))
+    guard try content.compression == .none else { throw .archive(why: "it is compressed more than once") }
+    return content
 }
 
 /// A source's content, which may be compressed: decided by its first bytes.

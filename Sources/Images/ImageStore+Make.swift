@@ -32,11 +32,16 @@ public struct ImageMaking: Sendable {
 }
 
 extension ImageStore {
-    /// Makes an image of one layer from a tar of a root file system (plain, gzip or zstd), as `docker import`.
+    /// Makes an image of one layer from a tar of a root file system, as `docker import`: plain, or packed with gzip,
+    /// zstd, xz or bzip2. Of the last two the layer is stored plain.
     public func importTree(
         from descriptor: Int32, references: [ImageReference], _ making: ImageMaking = ImageMaking()
     ) throws(ImageError) -> Image {
-        try append(DescriptorSource(descriptor: descriptor), to: nil, references: references, making)
+        let limits = options.limits
+        let source = try withoutOtherPacking(
+            DescriptorSource(descriptor: descriptor), byteCountMax: limits.layerByteCountMax,
+            ratioMax: limits.compressionRatioMax)
+        return try append(source, to: nil, references: references, making)
     }
 
     /// Makes an image of another and a container's upper directory, as `docker commit`. The container should be paused
@@ -58,7 +63,7 @@ extension ImageStore {
 
     /// The layer from `source` on top of `base`.
     private func append(
-        _ source: DescriptorSource, to base: Image?, references: [ImageReference], _ making: ImageMaking
+        _ source: any ByteSource, to base: Image?, references: [ImageReference], _ making: ImageMaking
     ) throws(ImageError) -> Image {
         let baseEntry = try base.map { base throws(ImageError) in try completeEntry(base.id) }
         let leased = Set(baseEntry.map(Self.digests(of:)) ?? [])
@@ -81,7 +86,7 @@ extension ImageStore {
     }
 
     private func take(
-        _ source: DescriptorSource, _ folder: String
+        _ source: any ByteSource, _ folder: String
     ) throws(ImageError) -> (ImageIndex.Layer, LayerUnpacking, Compression) {
         let file = try GrowingFile(path: "\(folder)/blob")
         defer { file.end(.abandoned) }

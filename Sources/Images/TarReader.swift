@@ -9,62 +9,23 @@ import LinuxSystem
 /// rest is the kernel making files, hashing and decoding.
 final class TarReader {
     private let archive: OpaquePointer
-    private let feed: Feed
+    private let feed: ArchiveFeed
     private var isInEntry = false
-
-    /// Hands a `ByteSource` to libarchive and keeps what it threw until the call that met it returns.
-    private final class Feed {
-        let source: any ByteSource
-        var failure: ImageError?
-        /// What libarchive may still read before it must have something to show; nil is any amount.
-        var budget: Int?
-
-        init(_ source: any ByteSource) { self.source = source }
-
-        func next() throws(ImageError) -> UnsafeRawBufferPointer {
-            let piece = try source.next()
-            if let left = budget {
-                budget = left - piece.count
-                if left < 0 { throw .archive(why: "it has more than \(TarReader.headerByteCountMax) bytes of headers") }
-            }
-            return piece
-        }
-    }
 
     /// Bytes of one entry's headers: long names, pax records, maps of sparse files. libarchive keeps a map as a list in
     /// memory, of a dozen bytes for each of the archive's: without a bound 200 kB of gzip take 2.3 GB.
     static let headerByteCountMax = 2 << 20
 
-    /// - Parameter unpacksOthers: xz and bzip2 are unpacked by libarchive.
-    init(_ source: any ByteSource, unpacksOthers: Bool = false) throws(ImageError) {
+    init(_ source: any ByteSource) throws(ImageError) {
         guard let archive = archive_read_new() else { throw .system(SystemError("archive_read_new", code: ENOMEM)) }
         self.archive = archive
-        feed = Feed(source)
+        feed = ArchiveFeed(source)
         archive_read_support_filter_none(archive)
-        if unpacksOthers {
-            archive_read_support_filter_xz(archive)
-            archive_read_support_filter_bzip2(archive)
-        }
         archive_read_support_format_tar(archive)
         // An archive of nothing but zeros, or of nothing, is a valid empty tar.
         archive_read_support_format_empty(archive)
-        let client = Unmanaged.passUnretained(feed).toOpaque()
-        let code = archive_read_open(
-            archive, client, nil,
-            { _, client, buffer in
-                guard let client, let buffer else { return -1 }
-                let feed = Unmanaged<Feed>.fromOpaque(client).takeUnretainedValue()
-                do throws(ImageError) {
-                    let piece = try feed.next()
-                    buffer.pointee = piece.baseAddress
-                    return piece.count
-                } catch {
-                    feed.failure = error
-                    return -1
-                }
-            }, nil)
         // Every property is set by now, so throwing runs deinit, which frees the archive.
-        guard code == ARCHIVE_OK else { throw self.failure("its beginning") }
+        guard feed.open(archive) == ARCHIVE_OK else { throw self.failure("its beginning") }
     }
 
     deinit { archive_read_free(archive) }
@@ -100,11 +61,7 @@ final class TarReader {
         }
     }
 
-    private func failure(_ place: String) -> ImageError {
-        if let failure = feed.failure { return failure }
-        let text = archive_error_string(archive).map { String(cString: $0) } ?? "unreadable"
-        return .archive(why: "\(place): \(text)")
-    }
+    private func failure(_ place: String) -> ImageError { feed.failure(of: archive, place) }
 }
 
 /// Bytes of an entry's name-like fields; libarchive gives them as they are in the archive.

@@ -81,12 +81,7 @@ public final class TreeExtraction {
     }
 
     private static func reader(of source: any ByteSource, allowsAnyPacking: Bool) throws(ImageError) -> TarReader {
-        guard allowsAnyPacking else { return try TarReader(try decoded(source)) }
-        let peeked = try PeekedSource(source)
-        if Compression.isOfNoImage(magic: Array(peeked.first.prefix(Compression.magicByteCount))) {
-            return try TarReader(peeked, unpacksOthers: true)
-        }
-        return try TarReader(try decoded(peeked))
+        try TarReader(try decoded(allowsAnyPacking ? withoutOtherPacking(source) : PeekedSource(source)))
     }
 
     /// From a descriptor, plain or packed by gzip or zstd.

@@ -1,9 +1,11 @@
 """The image commands and their API, driven as a user does; other tools read and make the archives where they are there."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import pty
 import re
@@ -18,6 +20,7 @@ DOCKER = shutil.which("docker")
 PODMAN = shutil.which("podman")
 SKOPEO = shutil.which("skopeo")
 ZSTD = shutil.which("zstd")
+OTHER_PACKINGS = {"xz": lzma, "bz2": bz2}
 
 
 def layer(files):
@@ -313,6 +316,23 @@ class ImagesTest(EngineCase):
     def test_round_trip_oci_archive(self):
         self.round_trip("oci-archive", f"{self.root}/oci.tar")
 
+    def test_packed_archives(self):
+        identity = self.make("packed:1")
+        data = subprocess.run(
+            [GANTRY, "save", "packed:1"], capture_output=True, env=self.environment(), check=True).stdout
+        for name, module in ({"gz": gzip} | OTHER_PACKINGS).items():
+            self.gantry_ok("rmi", "packed:1")
+            path = f"{self.root}/packed.tar.{name}"
+            with module.open(path, "wb") as file:
+                file.write(data)
+            self.assertEqual(self.gantry_ok("load", "-i", path).stdout, "Loaded image: packed:1\n")
+            self.assertEqual(self.gantry_ok("images", "-q", "--no-trunc", "packed").stdout.strip(), identity)
+            os.truncate(path, os.path.getsize(path) // 2)
+            self.assertIn("bad image archive", self.refused("load", "-i", path))
+        with lzma.open(path, "wb") as file:
+            file.write(gzip.compress(data))
+        self.assertIn("compressed more than once", self.refused("load", "-i", path))
+
     def test_round_trip_oci_folder(self):
         self.round_trip("oci-dir", f"{self.root}/layout")
         self.assertIn("is not empty", self.refused("save", "--format", "oci-dir", "-o", f"{self.root}/layout", "app:1"))
@@ -410,6 +430,10 @@ class ImagesTest(EngineCase):
         with gzip.open(f"{plain}.gz", "wb") as file:
             file.write(self.base)
         packed = [plain, f"{plain}.gz"]
+        for name, module in OTHER_PACKINGS.items():
+            with module.open(f"{plain}.{name}", "wb") as file:
+                file.write(self.base)
+            packed.append(f"{plain}.{name}")
         if ZSTD:
             subprocess.run([ZSTD, "-q", "-f", plain], check=True)
             packed.append(f"{plain}.zst")
