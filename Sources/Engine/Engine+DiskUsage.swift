@@ -61,7 +61,10 @@ extension Engine {
         var usages: [DiskUsageReply.Volume] = []
         for volume in volumes.values.sorted(by: { $0.name < $1.name }) {
             let folder = options.volumeData(volume.name)
-            let byteCount = try await onPool { () throws(SystemError) in try FileSystem.treeByteCount(folder) }
+            // A server may be slow to tell of its files, and they take no place here.
+            let byteCount =
+                isForeign(volume: volume.name)
+                ? 0 : try await onPool { () throws(SystemError) in try FileSystem.treeByteCount(folder) }
             let userCount = containers.values.count { $0.stored.volumes.values.contains(volume.name) }
             usages.append(
                 DiskUsageReply.Volume(

@@ -59,12 +59,14 @@ extension Engine {
                 let folders = folders(of: stored)
                 try await onPool { () throws(SystemError) in try folders.make() }
                 try await checkForeignFolders(stored)
+                try await mountVolumes(of: stored, user: id)
                 try await populateVolumes(of: stored)
             }
             launched = try await launch(
                 stored, try launchRequest(stored, attach: clients),
                 making: container.hasFolders ? nil : folders(of: stored))
         } catch {
+            await releaseVolumes(of: stored, user: id)
             startFailed(id, error)
             throw error
         }
@@ -184,6 +186,7 @@ extension Engine {
         containers[id] = container
         // The balancer and DNS first: every moment counts for requests on their way.
         await refreshEndpoints(of: container.stored)
+        if !container.stored.volumes.isEmpty { await releaseVolumes(of: container.stored, user: id) }
         // That it is to stay stopped is nowhere else.
         if container.stored.stoppedByUser { saveOrLog(container.stored) } else { saveSoon(id) }
         let ran = exit.finishedAt - (container.stored.startedAt ?? exit.finishedAt)

@@ -56,6 +56,7 @@ extension Engine {
             container.stored.isStarting = hasPostStart(container.stored) ? true : nil
             saveOrLog(container.stored)
         }
+        adoptVolumes(of: stored)
         container.stopping = container.stored.isStopping == true
         containers[stored.id] = container
         if container.stopping { endStop(of: stored) }

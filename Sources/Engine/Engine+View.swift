@@ -78,8 +78,24 @@ extension Engine {
             try folders.make()
             try FileSystem.makeDirectories(place)
         }
-        // Before the first start they are empty yet.
-        try await populateVolumes(of: stored)
+        let user = randomID()
+        do throws(EngineError) {
+            try await mountVolumes(of: stored, user: user)
+            // Before the first start they are empty yet.
+            try await populateVolumes(of: stored)
+            let view = try await openStopped(stored, image, folders, place, for: access)
+            await releaseVolumes(of: stored, user: user)
+            return view
+        } catch {
+            await releaseVolumes(of: stored, user: user)
+            throw error
+        }
+    }
+
+    private func openStopped(
+        _ stored: StoredContainer, _ image: Image, _ folders: ContainerFolders, _ place: String,
+        for access: FilesAccess
+    ) async throws(EngineError) -> ContainerView {
         var root = StoppedRoot(
             lower: image.lowerDirectories + [options.mountPoints], upper: "\(folders.data)/upper",
             work: "\(folders.data)/work", userExtended: options.rootless != nil, isThrowaway: access != .write,

@@ -15,6 +15,11 @@ extension Engine {
         return folder
     }
 
+    /// Somebody else may have written what it has.
+    func isForeign(volume name: String) -> Bool {
+        volumes[name].map { VolumePlace($0.definition.driverOptions) != .own } ?? false
+    }
+
     /// What is not the engine's is not made on the way: it may be a disk that is not mounted yet.
     func checkForeignFolders(_ stored: StoredContainer) async throws(EngineError) {
         let places = stored.volumes.values.compactMap { name in

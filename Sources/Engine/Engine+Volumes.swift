@@ -53,8 +53,7 @@ extension Engine {
         guard users.isEmpty else {
             throw .conflict("volume \(name) is used by \(users.map(\.stored.name).sorted().joined(separator: ", "))")
         }
-        let folder = FileSystem.parent(of: options.volumeData(name))
-        try await onPool { () throws(SystemError) in try FileSystem.removeTree(folder) }
+        try await removeVolumeFolder(name)
         do throws(DatabaseError) { try store.delete(record) } catch { throw .database(error) }
         volumes[name] = nil
         announce(type: "volume", "destroy", name: name, stack: record.stackName)
@@ -70,7 +69,7 @@ extension Engine {
         for (target, name) in pending {
             if !noCopy.contains(target) {
                 let folder = volumeFolder(name)
-                let (layers, isForeign) = (image.lowerDirectories, foreignFolder(ofVolume: name) != nil)
+                let (layers, isForeign) = (image.lowerDirectories, isForeign(volume: name))
                 try await onPool { () throws(SystemError) in
                     // What somebody else's folder has in it is theirs.
                     if isForeign, try !FileSystem.list(folder).isEmpty { return }

@@ -110,6 +110,7 @@ public actor Engine {
     var containerIDs: [String: String] = [:]
     var networks: [String: StoredNetwork] = [:]
     var volumes: [String: StoredVolume] = [:]
+    var volumeUses: [String: VolumeUse] = [:]
     var stacks: [String: StackEntry] = [:]
     var execs: [String: ExecInstance] = [:]
     var pendingAttach: [String: [SharedDescriptor]] = [:]
@@ -288,6 +289,7 @@ public actor Engine {
         await adoptContainers()
         reclaimPorts()
         reclaimFreePorts()
+        await unmountUnusedVolumes()
         await sweepOrphans()
         await sweepBuilds()
         closeForeignFirewalls()

@@ -143,19 +143,23 @@ struct LaunchBuilder {
                 mounts.append(tmpfs(mount))
             case .volume:
                 guard let folder = volumeFolders[mount.target] else { continue }
-                mounts.append(
-                    bind(folder, to: mount.target, options: ["rbind", "rprivate", mount.readOnly ? "rro" : "rw"]))
+                mounts.append(volume(folder, to: mount.target, readOnly: mount.readOnly))
             case .image, .cluster, .npipe:
                 // The stack file's loader has warned of them.
                 continue
             }
         }
         for (target, folder) in volumeFolders.sorted(by: { $0.key < $1.key }) where !claimed.contains(target) {
-            mounts.append(bind(folder, to: target, options: ["rbind", "rprivate", "rw"]))
+            mounts.append(volume(folder, to: target, readOnly: false))
         }
         func depth(_ mount: RuntimeSpec.Mount) -> Int { mount.destination.split(separator: "/").count }
         return mounts.enumerated().sorted { (depth($0.element), $0.offset) < (depth($1.element), $1.offset) }
             .map(\.element)
+    }
+
+    /// One that is mounted read-only stays so: nothing is said of writing.
+    private func volume(_ folder: String, to target: String, readOnly: Bool) -> RuntimeSpec.Mount {
+        bind(folder, to: target, options: ["rbind", "rprivate"] + (readOnly ? ["rro"] : []))
     }
 
     private func bind(_ source: String, to target: String, options: [String]) -> RuntimeSpec.Mount {

@@ -415,7 +415,7 @@ class Settings(ComposeCase):
                 ("up -d --pull never image", 1, "", "No such image: nosuch:7"),
                 ("up -d command", 1, "", "executable file not found in $PATH"),
                 ("up -d port", 1, "", "port is already allocated"),
-                ("up -d volume", 1, "", "a volume of type 'nfs' is not supported"),
+                ("up -d volume", 1, "", "failed to mount local volume: mount :/srv:"),
                 ("up -d folder", 1, "", "/no/such/folder"),
                 ("up -d nosuch", 1, "", "no such service"),
                 ("exec -T port true", 1, "", 'service "port" is not running'),

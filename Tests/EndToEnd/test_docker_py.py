@@ -339,9 +339,9 @@ class DockerPy(EngineCase):
         self.assertNotIn("group", os.listdir(folder))
         volume.remove()
         self.assertIn("passwd", os.listdir(folder))
-        for wrong in ({"type": "nfs", "o": "addr=192.0.2.1", "device": ":/srv"}, {"size": "1g"},
+        for wrong in ({"type": "nfs", "o": "addr=192.0.2.1"}, {"size": "1g"},
                       {"type": "none", "o": "bind", "device": "relative"}, {"type": "none", "o": "bind"},
-                      {"type": "none", "o": "bind,ro", "device": "/srv"}):
+                      {"o": "ro", "device": "/srv"}):
             with self.subTest(wrong), self.assertRaises(docker.errors.APIError) as raised:
                 self.client.volumes.create("wrong", driver_opts=wrong)
             self.assertEqual(raised.exception.status_code, 400)

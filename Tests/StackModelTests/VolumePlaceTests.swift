@@ -11,12 +11,20 @@ import Testing
 
     @Test func withoutOptions() { #expect(VolumePlace([:]) == .own) }
 
+    @Test func mounts() {
+        let share = VolumePlace(["type": "nfs", "o": "addr=192.0.2.1,rw", "device": ":/srv"])
+        #expect(share == .mounted(VolumeMount(type: "nfs", device: ":/srv", options: ["addr=192.0.2.1", "rw"])))
+        let memory = VolumePlace(["type": "tmpfs", "device": "tmpfs"])
+        #expect(memory == .mounted(VolumeMount(type: "tmpfs", device: "tmpfs", options: [])))
+        let folder = VolumePlace(["type": "none", "o": "bind,ro", "device": "/srv"])
+        #expect(folder == .mounted(VolumeMount(type: "none", device: "/srv", options: ["bind", "ro"])))
+    }
+
     @Test(arguments: [
-        (["type": "nfs", "o": "addr=192.0.2.1,rw", "device": ":/srv"], "a volume of type 'nfs' is not supported"),
-        (["type": "tmpfs", "device": "tmpfs"], "for memory use a tmpfs mount"),
-        (["type": "none", "device": "/srv"], "a volume of type 'none' is not supported"),
-        (["type": "ext4", "o": "bind", "device": "/dev/sda"], "a volume of type 'ext4' is not supported"),
-        (["type": "none", "o": "bind,ro", "device": "/srv"], "'o' with 'ro' is not supported; say it of the mount"),
+        (["type": "nfs", "o": "addr=192.0.2.1,rw"], "a volume of type 'nfs' needs a device"),
+        (["type": "none", "device": "/srv"], "a volume of type 'none' needs o=bind"),
+        (["device": "/srv"], "a volume of type '' needs o=bind"),
+        (["type": "none", "o": "bind,ro", "device": "srv"], "a folder's absolute path"),
         (["type": "none", "o": "bind", "device": "srv"], "a folder's absolute path"),
         (["type": "none", "o": "bind"], "a folder's absolute path"),
         (["size": "1g"], "volume option 'size' is not supported"),

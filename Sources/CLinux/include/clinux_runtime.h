@@ -61,6 +61,13 @@ static inline int gantry_move_mount(int mount, int target) {
   return move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+// Whether a path, links followed, is the root of a mount. statx(2).
+static inline int gantry_is_mount_root(const char *path) {
+  struct statx status;
+  if (statx(AT_FDCWD, path, 0, STATX_TYPE, &status) < 0) return -1;
+  return status.stx_attributes & STATX_ATTR_MOUNT_ROOT ? 1 : 0;
+}
+
 // Variadic in glibc.
 static inline int gantry_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
   return prctl(option, a, b, c, d);
