@@ -28,6 +28,18 @@ func mounts(_ request: ContainerRequest) throws(TranslationError) -> [Mount] {
     return mounts
 }
 
+/// What `Mounts` tell the driver of volumes that are made for them, by their targets.
+public func volumeOptions(_ request: ContainerRequest) throws(TranslationError) -> [String: [String: String]] {
+    var options: [String: [String: String]] = [:]
+    for fields in try request.hostFields.objects("Mounts") {
+        guard let target = try fields.text("Target"),
+            let driver = try fields.object("VolumeOptions")?.object("DriverConfig")
+        else { continue }
+        options[cleaned(target)] = try driver.map("Options")
+    }
+    return options
+}
+
 /// Without a slash at the end.
 func cleaned(_ path: String) -> String {
     let parts = path.split(separator: "/").filter { $0 != "." }

@@ -87,7 +87,7 @@ extension Engine {
     /// Runs the command; whoever reads the session calls `execEnded` with the exit frame.
     public func startExec(_ id: String) async throws(EngineError) -> AttachSession {
         guard let instance = execs[id] else { throw .execNotFound(id) }
-        guard instance.startedAt == nil else { throw .conflict("exec \(id.prefix(12)) has been started already") }
+        guard instance.startedAt == nil else { throw .execStarted(id) }
         guard let container = containers[instance.containerID], container.process != nil else {
             throw .containerNotRunning(instance.containerID)
         }

@@ -32,12 +32,15 @@ extension Engine {
     /// `POST /build/prune`. Without `all`, steps whose layers images have stay, and so do folders of cache mounts.
     ///
     /// - Parameters:
-    ///   - values: `until`.
+    ///   - values: `until`; `label` and `label!` too, which `docker system prune` hands on: no step has one.
     ///   - keepStorage: bytes that may stay.
     public func pruneBuilds(
         all: Bool, keepStorage: UInt64?, _ values: [String: [String]]
     ) async throws(EngineError) -> BuildPruneReply {
-        let filters = try ObjectFilters(values, known: ["until"])
+        let filters = try ObjectFilters(values, known: ["until", "label", "label!"])
+        guard filters.values["label"]?.isEmpty ?? true else {
+            return BuildPruneReply(CachesDeleted: [], SpaceReclaimed: 0)
+        }
         let moment = filters.earliest.map { $0 / 1_000_000_000 }
         let before = try await ownStepByteCount()
         var pruning = ImageStore.BuildPruning()

@@ -116,6 +116,7 @@ extension Engine {
             if isSingleID { options.owner = .own }
             return options
         }
+        announce(stored, "extract-to-dir")
         let (reader, writer) = try archivePipe()
         guard let archive = writer.take().map({ IncomingArchive(writer: $0, pool: streams) }) else {
             throw EngineError.cancelled

@@ -30,10 +30,9 @@ extension Engine {
         if case .networks(let endpoints) = choice {
             for endpoint in endpoints { try await addNetwork(endpoint, to: &stack, &service, &free) }
         }
-        for mount in service.mounts where mount.kind == .volume {
-            guard let source = mount.source else { continue }
-            try await makeVolume(source, labels: mount.volumeLabels)
-            stack.volumes[source] = externalVolume(source)
+        try await makeVolumes(&service, try translating { () throws(TranslationError) in try volumeOptions(request) })
+        for case let name? in service.mounts.map({ $0.kind == .volume ? $0.source : nil }) {
+            stack.volumes[name] = externalVolume(name)
         }
         try putOffTaken(&stack, &service, &free)
         stack.services[name] = service
@@ -103,11 +102,19 @@ extension Engine {
     private func resolveNames(_ service: inout Service) throws(EngineError) {
         func resolved(_ mode: String?) throws(EngineError) -> String? {
             guard let mode, mode.hasPrefix("container:") else { return mode }
-            return "container:\(try container(String(mode.dropFirst("container:".count))).stored.id)"
+            return "container:\(try other(String(mode.dropFirst("container:".count))).id)"
         }
         service.networkMode = try resolved(service.networkMode)
         service.pidMode = try resolved(service.pidMode)
         service.ipcMode = try resolved(service.ipcMode)
+    }
+
+    /// A container that the new one refers to. By the status 404 clients would take it that the image is missing.
+    private func other(_ name: String) throws(EngineError) -> StoredContainer {
+        do throws(EngineError) { return try container(name).stored } catch {
+            guard case .containerNotFound = error else { throw error }
+            throw .badRequest("could not get container for \(name): No such container: \(name)")
+        }
     }
 
     /// What would only be found out by the start.
@@ -115,7 +122,7 @@ extension Engine {
         _ = try LogOptions.settings(service.logging, path: "", service: name)
         _ = try SecurityOptions(service.securityOptions, service: name)
         if let signal = service.stopSignal { _ = try signalNumber(signal) }
-        for link in service.externalLinks { _ = try container(linkParts(link).name) }
+        for link in service.externalLinks { _ = try other(linkParts(link).name) }
     }
 
     /// `VolumesFrom`: the mounts of another container, in the places that are free.
@@ -123,7 +130,7 @@ extension Engine {
         let sources = try translating { () throws(TranslationError) in try request.hostFields.texts("VolumesFrom") }
         for text in sources {
             let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-            let other = try container(parts.first ?? "").stored
+            let other = try self.other(parts.first ?? "")
             let isReadOnly = parts.count > 1 && parts[1] == "ro"
             for var mount in other.ownMounts where !service.mounts.contains(where: { $0.target == mount.target }) {
                 mount.readOnly = mount.readOnly || isReadOnly
@@ -148,25 +155,23 @@ extension Engine {
         return volume
     }
 
-    /// A volume that a container names is made on the way.
-    private func makeVolume(_ name: String, labels: [String: String]) async throws(EngineError) {
-        guard volumes[name] == nil else { return }
-        var definition = Volume()
-        definition.driver = "local"
-        definition.labels = labels
-        let record = StoredVolume(
-            name: name, stackName: "", key: "", definition: definition, anonymous: false, slot: "", populated: false,
-            createdAt: Clock.now())
-        volumes[name] = record
-        do throws(EngineError) {
-            try save(record)
-            let folder = options.volumeData(name)
-            try await onPool { () throws(SystemError) in try FileSystem.makeDirectories(folder, mode: 0o755) }
-        } catch {
-            volumes[name] = nil
-            throw error
+    /// Volumes that a container names are made on the way, and nameless ones whose driver is told something.
+    ///
+    /// - Parameter options: the driver's, by the mounts' targets.
+    private func makeVolumes(
+        _ service: inout Service, _ options: [String: [String: String]]
+    ) async throws(EngineError) {
+        for index in service.mounts.indices where service.mounts[index].kind == .volume {
+            let mount = service.mounts[index]
+            let options = options[mount.target] ?? [:]
+            if let name = mount.source, volumes[name] != nil { continue }
+            guard mount.source != nil || !options.isEmpty else { continue }
+            var request = VolumeCreateRequest()
+            request.Name = mount.source
+            request.DriverOpts = options
+            request.Labels = mount.volumeLabels
+            service.mounts[index].source = try await createVolume(request).Name
         }
-        announce(type: "volume", "create", name: name, stack: "")
     }
 
     private func addNetwork(

@@ -297,10 +297,13 @@ extension Engine {
 }
 
 extension EngineError {
-    /// Why a command could not be started, where it is the command's fault; `nil`: the engine's.
+    /// Why a command could not be started, where it is the command's fault or the client's; `nil`: the engine's.
     public var execStartText: String? {
-        guard case .runtime(let failure, _) = self else { return nil }
-        return failure.dockerExecText
+        switch self {
+        case .runtime(let failure, _): failure.dockerExecText
+        case .execStarted(let id): "exec \(id.prefix(12)) has been started already"
+        default: nil
+        }
     }
 
     /// A start that failed, in the words that Docker's command line takes its exit code from.

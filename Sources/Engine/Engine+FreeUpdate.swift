@@ -28,6 +28,7 @@ extension Engine {
         changed.definition.service.resources.take(limits)
         if let policy { changed.definition.service.restart = policy }
         try checkSwap(stored.definition.service.resources, limits)
+        try checkProcessors(stored.definition.service.resources, limits)
         var warnings: [String] = []
         if limits != Resources(), containers[stored.id]?.process != nil {
             warnings = try await applyLimits(changed, limits)
@@ -49,6 +50,22 @@ extension Engine {
         }
         throw .badRequest(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
+    }
+
+    /// The kernel has one share of a processor's time, which is said in either of two ways.
+    private func checkProcessors(_ old: Resources, _ new: Resources) throws(EngineError) {
+        func isSet(_ value: Int64?) -> Bool { (value ?? 0) > 0 }
+        for (name, isOld, isNew) in [
+            ("CPU Period", isSet(old.cpuPeriod), isSet(new.cpuPeriod)),
+            ("CPU Quota", isSet(old.cpuQuota), isSet(new.cpuQuota)),
+        ] {
+            if isOld, isSet(new.nanoCPUs) {
+                throw .conflict("Conflicting options: Nano CPUs cannot be updated as \(name) has already been set")
+            }
+            if isNew, isSet(old.nanoCPUs) {
+                throw .conflict("Conflicting options: \(name) cannot be updated as NanoCPUs has already been set")
+            }
+        }
     }
 
     /// Only what is new of them; what hangs together goes together.

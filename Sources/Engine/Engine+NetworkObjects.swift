@@ -32,6 +32,10 @@ extension Engine {
         if let scope = request.Scope, !scope.isEmpty, scope != "local" {
             throw .badRequest("network \(name): there is no scope '\(scope)' on a single host")
         }
+        guard request.Ingress != true else { throw .badRequest("network \(name): ingress networks are a swarm's") }
+        guard request.ConfigOnly != true, request.ConfigFrom?.Network?.isEmpty ?? true else {
+            throw .badRequest("network \(name): networks that are definitions alone are not supported")
+        }
         let definition = Self.definition(request)
         let design = try NetworkDesign(name: name, definition: definition)
         let record = try await makeNetwork(name, stack: "", key: "", definition)

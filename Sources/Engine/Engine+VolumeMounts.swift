@@ -2,8 +2,8 @@ import LinuxSystem
 import Logging
 import StackModel
 
-/// Volumes whose data is a file system of its own (`type: tmpfs`, `nfs`, `ext4`, …). As in Docker it is mounted when the
-/// first container that has the volume starts, and unmounted when the last one has ended: a tmpfs is empty then.
+/// Volumes whose data is a file system of its own (`type: tmpfs`, `nfs`, `ext4`, …). As in Docker it is mounted when
+/// the first container that has the volume starts, and unmounted when the last one has ended: a tmpfs is empty then.
 extension Engine {
     struct VolumeUse {
         /// Ids of containers that run or start, and of views of those that do not.

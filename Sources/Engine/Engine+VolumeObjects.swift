@@ -22,7 +22,6 @@ extension Engine {
         definition.driverOptions = request.DriverOpts ?? [:]
         if case .unsupported(let why) = VolumePlace(definition.driverOptions) { throw .badRequest(why) }
         definition.labels = request.Labels ?? [:]
-        if given == nil { definition.labels[Self.anonymousLabel] = "" }
         let record = StoredVolume(
             name: given ?? randomID(), stackName: "", key: "", definition: definition, anonymous: given == nil,
             slot: "", populated: false, createdAt: Clock.now())
@@ -95,6 +94,7 @@ extension Engine {
     /// Those of a stack are told by the labels that Compose puts on its own.
     func labels(of record: StoredVolume) -> [String: String] {
         var labels = record.definition.labels
+        if record.anonymous { labels[Self.anonymousLabel] = "" }
         if !record.stackName.isEmpty, !record.anonymous {
             labels[ComposeLabel.project] = record.stackName
             labels["com.docker.compose.volume"] = record.key

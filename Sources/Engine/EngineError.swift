@@ -12,6 +12,8 @@ public enum EngineError: Error, Sendable {
     case containerNotFound(String)
     case networkNotFound(String)
     case execNotFound(String)
+    /// Its id: it can be started once.
+    case execStarted(String)
     /// In its own words.
     case notFound(String)
     case containerNotRunning(String)
@@ -43,6 +45,8 @@ public enum EngineError: Error, Sendable {
             ]
         case .notFound(let message): [Diagnostic(code: "engine.not-found", message)]
         case .execNotFound(let id): [Diagnostic(code: "exec.not-found", "no such exec instance: \(id)")]
+        case .execStarted(let id):
+            [Diagnostic(code: "engine.conflict", "exec \(id.prefix(12)) has been started already")]
         case .containerNotRunning(let name):
             [Diagnostic(code: "container.not-running", "container \(name) is not running")]
         case .conflict(let message): [Diagnostic(code: "engine.conflict", message)]
@@ -64,7 +68,7 @@ public enum EngineError: Error, Sendable {
     public var status: Int {
         switch self {
         case .stackNotFound, .containerNotFound, .networkNotFound, .execNotFound, .notFound: 404
-        case .conflict, .containerNotRunning: 409
+        case .conflict, .containerNotRunning, .execStarted: 409
         case .badRequest, .diagnostics: 400
         case .answered(let status, _): status
         case .image(.notFound), .registry(.notFound), .registry(.denied): 404

@@ -126,6 +126,14 @@ public struct NetworkCreateRequest: Codable, Equatable, Sendable {
     public var IPAM: NetworkIPAM?
     public var Options: [String: String]?
     public var Labels: [String: String]?
+    public var Ingress: Bool?
+    public var ConfigOnly: Bool?
+    public var ConfigFrom: ConfigReference?
+
+    /// A network whose definition is taken over.
+    public struct ConfigReference: Codable, Equatable, Sendable {
+        public var Network: String?
+    }
 
     public init(Name: String) { self.Name = Name }
 }

@@ -6,6 +6,7 @@ import Glibc
 final class ArchiveFeed {
     private let source: any ByteSource
     private(set) var failure: ImageError?
+    private(set) var isAtEnd = false
     /// What libarchive may still read before it must have something to show; nil is any amount.
     var budget: Int?
 
@@ -24,6 +25,7 @@ final class ArchiveFeed {
     private func hand(to buffer: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
         do throws(ImageError) {
             let piece = try source.next()
+            isAtEnd = piece.isEmpty
             if let left = budget {
                 budget = left - piece.count
                 if left < 0 { throw .archive(why: "it has more than \(TarReader.headerByteCountMax) bytes of headers") }

@@ -11,6 +11,10 @@ final class TarReader {
     private let archive: OpaquePointer
     private let feed: ArchiveFeed
     private var isInEntry = false
+    /// Bytes of the present entry's content that have not been handed out.
+    private var leftByteCount: Int64 = 0
+    /// The archive ended with an entry's last byte.
+    private var isCutAtEnd = false
 
     /// Bytes of one entry's headers: long names, pax records, maps of sparse files. libarchive keeps a map as a list in
     /// memory, of a dozen bytes for each of the archive's: without a bound 200 kB of gzip take 2.3 GB.
@@ -32,6 +36,7 @@ final class TarReader {
 
     /// The next entry, valid until the next call; `nil` at the end.
     func next() throws(ImageError) -> OpaquePointer? {
+        if isCutAtEnd { return nil }
         // What is left of the entry before may be long; it is passed over unread.
         feed.budget = nil
         if isInEntry, archive_read_data_skip(archive) < ARCHIVE_WARN { throw failure("an entry's content") }
@@ -42,6 +47,7 @@ final class TarReader {
         case ARCHIVE_EOF: return nil
         case ARCHIVE_OK, ARCHIVE_WARN:
             // A warning is a name that is not in the locale's character set: bytes are bytes to us.
+            leftByteCount = archive_entry_size(entry)
             return entry
         default: throw failure("an entry's header")
         }
@@ -56,8 +62,14 @@ final class TarReader {
         feed.budget = Self.headerByteCountMax
         switch archive_read_data_block(archive, &start, &count, &offset) {
         case ARCHIVE_EOF: return nil
-        case ARCHIVE_OK, ARCHIVE_WARN: return (UnsafeRawBufferPointer(start: start, count: count), offset)
-        default: throw failure("an entry's content")
+        case ARCHIVE_OK, ARCHIVE_WARN:
+            leftByteCount -= Int64(count)
+            return (UnsafeRawBufferPointer(start: start, count: count), offset)
+        default:
+            // Docker's client appends a Dockerfile from standard input so; what is missing is padding.
+            isCutAtEnd = feed.isAtEnd && leftByteCount == 0
+            if isCutAtEnd { return nil }
+            throw failure("an entry's content")
         }
     }
 

@@ -72,12 +72,17 @@ class ClientCase(EngineCase):
             cls.ask("DELETE", f"/volumes/{volume['Name']}?force=1")
 
     @classmethod
-    def ask(cls, method, path, body=None):
-        """A request of the API: its status, and what its answer says."""
+    def connection(cls):
         connection = http.client.HTTPConnection("gantry", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(60)
         connection.sock.connect(cls.socket)
+        return connection
+
+    @classmethod
+    def ask(cls, method, path, body=None):
+        """A request of the API: its status, and what its answer says."""
+        connection = cls.connection()
         try:
             connection.request(method, path, body=None if body is None else json.dumps(body),
                                headers={"Content-Type": "application/json"})

@@ -351,7 +351,7 @@ class DockerCommandTest(EngineCase):
         self.assertTrue(os.path.isdir(shown["Mountpoint"]))
         self.refused("no such volume", "volume", "inspect", "nothing")
         self.refused("not found", "volume", "create", "-d", "nfs", "other")
-        self.refused("not supported", "volume", "create", "-o", "type=tmpfs", "other")
+        self.refused("needs a device", "volume", "create", "-o", "type=tmpfs", "other")
         self.refused("invalid characters", "volume", "create", "a/b")
         folder = self.stack("""
             services: {app: {image: busybox, command: ["sleep", "1000"], volumes: ["data:/data"]}}

@@ -40,7 +40,8 @@ struct ExecRoutes {
             guard let text = error.execStartText, body.Detach != true, request.headers["User-Agent"] != "gantry" else {
                 throw error
             }
-            await engine.execRefusedToClient(id)
+            // What runs or ran already keeps its own exit code.
+            if case .execStarted = error {} else { await engine.execRefusedToClient(id) }
             let bytes = Array("\(text)\r\n".utf8)
             let frame = StreamFrame(kind: .standardOutput, payload: bytes)
             return .hijack(contentType: type) { connection in

@@ -76,9 +76,8 @@ extension LogQuery {
         standardError = request.queryFlag("stderr")
         timestamps = request.queryFlag("timestamps")
         details = request.queryFlag("details")
-        if let tail = request.queryValue("tail"), tail != "all" {
-            self.tail = try request.queryInteger("tail")
-        }
+        // As in Docker, what is no number of lines means all of them.
+        tail = request.queryValue("tail").flatMap(Int.init).flatMap { $0 < 0 ? nil : $0 }
         since = try Self.time(request, "since")
         until = try Self.time(request, "until")
     }
