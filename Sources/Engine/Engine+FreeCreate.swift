@@ -22,7 +22,7 @@ extension Engine {
         let choice = try translating { () throws(TranslationError) in try NetworkChoice(request) }
         guard !processArguments(service, defaults: defaults).isEmpty else { throw .badRequest("no command specified") }
         try resolveNames(&service)
-        try checkLater(service, name: name)
+        do throws(EngineError) { try checkLater(service, name: name) } catch { throw error.asDocker }
         try addVolumes(from: request, to: &service)
         try await checkBindSources(service)
         var free = FreeContainer(request)

@@ -306,11 +306,17 @@ extension EngineError {
         }
     }
 
-    /// A start that failed, in the words that Docker's command line takes its exit code from.
+    /// A start that failed, in the words that Docker's command line takes its exit code from. What belongs to no stack
+    /// is no service either.
     var asDocker: EngineError {
-        guard case .runtime(let failure, _) = self else { return self }
-        let text = failure.dockerText
-        return .answered(failure.conventionalExitCode == nil ? 500 : 400, text)
+        switch self {
+        case .runtime(let failure, _):
+            return .answered(failure.conventionalExitCode == nil ? 500 : 400, failure.dockerText)
+        case .badRequest(let text) where text.hasPrefix("service '"):
+            guard let end = text.firstRange(of: "': ") else { return self }
+            return .badRequest(String(text[end.upperBound...]))
+        default: return self
+        }
     }
 }
 

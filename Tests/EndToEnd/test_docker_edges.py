@@ -91,6 +91,13 @@ class Edges(DockerCase):
             ("network create --ingress nco", 1, "", "swarm"),
         ])
 
+    def test_no_service_is_spoken_of(self):
+        for options in ("--security-opt foo=bar", "--log-opt max-size=bogus", "--log-opt bogus=1"):
+            result = self.docker(f"create --name plain {options} busybox true")
+            self.assertEqual(result.returncode, 1, options)
+            self.assertIn(re.search("foo|max-size|bogus", options)[0], result.stderr)
+            self.assertNotIn("service", result.stderr)
+
     def test_a_command_is_started_once(self):
         self.ok("run -d --name once busybox sleep 1000")
         status, created = self.ask("POST", "/containers/once/exec", {"Cmd": ["sh", "-c", "exit 3"]})
