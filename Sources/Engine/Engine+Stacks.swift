@@ -103,8 +103,9 @@ extension Engine {
     ) async throws(EngineError) -> Int {
         guard var record = stacks[name]?.record else { return 0 }
         record.active = false
-        stacks[name]?.record = record
+        // Saved first: what could not be written down is not so.
         try save(record)
+        stacks[name]?.record = record
         await waitForJobWork(name)
         let work = Work.Down(
             stack: record.stack, removeVolumes: request.volumes, removeOrphans: request.removeOrphans,
@@ -140,8 +141,8 @@ extension Engine {
         case .start, .restart: record.stopped.subtract(named)
         case .kill: break
         }
-        stacks[name]?.record = record
         try save(record)
+        stacks[name]?.record = record
         let scheduled = scheduledServices(record).intersection(named)
         if verb == .stop { await stopRuns(name, services: scheduled) }
         noteChange(in: name)

@@ -83,17 +83,28 @@ extension Engine {
                 throw .rollout(plan.failedRollouts, undoneTo: nil, isRollback: record.isRollback == true)
             }
             guard plan.blocked.isEmpty else { throw .diagnostics(plan.blocked) }
-            if plan.isEmpty, plan.waiting.isEmpty { return }
+            let held = plan.heldRollouts.filter { !promotesItself($0, record) }
+            guard held.isEmpty else { throw .held(held) }
+            if plan.isEmpty, plan.waiting.isEmpty, plan.heldRollouts.isEmpty { return }
             let names = Set(plan.steps.map(\.name)).union(plan.waiting.map(\.name)).sorted()
-            let waiting = names.map { AwaitedContainer(name: $0, what: "the engine's next step") }
+            let waiting =
+                names.map { AwaitedContainer(name: $0, what: "the engine's next step") }
+                + plan.heldRollouts.map { AwaitedContainer(name: $0.service, what: "its canaries to be promoted") }
             told.tell(waiting, progress)
-            for container in containers.values where names.contains(container.stored.name) {
+            // How those are that have to go says nothing.
+            let leaving = Set(plan.steps.filter(\.action.endsContainer).map(\.name))
+            for container in containers.values
+            where names.contains(container.stored.name) && !leaving.contains(container.stored.name) {
                 _ = try readiness(of: container, .healthy, isOneShot: false)
             }
             if let wakeAt = plan.wakeAt { wake(name, at: wakeAt) }
             try await waitForNews(name, since: seen, of: waiting, deadline: deadline)
         }
         throw .stackNotFound(name)
+    }
+
+    private func promotesItself(_ rollout: HeldRollout, _ record: StackRecord) -> Bool {
+        rollout.reason == .canary && record.stack.services[rollout.service]?.gantry?.rollout?.autoPromote == true
     }
 
     private struct Told {
@@ -181,7 +192,32 @@ extension Engine {
     }
 }
 
+extension Action {
+    fileprivate var endsContainer: Bool {
+        switch self {
+        case .stopContainer, .removeContainer: true
+        default: false
+        }
+    }
+}
+
 extension EngineError {
+    /// Updates that nobody but a person takes on.
+    fileprivate static func held(_ rollouts: [HeldRollout]) -> EngineError {
+        .diagnostics(
+            rollouts.map { rollout in
+                let isCanary = rollout.reason == .canary
+                return Diagnostic(
+                    code: "rollout.paused",
+                    isCanary
+                        ? "the canaries of \(rollout.service) wait to be promoted"
+                        : "the update of \(rollout.service) is paused",
+                    hint: isCanary
+                        ? "`gantry promote \(rollout.service)` goes on, `gantry abort` goes back"
+                        : "`gantry rollout resume` goes on, `gantry abort` goes back")
+            })
+    }
+
     fileprivate static func notReady(_ code: String, _ stored: StoredContainer, _ what: String) -> EngineError {
         .diagnostics([
             Diagnostic(code: code, "container \(stored.name) \(what)", hint: "see `gantry logs \(stored.service)`")

@@ -8,6 +8,8 @@ struct PlanContext {
     private let containers: [String: ObservedContainer]
     /// Service to the number of its replicas that serve.
     private let serving: [String: Int]
+    /// Of those, the ones that go without another in their place.
+    private let leaving: [String: Int]
     private let sensitivity: Sensitivity
     private let wanted: [String: ContainerDefinition]
     /// Engine names of networks and volumes that are replaced: all who use them are taken away together.
@@ -18,6 +20,11 @@ struct PlanContext {
         containers = Dictionary(observed.containers.map { ($0.id, $0) }) { first, _ in first }
         serving = Dictionary(
             observed.containers.filter { !$0.oneOff && $0.isServing }.map { ($0.service, 1) }, uniquingKeysWith: +)
+        let going = Set(
+            plan.displayChanges.filter { $0.kind == .container && [.remove, .stop].contains($0.action) }.map(\.name))
+        leaving = Dictionary(
+            observed.containers.filter { !$0.oneOff && $0.isServing && going.contains($0.name) }
+                .map { ($0.service, 1) }, uniquingKeysWith: +)
         sensitivity = Sensitivity([desired.stack] + (applied.map { [$0] } ?? []))
         var wanted: [String: ContainerDefinition] = [:]
         for name in desired.stack.services.keys {
@@ -69,12 +76,20 @@ struct PlanContext {
         case .recreate, .restart:
             let resources = Array(container.definition.networkNames.values) + container.definition.volumeNames.values
             guard replaced.isDisjoint(with: resources) else { return .interruption }
-            return (serving[container.service] ?? 0) > 1 ? .reduced : .interruption
+            return isReducedOnly(container.service) ? .reduced : .interruption
         case .remove, .stop:
             // Scaling down is what was asked for.
             return desired.stack.services[container.service] == nil ? .interruption : .none
         case .create, .start, .repair, .update, .signal: return .none
         }
+    }
+
+    /// Some of the replicas serve while others are away.
+    private func isReducedOnly(_ service: String) -> Bool {
+        let parallelism = desired.stack.services[service]?.deploy?.update?.parallelism ?? 1
+        // 0 is all at a time.
+        guard parallelism > 0 else { return false }
+        return (serving[service] ?? 0) - (leaving[service] ?? 0) > parallelism
     }
 
     /// The successor is started before the predecessor is stopped.

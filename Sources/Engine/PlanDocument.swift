@@ -63,7 +63,7 @@ struct PlanDocument {
     /// What the plan does not remove.
     private var orphans: [PlanReply.Object] {
         guard !desired.removeOrphans else { return [] }
-        return observed.containers.filter { !$0.oneOff && stack.services[$0.service] == nil }
+        return observed.containers.filter { !$0.oneOff && !stack.declares($0.service) }
             .map { PlanReply.Object(address: PlanAddress.of($0), name: $0.name) }
             .sorted { $0.address < $1.address }
     }

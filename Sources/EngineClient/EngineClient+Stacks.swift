@@ -57,6 +57,12 @@ extension EngineClient {
         try reply(RolloutReply.self, HTTPRequest("GET", ["stacks", stack, "rollout"]), "the rollout")
     }
 
+    /// Services whose update waits for somebody, and what for.
+    public func heldServices(of stack: String) throws(EngineClientError) -> [String: RolloutReply.State] {
+        let waiting = try rollout(stack: stack).services.filter { [.canary, .paused].contains($0.state) }
+        return Dictionary(waiting.map { ($0.service, $0.state) }) { first, _ in first }
+    }
+
     /// `POST /stacks/{name}/rollout/{verb}`.
     public func rollout(
         _ verb: RolloutVerb, stack: String, _ body: RolloutRequest

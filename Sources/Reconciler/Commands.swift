@@ -16,7 +16,7 @@ public func planDown(
     var builder = PlanBuilder()
     let kept = observed.containers.filter { container in
         guard let stack, !removeOrphans else { return false }
-        return stack.services[container.service] == nil
+        return !stack.declares(container.service)
     }
     if !kept.isEmpty {
         builder.warn(

@@ -87,7 +87,10 @@ private struct DriftReporter {
         let path = address.prefix { $0 != "[" }
         var policy = stack.driftPolicy(kind, service: service)
         // What only a command of the user puts right is told, whatever the engine might do.
+        var repair = repair
         if policy == .repair, repair?.hasPrefix("gantry ") ?? false { policy = .warn }
+        // And what the engine leaves to the user is not said to have been done.
+        if policy == .warn, let words = repair, !words.contains("gantry ") { repair = "gantry up" }
         entries.append(
             DriftEntry(
                 address: address, kind: kind, detail: detail, policy: policy, repair: repair,
@@ -99,7 +102,7 @@ private struct DriftReporter {
     mutating func addContainers() {
         for container in observed.containers {
             guard !container.oneOff, stack.services[container.service] != nil else {
-                if !container.oneOff { addOrphan(container) }
+                if !container.oneOff, !stack.declares(container.service) { addOrphan(container) }
                 continue
             }
             let address = "services.\(container.service)[\(container.number)]"

@@ -59,7 +59,9 @@ enum FieldValue: Equatable {
         case let policy as RestartPolicy where policy.delay == nil && policy.window == nil:
             return policy.mode.rawValue + (policy.attemptsMax.map { ":\($0)" } ?? "")
         case let raw as any RawRepresentable: return "\(raw.rawValue)"
-        case is any BinaryInteger, is any BinaryFloatingPoint: return "\(value)"
+        // Bound, for the number in an Optional would be printed with it.
+        case let number as any BinaryInteger: return "\(number)"
+        case let number as any BinaryFloatingPoint: return "\(number)"
         default: return nil
         }
     }

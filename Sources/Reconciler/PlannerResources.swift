@@ -253,7 +253,7 @@ extension Planner {
 
     /// Containers of services that the stack does not have, and networks that nobody needs.
     mutating func emitOrphans() {
-        let orphans = observed.containers.filter { !$0.oneOff && stack.services.index(forKey: $0.service) == nil }
+        let orphans = observed.containers.filter { !$0.oneOff && !stack.declares($0.service) }
         let prunes = desired.mode == .maintain && stack.driftPolicy(.orphan) == .repair
         guard desired.removeOrphans || prunes else {
             guard !orphans.isEmpty else { return }

@@ -157,8 +157,10 @@ struct Project {
     func stack(of document: Node) -> Stack {
         let builder = StackBuilder(
             report: report, files: loader.files, environment: sources.environment, damage: damage)
-        return builder.build(
+        var stack = builder.build(
             document, name: name, workingDirectory: sources.projectDirectory, configFiles: sources.files)
+        stack.disabledServices = disabledServices
+        return stack
     }
 
     func loaded(_ document: Node, _ stack: Stack?) -> LoadedDocument {

@@ -18,6 +18,8 @@ public struct Stack: Codable, Equatable, Sendable {
     @Sparse public var models: [String: Model] = [:]
     @Sparse public var jobs: [String: Job] = [:]
     public var gantry: StackOptions?
+    /// Services of the file that no active profile enables: neither wanted nor orphans.
+    @Sparse public var disabledServices: [String] = []
     /// Values of variables with a secret's name that the stack file was filled in with: masked wherever they occur
     /// (`Sensitivity`).
     @Sparse public var secretValues: [String] = []
@@ -39,6 +41,11 @@ public struct Stack: Codable, Equatable, Sendable {
         self.configs = configs
         self.secrets = secrets
         self.sources = sources
+    }
+
+    /// Whether the file has the service, enabled or not: then its containers are no orphans.
+    public func declares(_ service: String) -> Bool {
+        services.index(forKey: service) != nil || disabledServices.contains(service)
     }
 
     /// The mark of `path` or of its nearest ancestor that has one.

@@ -112,6 +112,8 @@ class DriftCase(EngineCase):
                     wait_until(lambda: not self.found(folder, kind), 5, "nothing to be left")
                 elif policy == "warn":
                     self.expect_entry(folder, kind, text)
+                    # Nothing is said to have been done.
+                    self.assertTrue(all("gantry " in entry["repair"] for entry in self.found(folder, kind)))
                     self.assertEqual(self.gantry("drift", "--detailed-exitcode", folder=folder).returncode, 2)
                     time.sleep(1)
                     self.assertTrue(is_broken(folder))

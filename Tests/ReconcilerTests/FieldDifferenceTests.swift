@@ -28,6 +28,14 @@ import Testing
         #expect(
             lines { $0.restart = RestartPolicy(mode: .onFailure, attemptsMax: 3) } == ["restart: no → on-failure:3"])
         #expect(lines { $0.tty = true } == ["tty: false → true"])
+        #expect(lines { $0.oomScoreAdjust = 5 } == ["oom_score_adj: - → 5"])
+        func check(_ retries: Int) -> Healthcheck {
+            var check = Healthcheck()
+            check.retries = retries
+            return check
+        }
+        #expect(
+            lines(old: { $0.healthcheck = check(1) }) { $0.healthcheck = check(3) } == ["healthcheck.retries: 1 → 3"])
     }
 
     @Test func partsAreComparedOneByOne() {

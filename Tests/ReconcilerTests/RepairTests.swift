@@ -99,6 +99,10 @@ import Testing
             warned.warnings.map(\.message) == [
                 "found orphan containers of services that are not in the stack file: shop-old-1, shop-older-1"
             ])
+        // What the file has, and no profile enables, is none.
+        let disabled = stack.with { $0.disabledServices = ["old", "older"] }
+        let kept = plan(desired: desired(disabled) { $0.removeOrphans = true }, observed: state, now: 0)
+        #expect(kept.isEmpty && kept.warnings.isEmpty)
         let removed = plan(desired: desired(stack) { $0.removeOrphans = true }, observed: state, now: 0)
         #expect(
             lines(removed) == [

@@ -31,6 +31,7 @@ struct ConfigTests {
         #expect(all.serviceNames == ["api", "db"] && all.volumeNames == ["other"])
         #expect(
             all.images == ["d", "demo-api"] && all.profiles == ["p", "q"] && all.disabledServices == ["off", "web"])
+        #expect(all.stack?.disabledServices == ["off", "web"])
         let unselected = try project.document { $0.targetServices = ["web"] }
         #expect(unselected.serviceNames == ["api", "db", "web"])
     }

@@ -178,11 +178,11 @@ struct SchemaCheckTests {
         let text = """
             services: {a: {image: a, volumes: ["data:/1", "more:/2", "own:/3", "bound:/4", "narrow:/5"]}}
             volumes:
-              data: {driver_opts: {type: nfs, device: ":/srv"}}
+              data: {driver_opts: {type: nfs, o: addr=192.0.2.1}}
               more: {driver: nfs}
               own: {driver: local}
               bound: {driver_opts: {type: none, o: bind, device: ./data}}
-              narrow: {driver_opts: {type: none, o: "bind,ro", device: /data}}
+              narrow: {driver_opts: {size: 1g}}
             """
         let ignored = try MemoryProject(text).load().warnings.filter { $0.code.hasPrefix("stack.ignored") }
         #expect(ignored.map { $0.source?.line }.sorted { ($0 ?? 0) < ($1 ?? 0) } == [3, 4, 7])

@@ -67,6 +67,8 @@ struct MarkdownSummary {
         case .converged: "converged ✅"
         case .noop: "nothing to do ✅"
         case .rolledBack: "failed, and was rolled back ↩️"
+        case .paused where report.held.values.contains(.canary): "waits for its canaries to be promoted ⏸️"
+        case .paused where !report.held.isEmpty: "is paused ⏸️"
         case .paused: "failed, and is paused ⏸️"
         case .failed: "failed ❌"
         }

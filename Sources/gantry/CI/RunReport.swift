@@ -9,7 +9,9 @@ struct RunReport {
         /// There was nothing to do.
         case noop
         case rolledBack = "rolled_back"
-        case paused, failed
+        /// Old and new replicas serve side by side until somebody says more.
+        case paused
+        case failed
     }
 
     struct Service: Equatable {
@@ -39,6 +41,8 @@ struct RunReport {
     var changes = 0
     var revision: Int?
     var planPath: String?
+    /// Services whose update waits for somebody although the command succeeded, and what for.
+    var held: [String: RolloutReply.State] = [:]
     var plan: PlanReply?
     var services: [Service] = []
     var counts = Counts()
@@ -48,7 +52,8 @@ struct RunReport {
 
     var result: Result {
         switch exitCode {
-        case _ where exitCode == 0 || (isDone && errors.isEmpty): changes == 0 ? .noop : .converged
+        case _ where exitCode == 0 || (isDone && errors.isEmpty):
+            !held.isEmpty ? .paused : changes == 0 ? .noop : .converged
         case StackExitCode.paused.rawValue: .paused
         case StackExitCode.rolledBack.rawValue: .rolledBack
         default: .failed
@@ -125,9 +130,10 @@ struct RunRecorder {
     ///   - names: of the stack's services.
     ///   - members: container to service.
     ///   - succeeded: whether the command did.
+    ///   - unfinished: services of which something is left to be done although nothing failed.
     func services(
         _ names: [String], members: [String: String], milliseconds: Int64, succeeded: Bool,
-        source: (String) -> SourceMark?
+        unfinished: (String) -> Bool = { _ in false }, source: (String) -> SourceMark?
     ) -> [RunReport.Service] {
         let failed = Set(failures.map(\.service))
         return names.sorted().map { name in
@@ -135,7 +141,7 @@ struct RunRecorder {
             let hasFailed = failed.contains(name) || own.contains(where: \.hasFailed)
             let isChanged = own.contains(where: \.isChanged)
             let end = own.compactMap(\.endedAt).max()
-            let isThere = succeeded || own.allSatisfy { $0.endedAt != nil }
+            let isThere = !unfinished(name) && (succeeded || own.allSatisfy { $0.endedAt != nil })
             let outcome: RunReport.Service.Outcome =
                 hasFailed ? .failed : !isChanged ? .unchanged : isThere ? .converged : .notReached
             return RunReport.Service(

@@ -116,6 +116,7 @@ final class StackRun {
                 for container in try client.containers(stack: name) { members[container.name] = container.service }
                 let current = try client.revisions(stack: name).last { $0.isCurrent }
                 report.revision = report.revision ?? current?.number
+                if report.isDone, current != nil { report.held = try client.heldServices(of: name) }
             } catch {
                 // A stack that never came to be has neither; what is known without them is told nevertheless.
                 guard case .refused = error else { return }
@@ -124,8 +125,14 @@ final class StackRun {
         for failure in recorder.failures { members[failure.container] = failure.service }
         let names = stack.map { Array($0.services.keys) } ?? Array(Set(members.values))
         report.services = recorder.services(
-            names, members: members, milliseconds: report.milliseconds, succeeded: report.isDone
+            names, members: members, milliseconds: report.milliseconds, succeeded: report.isDone,
+            unfinished: { isInterrupted || report.held[$0] != nil }
         ) { self.stack?.source(of: "services.\($0)") }
+    }
+
+    /// By a signal or the end of its time: nobody knows what it had yet to begin.
+    private var isInterrupted: Bool {
+        report.exitCode > 128 || report.exitCode == StackExitCode.timedOut.rawValue
     }
 
     private func writeReports() throws {

@@ -53,7 +53,8 @@ struct PlanCommand: ParsableCommand {
             let startedAt = wallClockNow()
             let beginning = monotonicNow()
             let (plan, stack) = try look(session)
-            isChanged = plan.changed
+            // What cannot be applied is not as the file has it either.
+            isChanged = plan.changed || !plan.applyable
             let reports = PlanReports(
                 plan: plan, path: out, stackFile: stack?.configFiles.first, places: session.places,
                 startedAt: startedAt, milliseconds: (monotonicNow() - beginning) / 1_000_000)

@@ -3,7 +3,7 @@ import StackModel
 
 /// Output of `gantry plan --format markdown`: for a comment of a pull request, or a step's summary.
 func renderPlanMarkdown(_ plan: PlanReply, folder: String) -> String {
-    guard !plan.isQuiet else { return "### Stack \(code(plan.stack)): no changes\n" }
+    guard !plan.isQuiet else { return "### Stack \(code(plan.stack)): no changes\n" + diagnostics(plan) }
     var text = "### Stack \(code(plan.stack)): \(plan.summaryText)\n\n"
     let found = plan.disruptions.map { escaped($0.text) }
     let disruption = found.isEmpty ? "none expected" : "**" + found.joined(separator: "; ") + "**"
@@ -11,10 +11,11 @@ func renderPlanMarkdown(_ plan: PlanReply, folder: String) -> String {
     let rows = planRows(plan.effective)
     text += table(rows, plan, folder)
     text += fields(rows)
-    for diagnostic in plan.diagnostics {
-        text += "\n> **\(diagnostic.severity.rawValue)**: \(escaped(diagnostic.message))\n"
-    }
-    return text
+    return text + diagnostics(plan)
+}
+
+private func diagnostics(_ plan: PlanReply) -> String {
+    plan.diagnostics.map { "\n> **\($0.severity.rawValue)**: \(escaped($0.message))\n" }.joined()
 }
 
 private func table(_ rows: [PlanRow], _ plan: PlanReply, _ folder: String) -> String {

@@ -115,7 +115,7 @@ extension PlanReply {
     }
 
     /// Nothing is to be done, and there is nothing to be said.
-    var isQuiet: Bool { effective.isEmpty && !changed && orphans.isEmpty && drift.isEmpty }
+    var isQuiet: Bool { effective.isEmpty && !changed && orphans.isEmpty && drift.isEmpty && applyable }
 
     /// Who notices, and what: `service.db is interrupted`.
     var disruptions: [(level: Disruption, text: String)] {
