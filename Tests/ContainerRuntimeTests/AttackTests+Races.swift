@@ -119,7 +119,7 @@ extension KernelTests.AttackTests {
         try race.run(
             rounds: AttackRounds.count(15),
             "grep -c ' /proc/sys/kernel/core_pattern ' /proc/self/mountinfo; "
-                + "echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end; sleep 0.5"
+                + "echo x 2>/dev/null >/proc/sys/kernel/core_pattern; echo end; sleep 2"
         ) { request in
             request.spec.process.terminal = true
             request.spec.mounts.removeAll { $0.destination == "/dev" }

@@ -86,7 +86,7 @@ extension KernelTests {
         @Test func terminalWorks() throws {
             let container = try sleeper()
             // What the last process writes as it ends may be lost with the terminal: hence the pause.
-            let result = try exec(container, "tty; stty size; sleep 0.5") {
+            let result = try exec(container, "tty; stty size; sleep 2") {
                 $0.terminal = true
                 $0.consoleSize = .init(height: 20, width: 70)
             }

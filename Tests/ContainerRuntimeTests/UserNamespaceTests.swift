@@ -70,7 +70,7 @@ extension KernelTests {
 
         @Test func terminalWorks() throws {
             // What the last process writes as it ends may be lost with the terminal: hence the pause.
-            let container = try TestHost.shared.container(["sh", "-c", "tty; ls -l /dev/console | cut -c1; sleep 0.5"])
+            let container = try TestHost.shared.container(["sh", "-c", "tty; ls -l /dev/console | cut -c1; sleep 2"])
             useUserNamespace(&container.request)
             container.request.spec.process.terminal = true
             let output = try container.run().output
