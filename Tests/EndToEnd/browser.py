@@ -38,8 +38,7 @@ class Browser:
         os.close(from_browser)
         self.rest, self.number, self.session = b"", 0, None
         self.problems, self.requests = [], []
-        pages = self.call("Target.getTargets")["targetInfos"]
-        page = next(each["targetId"] for each in pages if each["type"] == "page")
+        page = self.first_page()
         self.session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
@@ -61,6 +60,16 @@ class Browser:
 
     def __exit__(self, *_):
         self.close()
+
+    def first_page(self):
+        """It answers before it has one."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for each in self.call("Target.getTargets")["targetInfos"]:
+                if each["type"] == "page":
+                    return each["targetId"]
+            time.sleep(0.05)
+        raise AssertionError("the browser opens no page")
 
     def call(self, method, **parameters):
         self.number += 1

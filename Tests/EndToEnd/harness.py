@@ -211,7 +211,10 @@ class EngineCase(unittest.TestCase):
             left = after[kind] - lines
             if left:
                 problems.append(f"left behind: {kind}: {sorted(left)}")
-        left = [line for line in supervisors() if cls.root in line]
+        # One that was killed is not gone at once.
+        deadline = time.monotonic() + 20
+        while (left := [line for line in supervisors() if cls.root in line]) and time.monotonic() < deadline:
+            time.sleep(0.2)
         if left:
             problems.append(f"still running: {left}")
         if problems:

@@ -155,7 +155,7 @@ class FailureTest(CICase):
                 healthcheck: {test: "echo not yet; exit 1", interval: 200ms, retries: 1000}
             """, "slow")
         self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
-        result = self.run_ci("reconcile", "--timeout", "2s", folder=folder, code=6)
+        result = self.run_ci("reconcile", "--timeout", "8s", folder=folder, code=6)
         self.assertIn("slow-slow-1 (its healthcheck)", result.stderr)
         self.assertIn("not yet", result.stderr)
 
@@ -487,7 +487,7 @@ class WaitTest(CICase):
     def test_as_docker_compose(self):
         folder = self.stack("""
             services:
-              job: {image: busybox, command: ["sh", "-c", "sleep 2; exit 3"]}
+              job: {image: busybox, command: ["sh", "-c", "sleep 6; exit 3"]}
               web: {image: busybox, command: [sleep, "1000"], init: true}
             """, "composewait")
         self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)

@@ -253,9 +253,13 @@ class Looking(DockerCase):
 class Steering(DockerCase):
     def test_lifecycle(self):
         self.table([
-            ("create --name one busybox sh -c 'trap \"exit 7\" TERM; while :; do sleep 0.05; done'", 0, ID),
+            ("create --name one busybox sh -c 'trap \"exit 7\" TERM; echo ready; while :; do sleep 0.05; done'", 0, ID),
             ("start one", 0, "one\n"),
             ("start one", 0, "one\n"),
+        ])
+        # Before its trap, the signal is not heard.
+        wait_until(lambda: self.docker("logs one").stdout == "ready\n", what="the first trap")
+        self.table([
             ("pause one", 0, "one\n"),
             ("ps --format {{.Status}}", 0, re.compile(r"\(Paused\)")),
             ("pause one", 1, "", "already paused"),
@@ -273,6 +277,9 @@ class Steering(DockerCase):
             ("inspect -f {{.Name}} two", 0, "/two\n"),
             ("rename two two", 1, "", "same name"),
             ("rename nosuch x1", 1, "", "o such container"),
+        ])
+        wait_until(lambda: self.docker("logs two").stdout == "ready\n" * 2, what="the second trap")
+        self.table([
             ("kill -s TERM two", 0, "two\n"),
             ("wait two", 0, "7\n"),
             ("kill -s NOSUCH two", 1, ""),
@@ -288,7 +295,7 @@ class Steering(DockerCase):
         self.assertEqual((result.returncode, result.stdout), (6, "and again\n"), result.stderr)
 
     def test_attach(self):
-        self.ok("run -d --name one busybox sh -c 'sleep 0.5; echo seen; exit 9'")
+        self.ok("run -d --name one busybox sh -c 'sleep 5; echo seen; exit 9'")
         result = self.docker("attach one")
         self.assertEqual((result.returncode, result.stdout), (9, "seen\n"), result.stderr)
         self.table([("attach one", 1, "", "cannot attach to a stopped container")])
@@ -323,7 +330,7 @@ class Steering(DockerCase):
         ])
 
     def test_wait_ends_with_removal(self):
-        self.ok("run -d --rm --name brief busybox sh -c 'sleep 0.4; exit 12'")
+        self.ok("run -d --rm --name brief busybox sh -c 'sleep 4; exit 12'")
         self.table([("wait brief", 0, "12\n")])
         wait_until(lambda: not self.docker("ps -aq").stdout, what="the container to be gone")
 

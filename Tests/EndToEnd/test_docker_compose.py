@@ -107,7 +107,7 @@ class WholeProject(ComposeCase):
             ("ps -a --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}'", 0,
              re.compile(r"db running healthy 0\ninit exited  0\nweb running  0\n")),
             ("ps --services", 0, "db\nweb\n"),
-            ("images", 0, re.compile(r"shop-web-1 +shop-web +latest .*seconds? ago")),
+            ("images", 0, re.compile(r"shop-web-1 +shop-web +latest .*(seconds?|minutes?) ago")),
             ("logs --no-color web init", 0, re.compile(r"(?m)^web-1 +\| hello$")),
             ("logs --no-color web init", 0, re.compile(r"(?m)^init-1 +\| initialised$")),
             ("logs -t --no-log-prefix db", 0, re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]{18}Z ready\n$")),
@@ -271,7 +271,8 @@ class Lifecycle(ComposeCase):
               a: {image: busybox, command: sh -c 'until test -e /go; do sleep 0.1; done; exit 5'}
             """)
         self.up()
-        self.rows(("exec -d a sh -c 'sleep 1; touch /go'", 0, ""), ("wait a", 5, re.compile("exited with status code 5")))
+        self.rows(("exec -d a sh -c 'sleep 5; touch /go'", 0, ""),
+                  ("wait a", 5, re.compile("exited with status code 5")))
         self.rows(("up --wait", 1, "", "container shop-a-1 exited (5)"))
         self.ok("down -t 0", folder=self.folder)
 
@@ -282,7 +283,8 @@ class Foreground(ComposeCase):
     def setUp(self):
         self.project("""
             services:
-              short: {image: busybox, command: sh -c 'echo one; echo two >&2; exit 5'}
+              # The other one has its trap when this one ends.
+              short: {image: busybox, command: sh -c 'echo one; echo two >&2; sleep 2; exit 5'}
               long: {image: busybox, command: "sh -c 'trap \\"echo bye; exit 0\\" TERM; echo begun; sleep 1000 & wait'"}
               asks: {image: busybox, command: "sh -c 'echo ask; read x; echo got $$x; tty'", tty: true, stdin_open: true}
               shell: {image: busybox, command: sh, tty: true, stdin_open: true}

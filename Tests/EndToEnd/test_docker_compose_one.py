@@ -158,7 +158,8 @@ class ComposeOne(ClientCase):
         self.project("""
             version: "2.4"
             services:
-              short: {image: busybox, command: sh -c 'echo one; echo two >&2; exit 5'}
+              # The other one has its trap when this one ends.
+              short: {image: busybox, command: sh -c 'echo one; echo two >&2; sleep 2; exit 5'}
               long: {image: busybox, command: "sh -c 'trap \\"echo bye; exit 0\\" TERM; echo begun; sleep 1000 & wait'"}
               # What is said before the client has attached, and what is typed before, is lost.
               asks:

@@ -116,7 +116,8 @@ class DockerPy(EngineCase):
         self.assertIsInstance(listed["Created"], int)
 
     def test_lifecycle(self):
-        one = self.run_detached("sh -c 'trap \"exit 7\" TERM; while :; do sleep 0.05; done'")
+        one = self.run_detached("sh -c 'trap \"exit 7\" TERM; echo ready; while :; do sleep 0.05; done'")
+        wait_until(lambda: one.logs() == b"ready\n", what="the trap")
         one.pause()
         one.reload()
         self.assertEqual(one.status, "paused")
@@ -132,15 +133,15 @@ class DockerPy(EngineCase):
         self.assertEqual(one.wait(condition="not-running")["StatusCode"], 137)
 
     def test_wait_conditions(self):
-        one = self.run_detached("sh -c 'sleep 0.4; exit 5'", auto_remove=True)
+        one = self.run_detached("sh -c 'sleep 3; exit 5'", auto_remove=True)
         self.assertEqual(one.wait(condition="removed")["StatusCode"], 5)
-        two = self.client.containers.create("busybox", "sh -c 'exit 6'")
+        two = self.client.containers.create("busybox", "sh -c 'sleep 3; exit 6'")
         codes = []
         waiter = threading.Thread(target=lambda: codes.append(two.wait(condition="next-exit")["StatusCode"]))
         waiter.start()
         time.sleep(0.3)
         two.start()
-        waiter.join(10)
+        waiter.join(30)
         self.assertEqual(codes, [6])
         with self.assertRaises(docker.errors.APIError) as raised:
             two.wait(condition="nosuch")
@@ -185,10 +186,12 @@ class DockerPy(EngineCase):
         self.assertEqual(details(plain), [b" one"])
 
     def test_attach(self):
-        one = self.run_detached("sh -c 'echo before; sleep 1; echo after'")
+        one = self.run_detached("sh -c 'echo before; until test -e /go; do sleep 0.1; done; echo after'")
         wait_until(lambda: one.logs() == b"before\n", what="the first line")
         self.assertEqual(one.attach(logs=True, stream=False), b"before\n")
-        self.assertEqual(b"".join(one.attach(logs=True, stream=True)), b"before\nafter\n")
+        stream = one.attach(logs=True, stream=True)
+        one.exec_run("touch /go")
+        self.assertEqual(b"".join(stream), b"before\nafter\n")
         self.assertEqual(one.attach(logs=True, stream=False), b"before\nafter\n")
         created = self.client.containers.create("busybox", "cat", stdin_open=True)
         socket = created.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
@@ -401,8 +404,9 @@ class DockerPy(EngineCase):
     def test_networks(self):
         network = self.client.networks.create("own")
         web = self.run_detached("sh -c 'echo served > /www/index.html; httpd -f -h /www'", name="web", network="own")
-        self.assertEqual(
-            self.client.containers.run("busybox", "wget -qO- http://web", network="own", remove=True), b"served\n")
+        # Started is not yet listening.
+        ask = "sh -c 'until wget -qO- http://web; do sleep 0.1; done'"
+        self.assertEqual(self.client.containers.run("busybox", ask, network="own", remove=True), b"served\n")
         network.disconnect(web)
         network.connect(web, aliases=["other"])
         self.assertEqual(

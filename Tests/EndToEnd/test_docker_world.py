@@ -5,7 +5,6 @@ import re
 import subprocess
 import tarfile
 import threading
-import time
 import unittest
 
 from docker_harness import DOCKER, ID, VERSION, DockerCase
@@ -19,7 +18,8 @@ class Surroundings(DockerCase):
         self.ok("run -d --name web --network front --network-alias www busybox sh -c "
                 "'echo served > /www/index.html; httpd -f -h /www'")
         self.table([
-            ("run --rm --network front busybox wget -qO- http://web", 0, "served\n"),
+            # Started is not yet listening.
+            ("run --rm --network front busybox sh -c 'until wget -qO- http://web; do sleep 0.1; done'", 0, "served\n"),
             ("run --rm --network front busybox wget -qO- http://www", 0, "served\n"),
             ("run --rm --network back busybox sh -c 'wget -T 1 -qO- http://web || exit 1'", 1, ""),
             ("run --rm --network none busybox ip -o link", 0, re.compile(r"^1: lo:[^\n]*\n$")),
@@ -93,7 +93,8 @@ class Surroundings(DockerCase):
 
     def test_links(self):
         self.ok("run -d --name db busybox sh -c 'echo linked > /www/index.html; httpd -f -h /www'")
-        self.table([("run --rm --link db:store busybox wget -qO- http://store", 0, "linked\n")])
+        self.table([("run --rm --link db:store busybox sh -c 'until wget -qO- http://store; do sleep 0.1; done'", 0,
+                     "linked\n")])
 
     def test_copy_commit_export(self):
         path = f"{self.root}/note"
@@ -141,7 +142,7 @@ class Surroundings(DockerCase):
         seen = []
         reader = threading.Thread(target=lambda: seen.extend(line.strip() for line in events.stdout))
         reader.start()
-        time.sleep(0.5)
+        wait_until(lambda: self.ask("GET", "/info")[1]["NEventsListener"] > 0, what="the listener")
         self.docker("run --rm --name brief busybox true")
         self.ok("run -d --name long busybox sleep 1000")
         self.ok("exec long true")

@@ -4,7 +4,7 @@ import os
 import unittest
 import xml.dom.minidom
 
-from harness import EngineCase
+from harness import EngineCase, wait_until
 
 
 class GraphTest(EngineCase):
@@ -19,9 +19,12 @@ class GraphTest(EngineCase):
         self.assertIn('"service:web" -> "service:db"', self.gantry_ok("graph", folder=folder).stdout)
         self.assertNotIn("ready", self.gantry_ok("graph", folder=folder).stdout)
         self.gantry_ok("up", "-d", folder=folder)
-        mermaid = self.gantry_ok("graph", "--format", "mermaid", folder=folder).stdout
-        self.assertIn("2/2 ready", mermaid)
-        self.assertIn(":::bad", mermaid)
+
+        def is_shown():
+            mermaid = self.gantry_ok("graph", "--format", "mermaid", folder=folder).stdout
+            return "2/2 ready" in mermaid and ":::bad" in mermaid
+
+        wait_until(is_shown, what="what runs and what failed", interval=0.2)
         self.assertNotIn("ready", self.gantry_ok("graph", "--no-live", folder=folder).stdout)
         self.gantry_ok("graph", "-o", "stack.svg", folder=folder)
         picture = xml.dom.minidom.parse(os.path.join(folder, "stack.svg"))

@@ -34,7 +34,7 @@ class HooksTest(EngineCase):
             services:
               web:
                 image: busybox
-                command: ["sh", "-c", "echo main >> /log/log; trap 'echo term >> /log/log; exit 0' TERM; while :; do sleep 0.1; done"]
+                command: ["sh", "-c", "trap 'echo term >> /log/log; exit 0' TERM; echo main >> /log/log; while :; do sleep 0.1; done"]
                 volumes: ["{shared}:/log"]
                 {service}
             {more}
@@ -58,7 +58,8 @@ class HooksTest(EngineCase):
                     environment: {STEP: one}
                   - command: ["sh", "-c", "echo second >> /log/log"]
                 post_start:
-                  - command: ["sh", "-c", "while ! grep -q main /log/log; do sleep 0.05; done; echo post $$WHO $$(pwd) $$(id -u) >> /log/log"]
+                  # Until this start's `main` is there.
+                  - command: ["sh", "-c", "while [ $$(grep -c main /log/log) -le $$(grep -c 'post me' /log/log) ]; do sleep 0.05; done; echo post $$WHO $$(pwd) $$(id -u) >> /log/log"]
                     environment: {WHO: me}
                     working_dir: /bin
                     user: "7"
@@ -133,11 +134,11 @@ class HooksTest(EngineCase):
         folder = self.write("late", """stop_grace_period: 1s
                 pre_start:
                   - command: ["sh", "-c", "trap 'echo told; exit 0' TERM; echo tried >> /log/log; while [ ! -e /log/good ]; do sleep 0.1; done"]
-                x-gantry: {rollout: {progress_deadline: 2s}}""")
+                x-gantry: {rollout: {progress_deadline: 5s}}""")
         begun = time.monotonic()
         said = self.up(folder, code=1)
-        self.assertLess(time.monotonic() - begun, 20)
-        self.assertIn("of service web took longer than 2s, its progress_deadline: told", said)
+        self.assertLess(time.monotonic() - begun, 40)
+        self.assertIn("of service web took longer than 5s, its progress_deadline: told", said)
         self.assertEqual(self.lines("late"), ["tried"])
         states = {each["Name"]: each["State"] for each in self.ps(folder, "-a")}
         self.assertEqual(states, {"late-web-1": "created", "late-web-pre_start-0": "exited"})
@@ -220,7 +221,8 @@ class HooksTest(EngineCase):
             volumes: {data: {}}
             """, "volumes")
         self.up(folder)
-        self.assertEqual(self.gantry_ok("logs", "--no-log-prefix", folder=folder).stdout, "prepared\n1000\n")
+        wait_until(lambda: self.gantry_ok("logs", "--no-log-prefix", folder=folder).stdout == "prepared\n1000\n",
+                   what="what was prepared")
         self.gantry_ok("down", "-v", folder=folder)
 
     def test_after_the_start_that_fails(self):

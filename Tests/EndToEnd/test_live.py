@@ -163,7 +163,8 @@ class LiveTest(EngineCase):
         self.write(text, "configs: {app: {content: one}}", RELOAD)
         self.up()
         self.pid = self.pids(self.folder)["live-web-1"]
-        wait_until(lambda: self.sh("cat /tmp/seen") == "one")
+        # Not written yet, maybe.
+        wait_until(lambda: self.sh("cat /tmp/seen 2>/dev/null || true") == "one", what="the first content")
         self.changed(text, "configs: {app: {content: 'the second, longer one'}}", RELOAD)
         wait_until(lambda: self.sh("cat /tmp/seen") == "the second, longer one", what="the reload")
         self.changed(text, "configs: {app: {content: ''}}", RELOAD)

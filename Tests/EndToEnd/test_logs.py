@@ -64,7 +64,7 @@ class LogsTest(EngineCase):
                   - |
                     i=0
                     while [ $$i -lt 4000 ]; do
-                      i=$$((i+1)); echo line $$i; [ $$((i % 50)) -gt 0 ] || usleep 20000
+                      i=$$((i+1)); echo line $$i; [ $$((i % 50)) -gt 0 ] || usleep 60000
                     done
                     exec sleep 600
                 stop_grace_period: 0s
@@ -73,7 +73,7 @@ class LogsTest(EngineCase):
         up = self.gantry_ok("up", "-d", folder=folder)
         self.assertNotIn("logging", up.stderr)
         process, path = self.follow(folder, "--tail", "1")
-        wait_until(lambda: self.numbers(path)[-1:] == [4000], what="the last line")
+        wait_until(lambda: self.numbers(path)[-1:] == [4000], 60, "the last line")
         numbers = self.numbers(path)
         self.assertEqual(numbers, list(range(numbers[0], 4001)))
         identity = self.ps(folder)[0]["ID"]
@@ -91,7 +91,7 @@ class LogsTest(EngineCase):
             stdin=subprocess.DEVNULL)
         self.addCleanup(lambda: (reader.kill(), reader.stdout.close(), reader.wait()))
         wait_until(lambda: self.gantry("exec", "-T", "box", "test", "-e", "/done", folder=folder).returncode == 0,
-                   what="all output, with nobody reading")
+                   120, "all output, with nobody reading")
         self.gantry_ok("down", "-t", "0", folder=folder)
 
     def test_options_that_are_none(self):

@@ -15,7 +15,7 @@ import time
 import unittest
 import urllib.request
 
-from harness import GANTRY, busybox_image, host_view, wait_until
+from harness import GANTRY, busybox_image, host_view, wait_until, wait_until_same
 
 USER = 4321
 FIRST_ID = 200000
@@ -148,7 +148,7 @@ class RootlessCase(unittest.TestCase):
         except AssertionError:
             raise AssertionError(f"still running: {user_processes()}\n{cls.log()}") from None
         cls.clear()
-        after = host_view()
+        after = wait_until_same(cls.before)
         left = {kind: sorted(after[kind] - cls.before[kind]) for kind in after if after[kind] - cls.before[kind]}
         if left:
             raise AssertionError(f"left behind: {left}")
@@ -216,8 +216,11 @@ class RootlessCase(unittest.TestCase):
         """The process that holds the namespaces, and the keeper, its parent."""
         for pid, command in user_processes():
             if "gantry-supervisor rootless" in command:
-                with open(f"/proc/{pid}/status") as file:
-                    fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+                try:
+                    with open(f"/proc/{pid}/status") as file:
+                        fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+                except OSError:
+                    continue  # It ended meanwhile.
                 if fields["Name"].strip() == "gantry-holder":
                     return pid, int(fields["PPid"])
         if otherwise:
@@ -291,7 +294,8 @@ class PastaTest(RootlessCase):
             # The old containers may answer a moment longer.
             wait_until(lambda: set(self.holder(killed)).isdisjoint(killed), seconds=30, what="another holder")
             self.assertEqual(self.get_soon(18090), "from-web")
-            self.assertEqual(len([1 for _, command in user_processes() if command.startswith("pasta")]), 1)
+            wait_until(lambda: len([1 for _, command in user_processes() if command.startswith("pasta")]) == 1,
+                       what="one uplink")
             wait_until(lambda: "from-outside" in self.outside(folder).stdout, what="the way out")
             self.ok("down", "-v", folder=folder)
 

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import unittest
 
-from harness import GANTRY, EngineCase
+from harness import GANTRY, EngineCase, wait_until
 
 SERVER = shutil.which("dropbear", path="/usr/sbin:/sbin:/usr/bin")
 CLIENT = shutil.which("ssh")
@@ -50,6 +50,15 @@ class SSHTest(EngineCase):
         cls.server = subprocess.Popen(
             [SERVER, "-F", "-E", "-s", "-p", f"127.0.0.1:{cls.PORT}", "-r", f"{cls.root}/host-key"],
             stdin=subprocess.DEVNULL, stdout=cls.server_log, stderr=cls.server_log)
+        wait_until(cls.listens, what="the SSH server to listen")
+
+    @classmethod
+    def listens(cls):
+        try:
+            socket.create_connection(("127.0.0.1", cls.PORT)).close()
+            return True
+        except OSError:
+            return False
 
     @classmethod
     def tearDownClass(cls):

@@ -17,9 +17,9 @@ WAITING = """
     services:
       db:
         image: busybox
-        command: ["sh", "-c", "sleep 2; touch /ready; exec sleep 1000"]
+        command: ["sh", "-c", "sleep 5; touch /ready; exec sleep 1000"]
         stop_grace_period: 0s
-        healthcheck: {test: ["CMD", "test", "-e", "/ready"], interval: 1s, start_interval: 200ms, start_period: 10s}
+        healthcheck: {test: ["CMD", "test", "-e", "/ready"], interval: 1s, start_interval: 200ms, start_period: 30s}
       web:
         image: busybox
         command: ["sleep", "1000"]
@@ -224,6 +224,7 @@ class TerminalTest(EngineCase):
                 image: busybox
                 command: ["sh", "-c", "sleep 4; exit 3"]
                 healthcheck: {test: ["CMD", "false"], start_period: 60s}
+                depends_on: [good]
             """, "failing")
         terminal = self.open(folder, "up", "-d", "--wait", rows=8)
         screen = terminal.finish()
