@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("GANTRY_BALANCE_ROUNDS", "5"))
 REPLICAS = 20
 # A replica that was killed may be met until the engine has heard of it; one that was killed while no engine ran, until
 # one runs again. More than half a second was seen where six wanted each processor.
-NOTICE_SECONDS = 1.0
+NOTICE_SECONDS = 3.0
 
 STACK = """
     services:

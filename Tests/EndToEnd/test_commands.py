@@ -82,7 +82,7 @@ class CommandTest(EngineCase):
                 image: busybox
                 command: ["sh", "-c", "echo first; sleep 1; echo last"]
             """)
-        result = self.gantry_ok("logs", "-f", "--no-log-prefix", folder=folder, timeout=10)
+        result = self.gantry_ok("logs", "-f", "--no-log-prefix", folder=folder, timeout=60)
         self.assertEqual(result.stdout, "first\nlast\n")
 
     def test_config(self):

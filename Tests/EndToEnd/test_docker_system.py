@@ -143,7 +143,7 @@ class WireTest(APICase):
         began = time.time()
         status, _, data = self.call("GET", f"/events?since=0&until={began - 1:.6f}")
         self.assertEqual(status, 200)
-        self.assertLess(time.time() - began, 5)
+        self.assertLess(time.time() - began, 15)
         self.gantry_ok("rmi", "busybox:told")
         lines = [json.loads(line) for line in self.call(
             "GET", f"/events?since={began:.9f}&until={time.time() + 1:.9f}"
@@ -243,7 +243,7 @@ class WireTest(APICase):
                     {"Name": f"slow{number}", "Labels": {"x": "y" * 4000}}))[0], 201)
             began = time.monotonic()
             self.assertEqual(self.call("GET", "/info")[0], 200)
-            self.assertLess(time.monotonic() - began, 5)
+            self.assertLess(time.monotonic() - began, 15)
             heard = b""
             while heard.count(b'"Action":"create"') < 40:
                 heard += reader.recv(1 << 16)

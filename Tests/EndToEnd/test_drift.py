@@ -42,6 +42,11 @@ def write(path, text):
         file.write(text)
 
 
+# Far more than it takes: the machine may be busy. What is seen without an event is seen by a look each 30 seconds; this is
+# less, so that such a look does not mostly stand in for an event that did not come.
+BY_EVENT_SECONDS = 15
+
+
 class DriftCase(EngineCase):
     def up(self, name, drift="repair", extra="", top="", command="sleep 1000"):
         folder = self.stack(f"""
@@ -106,10 +111,10 @@ class DriftCase(EngineCase):
                 make(folder)
                 if policy == "repair":
                     begin = time.monotonic()
-                    wait_until(lambda: not is_broken(folder), 10, f"the repair of {kind}", 0.005)
-                    self.assertLess(time.monotonic() - begin, 5)
-                    wait_until(lambda: any(re.search(text, line) for line in self.repairs(folder)), 5, "the note")
-                    wait_until(lambda: not self.found(folder, kind), 5, "nothing to be left")
+                    wait_until(lambda: not is_broken(folder), 60, f"the repair of {kind}", 0.005)
+                    self.assertLess(time.monotonic() - begin, BY_EVENT_SECONDS)
+                    wait_until(lambda: any(re.search(text, line) for line in self.repairs(folder)), 30, "the note")
+                    wait_until(lambda: not self.found(folder, kind), 30, "nothing to be left")
                 elif policy == "warn":
                     self.expect_entry(folder, kind, text)
                     # Nothing is said to have been done.
@@ -153,7 +158,7 @@ class Limits(DriftCase):
             path = cgroup_file(pid, name)
             self.assertEqual(read(path), value)
             write(path, "20000")
-            wait_until(lambda: read(path) == value, 5, name)
+            wait_until(lambda: read(path) == value, BY_EVENT_SECONDS, name)
         self.assertEqual(self.pid(folder), pid)
 
     def test_a_live_change_of_limits_is_no_drift(self):
@@ -188,7 +193,7 @@ class Pauses(DriftCase):
         folder = self.up("thawed", "{paused: repair}")
         pid = self.pid(folder)
         self.freeze(folder)
-        wait_until(lambda: not self.is_frozen(folder), 5, "its processes to go on")
+        wait_until(lambda: not self.is_frozen(folder), BY_EVENT_SECONDS, "its processes to go on")
         self.assertEqual(self.pid(folder), pid)
 
     def test_left_by_default_and_let_go_after_a_while(self):
@@ -200,7 +205,7 @@ class Pauses(DriftCase):
         self.gantry_ok("reconcile", folder=folder)
         self.assertTrue(self.is_frozen(folder))
         self.freeze(folder, False)
-        wait_until(lambda: not self.found(folder, "paused"), 5, "it to be forgotten")
+        wait_until(lambda: not self.found(folder, "paused"), 30, "it to be forgotten")
         self.gantry_ok("down", folder=folder)
         folder = self.up("late", "{paused_max: 2s}")
         self.freeze(folder)
@@ -267,7 +272,7 @@ class Networks(DriftCase):
         self.inside(folder, "ip route del default")
         wait_until(lambda: "default via" in self.inside(folder, "ip route"), 10, "the route to be there")
         self.assertEqual(self.pid(folder), pid)
-        self.assertEqual(self.entries(folder), [])
+        wait_until(lambda: self.entries(folder) == [], 30, "nothing to be left")
 
     def test_the_bridge(self):
         folder = self.up("bridge")
@@ -281,7 +286,7 @@ class Networks(DriftCase):
                 and f"dev {bridge}" in sh("ip route") and f"master {bridge}" in sh(f"ip link show {interface}"),
                 10, f"the repair after {command}")
         self.assertEqual(self.pid(folder), pid)
-        wait_until(lambda: self.entries(folder) == [], 5, "nothing to be left")
+        wait_until(lambda: self.entries(folder) == [], 30, "nothing to be left")
 
     def test_what_a_container_with_net_admin_does_is_its_own(self):
         folder = self.up("vpn", command="sleep 1000\n    cap_add: [NET_ADMIN]")
@@ -465,17 +470,18 @@ class Files(DriftCase):
         write(f"{folder}/app.conf", "two")
         write(f"{folder}/key", "hush-hush-2")
         # By event: nobody asks meanwhile.
-        wait_until(lambda: "app.conf was changed" in read(f"{self.root}/engine-output.log"), 5, "the engine's word")
+        wait_until(lambda: "app.conf was changed" in read(f"{self.root}/engine-output.log"), BY_EVENT_SECONDS,
+                   "the engine's word")
         report = self.gantry_ok("drift", "--format", "json", folder=folder).stdout
         self.assertEqual([(e["address"], e["class"], e["policy"]) for e in json.loads(report)["entries"]],
                          [("configs.app", "content", "warn"), ("secrets.key", "content", "warn")])
         self.assertNotIn("hush", report + read(f"{self.root}/engine-output.log"))
         os.remove(f"{folder}/key")
-        wait_until(lambda: any("is gone" in e["detail"] for e in self.api("/stacks/contents/drift")["entries"]), 5,
-                   "the lost file")
+        wait_until(lambda: any("is gone" in e["detail"] for e in self.api("/stacks/contents/drift")["entries"]),
+                   BY_EVENT_SECONDS, "the lost file")
         write(f"{folder}/app.conf", "one")
         write(f"{folder}/key", "hush-hush-1")
-        wait_until(lambda: self.entries(folder) == [], 5, "all to be well")
+        wait_until(lambda: self.entries(folder) == [], 30, "all to be well")
 
     def test_a_moved_tag(self):
         folder = self.up("tags", "{exited: repair}")
@@ -552,13 +558,14 @@ class Parameters(DriftCase):
             # This one the kernel tells of.
             sh(f"nsenter -t {pid} -n sysctl -qw net.ipv4.conf.eth0.rp_filter=0")
             if policy == "repair":
-                wait_until(lambda: self.value(pid, "conf/eth0/rp_filter") == "2", 5, "the parameter")
+                wait_until(lambda: self.value(pid, "conf/eth0/rp_filter") == "2", BY_EVENT_SECONDS, "the parameter")
             # Of this one it does not: whoever asks makes the engine look, and so does its next sweep.
             sh(f"nsenter -t {pid} -n sysctl -qw net.ipv4.ip_local_port_range='1 2'")
             if policy == "repair":
                 self.entries(folder)
-                wait_until(lambda: self.value(pid, "ip_local_port_range").split() == ["20000", "30000"], 5, "it")
-                wait_until(lambda: self.entries(folder) == [], 5, "nothing to be left")
+                wait_until(lambda: self.value(pid, "ip_local_port_range").split() == ["20000", "30000"],
+                           BY_EVENT_SECONDS, "it")
+                wait_until(lambda: self.entries(folder) == [], 30, "nothing to be left")
             else:
                 details = {entry["detail"] for entry in self.found(folder, "sysctl")}
                 self.assertEqual(details, {"net.ipv4.conf.eth0.rp_filter was changed",

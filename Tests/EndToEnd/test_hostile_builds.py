@@ -127,7 +127,7 @@ class HostileBuildTest(HostileCase):
         started = time.monotonic()
         for endless in ("/dev/zero", "/proc/self/mem", "/"):
             self.attack("FROM busybox\nRUN --mount=type=secret,id=s true\n", None, "--secret", f"id=s,src={endless}")
-        self.assertLess(time.monotonic() - started, 20)
+        self.assertLess(time.monotonic() - started, 60)
 
     # Where a step runs
 
@@ -257,7 +257,7 @@ class HostileBuildTest(HostileCase):
                             file.truncate()
                             file.write("FROM busybox\nCOPY pipe /pipe\nRUN ls -la /pipe || true\n")
                     self.attack(folder)
-            self.assertLess(time.monotonic() - started, 30)
+            self.assertLess(time.monotonic() - started, 90)
 
 
 if __name__ == "__main__":

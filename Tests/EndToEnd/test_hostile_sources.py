@@ -122,7 +122,7 @@ class HostileSourceTest(HostileCase):
             folder = self.context(None if name == "Dockerfile" else "FROM busybox\nCOPY . /all/\n", {"a": "a"})
             os.mkfifo(f"{folder}/{name}")
             self.attack(folder)
-        self.assertLess(time.monotonic() - started, 60)
+        self.assertLess(time.monotonic() - started, 180)
 
     def test_large_and_slow_patterns(self):
         names = {f"{'a' * 40}{n}": "" for n in range(50)} | {"/".join(["d"] * 40) + "/x": ""}
@@ -133,7 +133,7 @@ class HostileSourceTest(HostileCase):
                 self.attack("FROM busybox\nCOPY . /all/\n", names | {".dockerignore": patterns})
         for pattern in ("*a" * 30 + "b", "**/" * 100 + "b"):
             self.attack(f"FROM busybox\nCOPY --exclude={pattern} . /all/\nCOPY {pattern}* /x/\n", names)
-        self.assertLess(time.monotonic() - started, 60)
+        self.assertLess(time.monotonic() - started, 180)
 
     def engine_megabytes(self):
         with open(f"/proc/{self.engine.pid}/status") as file:
@@ -161,7 +161,7 @@ class HostileSourceTest(HostileCase):
             with self.subTest(name):
                 folder = self.context(files={"Dockerfile": text})
                 self.attack(folder)
-        self.assertLess(time.monotonic() - started, 90)
+        self.assertLess(time.monotonic() - started, 270)
         self.assertLess(self.engine_megabytes(), 700)
 
     def test_triggers_of_an_image(self):
@@ -257,7 +257,7 @@ class HostileSourceTest(HostileCase):
         self.each(["FROM busybox\nADD file://HOST/secret /got\n", "FROM busybox\nADD FILE:HOST/secret /got\n",
                    "FROM busybox\nADD ftp://127.0.0.1:1/x /got\n", "FROM busybox\nADD http://-o/x /got\n",
                    "FROM busybox\nADD http:///HOST/secret /got\n", "FROM busybox\nADD https://127.0.0.1:1\\nx/y /got\n"])
-        self.assertLess(time.monotonic() - started, 90)
+        self.assertLess(time.monotonic() - started, 270)
 
     def attack_url(self, address):
         result = self.gantry("build", address, timeout=ATTACK_SECONDS)

@@ -130,7 +130,7 @@ class NetworkTest(EngineCase):
         left = self.up("left", text.replace("NAME", "one"))
         self.up("right", text.replace("NAME", "two"))
         wait_until(lambda: self.gantry("exec", "-T", "one", "wget", "-q", "-O", "-", "http://two/",
-                                       folder=left).stdout, 5, "the other stack's service to answer")
+                                       folder=left).stdout, 30, "the other stack's service to answer")
 
     def test_a_missing_external_network_says_what_to_do(self):
         folder = self.stack("""

@@ -141,7 +141,7 @@ class SyncTest(WatchCase):
         began = time.monotonic()
         self.write("src/file")
         wait_until(lambda: self.content("/app/file") == "text", what="the file")
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_each_rule_removes_what_it_copied(self):
         self.prepare(["{action: sync, path: ./src, target: /scripts, include: ['**/*.js']}", self.RULE])
@@ -194,7 +194,7 @@ class SyncTest(WatchCase):
             self.write(f"src/{name}")
         self.write("src/main.c")
         self.write("src/deep/read.md")
-        wait_until(lambda: "main.c" in self.tree("/app"), what="what counts")
+        wait_until(lambda: {"main.c", "deep/read.md"} <= set(self.tree("/app")), what="what counts")
         time.sleep(0.5)
         self.assertEqual(self.tree("/app"), ["deep", "deep/read.md", "main.c"], watch.text)
 
@@ -324,7 +324,7 @@ class ActionTest(WatchCase):
         watch.wait('service(s) ["web"] restarted')
         self.assertEqual(watch.count('Syncing service "web" after 1 changes were detected'), 1)
         self.assertEqual(self.content("/app/conf"), "new")
-        self.assertEqual(self.starts(), 2)
+        wait_until(lambda: self.starts() == 2, what="the restart")
 
     def test_sync_and_exec(self):
         rule = ("{action: sync+exec, path: ./src, target: /app, exec: {command: "
@@ -358,7 +358,7 @@ class ActionTest(WatchCase):
         watch.wait("going")
         began = time.monotonic()
         self.assertEqual(watch.end(), 130)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_no_up_starts_nothing(self):
         self.prepare(["{action: sync, path: ./src, target: /app}"])
@@ -586,4 +586,4 @@ class RebuildTest(WatchCase):
         watch.wait("going")
         began = time.monotonic()
         self.assertEqual(watch.end(), 130)
-        self.assertLess(time.monotonic() - began, 10)
+        self.assertLess(time.monotonic() - began, 20)
