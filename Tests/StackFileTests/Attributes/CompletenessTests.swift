@@ -29,8 +29,8 @@ struct CompletenessTests {
         var usage = PropertyUsage(defaults: Self.defaults)
         usage.visit(stack)
         #expect(usage.unknownTypes.isEmpty)
-        // Asked for by Docker's clients alone; all profiles are active; filled in by the program that knows what the file
-        // was filled in with.
+        // Asked for by Docker's clients alone; all profiles are active; filled in by the program that knows what the
+        // file was filled in with.
         #expect(
             usage.unused == [
                 "StackModel.NetworkAttachment._links", "StackModel.Stack._disabledServices",
