@@ -1,3 +1,5 @@
+import StackModel
+
 /// What a stage starts with that words can see.
 public struct BaseImage: Equatable, Sendable {
     /// `NAME=VALUE` each.
@@ -352,13 +354,9 @@ public struct StageScope: Equatable, Sendable {
 
     private mutating func signal(_ word: Word, _ instruction: Instruction) throws(Fault) -> Word {
         let result: Word = try expand(word, instruction)
-        guard SignalName.isValid(result.text) else {
+        guard SignalName.number(of: result.text) != nil else {
             throw Fault(
-                .value, "invalid signal: \(result.text)", at: word.range,
-                hint: nearestName(
-                    result.text.uppercased().hasPrefix("SIG") ? String(result.text.dropFirst(3)) : result.text,
-                    SignalName.names
-                ).map { "did you mean SIG\($0)?" } ?? "write a name such as SIGTERM, or a number")
+                .value, "invalid signal: \(result.text)", at: word.range, hint: SignalName.hint(for: result.text))
         }
         return result
     }

@@ -11,7 +11,7 @@ extension ServiceBuilder {
         options.schedule = schedule(node["schedule"])
         if let reload = node["reload"], reload.mapping != nil {
             switch (reload["signal"]?.text, reload["command"]?.items) {
-            case (let signal?, nil): options.reload = .signal(signal)
+            case (.some, nil): options.reload = signal(reload["signal"]).map { .signal($0) }
             case (nil, let words?): options.reload = .command(words.compactMap(\.text))
             default:
                 report.error("stack.conflict", "'reload' needs one of 'signal' and 'command'", at: reload.mark)

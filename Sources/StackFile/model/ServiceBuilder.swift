@@ -125,12 +125,22 @@ struct ServiceBuilder {
         service.healthcheck = healthcheck()
         service.replicas = Int(clamping: (node.at("deploy", "replicas") ?? node["scale"])?.wholeNumber ?? 1)
         service.restart = restart()
-        service.stopSignal = text("stop_signal")
+        service.stopSignal = signal(node["stop_signal"])
         service.stopGracePeriod = duration(node["stop_grace_period"])
         service.shmSize = node["shm_size"]?.wholeNumber
     }
 
     func text(_ key: String) -> String? { node[key]?.text.flatMap { $0.isEmpty ? nil : $0 } }
+
+    func signal(_ node: Node?) -> String? {
+        guard let node, let text = node.text, !text.isEmpty else { return nil }
+        guard SignalName.number(of: text) != nil else {
+            report.error(
+                "stack.value", "no such signal: '\(text.prefix(60))'", at: node.mark, hint: SignalName.hint(for: text))
+            return nil
+        }
+        return text
+    }
 
     func duration(_ node: Node?) -> Int64? { node?.text.flatMap(parseDuration) }
 
