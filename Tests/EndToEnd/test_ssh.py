@@ -110,7 +110,8 @@ class SSHTest(EngineCase):
         # What is typed gets there, and its end too.
         echoed = self.far("exec", "-T", "web", "cat", folder=folder, input="x" * 300_000)
         self.assertEqual((echoed.returncode, len(echoed.stdout)), (0, 300_000), echoed.stderr)
-        self.assertEqual(self.far("exec", "-T", "web", "sh", "-c", "exit 7", folder=folder).returncode, 7)
+        ended = self.far("exec", "-T", "web", "sh", "-c", "exit 7", folder=folder)
+        self.assertEqual(ended.returncode, 7, ended.stderr)
         near = json.loads(self.gantry_ok("ps", "--format", "json", folder=folder).stdout)
         self.assertEqual(json.loads(self.far("ps", "--format", "json", folder=folder).stdout)["ID"], near["ID"])
         self.assertGreater(self.sessions(), 5)
