@@ -78,7 +78,7 @@ struct GantryAttributeTests {
         ("x-gantry: {schedule: \"0 0 L * *\"}", "is not understood"),
         ("x-gantry: {schedule: {cron: \"@hourly\", time_zone: ../../etc/passwd}}", "is no name of a time zone"),
         ("x-gantry: {reload: {signal: SIGBOGUS}}", "no such signal: 'SIGBOGUS'"),
-        ("stop_signal: SIGFOO", "no such signal: 'SIGFOO'"), ("stop_signal: 65", "no such signal: '65'"),
+        ("stop_signal: SIGFOO", "no such signal: 'SIGFOO'"), ("stop_signal: \"65\"", "no such signal: '65'"),
         ("x-gantry: {schedule: {time_zone: UTC}}", "'cron'"),
         ("x-gantry: {schedule: {cron: \"@hourly\", concurrency: never}}", "never"),
         ("restart: always\nx-gantry: {schedule: \"@hourly\"}", "restarted whenever it ends"),
