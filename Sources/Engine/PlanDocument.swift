@@ -92,7 +92,8 @@ struct PlanDocument {
             for case .createContainer(let service, let number) in steps.map(\.action) {
                 return PlanAddress.of(service, number)
             }
-            return "container.\(change.name)"
+            let named = observed.containers.first { $0.name == change.name }
+            return named.map(PlanAddress.of) ?? "container.\(change.name)"
         }
     }
 
