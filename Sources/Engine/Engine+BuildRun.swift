@@ -272,8 +272,8 @@ extension Engine {
     ) throws(EngineError) -> (LaunchRequest, AttachSession) {
         let names = options.nameFiles(network.owner ?? stored.id)
         let builder = LaunchBuilder(
-            stored: stored, defaults: nil, nameFiles: names, volumeFolders: [:], networkNamespace: network.namespace,
-            isRootless: options.rootless != nil)
+            stored: stored, defaults: nil, nameFiles: names, hostname: Self.stepHostname, volumeFolders: [:],
+            networkNamespace: network.namespace, isRootless: options.rootless != nil)
         if network.owner == nil { try writeNameFiles(stored, hostname: builder.hostname, folder: names) }
         var spec = try builder.spec()
         spec.process.env = step.environment

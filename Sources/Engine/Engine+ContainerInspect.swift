@@ -22,7 +22,8 @@ extension Engine {
         let image = try? images.image(stored.definition.imageID)
         let defaults = image?.config.config
         let words = processArguments(stored.definition.service, defaults: defaults)
-        let files = options.nameFiles(id)
+        let names = names(of: stored)
+        let files = options.nameFiles(names.owner.id)
         var document: [String: JSONValue] = [
             "Id": .string(id), "Created": .string(rfc3339(stored.createdAt)), "Name": .string("/\(stored.name)"),
             "Path": .string(words.first ?? ""), "Args": .texts(Array(words.dropFirst())),
@@ -41,7 +42,10 @@ extension Engine {
         var host = request.shownHostConfig
         host["NetworkMode"] = .string(shownNetworkMode(stored))
         document["HostConfig"] = .object(host)
-        document["Config"] = .object(config(request, stored, defaults))
+        var config = config(request, stored, defaults)
+        config["Hostname"] = .string(names.hostname)
+        config["Domainname"] = .string(names.domainname ?? "")
+        document["Config"] = .object(config)
         document["NetworkSettings"] = .object(networkSettings(container, defaults))
         if let written {
             document["SizeRw"] = .integer(written)
@@ -116,9 +120,6 @@ extension Engine {
     ) -> [String: JSONValue] {
         var config = request.shownConfig
         let service = stored.definition.service
-        if config["Hostname"] == .string("") {
-            config["Hostname"] = .string(service.networkMode == "host" ? "" : stored.shortID)
-        }
         config["Image"] = .string(service.image)
         config["Labels"] = .object(stored.labels.mapValues { .string($0) })
         config["Env"] = .texts(shownEnvironment(request, service, defaults))

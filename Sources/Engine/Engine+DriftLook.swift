@@ -207,6 +207,7 @@ extension Engine {
 extension LaunchBuilder {
     /// For its limits alone.
     init(limitsOf stored: StoredContainer) {
-        self.init(stored: stored, defaults: nil, nameFiles: "", volumeFolders: [:], networkNamespace: .host)
+        self.init(
+            stored: stored, defaults: nil, nameFiles: "", hostname: "", volumeFolders: [:], networkNamespace: .host)
     }
 }

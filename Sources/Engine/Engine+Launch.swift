@@ -11,15 +11,16 @@ import StackModel
 /// What the runtime is asked for, from what the records say.
 extension Engine {
     private static let seccompProfileByteCountMax = 4 << 20
-    /// `host-gateway` in `extra_hosts` when the container has no gateway.
-    private static let noGateway = "127.0.0.1"
 
     func launchRequest(_ stored: StoredContainer, attach: [SharedDescriptor]) throws(EngineError) -> LaunchRequest {
         let image = try image(stored.definition.imageID)
         let builder = try launchBuilder(stored, defaults: image.config.config)
         let service = stored.definition.service
         let folder = options.containerData(stored.id)
-        try writeNameFiles(stored, hostname: builder.hostname, folder: options.nameFiles(stored.id))
+        let names = names(of: stored)
+        if names.owner.id == stored.id {
+            try writeNameFiles(stored, hostname: builder.hostname, folder: options.nameFiles(stored.id))
+        }
         var request = LaunchRequest(
             id: stored.id, spec: try builder.spec(),
             root: .overlay(
@@ -50,8 +51,10 @@ extension Engine {
     func launchBuilder(
         _ stored: StoredContainer, defaults: ContainerDefaults?
     ) throws(EngineError) -> LaunchBuilder {
-        LaunchBuilder(
-            stored: stored, defaults: defaults, nameFiles: options.nameFiles(stored.id),
+        let names = names(of: stored)
+        return LaunchBuilder(
+            stored: stored, defaults: defaults, nameFiles: options.nameFiles(names.owner.id),
+            hostname: names.hostname, domainname: names.domainname,
             volumeFolders: stored.volumes.mapValues { volumeFolder($0) },
             networkNamespace: try networkNamespace(of: stored),
             pidNamespacePath: try sharedNamespace(stored.definition.service.pidMode, "pid", stored),
@@ -73,14 +76,11 @@ extension Engine {
     private func sharedNamespace(
         _ mode: String?, _ kind: String, _ stored: StoredContainer
     ) throws(EngineError) -> String? {
-        guard let mode, let colon = mode.firstIndex(of: ":") else { return nil }
-        let name = String(mode[mode.index(after: colon)...])
+        guard let mode, mode.contains(":") else { return nil }
+        let name = String(mode.drop { $0 != ":" }.dropFirst())
         let target: Container?
-        switch mode[..<colon] {
-        case "service":
-            target = containers.values.first {
-                $0.stored.stackName == stored.stackName && $0.stored.service == name && $0.process != nil
-            }
+        switch mode.prefix(while: { $0 != ":" }) {
+        case "service": target = namedContainer(mode, stored)
         case "container": target = try container(name)
         default: throw .badRequest("service '\(stored.service)': unknown mode '\(mode)'")
         }
@@ -123,46 +123,6 @@ extension Engine {
             }
         }
         return files
-    }
-
-    /// The host's addresses as the container reaches them: where its default routes go, else those of its networks'
-    /// bridges. One of each family.
-    private func hostGateways(_ stored: StoredContainer) -> [String] {
-        let routers = stored.attachments.flatMap { attachment in
-            networks[attachment.network]?.hasBridge == true ? attachment.interface.gateways : []
-        }
-        let bridges = stored.attachments.flatMap { attachment in
-            guard let network = networks[attachment.network], network.hasBridge else { return [IPAddress]() }
-            return network.bridge.subnets.compactMap(\.gateway)
-        }
-        let found = [false, true].compactMap { isV6 in (routers + bridges).first { $0.isV6 == isV6 } }
-        return found.isEmpty ? [Self.noGateway] : found.map(\.description)
-    }
-
-    /// Small files on our own disk: written here, not on the pool, to keep a start to one hop.
-    func writeNameFiles(_ stored: StoredContainer, hostname: String, folder: String) throws(EngineError) {
-        let service = stored.definition.service
-        let gateways = hostGateways(stored)
-        let hosts = hostsFile(
-            hostname: hostname, domainname: service.domainname,
-            addresses: stored.attachments.flatMap { attachment in
-                attachment.interface.addresses.map(\.address).filter { !$0.isLinkLocalUnicast }.map(\.description)
-            },
-            extra: service.extraHosts.flatMap { host in
-                (host.address == "host-gateway" ? gateways : [host.address]).map { (name: host.name, address: $0) }
-            } + linkedHosts(of: stored))
-        do throws(SystemError) {
-            try FileSystem.makeDirectories(folder)
-            let hostResolver = FileSystem.exists("/etc/resolv.conf") ? try FileSystem.readFile("/etc/resolv.conf") : []
-            let resolver = resolvConf(
-                service, hostFile: String(decoding: hostResolver, as: UTF8.self),
-                embedded: !stored.attachments.isEmpty)
-            for (name, text) in [("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolver)] {
-                try FileSystem.replaceFile("\(folder)/\(name)", with: text.utf8, mode: 0o644)
-            }
-        } catch {
-            throw .system(error)
-        }
     }
 
     /// Folders of the host that short bind syntax makes when they are missing.

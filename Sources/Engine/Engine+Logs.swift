@@ -150,6 +150,6 @@ extension Engine {
         return LogAttributes(
             service.logging, labels: stored.labels,
             environment: processEnvironment(
-                service, defaults: imageDefaults(stored), hostname: service.hostname ?? stored.shortID))
+                service, defaults: imageDefaults(stored), hostname: names(of: stored).hostname))
     }
 }

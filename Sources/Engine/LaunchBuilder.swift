@@ -7,8 +7,10 @@ import StackModel
 struct LaunchBuilder {
     var stored: StoredContainer
     var defaults: ContainerDefaults?
-    /// Host paths of the container's own `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
+    /// Host folder of the container's `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
     var nameFiles: String
+    var hostname: String
+    var domainname: String?
     /// Mount target to host folder.
     var volumeFolders: [String: String]
     /// Of another container, `nil` for the host's; absent for one's own.
@@ -29,15 +31,13 @@ struct LaunchBuilder {
 
     var service: Service { stored.definition.service }
 
-    var hostname: String { service.hostname ?? stored.shortID }
-
     func spec() throws(EngineError) -> RuntimeSpec {
         var spec = RuntimeSpec.containerDefault()
         spec.process = try process(spec.process)
         spec.root.readonly = service.readOnly
         if service.utsMode != "host" {
             spec.hostname = hostname
-            spec.domainname = service.domainname
+            spec.domainname = domainname
         }
         let security = try SecurityOptions(service.securityOptions, service: stored.service)
         spec.process.noNewPrivileges = security.noNewPrivileges

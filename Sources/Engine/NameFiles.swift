@@ -2,14 +2,21 @@ import StackModel
 
 // Pure: the three files every container gets its own copy of.
 
-/// `/etc/hosts`: the loopback names, the container's own on each address, and `extra_hosts`.
-func hostsFile(hostname: String, domainname: String?, addresses: [String], extra: [(name: String, address: String)])
-    -> String
-{
-    var lines = [
-        "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
-        "ff00::0\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters",
-    ]
+private let loopbackHosts = [
+    "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::0\tip6-localnet",
+    "ff00::0\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters",
+]
+
+/// `/etc/hosts`: the loopback names, or all of the host's in its network; the container's own on each address, and
+/// `extra_hosts`.
+func hostsFile(
+    hostFile: String? = nil, hostname: String, domainname: String?, addresses: [String],
+    extra: [(name: String, address: String)]
+) -> String {
+    var lines = hostFile.map { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) } ?? []
+    // What follows the last newline.
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    if lines.isEmpty { lines = loopbackHosts }
     for entry in extra { lines.append("\(entry.address)\t\(entry.name)") }
     let names = domainname.map { "\(hostname).\($0) \(hostname)" } ?? hostname
     for address in addresses { lines.append("\(address)\t\(names)") }

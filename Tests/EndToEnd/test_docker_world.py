@@ -38,6 +38,79 @@ class Surroundings(DockerCase):
         self.ok("network connect --alias other back shown")
         self.table([("run --rm --network back busybox wget -qO- http://other", 0, "served\n")])
 
+    def test_names_in_another_containers_network(self):
+        """One in another's network goes by the names of that one, and asks its networks' name server."""
+        self.ok("network create shared")
+        self.ok("network create later")
+        self.ok("run -d --name db --network shared busybox sleep 1000")
+        self.ok("run -d --name far --network later busybox sleep 1000")
+        self.ok("run -d --name web --network shared -h webhost --add-host given:10.9.8.7 busybox sleep 1000")
+        files = [self.ok(f"exec web cat /etc/{name}") + "\n" for name in ("hosts", "hostname", "resolv.conf")]
+        self.assertIn("nameserver 127.0.0.11", files[2])
+        self.ok("run -d --name guest --network container:web busybox sleep 1000")
+        self.table([
+            ("exec guest cat /etc/hosts", 0, files[0]),
+            ("exec guest cat /etc/hostname", 0, files[1]),
+            ("exec guest cat /etc/resolv.conf", 0, files[2]),
+            ("exec guest sh -c 'hostname; echo $HOSTNAME'", 0, "webhost\nwebhost\n"),
+            ("exec guest ping -c 1 given -W 1", 1, re.compile("PING given \\(10.9.8.7\\)")),
+            ("exec guest nslookup db", 0, re.compile("Name:\tdb")),
+            ("inspect -f {{.Config.Hostname}} guest", 0, "webhost\n"),
+            ("run --rm --network container:guest busybox sh -c 'hostname; nslookup db'", 0,
+             re.compile("webhost\n(.*\n)*Name:\tdb")),
+            ("network connect later web", 0, ""),
+            ("exec guest nslookup far", 0, re.compile("Name:\tfar")),
+            ("network disconnect shared web", 0, ""),
+            ("exec guest nslookup db", 1, re.compile("can't find db")),
+        ])
+        self.assertEqual(self.inspect("guest", "{{.HostsPath}}"), self.inspect("web", "{{.HostsPath}}"))
+
+    def test_names_in_the_hosts_network(self):
+        host = os.uname().nodename
+        with open("/etc/hosts") as file:
+            hosts = file.read()
+        self.table([
+            ("run --rm --network host busybox hostname", 0, host + "\n"),
+            ("run --rm --network host busybox sh -c 'echo $HOSTNAME'", 0, host + "\n"),
+            ("run --rm --network host busybox cat /etc/hosts", 0, hosts),
+            ("run --rm --network host --add-host given:10.9.8.7 busybox cat /etc/hosts", 0,
+             hosts + "10.9.8.7\tgiven\n"),
+            ("run --rm --network host -h mine busybox hostname", 0, "mine\n"),
+            # The name is in a namespace of its own all the same.
+            ("run --rm --network host --cap-add SYS_ADMIN busybox hostname other", 0, ""),
+            ("create --name on-host --network host busybox true", 0, ID),
+            ("inspect -f {{.Config.Hostname}} on-host", 0, host + "\n"),
+        ])
+        self.assertEqual(os.uname().nodename, host)
+
+    def test_names_in_a_services_network(self):
+        folder = self.stack("""
+            services:
+              db: {image: busybox, command: sleep 1000, stop_grace_period: 0s}
+              web: {image: busybox, command: sleep 1000, stop_grace_period: 0s, hostname: webhost}
+              guest: {image: busybox, command: sleep 1000, stop_grace_period: 0s, network_mode: "service:web"}
+              host: {image: busybox, command: sleep 1000, stop_grace_period: 0s, network_mode: host}
+              own:
+                image: busybox
+                command: sleep 1000
+                stop_grace_period: 0s
+                network_mode: "service:web"
+                hostname: own
+                extra_hosts: ["given:10.9.8.7"]
+            """, "names")
+        self.gantry_ok("up", "-d", folder=folder)
+        def inside(service, command):
+            return self.gantry_ok("exec", "-T", service, "sh", "-c", command, folder=folder).stdout
+
+        self.assertEqual(inside("guest", "hostname"), "webhost\n")
+        self.assertEqual(inside("guest", "cat /etc/hosts"), inside("web", "cat /etc/hosts"))
+        self.assertIn("Name:\tdb", inside("guest", "nslookup db"))
+        self.assertEqual(inside("host", "hostname"), os.uname().nodename + "\n")
+        self.assertEqual(inside("own", "hostname; cat /etc/hostname"), "own\nown\n")
+        self.assertIn("10.9.8.7\tgiven\n", inside("own", "cat /etc/hosts"))
+        self.assertIn("Name:\tdb", inside("own", "nslookup db"))
+        self.gantry_ok("down", folder=folder)
+
     def test_ports(self):
         port = free_port()
         serve = "busybox sh -c 'echo served > /www/index.html; httpd -f -h /www'"
