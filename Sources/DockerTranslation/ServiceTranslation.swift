@@ -29,7 +29,7 @@ extension Service {
         try readLimits(request.hostFields)
         try readPolicy(request.hostFields)
         try readNames(request.hostFields)
-        try readModes(request.hostFields)
+        try readModes(request)
     }
 
     /// What neither this runtime nor its network can do.
@@ -161,7 +161,8 @@ extension Service {
         externalLinks = try host.texts("Links")
     }
 
-    private mutating func readModes(_ host: Fields) throws(TranslationError) {
+    private mutating func readModes(_ request: ContainerRequest) throws(TranslationError) {
+        let host = request.hostFields
         pidMode = try mode(host, "PidMode", ["host"])
         ipcMode = try mode(host, "IpcMode", ["host", "private", "shareable"])
         if ipcMode == "private" || ipcMode == "shareable" { ipcMode = nil }
@@ -176,15 +177,48 @@ extension Service {
         case .container(let name): networkMode = "container:\(name)"
         case .attached: break
         }
-        if networkMode?.hasPrefix("container:") == true {
-            if hostname != nil { throw TranslationError("conflicting options: hostname and the network mode") }
-            guard ports.isEmpty, expose.isEmpty else {
-                throw TranslationError(
-                    "conflicting options: port publishing and the container type network mode")
-            }
-        }
+        try refuseConflicts(request)
         // The host's own ports are open as they are.
         if networkMode == "host" { ports = [] }
+    }
+
+    /// What says something of a network that is not the container's own, in Docker's words and order.
+    private func refuseConflicts(_ request: ContainerRequest) throws(TranslationError) {
+        let isShared = networkMode?.hasPrefix("container:") == true
+        let undefined = "can't be used with links. This would result in undefined behavior"
+        if isShared {
+            for (isSaid, what) in [
+                (hostname != nil, "hostname and the network mode"),
+                (!externalLinks.isEmpty, "container type network \(undefined)"),
+                (!dns.isEmpty, "dns and the network mode"),
+                (!extraHosts.isEmpty, "custom host-to-IP mapping and the network mode"),
+            ] where isSaid {
+                throw TranslationError("conflicting options: \(what)")
+            }
+            try refuseAddress(request)
+            let publishesAll = try request.hostFields.isSet("PublishAllPorts")
+            let publishes = publishesAll || !ports.isEmpty
+            if publishes || !expose.isEmpty {
+                let what = publishes ? "port publishing" : "port exposing"
+                throw TranslationError("conflicting options: \(what) and the container type network mode")
+            }
+        } else if networkMode == "host" {
+            try refuseAddress(request)
+            if !externalLinks.isEmpty {
+                throw TranslationError("conflicting options: host type networking \(undefined)")
+            }
+        }
+    }
+
+    /// A MAC address, where the container has no interface of its own.
+    private func refuseAddress(_ request: ContainerRequest) throws(TranslationError) {
+        var addresses = [try request.configFields.text("MacAddress")]
+        for (_, fields) in try Fields(["EndpointsConfig": .object(request.endpoints)]).named("EndpointsConfig") {
+            addresses.append(try fields.text("MacAddress"))
+        }
+        if addresses.contains(where: { $0 != nil }) {
+            throw TranslationError("conflicting options: mac-address and the network mode")
+        }
     }
 
     private enum NetworkMode {

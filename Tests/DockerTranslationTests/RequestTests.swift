@@ -120,6 +120,59 @@ import Testing
         #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     }
 
+    @Test(arguments: [
+        (#""Hostname":"h""#, "", "hostname and the network mode"),
+        (
+            "", #""Links":["a"]"#,
+            "container type network can't be used with links. This would result in undefined behavior"
+        ),
+        ("", #""Dns":["192.0.2.1"]"#, "dns and the network mode"),
+        ("", #""ExtraHosts":["a:192.0.2.1"]"#, "custom host-to-IP mapping and the network mode"),
+        (#""MacAddress":"02:00:00:00:00:01""#, "", "mac-address and the network mode"),
+        (
+            #""NetworkingConfig":{"EndpointsConfig":{"container:x":{"MacAddress":"02:00:00:00:00:01"}}}"#, "",
+            "mac-address and the network mode"
+        ),
+        ("", #""PortBindings":{"80/tcp":[]}"#, "port publishing and the container type network mode"),
+        ("", #""PublishAllPorts":true"#, "port publishing and the container type network mode"),
+        (#""ExposedPorts":{"80/tcp":{}}"#, "", "port exposing and the container type network mode"),
+    ])
+    func sharedNetworksTakeNoOthersNames(top: String, host: String, words: String) throws {
+        let top = top.isEmpty ? "" : "\(top),"
+        let members = host.isEmpty ? "" : ",\(host)"
+        let error = #expect(throws: TranslationError.self) {
+            try service(#"{"Image":"i",\#(top)"HostConfig":{"NetworkMode":"container:x"\#(members)}}"#)
+        }
+        #expect(error?.description == "conflicting options: \(words)")
+    }
+
+    @Test func theHostsNetworkTakesNoLinks() throws {
+        let links = #expect(throws: TranslationError.self) { try host(#""NetworkMode":"host","Links":["a"]"#) }
+        #expect(
+            links?.description
+                == "conflicting options: host type networking can't be used with links. This would result in undefined "
+                + "behavior")
+        let mac = #expect(throws: TranslationError.self) {
+            try service(#"{"Image":"i","MacAddress":"02:00:00:00:00:01","HostConfig":{"NetworkMode":"host"}}"#)
+        }
+        #expect(mac?.description == "conflicting options: mac-address and the network mode")
+        #expect(
+            try host(#""NetworkMode":"host","Dns":["192.0.2.1"],"ExtraHosts":["a:192.0.2.1"]"#).dns == ["192.0.2.1"])
+    }
+
+    /// As old clients send what was not said.
+    @Test(arguments: ["container:x", "host"])
+    func emptyIsNoConflict(mode: String) throws {
+        let made = try service(
+            #"""
+            {"Image":"i","Hostname":"","Domainname":"","MacAddress":"","ExposedPorts":{},
+             "HostConfig":{"NetworkMode":"\#(mode)","Links":[],"Dns":[],"ExtraHosts":null,"PortBindings":{},
+              "PublishAllPorts":false},
+             "NetworkingConfig":{"EndpointsConfig":{"\#(mode)":{"MacAddress":"","Links":null}}}}
+            """#, exposed: ["80/tcp"])
+        #expect(made.networkMode == mode)
+    }
+
     @Test func networks() throws {
         func names(_ text: String) throws -> [String] {
             guard case .networks(let endpoints) = try NetworkChoice(try request(text)) else { return [] }

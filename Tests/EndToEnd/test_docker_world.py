@@ -65,6 +65,25 @@ class Surroundings(DockerCase):
         ])
         self.assertEqual(self.inspect("guest", "{{.HostsPath}}"), self.inspect("web", "{{.HostsPath}}"))
 
+    def test_what_another_containers_network_takes_no_word_of(self):
+        self.ok("run -d --name web busybox sleep 1000")
+        shared = "create --network container:web"
+        links = "can't be used with links. This would result in undefined behavior"
+        self.table([
+            (f"{shared} --dns 192.0.2.1 busybox true", 1, "", "conflicting options: dns and the network mode"),
+            (f"{shared} --add-host a:192.0.2.1 busybox true", 1, "",
+             "conflicting options: custom host-to-IP mapping and the network mode"),
+            (f"{shared} --link web busybox true", 1, "", f"conflicting options: container type network {links}"),
+            (f"{shared} --mac-address 02:00:00:00:00:01 busybox true", 1, "",
+             "conflicting options: mac-address and the network mode"),
+            (f"{shared} -h name busybox true", 1, "", "conflicting options: hostname and the network mode"),
+            (f"{shared} -p 80 busybox true", 1, "",
+             "conflicting options: port publishing and the container type network mode"),
+            ("create --network host --link web busybox true", 1, "",
+             f"conflicting options: host type networking {links}"),
+            (f"{shared} busybox true", 0, ID),
+        ])
+
     def test_names_in_the_hosts_network(self):
         host = os.uname().nodename
         with open("/etc/hosts") as file:
