@@ -86,7 +86,8 @@ extension ContainerRequest {
     public var shownConfig: [String: JSONValue] {
         var shown = Self.configDefaults.merging(config.filter { $0.value != .null }) { _, asked in asked }
         if case .object(let check)? = shown["Healthcheck"] {
-            shown["Healthcheck"] = .object(check.filter { $0.value != .null })
+            let unsaid: [JSONValue] = [.null, .integer(0), .array([])]
+            shown["Healthcheck"] = .object(check.filter { !unsaid.contains($0.value) })
         }
         return shown
     }
@@ -201,7 +202,8 @@ extension RestartPolicy {
 }
 
 extension Healthcheck {
-    var docker: [String: JSONValue] {
+    /// As members of a `Config`; only what is said.
+    public var docker: [String: JSONValue] {
         var members: [String: JSONValue] = [:]
         members["Test"] = test.map { .array($0.map { .string($0) }) }
         members["Interval"] = interval.map { .integer($0) }

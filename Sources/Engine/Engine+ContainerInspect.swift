@@ -76,7 +76,7 @@ extension Engine {
                 "Log": .array(
                     container.probes.map { probe in
                         .object([
-                            "Start": .string(probe.at), "End": .string(probe.at),
+                            "Start": .string(rfc3339(probe.startedAt)), "End": .string(rfc3339(probe.endedAt)),
                             "ExitCode": .integer(Int64(probe.exitCode ?? -1)), "Output": .string(probe.output),
                         ])
                     }),
@@ -134,8 +134,9 @@ extension Engine {
             if config["Shell"] == nil { config["Shell"] = defaults.shell.map { .texts($0) } }
             let volumes = Set(defaults.volumes + Fields(config).namesOrNone("Volumes"))
             config["Volumes"] = volumes.isEmpty ? .null : .empties(volumes)
-            if config["Healthcheck"] == nil, let check = defaults.healthcheck?.test {
-                config["Healthcheck"] = .object(["Test": .texts(check)])
+            if let check = defaults.healthcheck {
+                let own = Fields(config).objectOrNone("Healthcheck")
+                config["Healthcheck"] = .object(Healthcheck(image: check).docker.merging(own) { _, own in own })
             }
         }
         var exposed = Set(defaults?.exposedPorts ?? []).union(service.expose)
@@ -228,4 +229,7 @@ extension JSONValue {
 extension Fields {
     /// For what was read before.
     fileprivate func namesOrNone(_ name: String) -> [String] { (try? names(name)) ?? [] }
+
+    /// As above.
+    fileprivate func objectOrNone(_ name: String) -> [String: JSONValue] { (try? object(name)?.members) ?? [:] }
 }

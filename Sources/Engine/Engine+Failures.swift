@@ -71,8 +71,9 @@ extension Engine {
         report.note = stored.exit?.note.map(mask.mask)
         report.step = container.lastStep
         report.source = stacks[stored.stackName]?.record.stack.source(of: "services.\(stored.service)")
-        report.probes = container.probes.map { probe in
-            FailureReport.Probe(at: probe.at, exitCode: probe.exitCode, output: shortened(mask.mask(probe.output)))
+        report.probes = container.probes.suffix(FailureReport.probesMax).map { probe in
+            FailureReport.Probe(
+                at: rfc3339(probe.startedAt), exitCode: probe.exitCode, output: shortened(mask.mask(probe.output)))
         }
         report.log = await lastLines(of: stored, mask)
         return report

@@ -127,10 +127,10 @@ extension Engine {
         saveOrLog(record)
     }
 
-    private func noteProbe(_ id: String, _ generation: Int, at time: Nanoseconds, _ exitCode: Int?, _ output: String) {
+    private func noteProbe(_ id: String, _ generation: Int, _ probe: HealthProbe) {
         guard containers[id]?.generation == generation else { return }
-        containers[id]?.probes.append(FailureReport.Probe(at: rfc3339(time), exitCode: exitCode, output: output))
-        let extra = (containers[id]?.probes.count ?? 0) - FailureReport.probesMax
+        containers[id]?.probes.append(probe)
+        let extra = (containers[id]?.probes.count ?? 0) - HealthProbe.keptMax
         if extra > 0 { containers[id]?.probes.removeFirst(extra) }
     }
 
@@ -140,15 +140,17 @@ extension Engine {
         if isFrozen(id) { return container.health?.health != .unhealthy }
         let timeout = container.health?.parameters.timeout ?? 0
         let outputMax = Self.outputBytesMax
+        let startedAt = Clock.now()
         do throws(EngineError) {
             let request = try execRequest(container.stored, command: command)
-            let startedAt = Clock.now()
             let result = try await onRuntime(of: container.stored.name, on: streams) { runtime throws(RuntimeError) in
                 try runtime.execute(request).collect(
                     timeoutMilliseconds: timeout / 1_000_000, outputMax: outputMax)
             }
             let output = String(decoding: result.output, as: UTF8.self)
-            noteProbe(id, container.generation, at: startedAt, result.exitCode.map { Int($0) }, output)
+            noteProbe(
+                id, container.generation,
+                HealthProbe(startedAt: startedAt, exitCode: result.exitCode.map { Int($0) }, output: output))
             if result.exitCode != 0 {
                 log.debug(
                     "healthcheck failed",
@@ -160,9 +162,23 @@ extension Engine {
             }
             return result.exitCode == 0
         } catch {
-            noteProbe(id, container.generation, at: Clock.now(), nil, error.diagnostics.map(\.message).joined())
+            noteProbe(
+                id, container.generation,
+                HealthProbe(startedAt: startedAt, exitCode: nil, output: error.diagnostics.map(\.message).joined()))
             log.debug("healthcheck not run", metadata: ["container": "\(container.stored.name)", "error": "\(error)"])
             return false
         }
     }
+}
+
+/// One run of a healthcheck that has ended.
+struct HealthProbe {
+    /// As many as Docker keeps of each container.
+    static let keptMax = 5
+
+    var startedAt: Nanoseconds
+    var endedAt = Clock.now()
+    /// `nil`: it timed out, or could not be run.
+    var exitCode: Int?
+    var output: String
 }

@@ -37,7 +37,7 @@ public actor Engine {
         /// By the clock that does not jump: as far as this engine has seen.
         var healthySince: Nanoseconds?
         /// Of this run or, when it has ended, of that one; oldest first.
-        var probes: [FailureReport.Probe] = []
+        var probes: [HealthProbe] = []
         /// The last step of a plan that was about it, and why: `started: image changed`.
         var lastStep: String?
         /// Counts starts, so that late news of an earlier run is told from news of this one.

@@ -48,15 +48,17 @@ func probeCommand(_ service: Service, defaults: ContainerDefaults?) -> [String]?
 
 extension HealthState.Parameters {
     init(_ service: Service, defaults: ContainerDefaults?) {
-        let image = defaults?.healthcheck.map { image in
-            var check = StackModel.Healthcheck(test: image.test)
-            check.interval = image.interval
-            check.timeout = image.timeout
-            check.retries = image.retries
-            check.startPeriod = image.startPeriod
-            check.startInterval = image.startInterval
-            return check
-        }
-        self.init(service.healthcheck, image: image)
+        self.init(service.healthcheck, image: defaults?.healthcheck.map { StackModel.Healthcheck(image: $0) })
+    }
+}
+
+extension StackModel.Healthcheck {
+    init(image: ContainerDefaults.Healthcheck) {
+        self.init(test: image.test)
+        interval = image.interval
+        timeout = image.timeout
+        retries = image.retries
+        startPeriod = image.startPeriod
+        startInterval = image.startInterval
     }
 }

@@ -1,5 +1,7 @@
 """The docker command line against the engine: what it prints, and what it ends with."""
 
+import datetime
+import json
 import os
 import re
 import time
@@ -381,6 +383,44 @@ class Steering(DockerCase):
         wait_until(lambda: self.inspect("one", health) == "healthy", what="healthy")
         self.assertEqual(self.inspect("one", "{{.State.Health.FailingStreak}}"), "0")
         self.assertNotEqual(self.inspect("one", "{{len .State.Health.Log}}"), "0")
+
+    def test_health_over_the_images(self):
+        """What a container says of its healthcheck goes before what its image says."""
+        folder = f"{self.root}/checked"
+        os.makedirs(folder)
+        with open(f"{folder}/Dockerfile", "w") as file:
+            file.write("FROM busybox\nHEALTHCHECK --interval=7s --retries=9 CMD false\n")
+        self.ok(f"build -q -t checked {folder}")
+        image = {"Test": ["CMD-SHELL", "false"], "Interval": 7 * 10**9, "Retries": 9}
+        for options, expected in [
+                ("", image), ("--health-interval 1s", image | {"Interval": 10**9}),
+                ("--health-cmd true --health-timeout 2s", image | {"Test": ["CMD-SHELL", "true"], "Timeout": 2 * 10**9}),
+                ("--no-healthcheck", image | {"Test": ["NONE"]})]:
+            with self.subTest(options):
+                self.ok(f"create --name one {options} checked true")
+                self.assertEqual(json.loads(self.inspect("one", "{{json .Config.Healthcheck}}")), expected)
+                self.ok("rm one")
+        self.ok("create --name one --health-cmd true busybox true")
+        self.assertEqual(self.inspect("one", "{{json .Config.Healthcheck}}"), '{"Test":["CMD-SHELL","true"]}')
+
+    def test_health_log(self):
+        self.ok("run -d --name one --health-cmd 'sleep 0.3; echo well' --health-interval 50ms busybox sleep 1000")
+        def log():
+            return json.loads(self.inspect("one", "{{json .State.Health.Log}}"))
+
+        wait_until(lambda: len(log()) == 5, what="five entries")
+        first = log()[0]["Start"]
+        wait_until(lambda: log()[0]["Start"] != first, what="another entry")
+        entries = log()
+        self.assertEqual(len(entries), 5)
+        for entry in entries:
+            took = time_of(entry["End"]) - time_of(entry["Start"])
+            self.assertTrue(0.3 <= took < 10, entry)
+            self.assertEqual((entry["ExitCode"], entry["Output"]), (0, "well\n"))
+
+
+def time_of(text):
+    return datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z", r"\1+00:00", text)).timestamp()
 
 
 if __name__ == "__main__":
