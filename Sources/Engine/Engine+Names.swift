@@ -83,10 +83,12 @@ extension Engine {
         let addresses = last.attachments.flatMap { attachment in
             attachment.interface.addresses.map(\.address).filter { !$0.isLinkLocalUnicast }.map(\.description)
         }
+        // As Docker has it: what the user says is not overruled by what the host says of the same name.
+        let readsHosts = last.networkMode == "host" && service.extraHosts.isEmpty
         do throws(SystemError) {
             try FileSystem.makeDirectories(folder)
             let hosts = hostsFile(
-                hostFile: last.networkMode == "host" ? try hostFile("/etc/hosts") : nil, hostname: hostname,
+                hostFile: readsHosts ? try hostFile("/etc/hosts") : nil, hostname: hostname,
                 domainname: service.domainname, addresses: addresses, extra: extra)
             let resolver = resolvConf(
                 service, hostFile: try hostFile("/etc/resolv.conf"), embedded: !last.attachments.isEmpty)

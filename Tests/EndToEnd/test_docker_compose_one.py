@@ -145,6 +145,7 @@ class ComposeOne(ClientCase):
             ("exec -T a nslookup friend", 0, re.compile("Name:\tfriend")),
             ("exec -T b nslookup friend", 1, re.compile("can't find friend")),
             ("exec -T c cat /shared/f", 0, "written\n"),
+            ("exec -T c nslookup b", 0, re.compile("Name:\tb")),
             ("exec -T c ip -4 addr", 0, re.compile(r"inet 10\.78\.0\.10/24")),
         ]
         self.rows(*checks)
