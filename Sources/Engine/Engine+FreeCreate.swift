@@ -121,6 +121,7 @@ extension Engine {
     private func checkLater(_ service: Service, name: String) throws(EngineError) {
         _ = try LogOptions.settings(service.logging, path: "", service: name)
         _ = try SecurityOptions(service.securityOptions, service: name)
+        try checkKernel(service)
         if let signal = service.stopSignal { _ = try signalNumber(signal) }
         for link in service.externalLinks { _ = try other(linkParts(link).name) }
     }
@@ -131,7 +132,7 @@ extension Engine {
         for text in sources {
             let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
             let other = try self.other(parts.first ?? "")
-            let isReadOnly = parts.count > 1 && parts[1] == "ro"
+            let isReadOnly = parts.count > 1 ? try isReadOnly(volumesFrom: parts[1]) : false
             for var mount in other.ownMounts where !service.mounts.contains(where: { $0.target == mount.target }) {
                 mount.readOnly = mount.readOnly || isReadOnly
                 mount.noCopy = true

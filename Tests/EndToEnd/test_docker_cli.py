@@ -39,6 +39,30 @@ class Running(DockerCase):
             ("ps -aq", 0, ""),
         ])
 
+    def test_what_the_host_has_not_is_refused_at_once(self):
+        count = os.sysconf("SC_NPROCESSORS_ONLN")
+        with open("/sys/devices/system/cpu/online") as file:
+            online = file.read().strip()
+        self.ok("create --name other -v /data busybox true")
+        range_text = f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
+        self.table([
+            ("create --cap-add FOO busybox true", 1, "", 'invalid CapAdd: unknown capability: "CAP_FOO"'),
+            ("create --cap-drop cap_foo busybox true", 1, "", 'invalid CapDrop: unknown capability: "CAP_FOO"'),
+            ("create --cpuset-cpus 4999 busybox true", 1, "",
+             f"Requested CPUs are not available - requested 4999, available: {online}"),
+            ("create --cpuset-cpus 0-4999 busybox true", 1, "", "Requested CPUs are not available"),
+            *[(f"create --cpuset-cpus {text} busybox true", 1, "", f"Invalid value {text} for cpuset cpus")
+              for text in ("a", "0-", "1-0", "0,,0", "+0", "99999999999999999999")],
+            (f"create --cpus {count + 0.01} busybox true", 1, "", range_text),
+            ("create --volumes-from other:bogus busybox true", 1, "", "invalid mode: bogus"),
+            ("create --volumes-from other:ro,rw busybox true", 1, "", "invalid mode: ro,rw"),
+            ("create --volumes-from other:nocopy busybox true", 1, "", "invalid mode: nocopy"),
+            ("ps -aq", 0, re.compile(r"^\w{12}\n$")),
+            (f"run --rm --cap-add net_admin --cap-drop ALL --cpuset-cpus 0,0-0 --cpus {count} busybox true", 0, ""),
+            ("run --rm --volumes-from other:ro,z busybox touch /data/x", 1, "", "Read-only"),
+            ("run --rm --volumes-from other:rw busybox touch /data/x", 0, ""),
+        ])
+
     def test_input(self):
         result = self.docker("run --rm -i busybox cat", input="typed\n")
         self.assertEqual((result.returncode, result.stdout), (0, "typed\n"), result.stderr)
