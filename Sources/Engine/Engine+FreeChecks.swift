@@ -13,12 +13,16 @@ extension Engine {
     func checkKernel(_ service: Service) throws(EngineError) {
         try checkCapabilities(service.capAdd, "CapAdd")
         try checkCapabilities(service.capDrop, "CapDrop")
+        try checkKernel(service.resources)
+    }
+
+    func checkKernel(_ limits: Resources) throws(EngineError) {
         let count = Int64(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        if let wanted = service.resources.nanoCPUs, wanted > count * Self.nanoCPUsOfOne {
+        if let wanted = limits.nanoCPUs, wanted > count * Self.nanoCPUsOfOne {
             throw .badRequest(
                 "range of CPUs is from 0.01 to \(count).00, as there are only \(count) CPUs available")
         }
-        if let wanted = service.resources.cpuset { try checkProcessors(wanted) }
+        if let wanted = limits.cpuset { try checkProcessors(wanted) }
     }
 
     private func checkCapabilities(_ names: [String], _ field: String) throws(EngineError) {

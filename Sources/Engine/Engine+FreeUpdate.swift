@@ -28,7 +28,8 @@ extension Engine {
         changed.definition.service.resources.take(limits)
         if let policy { changed.definition.service.restart = policy }
         try checkSwap(stored.definition.service.resources, limits)
-        try checkProcessors(stored.definition.service.resources, limits)
+        try checkShares(stored.definition.service.resources, limits)
+        try checkKernel(limits)
         var warnings: [String] = []
         if limits != Resources(), containers[stored.id]?.process != nil {
             warnings = try await applyLimits(changed, limits)
@@ -53,7 +54,7 @@ extension Engine {
     }
 
     /// The kernel has one share of a processor's time, which is said in either of two ways.
-    private func checkProcessors(_ old: Resources, _ new: Resources) throws(EngineError) {
+    private func checkShares(_ old: Resources, _ new: Resources) throws(EngineError) {
         func isSet(_ value: Int64?) -> Bool { (value ?? 0) > 0 }
         for (name, isOld, isNew) in [
             ("CPU Period", isSet(old.cpuPeriod), isSet(new.cpuPeriod)),

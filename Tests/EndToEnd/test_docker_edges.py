@@ -18,6 +18,8 @@ class Edges(DockerCase):
             ("update --cpu-period 50000 shares", 1, "", f"CPU Period {refused} NanoCPUs has already been set"),
             ("update --cpu-quota 50000 shares", 1, "", f"CPU Quota {refused} NanoCPUs has already been set"),
             ("update --cpus 1 quota", 1, "", f"Nano CPUs {refused} CPU Quota has already been set"),
+            ("update --cpuset-cpus 999 shares", 1, "", "Requested CPUs are not available"),
+            ("update --cpus 1000 shares", 1, "", "range of CPUs is from 0.01"),
             ("exec shares true", 0, ""), ("exec quota true", 0, ""),
             ("update --cpus 0.25 shares", 0, "shares\n"),
             ("update --cpu-quota 30000 quota", 0, "quota\n"),

@@ -418,6 +418,25 @@ class NoUplinkTest(RootlessCase):
         self.assertIn("neither pasta nor slirp4netns", up.stderr)
         self.assertNotEqual(self.outside(folder).returncode, 0)
 
+    def test_volumes_that_are_mounted(self):
+        text = """
+            services:
+              one: {image: busybox, command: [sleep, "1000"], volumes: ["data:/data"], stop_grace_period: 0s}
+              two: {image: busybox, command: [sleep, "1000"], volumes: ["data:/data"], stop_grace_period: 0s}
+            volumes: {data: {driver_opts: %s}}
+            """
+        folder, _ = self.up("memory", text % "{type: tmpfs, device: tmpfs, o: size=1m}")
+        self.ok("exec", "-T", "one", "sh", "-c", "grep -q ' /data tmpfs ' /proc/mounts; echo hello > /data/file", folder=folder)
+        self.assertEqual(self.ok("exec", "-T", "two", "cat", "/data/file", folder=folder).stdout, "hello\n")
+        folder = f"{self.home}/disk"
+        os.makedirs(folder)
+        with open(f"{folder}/compose.yaml", "w") as file:
+            file.write(textwrap.dedent(text % "{type: ext4, device: /dev/vda}"))
+        self.addCleanup(lambda: self.ok("down", "-v", "-t", "0", folder=folder))
+        refused = self.gantry("up", "-d", folder=folder)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("failed to mount local volume", refused.stderr)
+
 
 class SingleIDTest(RootlessCase):
     """A user whom root gave no further ids."""
