@@ -109,7 +109,8 @@ extension Engine {
                 let list = known.map { "\($0)" }.joined(separator: ", ")
                 throw .badRequest("stack \(name) has no revision \(number); it has \(list)")
             case .isPresent(let number): throw .conflict("stack \(name) is at revision \(number) already")
-            case .noneWorked: throw .conflict("stack \(name) has no earlier revision that worked and differs from this one")
+            case .noneWorked:
+                throw .conflict("stack \(name) has no earlier revision that worked and differs from this one")
             }
         }
     }
