@@ -93,7 +93,7 @@ class LiveTest(EngineCase):
     def test_a_limit_that_cannot_be_had_is_taken_back(self):
         """A reload that fails leaves the limit that was changed before it behind, and the next file has none."""
         secret = "secrets: {key: {environment: KEY}}"
-        text = "secrets: [key]\nx-gantry: {reload: {signal: NOSUCHSIGNAL}}\n"
+        text = "secrets: [key]\nx-gantry: {reload: {command: ['/no/such/program']}}\n"
         self.write(text, secret)
         self.gantry_ok("up", "-d", folder=self.folder, env={"KEY": "one"})
         self.pid = self.pids(self.folder)["live-web-1"]
@@ -101,7 +101,7 @@ class LiveTest(EngineCase):
         result = self.gantry("up", "-d", folder=self.folder, env={"KEY": "two"})
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertEqual(self.limit(*self.MEMORY), 64 << 20)
-        self.write(text.replace("NOSUCHSIGNAL", "CONT"), secret)
+        self.write(text.replace("command: ['/no/such/program']", "signal: CONT"), secret)
         self.gantry_ok("up", "-d", folder=self.folder, env={"KEY": "one"})
         self.assertIsNone(self.limit(*self.MEMORY))
         with open(f"/proc/{self.pid}/root/run/secrets/key") as file:
