@@ -29,6 +29,7 @@ extension Engine {
         var reply = document(plan, desired, observed, name).reply()
         reply.changes.insert(contentsOf: missing.sorted { $0.key < $1.key }.map { imageChange($0, $1, record) }, at: 0)
         let active = stacks[name].flatMap { $0.record.active ? $0.record : nil }
+        reply.changes += jobChanges(record, imageIDs: known, present: active)
         reply.base.revision = active?.revision
         let next = (revisions[name]?.last?.number ?? 0) + 1
         reply.target.revision = isNew ? next : active?.revision ?? next

@@ -291,6 +291,37 @@ class PlansTest(EngineCase):
             file.write(shown)
         self.assertIn("shown, not saved", self.gantry("apply", "shown.json", folder=folder).stderr)
 
+    def test_jobs_are_told_of(self):
+        """They have no containers until their time comes."""
+        def write(job):
+            return self.stack(f"""
+                services:
+                  web: {{image: busybox, command: ["sleep", "1000"], stop_grace_period: 0s}}
+                  {job}
+                """, "planned")
+
+        def jobs():
+            return [(each["address"], each["action"], each["reason"], [field["path"] for field in each["fields"]])
+                    for each in self.document(folder)["changes"] if each["address"].startswith("job.")]
+
+        nightly = "nightly: {image: busybox, command: [COMMAND], x-gantry: {schedule: {cron: '0 3 * * *'}}}"
+        folder = write(nightly.replace("COMMAND", "'true'"))
+        self.assertEqual(jobs(), [("job.nightly", "create", "runs at '0 3 * * *'", [])])
+        self.assertRegex(self.gantry_ok("plan", folder=folder).stdout, r"\+ +job\.nightly +create: runs at '0 3 \* \* \*'")
+        self.gantry_ok("up", "-d", folder=folder)
+        self.assertEqual(self.gantry_ok("plan", folder=folder).stdout, "No changes.\n")
+        write(nightly.replace("COMMAND", "'false'"))
+        self.assertEqual(jobs(), [("job.nightly", "update", "command changed", ["command"])])
+        plan = self.gantry("plan", "--detailed-exitcode", folder=folder)
+        self.assertEqual(plan.returncode, 2)
+        self.assertRegex(plan.stdout, r"~ +job\.nightly +update\n +~ command +true → false")
+        write(nightly.replace("COMMAND", "'true'").replace("0 3", "0 4"))
+        self.assertEqual(jobs()[0][3], ["x-gantry.schedule.cron"])
+        write("")
+        self.assertEqual(jobs(), [("job.nightly", "remove", "the stack file has no such job", [])])
+        self.gantry_ok("apply", folder=folder)
+        self.assertEqual(self.gantry_ok("plan", folder=folder).stdout, "No changes.\n")
+
     # What would be lost
 
     def test_a_volume_is_destroyed_only_when_it_is_named(self):
