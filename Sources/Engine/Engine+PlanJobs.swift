@@ -11,18 +11,23 @@ extension Engine {
     func jobChanges(
         _ record: StackRecord, imageIDs: [String: String], present: StackRecord?
     ) -> [PlanReply.Change] {
-        func resolved(_ record: StackRecord, _ imageIDs: [String: String]) -> ResolvedStack {
-            ResolvedStack(stack: record.stack, imageIDs: imageIDs, scale: record.scale)
-        }
         let old = present?.stack.scheduled ?? [:]
         let new = record.stack.scheduled
+        let names = Set(old.keys).union(new.keys)
+        guard !names.isEmpty else { return [] }
+        // Of the others the plan itself tells, and to compare them all takes its time.
+        func resolved(_ record: StackRecord, _ imageIDs: [String: String]) -> ResolvedStack {
+            var stack = record.stack
+            stack.services = stack.services.filter { names.contains($0.key) }
+            return ResolvedStack(stack: stack, imageIDs: imageIDs, scale: record.scale)
+        }
         var fields: [String: [PlanReply.Field]] = [:]
         if let present {
             let differences = StackDifferences(
                 new: resolved(record, imageIDs), old: resolved(present, present.imageIDs ?? [:]))
             for section in differences.sections { fields[section.address] = section.fields }
         }
-        return Set(old.keys).union(new.keys).sorted().compactMap { name in
+        return names.sorted().compactMap { name in
             let changed = fields["service.\(name)"] ?? []
             let (action, reason): (PlanReply.Change.Action, String)
             switch (old[name], new[name]) {
