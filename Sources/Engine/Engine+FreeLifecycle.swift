@@ -301,7 +301,7 @@ extension EngineError {
     public var execStartText: String? {
         switch self {
         case .runtime(let failure, _): failure.dockerExecText
-        case .execStarted(let id): "exec \(id.prefix(12)) has been started already"
+        case .execStarted: diagnostics.first?.message
         default: nil
         }
     }
