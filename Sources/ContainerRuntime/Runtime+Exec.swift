@@ -102,9 +102,14 @@ extension Runtime {
         let state = try runningState(request.directory)
         if try isPaused(directory: request.directory) { throw .paused(directory: request.directory) }
         let plan = try compile(request, state)
-        let (ours, theirs) = try purpose("make a socket") { () throws(SystemError) in
-            try Self.socketPair()
+        var ends: [Int32] = [-1, -1]
+        try purpose("make a socket") { () throws(SystemError) in
+            let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            try check("socketpair") { socketpair(AF_UNIX, type, 0, &ends) }
         }
+        // Owned from here on: what follows may throw.
+        let socket = FileDescriptor(owning: ends[0])
+        let theirs = SharedDescriptor(FileDescriptor(owning: ends[1]))
         let supervisor = try purpose("start the supervisor") { () throws(SystemError) in
             try spawner.spawn(
                 mode: "exec", name: FileSystem.lastComponent(of: request.directory), plan: PlanFile.encode(plan),
@@ -118,16 +123,8 @@ extension Runtime {
             throw error
         }
         return ExecSession(
-            socket: FileDescriptor(owning: ours), pid: answer.pid, supervisorPID: supervisor.pid,
+            socket: socket, pid: answer.pid, supervisorPID: supervisor.pid,
             warnings: answer.warnings)
-    }
-
-    private static func socketPair() throws(SystemError) -> (ours: Int32, theirs: SharedDescriptor) {
-        var ends: [Int32] = [-1, -1]
-        try check("socketpair") {
-            socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends)
-        }
-        return (ends[0], SharedDescriptor(FileDescriptor(owning: ends[1])))
     }
 
     func compile(_ request: ExecRequest, _ state: StateRecord) throws(RuntimeError) -> ExecPlan {

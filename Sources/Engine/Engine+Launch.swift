@@ -36,7 +36,6 @@ extension Engine {
         request.useInit = service.initProcess ?? false
         request.files = try injectedFiles(stored)
         request.seccomp = try seccompPolicy(stored)
-        request.cgroupParent = service.cgroupParent.flatMap { $0.isEmpty ? nil : $0 }
         if let free = stored.free { try free.adjust(&request.spec) }
         for client in attach {
             do throws(SystemError) {
