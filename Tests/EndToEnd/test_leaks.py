@@ -1,4 +1,5 @@
-"""What goes wrong, again and again: of none of it does the engine keep a descriptor, a thread, a mount or a process."""
+"""The same again and again, most of it what goes wrong: the engine and the processes that serve it keep no descriptor, no
+thread, no mount and no process of it."""
 
 import http.client
 import http.server
@@ -67,18 +68,25 @@ class LeakTest(EngineCase):
             connection.close()
 
     def holdings(self):
+        """Of the engine, and the descriptors of those it has started."""
         process = f"/proc/{self.engine.pid}"
-        children = 0
+        children = []
         for task in os.listdir(f"{process}/task"):
             try:
                 with open(f"{process}/task/{task}/children") as file:
-                    children += len(file.read().split())
+                    children += file.read().split()
             except FileNotFoundError:
                 continue  # A thread that has just ended.
+        descriptors = 0
+        for child in children:
+            try:
+                descriptors += len(os.listdir(f"/proc/{child}/fd"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
         with open(f"{process}/mountinfo") as file:
             mounts = len(file.readlines())
-        return {"descriptors": len(os.listdir(f"{process}/fd")), "mounts": mounts, "children": children,
-                "threads": len(os.listdir(f"{process}/task"))}
+        return {"descriptors": len(os.listdir(f"{process}/fd")), "mounts": mounts, "children": len(children),
+                "threads": len(os.listdir(f"{process}/task")), "descriptors of children": descriptors}
 
     def most_in_a_second(self):
         most = self.holdings()
@@ -212,3 +220,56 @@ class LeakTest(EngineCase):
         self.repeat("a stack that does not start", lambda: self.assertNotEqual(
             self.gantry("up", "-d", folder=folder).returncode, 0))
         self.gantry_ok("down", folder=folder)
+
+    def ok(self, method, path, body=None, kind="application/json"):
+        status, answer = self.send(method, path, body, kind)
+        self.assertLess(status, 300, answer)
+        return answer
+
+    def test_what_goes_well_with_containers(self):
+        box = "/containers/steady-box-1"
+        folder = self.up_box("steady", "while true; do echo line; sleep 1; done")
+        tar = "application/x-tar"
+
+        def execute():
+            made = json.loads(self.ok("POST", f"{box}/exec", {"Cmd": ["true"], "AttachStdout": True}))
+            self.ok("POST", f"/exec/{made['Id']}/start", {"Detach": False})
+
+        def network():
+            self.ok("POST", "/networks/create", {"Name": "passing"})
+            self.ok("POST", "/networks/passing/connect", {"Container": "steady-box-1"})
+            self.ok("POST", "/networks/passing/disconnect", {"Container": "steady-box-1"})
+            self.ok("DELETE", "/networks/passing")
+
+        self.repeat("exec", execute)
+        self.repeat("network", network)
+        self.repeat("logs", lambda: self.ok("GET", f"{box}/logs?stdout=1&tail=5"))
+        self.repeat("stats", lambda: self.ok("GET", f"{box}/stats?stream=0&one-shot=1"))
+        self.repeat("copy in", lambda: self.ok("PUT", f"{box}/archive?path=/tmp", archive({"file": b"text"}), tar))
+        self.repeat("copy out", lambda: self.ok("GET", f"{box}/archive?path=/bin/busybox"))
+        self.repeat("top", lambda: self.ok("GET", f"{box}/top"))
+        self.repeat("restart", lambda: self.ok("POST", f"{box}/restart?t=0"))
+        self.repeat("scale", lambda: [
+            self.gantry_ok("up", "-d", "--scale", f"box={count}", folder=folder) for count in (2, 1)])
+        self.repeat("replace", lambda: self.gantry_ok("up", "-d", "--force-recreate", folder=folder))
+        self.repeat("up and down", lambda: [
+            self.gantry_ok(*words, folder=folder) for words in (("down",), ("up", "-d"))])
+
+    def test_what_goes_well_with_images(self):
+        tar = "application/x-tar"
+        context = archive({"Dockerfile": b"FROM busybox\nRUN true\nCOPY Dockerfile /\n"})
+
+        def build():
+            self.assertIn(b"uccessfully", self.ok("POST", "/build?t=made&nocache=1", context, tar))
+            self.ok("DELETE", "/images/made")
+
+        saved = self.ok("GET", "/images/busybox/get")
+        self.repeat("build", build)
+        self.repeat("save", lambda: self.ok("GET", "/images/busybox/get"))
+        self.repeat("load", lambda: self.ok("POST", "/images/load", saved, tar))
+        self.repeat("import", lambda: self.ok(
+            "POST", "/images/create?fromSrc=-&repo=imported", archive({"file": b"text"}), tar))
+        self.create("exported", Cmd=["true"])
+        self.addCleanup(self.send, "DELETE", "/containers/exported")
+        self.repeat("export", lambda: self.ok("GET", "/containers/exported/export"))
+        self.repeat("commit", lambda: self.ok("POST", "/commit?container=exported&repo=committed", {}))
