@@ -31,7 +31,7 @@ extension Engine {
 
     private func noteStep(_ step: Step, _ word: String) {
         guard let id = containerIDs[step.name] else { return }
-        containers[id]?.lastStep = step.reason.isEmpty ? word.lowercased() : "\(word.lowercased()): \(step.reason)"
+        containers[id]?.lastStep = step.reason.isEmpty ? word.lowercased() : "\(word.lowercased()) (\(step.reason))"
     }
 
     /// A failed step is shown with the line that asked for it.

@@ -38,7 +38,7 @@ public actor Engine {
         var healthySince: Nanoseconds?
         /// Of this run or, when it has ended, of that one; oldest first.
         var probes: [HealthProbe] = []
-        /// The last step of a plan that was about it, and why: `started: image changed`.
+        /// The last step of a plan that was about it, and why: `started (image changed)`.
         var lastStep: String?
         /// Counts starts, so that late news of an earlier run is told from news of this one.
         var generation = 0

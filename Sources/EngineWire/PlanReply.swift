@@ -217,6 +217,13 @@ extension PlanReply {
             self.disruption = disruption
             replacePaths = fields.filter(\.isReplacing).map(\.path)
         }
+
+        /// The service of a container; `nil` for anything else.
+        public var service: String? {
+            let prefix = "service."
+            guard address.hasPrefix(prefix) else { return nil }
+            return String(address.dropFirst(prefix.count).prefix { $0 != "[" })
+        }
     }
 
     /// A field that differs.

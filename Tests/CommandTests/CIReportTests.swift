@@ -143,6 +143,31 @@ import Testing
         #expect(recorder.counts == RunReport.Counts(create: 1, update: 0, delete: 0))
     }
 
+    @Test func whatWasNotReachedIsNotSaidToBeThere() {
+        var recorder = RunRecorder()
+        func object(_ name: String, _ state: ProgressEvent.State, _ status: String) {
+            recorder.take(.object(kind: .container, name: name, state: state, status: status), at: 10)
+        }
+        recorder.take(.object(kind: .network, name: "s_default", state: .working, status: "Creating"), at: 5)
+        recorder.take(.object(kind: .network, name: "s_default", state: .done, status: "Created"), at: 6)
+        for name in ["s-made-1", "s-started-1"] {
+            object(name, .working, "Creating")
+            object(name, .done, "Created")
+        }
+        object("s-started-1", .working, "Starting")
+        object("s-started-1", .done, "Started")
+        object("s-same-1", .done, "Running")
+        let members = ["s-made-1": "made", "s-started-1": "started", "s-same-1": "same"]
+        let names = ["later", "made", "same", "started"]
+        let services = recorder.services(
+            names, members: members, planned: ["later", "made", "started"], milliseconds: 50, succeeded: false
+        ) { _ in nil }
+        #expect(services.map(\.name) == names)
+        #expect(services.map(\.outcome) == [.notReached, .notReached, .unchanged, .converged])
+        // Two containers and a network: steps are not counted, nor what only was looked at.
+        #expect(recorder.changedCount == 3)
+    }
+
     @Test(arguments: ["junit", "junit=", "other=a", "=a"]) func reportsThatAreNone(_ text: String) {
         #expect(ReportTarget(argument: text) == nil)
     }

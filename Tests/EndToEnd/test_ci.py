@@ -208,6 +208,35 @@ class GitHubTest(CICase):
         self.assertEqual(self.outputs(again)["result"], "noop")
         self.assertEqual(self.outputs(again)["changed"], "false")
 
+    def test_what_is_not_reached(self):
+        folder = self.stack("""
+            services:
+              sick:
+                image: busybox
+                command: [sleep, "1000"]
+                init: true
+                healthcheck: {test: [CMD, "false"], interval: 100ms, retries: 2}
+              waiting:
+                image: busybox
+                command: [sleep, "1000"]
+                init: true
+                depends_on: {sick: {condition: service_healthy}}
+            """, "unreached")
+        self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
+        # The second time it stands there already, made and not started.
+        for facts in (r"revision 1 · 3 changes · ", r"revision 1 · 0 changes · "):
+            environment = self.ci_environment()
+            self.run_ci("reconcile", folder=folder, code=1, env=environment)
+            with open(environment["GITHUB_STEP_SUMMARY"]) as file:
+                summary = file.read()
+            self.assertRegex(summary, facts)
+            self.assertIn("| sick | ❌ failed |", summary)
+            self.assertIn("| waiting | not reached |", summary)
+        result = self.run_ci("up", "-d", "--wait", "--force-recreate", "sick", folder=folder, code=1,
+                             env=self.ci_environment())
+        told = [line.split("::")[2] for line in result.stderr.splitlines() if line.startswith("::error")]
+        self.assertEqual([text.startswith("container unreached-sick-1 is unhealthy") for text in told], [True], told)
+
     def test_a_failure(self):
         folder = self.stack(FAILING, "hubbad")
         self.addCleanup(self.gantry, "down", "-t", "0", folder=folder)
@@ -220,6 +249,7 @@ class GitHubTest(CICase):
         # What the container says is no command to the runner.
         self.assertTrue(all(line.startswith("  | ") for line in lines[begin + 1:end]), lines)
         annotation = next(line for line in lines if line.startswith("::error file="))
+        self.assertEqual(sum("hubbad-bad-1 exited with 7" in line for line in lines if line.startswith("::error")), 1)
         self.assertRegex(annotation, r"^::error file=" + re.escape(os.path.relpath(folder, os.path.dirname(self.root))) + r"/compose\.yaml,line=7,col=3,title=container\.failed::"
                                      r"container hubbad-bad-1 exited with 7%0Ahelp: the last line of its log: last words$")
         self.assertEqual(self.outputs(environment)["result"], "failed")

@@ -8,6 +8,7 @@ enum ProgramFacts {
         var mask = SecretMask()
         var command = "gantry"
         var said: [Diagnostic] = []
+        var annotated: Set<String> = []
     }
 
     /// A program that says more is told of in part.
@@ -27,6 +28,11 @@ enum ProgramFacts {
     static var said: [Diagnostic] { state.withLock { $0.said } }
 
     static func hide(_ mask: SecretMask) { state.withLock { $0.mask.add(mask) } }
+
+    /// Whether it is the first time that an annotation with this text is written.
+    static func isNewAnnotation(_ message: String) -> Bool {
+        state.withLock { $0.annotated.insert(message).inserted }
+    }
 
     static func note(_ diagnostic: Diagnostic) {
         state.withLock { if $0.said.count < saidMax { $0.said.append(diagnostic) } }

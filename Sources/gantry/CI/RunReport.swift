@@ -88,12 +88,26 @@ struct RunRecorder {
         var hasFailed = false
         var isCreated = false
         var isRemoved = false
+        /// It was made, and nothing more was done with it since.
+        var isOnlyCreated = false
+    }
+
+    private struct Object: Hashable {
+        var kind: PlanReply.Change.Kind
+        var name: String
     }
 
     private var containers: [String: Seen] = [:]
+    private var begun: Set<Object> = []
+    private var done: Set<Object> = []
     private(set) var failures: [FailureReport] = []
 
     mutating func take(_ event: ProgressEvent, at milliseconds: Int64) {
+        if case .object(let kind, let name, let state, _) = event {
+            let object = Object(kind: kind, name: name)
+            if state == .working { begun.insert(object) }
+            if state == .done, begun.contains(object) { done.insert(object) }
+        }
         switch event {
         case .object(.container, let name, let state, let status):
             var seen = containers[name] ?? Seen()
@@ -104,13 +118,17 @@ struct RunRecorder {
             case .failed: (seen.hasFailed, seen.endedAt) = (true, milliseconds)
             case .warning: break
             }
-            if state == .done, status == "Created" { seen.isCreated = true }
+            if state == .done { seen.isOnlyCreated = status == "Created" }
+            if seen.isOnlyCreated { seen.isCreated = true }
             if state == .done, status == "Removed" { seen.isRemoved = true }
             containers[name] = seen
         case .failure(let failure): failures.append(failure)
         default: break
         }
     }
+
+    /// Objects that something was done with.
+    var changedCount: Int { done.count }
 
     var counts: RunReport.Counts {
         var counts = RunReport.Counts()
@@ -129,10 +147,11 @@ struct RunRecorder {
     /// - Parameters:
     ///   - names: of the stack's services.
     ///   - members: container to service.
+    ///   - planned: services of which containers were to be changed.
     ///   - succeeded: whether the command did.
     ///   - unfinished: services of which something is left to be done although nothing failed.
     func services(
-        _ names: [String], members: [String: String], milliseconds: Int64, succeeded: Bool,
+        _ names: [String], members: [String: String], planned: Set<String> = [], milliseconds: Int64, succeeded: Bool,
         unfinished: (String) -> Bool = { _ in false }, source: (String) -> SourceMark?
     ) -> [RunReport.Service] {
         let failed = Set(failures.map(\.service))
@@ -141,9 +160,11 @@ struct RunRecorder {
             let hasFailed = failed.contains(name) || own.contains(where: \.hasFailed)
             let isChanged = own.contains(where: \.isChanged)
             let end = own.compactMap(\.endedAt).max()
-            let isThere = !unfinished(name) && (succeeded || own.allSatisfy { $0.endedAt != nil })
+            let isThere =
+                !unfinished(name) && (succeeded || own.allSatisfy { $0.endedAt != nil && !$0.isOnlyCreated })
+            let isUntouched = !isChanged && (succeeded || !planned.contains(name))
             let outcome: RunReport.Service.Outcome =
-                hasFailed ? .failed : !isChanged ? .unchanged : isThere ? .converged : .notReached
+                hasFailed ? .failed : isUntouched ? .unchanged : isChanged && isThere ? .converged : .notReached
             return RunReport.Service(
                 name: name, outcome: outcome, milliseconds: outcome == .unchanged ? 0 : end ?? milliseconds,
                 source: source(name))

@@ -74,10 +74,9 @@ final class StackRun {
         let patience = timeout.map { $0.addingReportingOverflow(Self.graceNanoseconds).partialValue }
         let outcome = try session.outcome(of: stream, about: subject, patience: patience) { self.take($0) }
         switch outcome {
-        case .done(let changes):
-            report.changes += changes
-            report.isDone = true
-            return changes
+        case .done(let steps):
+            noteDone(steps)
+            return report.changes
         case .failed(let diagnostics): throw CommandFailure(diagnostics)
         case .interrupted(let signal): throw CommandFailure([], exitCode: 128 + signal)
         }
@@ -86,7 +85,14 @@ final class StackRun {
     /// For whoever shows the progress itself.
     func observe(_ event: ProgressEvent) {
         take(event)
-        if case .done(let changes) = event { (report.changes, report.isDone) = (report.changes + changes, true) }
+        if case .done(let steps) = event { noteDone(steps) }
+    }
+
+    /// Counts as a plan does: one that is stopped, removed and made anew is one change, not three steps.
+    private func noteDone(_ steps: Int) {
+        report.isDone = true
+        guard steps > 0 else { return }
+        report.changes = max(1, report.plan?.effective.count ?? recorder.changedCount)
     }
 
     private func take(_ event: ProgressEvent) {
@@ -102,7 +108,7 @@ final class StackRun {
         report.exitCode = failure?.exitCode ?? 0
         report.failures = recorder.failures
         report.diagnostics = ProgramFacts.said + (failure?.diagnostics ?? [])
-        if !report.isDone, recorder.counts != RunReport.Counts() { report.changes = max(1, report.changes) }
+        if !report.isDone, recorder.counts != RunReport.Counts() { report.changes = max(1, recorder.changedCount) }
         if isReported || session.progressMode == .json { try askForMore() }
         try writeReports()
         if session.progressMode == .json { try writeLastLines(failure) }
@@ -125,7 +131,8 @@ final class StackRun {
         for failure in recorder.failures { members[failure.container] = failure.service }
         let names = stack.map { Array($0.services.keys) } ?? Array(Set(members.values))
         report.services = recorder.services(
-            names, members: members, milliseconds: report.milliseconds, succeeded: report.isDone,
+            names, members: members, planned: Set(report.plan?.effective.compactMap(\.service) ?? []),
+            milliseconds: report.milliseconds, succeeded: report.isDone,
             unfinished: { isInterrupted || report.held[$0] != nil }
         ) { self.stack?.source(of: "services.\($0)") }
     }

@@ -143,8 +143,8 @@ struct Session {
         }
     }
 
-    /// On GitHub, diagnostics are shown at their lines too. To standard error, as the output may be another program's
-    /// input.
+    /// On GitHub, diagnostics are shown at their lines too, each once. To standard error, as the output may be another
+    /// program's input.
     func annotate(_ diagnostics: [Diagnostic]) throws(SystemError) {
         guard ci.system == .github, !diagnostics.isEmpty else { return }
         try errors.write(annotations(diagnostics, places))
