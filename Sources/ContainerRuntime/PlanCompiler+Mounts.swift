@@ -27,6 +27,8 @@ extension PlanCompiler {
         case .fileSystem, .kernel, .devices:
             plan.parameters = options.parameters
             if host.hasSingleID { plan.parameters.removeAll { $0.key == "uid" || $0.key == "gid" } }
+            // A device, or only the word that mount(8) and df(1) show.
+            if let source = mount.source, !source.isEmpty { plan.parameters.append(MountParameter("source", source)) }
             try addLabel(to: &plan, spec)
         }
         if plan.kind == .remount { plan.parameters = options.parameters }

@@ -145,6 +145,17 @@ extension KernelTests {
             #expect(output == "0\n0\n")
         }
 
+        /// mount(8) and df(1) name them as under other engines.
+        @Test func mountsSayWhatTheyAre() throws {
+            let lines = try shell("mount").output.split(separator: "\n").map { $0.prefix { $0 != "(" } }
+            for line in [
+                "proc on /proc type proc ", "tmpfs on /dev type tmpfs ", "devpts on /dev/pts type devpts ",
+                "shm on /dev/shm type tmpfs ", "mqueue on /dev/mqueue type mqueue ",
+            ] {
+                #expect(lines.contains(Substring(line)), "\(line) is not in \(lines)")
+            }
+        }
+
         @Test func mountsEndWithTheContainer() throws {
             let container = try TestHost.shared.container(["true"])
             #expect(try container.run().code == 0)
