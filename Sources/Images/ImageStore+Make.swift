@@ -89,8 +89,12 @@ extension ImageStore {
         _ source: any ByteSource, _ folder: String
     ) throws(ImageError) -> (ImageIndex.Layer, LayerUnpacking, Compression) {
         let file = try GrowingFile(path: "\(folder)/blob")
-        defer { file.end(.abandoned) }
         let unpacking = try LayerUnpacking(store: self, file: file, isNeeded: true)
+        // Its folder goes with it: nothing may be unpacked into that any more.
+        defer {
+            file.end(.abandoned)
+            unpacking.stop()
+        }
         let hasher = Hasher256()
         var magic: [UInt8] = []
         while true {

@@ -206,7 +206,8 @@ import Testing
         #expect(throws: ImageError.archive(why: "the archive unpacks to more than 1048576 bytes")) {
             try fixture.store.importTree(from: file.raw, references: [])
         }
-        #expect(try fixture.content() == [])
+        let left = try fixture.content()
+        #expect(left == [])
     }
 
     /// A header that libarchive refuses on opening must not end the process.
