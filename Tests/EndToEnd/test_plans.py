@@ -128,6 +128,11 @@ class PlansTest(EngineCase):
         self.assertEqual(removed["orphans"], [])
         self.assertEqual(sorted(each["address"] for each in removed["changes"] if each["action"] == "remove"),
                          ["service.db[1]", "service.web[1]"])
+        # Where there is no file, the stack is all that has its name.
+        self.gantry_ok("up", "-d", folder=folder)
+        self.gantry_ok("down", folder=folder)
+        self.gantry_ok("-p", "orphaned", "down", "-t", "0", folder="/")
+        self.assertEqual(self.api("/stacks/orphaned/containers"), [])
 
     # Secrets
 

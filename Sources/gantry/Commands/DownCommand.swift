@@ -23,7 +23,9 @@ struct DownCommand: ParsableCommand {
     func run() throws {
         let session = Session(global, file)
         let stack = try session.projectName()
-        let request = DownRequest(volumes: volumes, removeOrphans: removeOrphans, timeout: try nanoseconds(timeout))
+        // Without a file, by its name alone, it is all that there is of the stack, as for Compose.
+        let request = DownRequest(
+            volumes: volumes, removeOrphans: removeOrphans || !session.hasStackFile, timeout: try nanoseconds(timeout))
         try session.complete(
             session.engine().down(stack: stack, request), about: ProgressSubject(stackName: stack))
     }
