@@ -101,6 +101,19 @@ import Testing
         #expect(!text.contains("##["))
     }
 
+    @Test func eachIsAnnotatedOnce() {
+        func annotated(_ message: String, line: Int?) -> Bool {
+            let source = line.map { SourceMark(file: "/work/a.yaml", line: $0, column: 1) }
+            return !annotations([Diagnostic(code: "x", message, source: source)], places).isEmpty
+        }
+        #expect(annotated("said of two lines", line: 3))
+        #expect(annotated("said of two lines", line: 4))
+        #expect(!annotated("said of two lines", line: 4))
+        #expect(!annotated("said of two lines", line: nil))
+        #expect(annotated("said of none", line: nil))
+        #expect(!annotated("said of none", line: nil))
+    }
+
     @Test func outputsMayHaveSeveralLines() {
         var report = failed
         report.planPath = "a\nGANTRY_EOF\nb"

@@ -5,7 +5,7 @@ import StackModel
 /// Workflow commands for diagnostics, which become annotations; files as seen from the repository. What was annotated
 /// before is left out.
 func annotations(_ diagnostics: [Diagnostic], _ places: FilePlaces) -> String {
-    let placed = diagnostics.filter { ProgramFacts.isNewAnnotation($0.message) }.map { diagnostic in
+    let placed = diagnostics.filter(ProgramFacts.isNewAnnotation).map { diagnostic in
         var diagnostic = diagnostic
         if let source = diagnostic.source {
             let file = places.name(source.file)

@@ -29,9 +29,14 @@ enum ProgramFacts {
 
     static func hide(_ mask: SecretMask) { state.withLock { $0.mask.add(mask) } }
 
-    /// Whether it is the first time that an annotation with this text is written.
-    static func isNewAnnotation(_ message: String) -> Bool {
-        state.withLock { $0.annotated.insert(message).inserted }
+    /// Whether nothing was annotated yet that says the same of the same line, or of any when this has none.
+    static func isNewAnnotation(_ diagnostic: Diagnostic) -> Bool {
+        let place = diagnostic.source.map { "\($0.file):\($0.line): " }
+        return state.withLock { state in
+            let isNewText = state.annotated.insert(diagnostic.message).inserted
+            guard let place else { return isNewText }
+            return state.annotated.insert(place + diagnostic.message).inserted
+        }
     }
 
     static func note(_ diagnostic: Diagnostic) {
