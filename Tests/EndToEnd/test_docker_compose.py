@@ -388,7 +388,7 @@ class Settings(ComposeCase):
             ("exec -T one sh -c 'grep -c far /etc/hosts; grep search /etc/resolv.conf'", 0, "1\nsearch example.org\n"),
             ("exec -T one cat /proc/sys/net/ipv4/ip_unprivileged_port_start", 0, "0\n"),
             ("exec -T one grep -E 'CapBnd|NoNewPrivs' /proc/self/status", 0, re.compile(r"0{13}400\nNoNewPrivs:\t1\n")),
-            ("exec -T one sh -c 'test -c /dev/nothing && df -k /dev/shm /scratch /tt | grep -c none'", 0, "3\n"),
+            ('exec -T one sh -c "test -c /dev/nothing && df -k /dev/shm /scratch /tt | grep -cE \'^(shm|tmpfs) \'"', 0, "3\n"),
             ("exec -T one sh -c 'echo kept > /chosen/file'", 0, ""),
             ("exec -T peer sh -c 'hostname; ps | grep -c gantry-ini[t]'", 0, re.compile("^onehost\n1\n$")),
             ("stop one", 0, ""), ("ps -a --format '{{.ExitCode}}' one", 0, "3\n"),
